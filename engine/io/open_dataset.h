@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/dataset.h"
+#include "engine/preprocess.h"
+
+namespace attune {
+
+// What the plan says about its data. `example.name` must outlive the dataset.
+struct DatasetRequest {
+  ExampleSpec example;
+  Preprocess preprocess;
+  // Class names in the model's order. Folder names and manifest labels map to classes by name.
+  // Empty: labels are numbers 0 .. classes - 1.
+  std::vector<std::string> class_names;
+  // Number of classes, or 0 where the loss is a regression (targets of shape `target`).
+  int32_t classes = 0;
+  Shape target;
+  DType target_dtype = DType::f32;
+  // Accept data without labels (for prediction).
+  bool labels_optional = false;
+  // Keep preprocessed examples in memory up to this many bytes.
+  size_t cache_bytes = size_t{256} << 20;
+};
+
+// Opens whatever `path` is:
+//   folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV)
+//   IDX images (plain or .gz), labels found beside them by MNIST's naming (images-idx3 -> labels-idx1)
+//   .npz  arrays named like the model's input, or `x`; and `y`
+//   .csv  a manifest of path,label lines, relative to the manifest; a first line `path,label` is skipped
+//   a single image, WAV or .npy file (only where labels_optional)
+// Errors name the file, what is wrong with it and what to do.
+Status open_dataset(const std::string& path, const DatasetRequest& request,
+                    std::unique_ptr<Dataset>* dataset);
+
+// The class names of a folder of class folders, sorted by byte value; an error where there are none.
+Status list_class_folders(const std::string& path, std::vector<std::string>* names);
+
+}  // namespace attune
