@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/batch.h"
 #include "engine/dataset.h"
 #include "engine/schedule.h"
 #include "engine/session.h"
@@ -20,19 +21,19 @@ struct TrainOptions {
 
 // Where a run stands, and the sums over the epoch under way. Plain data: a checkpoint stores it.
 struct TrainProgress {
-  int64_t step = 0;         // optimizer steps done, in all
-  int64_t epoch = 0;        // epochs done
-  int64_t batch = 0;        // batches done in this epoch
-  double loss_sum = 0;      // sum over the epoch's examples
+  int64_t step = 0;     // optimizer steps done, in all
+  int64_t epoch = 0;    // epochs done
+  int64_t batch = 0;    // batches done in this epoch
+  double loss_sum = 0;  // sum over the epoch's examples
   double correct_sum = 0;
-  double weight_sum = 0;    // examples seen in this epoch
-  double last_loss = 0;     // mean over the last batch
-  double last_rate = 0;     // learning rate of the last step
+  double weight_sum = 0;  // examples seen in this epoch
+  double last_loss = 0;   // mean over the last batch
+  double last_rate = 0;   // learning rate of the last step
 };
 
 struct Evaluation {
-  double loss = 0;       // mean over the examples
-  double accuracy = 0;   // 0 .. 1; classification only
+  double loss = 0;      // mean over the examples
+  double accuracy = 0;  // 0 .. 1; classification only
   int64_t examples = 0;
 };
 
@@ -46,9 +47,9 @@ class Trainer {
                        std::unique_ptr<Trainer>* trainer);
 
   bool done() const;
-  // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be partial:
-  // its missing examples have weight 0, so that it is exact. Fails where the loss is not finite,
-  // naming the step; the state then holds what the step computed.
+  // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
+  // partial: its missing examples have weight 0, so that it is exact. Fails where the loss is not
+  // finite, naming the step; the state then holds what the step computed.
   Status step();
 
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
@@ -58,12 +59,14 @@ class Trainer {
   // True right after the step that ended an epoch; `last_epoch` then holds its means.
   bool epoch_ended() const { return epoch_ended_; }
   const Evaluation& last_epoch() const { return last_epoch_; }
-  // Continues a run from a checkpoint (before the first step).
+  // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
+  // size must be what it was; between epochs it may change.
   Status resume(const TrainProgress& progress);
 
  private:
   Trainer(Session& session, Dataset& data, const TrainOptions& options);
-  void shuffle_epoch(int64_t epoch);
+  void order_epoch(int64_t epoch);
+  void set_total_steps();
 
   Session& session_;
   Dataset& data_;
@@ -72,11 +75,13 @@ class Trainer {
   Evaluation last_epoch_;
   bool epoch_ended_ = false;
   int64_t steps_per_epoch_ = 0, total_steps_ = 0;
+  Batch batch_;
+  Tensor rate_, step_number_;  // ports; absent where the optimizer needs none
   int64_t order_epoch_ = -1;
   std::unique_ptr<int32_t[]> order_;
 };
 
-// Runs `evaluate` over the whole dataset.
+// Runs `evaluate` over the whole dataset. Fails where the loss is not finite.
 Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
 
 }  // namespace attune
