@@ -6,9 +6,10 @@
 #include "engine/status.h"
 #include "engine/trainer.h"
 
-// A checkpoint is what training changed: trained slices and optimizer state in the *model's* layout,
-// each tensor by name, and where the run stands. It is bound to the plan's parameter signature, so a
-// plan compiled again for another batch size or target still loads it. Little-endian:
+// A checkpoint is what training changed: trained slices and optimizer state in the *model's*
+// layout, each tensor by name, and where the run stands. It is bound to the plan's parameter
+// signature, so a plan compiled again for another batch size or target still loads it.
+// Little-endian:
 //   header: magic "ATTUNECK", version, signature, counts, TrainOptions, TrainProgress, dataset size
 //   per tensor: name, slot ("value", "velocity", "m", "v"), dtype, dims, bytes
 //   hash64 of all before it

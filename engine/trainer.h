@@ -20,19 +20,19 @@ struct TrainOptions {
 
 // Where a run stands, and the sums over the epoch under way. Plain data: a checkpoint stores it.
 struct TrainProgress {
-  int64_t step = 0;         // optimizer steps done, in all
-  int64_t epoch = 0;        // epochs done
-  int64_t batch = 0;        // batches done in this epoch
-  double loss_sum = 0;      // sum over the epoch's examples
+  int64_t step = 0;     // optimizer steps done, in all
+  int64_t epoch = 0;    // epochs done
+  int64_t batch = 0;    // batches done in this epoch
+  double loss_sum = 0;  // sum over the epoch's examples
   double correct_sum = 0;
-  double weight_sum = 0;    // examples seen in this epoch
-  double last_loss = 0;     // mean over the last batch
-  double last_rate = 0;     // learning rate of the last step
+  double weight_sum = 0;  // examples seen in this epoch
+  double last_loss = 0;   // mean over the last batch
+  double last_rate = 0;   // learning rate of the last step
 };
 
 struct Evaluation {
-  double loss = 0;       // mean over the examples
-  double accuracy = 0;   // 0 .. 1; classification only
+  double loss = 0;      // mean over the examples
+  double accuracy = 0;  // 0 .. 1; classification only
   int64_t examples = 0;
 };
 
@@ -46,9 +46,9 @@ class Trainer {
                        std::unique_ptr<Trainer>* trainer);
 
   bool done() const;
-  // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be partial:
-  // its missing examples have weight 0, so that it is exact. Fails where the loss is not finite,
-  // naming the step; the state then holds what the step computed.
+  // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
+  // partial: its missing examples have weight 0, so that it is exact. Fails where the loss is not
+  // finite, naming the step; the state then holds what the step computed.
   Status step();
 
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
