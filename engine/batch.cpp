@@ -45,6 +45,15 @@ bool holds_examples(const Tensor& tensor, int64_t batch) {
          tensor.dtype != DType::mask && tensor.shape.elements() > 0;
 }
 
+// The model's own inputs are the first ports.
+bool has_several_inputs(const format::Program& program) {
+  if (!program.inputs() || program.inputs()->size() < 2) return false;
+  const std::string_view second = program.inputs()->Get(1)->name()->string_view();
+  for (const char* own : {"labels", "targets", "weights", "learning_rate", "step"})
+    if (second == own) return false;
+  return true;
+}
+
 bool is_real_scalar(const Tensor& tensor) {
   return tensor && is_real(tensor.dtype) && tensor.shape.elements() == 1;
 }
@@ -74,7 +83,7 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   b.weights_ = session.input(kind, "weights");
   b.loss_ = session.output(kind, "loss");
   b.correct_ = session.output(kind, "correct");
-  if (session.model_input(kind, 1))
+  if (has_several_inputs(*plan.program(kind)))
     return Status::error("%s: the model has several inputs, and a dataset fills one", plan.name());
   if (b.size_ < 1 || !holds_examples(b.input_, b.size_) || !holds_examples(b.target_, b.size_))
     return Status::error("%s: %s does not take an input and a target for each of %lld examples",

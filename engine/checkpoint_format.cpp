@@ -8,7 +8,7 @@
 
 namespace attune::checkpoint {
 
-std::string_view text_of(const flatbuffers::String* text) {
+std::string_view string_of(const flatbuffers::String* text) {
   return text ? std::string_view(text->c_str(), text->size()) : std::string_view();
 }
 
@@ -27,13 +27,13 @@ uint32_t count_tensors(const format::Plan& plan) {
 TensorInfo describe_tensor(const format::Parameter& parameter, int number) {
   TensorInfo t;
   t.parameter = &parameter;
-  t.name = text_of(parameter.name());
+  t.name = string_of(parameter.name());
   t.slot = "value";
   t.state_offset = parameter.state_offset();
   const bool is_slot = number > 0;
   if (is_slot) {
     const auto index = static_cast<flatbuffers::uoffset_t>(number - 1);
-    t.slot = text_of(parameter.slot_names()->Get(index));
+    t.slot = string_of(parameter.slot_names()->Get(index));
     t.state_offset = parameter.slots()->Get(index);
   }
   const bool sliced = parameter.slice_axis() >= 0;

@@ -72,7 +72,7 @@ int tensors_of(const format::Parameter& parameter);
 uint32_t count_tensors(const format::Plan& plan);
 TensorInfo describe_tensor(const format::Parameter& parameter, int slot);
 uint64_t tensor_bytes(const format::Plan& plan);  // that all tensors take in a file
-std::string_view text_of(const flatbuffers::String* text);
+std::string_view string_of(const flatbuffers::String* text);
 
 // Calls f(first, stride, count) for runs of elements in the model's order: `first` is an element's
 // offset in our layout, and the next ones are `stride` elements apart. f returns false to stop.

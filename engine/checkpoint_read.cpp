@@ -202,8 +202,8 @@ Status explain_signature(const char* path, int fd, const Header& h, const format
   Reader reader(fd, sizeof(h), h.file_bytes - sizeof(uint64_t));
   char model[96] = {}, optimizer[96] = {};
   bool same_name = false, same_optimizer = false;
-  const std::string_view plan_model = text_of(plan.model_name());
-  const std::string_view plan_optimizer = text_of(plan.optimizer());
+  const std::string_view plan_model = string_of(plan.model_name());
+  const std::string_view plan_optimizer = string_of(plan.optimizer());
   if (!reader.read_text(plan_model, h.model_name_bytes, &same_name, model) ||
       !reader.read_text(plan_optimizer, h.optimizer_bytes, &same_optimizer, optimizer))
     return damaged(path, "its texts end early");

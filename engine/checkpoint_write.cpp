@@ -165,13 +165,13 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
   memcpy(h.magic, kMagic, sizeof(kMagic));
   h.version = kVersion;
   h.header_bytes = sizeof(Header);
-  h.file_bytes = sizeof(Header) + text_of(plan.model_name()).size() +
-                 text_of(plan.optimizer()).size() + tensor_bytes(plan) + sizeof(uint64_t);
+  h.file_bytes = sizeof(Header) + string_of(plan.model_name()).size() +
+                 string_of(plan.optimizer()).size() + tensor_bytes(plan) + sizeof(uint64_t);
   h.signature = plan.signature();
   h.model_hash = plan.model_hash();
   h.tensors = count_tensors(plan);
-  h.model_name_bytes = static_cast<uint32_t>(text_of(plan.model_name()).size());
-  h.optimizer_bytes = static_cast<uint32_t>(text_of(plan.optimizer()).size());
+  h.model_name_bytes = static_cast<uint32_t>(string_of(plan.model_name()).size());
+  h.optimizer_bytes = static_cast<uint32_t>(string_of(plan.optimizer()).size());
   h.epochs = options.epochs;
   h.steps = options.steps;
   h.schedule_kind = static_cast<uint32_t>(options.schedule.kind);
@@ -244,8 +244,8 @@ Status save_checkpoint(const char* path, const Session& session, const Checkpoin
   Writer writer(fd);
   const Header header = make_header(plan, info);
   writer.put(&header, sizeof(header));
-  writer.put(text_of(plan.model_name()).data(), header.model_name_bytes);
-  writer.put(text_of(plan.optimizer()).data(), header.optimizer_bytes);
+  writer.put(string_of(plan.model_name()).data(), header.model_name_bytes);
+  writer.put(string_of(plan.optimizer()).data(), header.optimizer_bytes);
   if (plan.parameters())
     for (const format::Parameter* parameter : *plan.parameters())
       for (int i = 0; i < tensors_of(*parameter); ++i)

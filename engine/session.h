@@ -20,7 +20,8 @@ enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack };
 struct SessionOptions {
   BackendChoice backend = BackendChoice::best;
   int threads = 1;
-  // The caller's thread pool; it must outlive the session. Null: the session makes one of `threads`.
+  // The caller's thread pool; it must outlive the session. Null: the session makes one of
+  // `threads`.
   ThreadPool* pool = nullptr;
   // Memory for state, arena and workspace, aligned to 64 bytes; `Session::required_bytes` tells how
   // much. Empty: the session allocates it.
@@ -34,11 +35,11 @@ struct SessionOptions {
 
 // Bytes, in the parts that a user sees.
 struct MemoryReport {
-  size_t constants = 0;   // read-only, mapped from the plan
-  size_t state = 0;       // trained parameters, optimizer state
-  size_t arena = 0;       // planned temporaries, inputs and outputs
-  size_t workspace = 0;   // scratch and packed weights of the kernels, as far as these report it
-  size_t session = 0;     // bound steps
+  size_t constants = 0;  // read-only, mapped from the plan
+  size_t state = 0;      // trained parameters, optimizer state
+  size_t arena = 0;      // planned temporaries, inputs and outputs
+  size_t workspace = 0;  // scratch and packed weights of the kernels, as far as these report it
+  size_t session = 0;    // bound steps
   size_t arena_lower_bound = 0;
   size_t total() const { return constants + state + arena + workspace + session; }
 };
@@ -58,8 +59,8 @@ class Session {
   int batch(ProgramKind kind) const;
   // The memory of a port, or an empty span where the program has none of that name. Programs share
   // one arena: fill all inputs of a program before each run of it; outputs last until the next run.
-  // Ports: the model's inputs by name; "labels" (i32) or "targets", "weights", "learning_rate", "step";
-  // "loss" [1], "correct" [1], and the model's outputs by name ("output" too: the first).
+  // Ports: the model's inputs by name; "labels" (i32) or "targets", "weights", "learning_rate",
+  // "step"; "loss" [1], "correct" [1], and the model's outputs by name ("output" too: the first).
   Tensor input(ProgramKind kind, std::string_view port) const;
   Tensor output(ProgramKind kind, std::string_view port) const;
   // The model's own input number `index`, in file order.
@@ -84,10 +85,12 @@ class Session {
   using StepObserver = void (*)(void* context, ProgramKind kind, int step, const KernelArgs& args);
   void set_observer(StepObserver observer, void* context);
 
- private:
   struct Bound;  // a program's bound steps
+
+ private:
   explicit Session(const Plan& plan);
   Status bind(const SessionOptions& options);
+  Status prepare(const SessionOptions& options, Bound& bound);
 
   const Plan& plan_;
   std::unique_ptr<Bound[]> programs_;
