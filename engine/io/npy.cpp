@@ -14,8 +14,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "readers copy little-endian numbers");
 
-constexpr size_t kMaxNpyRank = 32;
-
 struct TypeRow {
   NpyType type;
   const char* descr;

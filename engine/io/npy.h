@@ -16,6 +16,8 @@ namespace attune {
 // Element types of .npy files that can be read.
 enum class NpyType : uint8_t { boolean, i8, i16, i32, i64, u8, u16, u32, u64, f16, f32, f64 };
 
+inline constexpr size_t kMaxNpyRank = 32;
+
 size_t npy_type_bytes(NpyType type);
 const char* npy_type_name(NpyType type);
 

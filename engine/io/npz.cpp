@@ -65,6 +65,9 @@ Status write_npz(const std::string& path, const NpzArrays& arrays) {
   return guarded(path, [&]() -> Status {
     std::vector<ZipMember> members;
     for (const auto& [name, array] : arrays) {
+      if (array.shape.size() > kMaxNpyRank)
+        return file_error(path, "array `%s` has %zu dimensions; give at most %zu",
+                          shortened(name).c_str(), array.shape.size(), kMaxNpyRank);
       uint64_t elements = 1;
       for (int64_t dim : array.shape) elements *= static_cast<uint64_t>(dim);
       if (array.bytes.size() != elements * npy_type_bytes(array.type))
