@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/eigen/clamp_mask.h"
 #include "kernels/eigen/kernels.h"
@@ -110,31 +111,50 @@ void forward(const KernelArgs& args) {
     write_clamp_mask(y.as<T>(), y.shape.elements(), min, max, mask.as<uint8_t>(), *args.pool);
 }
 
-// dx[h] takes tap k from dy[(h + pad - k * dilation) / stride], where that is whole and inside.
+// The taps that reach one element of dx along an axis: k_i = first + i * step for i in [0, count), from
+// dy index at + i * delta. Element h takes tap k from (h + pad - k * dilation) / stride where that is
+// whole and inside.
+struct Reach {
+  int64_t first = 0, step, count = 0, at = 0, delta;
+};
+Reach reach_of(int64_t h, int64_t stride, int64_t pad, int64_t dilation, int64_t taps,
+               int64_t limit) {
+  Reach r;
+  r.step = stride / std::gcd(stride, dilation);
+  r.delta = -(r.step * dilation / stride);
+  int64_t k = 0;
+  while (k < r.step && (h + pad - k * dilation) % stride != 0) ++k;
+  if (k == r.step) return r;
+  for (; k < taps; k += r.step) {
+    const int64_t at = (h + pad - k * dilation) / stride;
+    if (at < 0) break;
+    if (at >= limit) continue;
+    if (r.count++ == 0) r.first = k, r.at = at;
+  }
+  return r;
+}
+
 template <class T>
 void grad_input(const KernelArgs& args) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t channels = dx.shape[3], height = dx.shape[1], width = dx.shape[2];
   const int64_t out_h = dy.shape[1], out_w = dy.shape[2];
-  const auto source = [](int64_t at, int64_t stride, int64_t limit) -> int64_t {
-    if (at < 0 || at % stride != 0 || at / stride >= limit) return -1;
-    return at / stride;
-  };
   args.pool->parallel_for(dx.shape[0] * height, 1, [&](int64_t line, int64_t) {
-    const int64_t n = line / height, h = line % height;
+    const int64_t n = line / height;
+    const Reach rh =
+        reach_of(line % height, a.stride_h, a.pad_top, a.dilation_h, w.shape[0], out_h);
     for (int64_t col = 0; col < width; ++col) {
+      const Reach rw = reach_of(col, a.stride_w, a.pad_left, a.dilation_w, w.shape[1], out_w);
+      const T* dy_pixel = dy.as<T>() + ((n * out_h + rh.at) * out_w + rw.at) * channels;
+      const T* w_tap = w.as<T>() + (rh.first * w.shape[1] + rw.first) * channels;
       for_channels<T>(0, channels, [&]<int P>(int64_t c) {
         Sums<T, P> sums;
-        for (int64_t kh = 0; kh < w.shape[0]; ++kh) {
-          const int64_t oh = source(h + a.pad_top - kh * a.dilation_h, a.stride_h, out_h);
-          if (oh < 0) continue;
-          const T* dy_line = dy.as<T>() + (n * out_h + oh) * out_w * channels + c;
-          const T* w_line = w.as<T>() + kh * w.shape[1] * channels + c;
-          for (int64_t kw = 0; kw < w.shape[1]; ++kw) {
-            const int64_t ow = source(col + a.pad_left - kw * a.dilation_w, a.stride_w, out_w);
-            if (ow >= 0) sums.add_product(dy_line + ow * channels, w_line + kw * channels);
-          }
+        for (int64_t i = 0; i < rh.count; ++i) {
+          const T* dy_line = dy_pixel + i * rh.delta * out_w * channels + c;
+          const T* w_line = w_tap + i * rh.step * w.shape[1] * channels + c;
+          for (int64_t j = 0; j < rw.count; ++j)
+            sums.add_product(dy_line + j * rw.delta * channels, w_line + j * rw.step * channels);
         }
         sums.finish(dx.as<T>() + (line * width + col) * channels + c, nullptr, false, T(0), T(0));
       });
