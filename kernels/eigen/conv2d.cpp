@@ -1,6 +1,6 @@
 #include <numeric>
 
-#include "kernels/eigen/clamp_mask.h"
+#include "kernels/clamp_mask.h"
 #include "kernels/eigen/gemm.h"
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/patch.h"
@@ -70,7 +70,8 @@ void forward(const KernelArgs& args) {
     if (is_pointwise(a, w.shape[1], w.shape[2]))
       product(MatrixRows<T>{x.as<T>() + group * depth, x.shape[3]});
     else
-      product(patches(x.as<T>(), x.shape, y.shape[1], y.shape[2], a, w.shape[1], w.shape[2], group));
+      product(
+          patches(x.as<T>(), x.shape, y.shape[1], y.shape[2], a, w.shape[1], w.shape[2], group));
   }
   if (mask)
     write_clamp_mask(y.as<T>(), y.shape.elements(), static_cast<T>(a.clamp_min),
@@ -102,8 +103,8 @@ void grad_weight(const KernelArgs& args) {
     if (is_pointwise(a, dw.shape[1], dw.shape[2]))
       product(MatrixRows<T>{x.as<T>() + group * cols, x.shape[3]});
     else
-      product(
-          patches(x.as<T>(), x.shape, dy.shape[1], dy.shape[2], a, dw.shape[1], dw.shape[2], group));
+      product(patches(x.as<T>(), x.shape, dy.shape[1], dy.shape[2], a, dw.shape[1], dw.shape[2],
+                      group));
   }
 }
 
@@ -117,8 +118,8 @@ struct Phase {
   WindowAxis window;  // window.taps == 0: nothing reaches them
 };
 
-// Phase `first` in [0, stride): element h takes tap k from dy index (h + pad - k * dilation) / stride
-// where that is whole.
+// Phase `first` in [0, stride): element h takes tap k from dy index (h + pad - k * dilation) /
+// stride where that is whole.
 Phase phase_of(int64_t first, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel,
                int64_t size, int64_t dy_size) {
   Phase p;
@@ -173,10 +174,11 @@ void grad_input(const KernelArgs& args) {
     const T* w_group = w.as<T>() + group * outputs * w.shape.product(1, 4);
     T* dx_group = dx.as<T>() + group * channels;
     if (is_pointwise(a, w.shape[1], w.shape[2])) {
-      gemm(RowMajorA<T, MatrixRows<T>>{{dy_group, dy.shape[3]}},
-           RowMajorB<T, MatrixRows<T>>{{w_group, channels}},
-           [=](int64_t m) { return dx_group + m * dx_stride; }, dx.shape.product(0, 3), channels,
-           outputs, Epilogue<T>{}, workspace, *args.pool);
+      gemm(
+          RowMajorA<T, MatrixRows<T>>{{dy_group, dy.shape[3]}},
+          RowMajorB<T, MatrixRows<T>>{{w_group, channels}},
+          [=](int64_t m) { return dx_group + m * dx_stride; }, dx.shape.product(0, 3), channels,
+          outputs, Epilogue<T>{}, workspace, *args.pool);
       continue;
     }
     for (int64_t ph = 0; ph < a.stride_h; ++ph) {
@@ -205,8 +207,7 @@ void grad_input(const KernelArgs& args) {
         patch.w = v.window;
         patch.channels = outputs;
         patch.pixel_stride = dy.shape[3];
-        const PhaseWeightRows<T> weight{w_group,    h,          v,       outputs,
-                                        w.shape[1], w.shape[2], channels};
+        const PhaseWeightRows<T> weight{w_group, h, v, outputs, w.shape[1], w.shape[2], channels};
         gemm(RowMajorA<T, PatchRows<T>>{patch}, RowMajorB<T, PhaseWeightRows<T>>{weight}, dx_row,
              rows, channels, h.window.taps * v.window.taps * outputs, Epilogue<T>{}, workspace,
              *args.pool);

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/eigen/clamp_mask.h"
+#include "kernels/clamp_mask.h"
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/packet.h"
 #include "kernels/thread_pool.h"
@@ -31,8 +31,7 @@ struct Sums {
   }
   void add_product(const T* a, const T* b) {
     for (int i = 0; i < P; ++i)
-      v[i] = padd(v[i],
-                  pmul(load_unaligned(a + i * kLanes<T>), load_unaligned(b + i * kLanes<T>)));
+      v[i] = padd(v[i], pmul(load_unaligned(a + i * kLanes<T>), load_unaligned(b + i * kLanes<T>)));
   }
   void add_to(T* y) const {
     for (int i = 0; i < P; ++i)
@@ -111,9 +110,9 @@ void forward(const KernelArgs& args) {
     write_clamp_mask(y.as<T>(), y.shape.elements(), min, max, mask.as<uint8_t>(), *args.pool);
 }
 
-// The taps that reach one element of dx along an axis: k_i = first + i * step for i in [0, count), from
-// dy index at + i * delta. Element h takes tap k from (h + pad - k * dilation) / stride where that is
-// whole and inside.
+// The taps that reach one element of dx along an axis: k_i = first + i * step for i in [0, count),
+// from dy index at + i * delta. Element h takes tap k from (h + pad - k * dilation) / stride where
+// that is whole and inside.
 struct Reach {
   int64_t first = 0, step, count = 0, at = 0, delta;
 };

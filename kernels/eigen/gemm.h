@@ -14,9 +14,9 @@
 // Both operands are packed into panels, b into the workspace by all threads, a by each task on its
 // stack. Eigen's own product is not used since it allocates.
 //
-// Order of summation, a promise: y[m, n] is the sum over blocks of kBlockK values of k, in order, of
-// the sum over the block's values, in order. Nothing else has an influence: not the threads, not the
-// place of (m, n) in a tile, not how many rows and columns there are.
+// Order of summation, a promise: y[m, n] is the sum over blocks of kBlockK values of k, in order,
+// of the sum over the block's values, in order. Nothing else has an influence: not the threads, not
+// the place of (m, n) in a tile, not how many rows and columns there are.
 namespace attune::eigen {
 
 inline constexpr int kBlockK = 128;
@@ -202,8 +202,8 @@ void store_packet(T* y, int64_t n, Packet<T> v, const Tile<T>& t, const Epilogue
   store_unaligned(y, v);
 }
 
-// Multiplies a packed panel of a, of sizeof...(I) rows, by one of b. The sums are single variables to
-// the compiler since I are constants; in a loop it would keep them in memory.
+// Multiplies a packed panel of a, of sizeof...(I) rows, by one of b. The sums are single variables
+// to the compiler since I are constants; in a loop it would keep them in memory.
 template <class T, int... I>
 void multiply_panels(const T* a, const T* b, int count, const Tile<T>& t, const Epilogue<T>& e,
                      std::integer_sequence<int, I...>) {

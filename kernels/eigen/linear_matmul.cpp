@@ -1,4 +1,4 @@
-#include "kernels/eigen/clamp_mask.h"
+#include "kernels/clamp_mask.h"
 #include "kernels/eigen/gemm.h"
 #include "kernels/eigen/kernels.h"
 
@@ -24,9 +24,10 @@ void linear(const KernelArgs& args) {
   epilogue.clamps = a.clamps();
   epilogue.min = static_cast<T>(a.clamp_min);
   epilogue.max = static_cast<T>(a.clamp_max);
-  gemm(RowMajorA<T, MatrixRows<T>>{{x.as<T>(), depth}}, ColMajorB<T>{w.as<T>(), depth},
-       [data = y.as<T>(), cols](int64_t m) { return data + m * cols; }, rows, cols, depth, epilogue,
-       static_cast<T*>(args.workspace), *args.pool);
+  gemm(
+      RowMajorA<T, MatrixRows<T>>{{x.as<T>(), depth}}, ColMajorB<T>{w.as<T>(), depth},
+      [data = y.as<T>(), cols](int64_t m) { return data + m * cols; }, rows, cols, depth, epilogue,
+      static_cast<T*>(args.workspace), *args.pool);
   if (mask)
     write_clamp_mask(y.as<T>(), y.shape.elements(), epilogue.min, epilogue.max, mask.as<uint8_t>(),
                      *args.pool);
@@ -65,8 +66,9 @@ void matmul(const KernelArgs& args) {
     const T* b = args.input(1).as<T>() + i * s.depth * s.cols;
     T* y = args.output(0).as<T>() + i * s.rows * s.cols;
     const auto product = [&](const auto& a_operand, const auto& b_operand) {
-      gemm(a_operand, b_operand, [y, &s](int64_t m) { return y + m * s.cols; }, s.rows, s.cols,
-           s.depth, Epilogue<T>{}, static_cast<T*>(args.workspace), *args.pool);
+      gemm(
+          a_operand, b_operand, [y, &s](int64_t m) { return y + m * s.cols; }, s.rows, s.cols,
+          s.depth, Epilogue<T>{}, static_cast<T*>(args.workspace), *args.pool);
     };
     const auto with_b = [&](const auto& a_operand) {
       if (attrs.transpose_b)

@@ -6,8 +6,8 @@
 // What convolutions multiply, as rows of a matrix that is never stored.
 namespace attune::eigen {
 
-// One axis of a sliding window: tap t at place i reads index i * stride + offset + t * delta, which is
-// padding outside of [0, limit).
+// One axis of a sliding window: tap t at place i reads index i * stride + offset + t * delta, which
+// is padding outside of [0, limit).
 struct WindowAxis {
   int64_t count;  // places
   int64_t taps;
@@ -18,7 +18,8 @@ struct WindowAxis {
   bool inside(int64_t index) const { return index >= 0 && index < limit; }
 };
 
-// Row (n, i, j), flat, holds the elements (tap of h, tap of w, channel), flat. See gemm.h for `runs`.
+// Row (n, i, j), flat, holds the elements (tap of h, tap of w, channel), flat. See gemm.h for
+// `runs`.
 template <class T>
 struct PatchRows {
   const T* data;

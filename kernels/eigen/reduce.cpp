@@ -4,9 +4,9 @@
 #include "kernels/eigen/packet.h"
 #include "kernels/thread_pool.h"
 
-// Sums over a run of neighbouring axes before the last one: the gradient of a bias, the average of an
-// image. Vectors run over what stays on the inside. A sum is that of blocks of kBlockRows rows, in
-// order, each the sum of its rows, in order.
+// Sums over a run of neighbouring axes before the last one: the gradient of a bias, the average of
+// an image. Vectors run over what stays on the inside. A sum is that of blocks of kBlockRows rows,
+// in order, each the sum of its rows, in order.
 namespace attune::eigen {
 namespace {
 

@@ -11,16 +11,26 @@ const Kernel* find_eigen_kernel(Op op, DType dtype) {
     return nullptr;
   };
   switch (op) {
-    case Op::conv2d: return of_dtype(eigen::kConv2d);
-    case Op::conv2d_grad_input: return of_dtype(eigen::kConv2dGradInput);
-    case Op::conv2d_grad_weight: return of_dtype(eigen::kConv2dGradWeight);
-    case Op::depthwise_conv2d: return of_dtype(eigen::kDepthwiseConv2d);
-    case Op::depthwise_conv2d_grad_input: return of_dtype(eigen::kDepthwiseConv2dGradInput);
-    case Op::depthwise_conv2d_grad_weight: return of_dtype(eigen::kDepthwiseConv2dGradWeight);
-    case Op::linear: return of_dtype(eigen::kLinear);
-    case Op::matmul: return of_dtype(eigen::kMatmul);
-    case Op::reduce: return of_dtype(eigen::kReduce);
-    default: return nullptr;
+    case Op::conv2d:
+      return of_dtype(eigen::kConv2d);
+    case Op::conv2d_grad_input:
+      return of_dtype(eigen::kConv2dGradInput);
+    case Op::conv2d_grad_weight:
+      return of_dtype(eigen::kConv2dGradWeight);
+    case Op::depthwise_conv2d:
+      return of_dtype(eigen::kDepthwiseConv2d);
+    case Op::depthwise_conv2d_grad_input:
+      return of_dtype(eigen::kDepthwiseConv2dGradInput);
+    case Op::depthwise_conv2d_grad_weight:
+      return of_dtype(eigen::kDepthwiseConv2dGradWeight);
+    case Op::linear:
+      return of_dtype(eigen::kLinear);
+    case Op::matmul:
+      return of_dtype(eigen::kMatmul);
+    case Op::reduce:
+      return of_dtype(eigen::kReduce);
+    default:
+      return nullptr;
   }
 }
 

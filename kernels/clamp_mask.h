@@ -7,7 +7,7 @@
 #include "kernels/tensor.h"
 #include "kernels/thread_pool.h"
 
-namespace attune::eigen {
+namespace attune {
 
 // Writes the mask of y, all of it: bits past the last element are zeros. A pass of its own, since
 // tiles of a product do not end at whole bytes.
@@ -30,4 +30,4 @@ void write_clamp_mask(const T* y, int64_t elements, T min, T max, uint8_t* mask,
   });
 }
 
-}  // namespace attune::eigen
+}  // namespace attune
