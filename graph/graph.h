@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "graph/attrs.h"
@@ -37,8 +38,8 @@ struct Data {
 using DataPtr = std::shared_ptr<const Data>;
 
 // Where a parameter came from, so that export and checkpoints can undo its layout: the model's
-// tensor `tensor` of shape `model_shape`, viewed as `view_shape` (same elements), transposed so that
-// our axis i is the view's axis perm[i].
+// tensor `tensor` of shape `model_shape`, viewed as `view_shape` (same elements), transposed so
+// that our axis i is the view's axis perm[i].
 struct Origin {
   std::string tensor;
   std::vector<int64_t> model_shape;
@@ -51,13 +52,13 @@ struct Value {
   DType dtype = DType::f32;
   Shape shape;
   Role role = Role::temporary;
-  DataPtr data;              // constant; parameter
-  Origin origin;             // parameter
-  NodeId producer = kNone;   // valid after Graph::index()
+  DataPtr data;             // constant; parameter
+  Origin origin;            // parameter
+  NodeId producer = kNone;  // valid after Graph::index()
   // The output of an in-place update: a new value in the memory of this old one.
   ValueId updates = kNone;
-  // NHWC counterpart of an ONNX tensor: this value, axes permuted by `model_perm` (our axis i is the
-  // model's axis model_perm[i]), is the model's tensor `model_tensor`. For verification only.
+  // NHWC counterpart of an ONNX tensor: this value, axes permuted by `model_perm` (our axis i is
+  // the model's axis model_perm[i]), is the model's tensor `model_tensor`. For verification only.
   std::string model_tensor;
   std::array<int32_t, kMaxRank> model_perm = {0, 1, 2, 3, 4, 5};
 };
@@ -101,6 +102,8 @@ class Graph {
   ValueId add_constant(std::string name, Shape shape, std::vector<double> reals);
   ValueId add_index_constant(std::string name, std::vector<int64_t> ints);  // i32, rank 1
   ValueId add_input(std::string port, DType dtype, Shape shape);
+  // Gives a value another name, made unique as by add_value.
+  void rename(ValueId id, const std::string& name);
 
   // Makes a node and its first `outputs` outputs, shapes inferred, without placing it in the
   // schedule. `shape` is the wanted output shape for operators that have a choice (reshape,
@@ -121,19 +124,27 @@ class Graph {
   bool is_output(ValueId id) const;
   void replace_uses(ValueId from, ValueId to);  // in nodes and outputs
 
-  // Finds a port, or kNone.
+  // The value of a port, or kNone.
   ValueId input(std::string_view port) const;
   ValueId output(std::string_view port) const;
 
-  // One line a node: `%y f32[1,4,4,8] = conv2d(%x, %w) stride_h=2   # name`.
+  // Ports, parameters and constants in use, and one line a node:
+  // `%y f32[1,4,4,8] = conv2d(%x, %w) stride_h=2   # name`.
   std::string text() const;
-  // Throws Error (a bug of ours) unless every node's arity, order, dtypes and shapes hold.
+  // Throws Error (a bug of ours) unless names are unique, every node's arity, order, attributes,
+  // dtypes and shapes hold, known contents have the size of their shape, and nothing reads a value
+  // after its update. Temporaries that no node makes any more are fine as long as nothing reads
+  // them.
   void verify() const;
 
  private:
-  std::string unique_name(std::string name);
-  struct Names;
-  std::shared_ptr<Names> names_;
+  std::string unique_name(const std::string& name);
+
+  // Names of values[0 .. named_), and the last suffix tried for each base. `values` is public, so
+  // both are hints that unique_name brings up to date; verify() has the last word.
+  std::unordered_map<std::string, ValueId> names_;
+  std::unordered_map<std::string, int> suffixes_;
+  size_t named_ = 0;
 };
 
 }  // namespace attune

@@ -99,6 +99,12 @@ const OpRules& op_rules(Op op);
 #include "kernels/ops.def"
 #undef OP
 
+// Runs the operator's infer rule for a node of the graph, or one that is about to be: all outputs
+// that the operator may have. `wanted` is as in Graph::make. Checks attributes and arity first.
+std::vector<InferContext::Output> infer_outputs(const Graph& graph, const Node& node,
+                                                const Shape* wanted);
+
 std::string shape_text(const Shape& shape);  // "[1,3,224,224]"
+std::string type_text(const Value& value);   // "f32[1,3,224,224]"
 
 }  // namespace attune

@@ -1,0 +1,30 @@
+#include "graph/ops/checks.h"
+
+namespace attune {
+namespace {
+
+void infer(InferContext& context) {
+  const auto& attrs = context.attrs<ClampAttrs>();
+  if (!(attrs.min <= attrs.max)) context.fail("clamp from {} to {}", attrs.min, attrs.max);
+  context.set(0, real_dtype(context, 0), context.shape(0));
+  context.set(1, DType::mask, context.shape(0));
+}
+
+// dx = dy where min < y < max, else 0
+void gradient(GradientContext& g) {
+  g.set(0, g.emit(Op::mask_grad, NoAttrs{}, {g.dy(), g.saved(1)}, "grad"));
+}
+
+void infer_mask_grad(InferContext& context) {
+  const DType dtype = real_dtype(context, 0);
+  check_dtype(context, 1, "the mask", DType::mask);
+  check_shape(context, 1, "the mask", context.shape(0));
+  context.set(0, dtype, context.shape(0));
+}
+
+}  // namespace
+
+const OpRules rules_clamp = {infer, gradient, nullptr};
+const OpRules rules_mask_grad = {infer_mask_grad, nullptr, nullptr};
+
+}  // namespace attune

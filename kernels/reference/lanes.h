@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace attune::reference {
+
+// Channels that a kernel works on at a time, each with an accumulator of its own. They are
+// independent, so the compiler may use vectors without changing a bit.
+template <class T>
+inline constexpr int kLanes = 64 / sizeof(T);
+
+// Calls f(width), as a constant where the width is full, so that loops over lanes unroll and
+// accumulators stay in registers.
+template <class T, class F>
+void with_width(int64_t width, F&& f) {
+  if (width == kLanes<T>)
+    f(std::integral_constant<int, kLanes<T>>{});
+  else
+    f(static_cast<int>(width));
+}
+
+}  // namespace attune::reference

@@ -1,0 +1,28 @@
+#include <algorithm>
+
+#include "kernels/attrs.h"
+#include "kernels/reference/instantiate.h"
+#include "kernels/reference/table.h"
+#include "kernels/thread_pool.h"
+
+namespace attune::reference {
+
+template <class T>
+void slice(const KernelArgs& args) {
+  const auto& attrs = args.attributes<SliceAttrs>();
+  const Shape& from = args.input(0).shape;
+  const Shape& to = args.output(0).shape;
+  const int64_t inner = from.product(attrs.axis + 1, from.rank);
+  const int64_t x_row = from[attrs.axis] * inner, y_row = to[attrs.axis] * inner;
+  const T* x = args.input(0).as<T>() + attrs.start * inner;
+  T* y = args.output(0).as<T>();
+  args.pool->parallel_for(to.product(0, attrs.axis),
+                          std::max<int64_t>(1, 8192 / std::max<int64_t>(1, y_row)),
+                          [=](int64_t begin, int64_t end) {
+                            for (int64_t o = begin; o < end; ++o)
+                              std::copy_n(x + o * x_row, y_row, y + o * y_row);
+                          });
+}
+ATTUNE_INSTANTIATE(slice)
+
+}  // namespace attune::reference

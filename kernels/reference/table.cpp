@@ -1,0 +1,36 @@
+#include "kernels/reference/table.h"
+
+namespace attune {
+namespace {
+
+template <class T>
+constexpr Kernel make_kernel(Op op, void (*run)(const KernelArgs&)) {
+  Kernel kernel;
+  kernel.run = run;
+  if (op == Op::softmax_cross_entropy || op == Op::mean_squared_error)
+    kernel.workspace_bytes = reference::loss_workspace_bytes<T>;
+  return kernel;
+}
+
+// An operator without a kernel is a link error here.
+template <class T>
+constexpr Kernel kKernels[] = {
+#define OP(id, name, ...) make_kernel<T>(Op::name, reference::name<T>),
+#include "kernels/ops.def"
+#undef OP
+};
+
+// The table is indexed by id.
+#define OP(id, name, ...) static_assert(kOps[id].op == Op::name);
+#include "kernels/ops.def"
+#undef OP
+
+}  // namespace
+
+const Kernel* find_reference_kernel(Op op, DType dtype) {
+  if (dtype == DType::f32) return &kKernels<float>[static_cast<int>(op)];
+  if (dtype == DType::f64) return &kKernels<double>[static_cast<int>(op)];
+  return nullptr;
+}
+
+}  // namespace attune

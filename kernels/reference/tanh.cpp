@@ -1,0 +1,22 @@
+#include <cmath>
+
+#include "kernels/reference/elements.h"
+#include "kernels/reference/instantiate.h"
+#include "kernels/reference/table.h"
+
+namespace attune::reference {
+
+template <class T>
+void tanh(const KernelArgs& args) {
+  map<T>(args, [](T x) { return std::tanh(x); });
+}
+ATTUNE_INSTANTIATE(tanh)
+
+// dx = dy * (1 - y^2)
+template <class T>
+void tanh_grad(const KernelArgs& args) {
+  map2<T>(args, [](T dy, T y) { return dy * (T(1) - y * y); });
+}
+ATTUNE_INSTANTIATE(tanh_grad)
+
+}  // namespace attune::reference
