@@ -54,15 +54,19 @@ size_t element_bytes(ElementType type) {
   switch (type) {
     case ElementType::u8:
     case ElementType::i8:
-    case ElementType::boolean: return 1;
+    case ElementType::boolean:
+      return 1;
     case ElementType::u16:
     case ElementType::i16:
-    case ElementType::f16: return 2;
+    case ElementType::f16:
+      return 2;
     case ElementType::f32:
     case ElementType::i32:
-    case ElementType::u32: return 4;
+    case ElementType::u32:
+      return 4;
     case ElementType::i64:
-    case ElementType::f64: return 8;
+    case ElementType::f64:
+      return 8;
   }
   return 0;
 }
@@ -112,8 +116,7 @@ KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where
                 dims_text(tensor.dims), elements * element_bytes(*type));
   // Nothing is allocated before the file is known to hold as much.
   const size_t held = static_cast<size_t>(proto.float_data_size()) + proto.int32_data_size() +
-                      proto.int64_data_size() + proto.double_data_size() +
-                      proto.uint64_data_size();
+                      proto.int64_data_size() + proto.double_data_size() + proto.uint64_data_size();
   if (!proto.has_raw_data() && held != elements)
     throw_error("{}: it has {} elements, where shape {} needs {}", where, held,
                 dims_text(tensor.dims), elements);
@@ -124,8 +127,12 @@ KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where
   else
     ints.resize(elements);
   switch (*type) {
-    case ElementType::f32: read_elements<float>(proto, proto.float_data(), &reals, where); break;
-    case ElementType::f64: read_elements<double>(proto, proto.double_data(), &reals, where); break;
+    case ElementType::f32:
+      read_elements<float>(proto, proto.float_data(), &reals, where);
+      break;
+    case ElementType::f64:
+      read_elements<double>(proto, proto.double_data(), &reals, where);
+      break;
     case ElementType::f16: {
       const auto convert = [](auto v) { return half_to_double(static_cast<uint16_t>(v)); };
       if (proto.has_raw_data())
@@ -134,13 +141,27 @@ KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where
         read_field(proto.int32_data(), &reals, where, convert);
       break;
     }
-    case ElementType::i64: read_elements<int64_t>(proto, proto.int64_data(), &ints, where); break;
-    case ElementType::i32: read_elements<int32_t>(proto, proto.int32_data(), &ints, where); break;
-    case ElementType::u32: read_elements<uint32_t>(proto, proto.uint64_data(), &ints, where); break;
-    case ElementType::i16: read_elements<int16_t>(proto, proto.int32_data(), &ints, where); break;
-    case ElementType::u16: read_elements<uint16_t>(proto, proto.int32_data(), &ints, where); break;
-    case ElementType::i8: read_elements<int8_t>(proto, proto.int32_data(), &ints, where); break;
-    case ElementType::u8: read_elements<uint8_t>(proto, proto.int32_data(), &ints, where); break;
+    case ElementType::i64:
+      read_elements<int64_t>(proto, proto.int64_data(), &ints, where);
+      break;
+    case ElementType::i32:
+      read_elements<int32_t>(proto, proto.int32_data(), &ints, where);
+      break;
+    case ElementType::u32:
+      read_elements<uint32_t>(proto, proto.uint64_data(), &ints, where);
+      break;
+    case ElementType::i16:
+      read_elements<int16_t>(proto, proto.int32_data(), &ints, where);
+      break;
+    case ElementType::u16:
+      read_elements<uint16_t>(proto, proto.int32_data(), &ints, where);
+      break;
+    case ElementType::i8:
+      read_elements<int8_t>(proto, proto.int32_data(), &ints, where);
+      break;
+    case ElementType::u8:
+      read_elements<uint8_t>(proto, proto.int32_data(), &ints, where);
+      break;
     case ElementType::boolean:
       read_elements<uint8_t>(proto, proto.int32_data(), &ints, where);
       for (int64_t& v : ints) v = v != 0;

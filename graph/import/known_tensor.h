@@ -36,8 +36,8 @@ bool is_real(ElementType type);
 // Nothing computed at import may be larger than this: a few bytes of a model can ask for any size.
 inline constexpr int64_t kMaxComputedElements = int64_t{1} << 26;
 
-// Where the contents of a known tensor came from: the initializer `tensor`, seen through reshapes and
-// transposes, as Origin describes it.
+// Where the contents of a known tensor came from: the initializer `tensor`, seen through reshapes
+// and transposes, as Origin describes it.
 struct View {
   std::string tensor;
   Dims model_shape, view_shape;
