@@ -25,9 +25,11 @@ struct HostTensor {
   }
 };
 
-// Runs the graph's nodes in order with the reference kernels, every value in a buffer of its own: no
-// plan, no arena. Inputs by port name; parameters and constants from their data; updates write in
-// place. Returns all values, by id. What the planned execution is tested against.
+// Runs the graph's nodes in order with the reference kernels, every value in a buffer of its own:
+// no plan, no arena. Parameters and constants start from their data, state from zero. `inputs`
+// gives every input by port name and may give other parameters, constants and state by value name.
+// An update's output is a copy of the old value, which keeps its contents. Returns all values, by
+// id. What the planned execution is tested against.
 std::vector<HostTensor> interpret(const Graph& graph,
                                   const std::map<std::string, HostTensor>& inputs);
 

@@ -48,6 +48,13 @@ void check_arity(const Graph& graph, const Node& node) {
 
 const OpRules& op_rules(Op op) { return *kRules[static_cast<int>(op)]; }
 
+DType compute_dtype(const Graph& graph, const Node& node) {
+  for (const auto* ids : {&node.outputs, &node.inputs})
+    for (ValueId id : *ids)
+      if (id != kNone && is_real(graph.value(id).dtype)) return graph.value(id).dtype;
+  return graph.real;
+}
+
 std::string shape_text(const Shape& shape) {
   std::string text = "[";
   for (int i = 0; i < shape.rank; ++i) {

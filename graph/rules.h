@@ -104,6 +104,10 @@ const OpRules& op_rules(Op op);
 std::vector<InferContext::Output> infer_outputs(const Graph& graph, const Node& node,
                                                 const Shape* wanted);
 
+// The dtype that a node computes in, which chooses its kernel: that of its first real output or
+// input, or else the graph's.
+DType compute_dtype(const Graph& graph, const Node& node);
+
 std::string shape_text(const Shape& shape);  // "[1,3,224,224]"
 std::string type_text(const Value& value);   // "f32[1,3,224,224]"
 
