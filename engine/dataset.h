@@ -19,8 +19,9 @@ struct ExampleSpec {
   size_t bytes() const { return dtype_bytes(dtype, static_cast<size_t>(shape.elements())); }
 };
 
-// A source of labelled examples that a trainer can read in any order. Readers in engine/io implement
-// it; an application may implement its own. `read` may be called for the same index many times.
+// A source of labelled examples that a trainer can read in any order. Readers in engine/io
+// implement it; an application may implement its own. `read` may be called for the same index many
+// times.
 class Dataset {
  public:
   virtual ~Dataset() = default;

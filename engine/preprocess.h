@@ -16,8 +16,8 @@ enum class Resize : uint8_t {
 // as bytes [height, width, channels]; the plan computes byte * scale[c] + offset[c].
 struct ImagePreprocess {
   int32_t width = 0, height = 0;
-  int32_t channels = 3;        // 1 or 3; a grey image fills three equal channels, colour becomes
-                               // luma (0.299 R + 0.587 G + 0.114 B) where 1 is asked for
+  int32_t channels = 3;  // 1 or 3; a grey image fills three equal channels, colour becomes
+                         // luma (0.299 R + 0.587 G + 0.114 B) where 1 is asked for
   Resize resize = Resize::stretch;
   int32_t resize_shorter = 0;  // pixels, for center_crop
   bool bgr = false;            // channel order blue, green, red
@@ -28,15 +28,16 @@ struct ImagePreprocess {
 // Mono PCM to `frames` x `coefficients` mel-frequency cepstral coefficients; `frames` follows from
 // samples, frame_length and frame_step: 1 + (samples - frame_length) / frame_step.
 struct MfccPreprocess {
-  int32_t sample_rate = 16000;  // Hz; files of another rate are resampled linearly
-  int32_t samples = 16000;      // cut or zero-padded at the end
-  bool normalize_peak = true;   // divide by the largest magnitude
+  int32_t sample_rate = 16000;                   // Hz; files of another rate are resampled linearly
+  int32_t samples = 16000;                       // cut or zero-padded at the end
+  bool normalize_peak = true;                    // divide by the largest magnitude
   int32_t frame_length = 480, frame_step = 320;  // samples
   int32_t fft_size = 512;                        // a power of two >= frame_length
-  int32_t mel_bands = 40;       // triangles linear in mel, mel = 1127 ln(1 + f / 700), bin 0 left out
+  int32_t mel_bands = 40;  // triangles linear in mel, mel = 1127 ln(1 + f / 700), bin 0 left out
   float low_hz = 20, high_hz = 4000;
-  float log_offset = 1e-6f;     // ln(x + log_offset) of the magnitude's band sums
-  int32_t coefficients = 10;    // the first ones of the DCT-II, every one scaled by sqrt(2 / mel_bands)
+  float log_offset = 1e-6f;  // ln(x + log_offset) of the magnitude's band sums
+  int32_t coefficients =
+      10;  // the first ones of the DCT-II, every one scaled by sqrt(2 / mel_bands)
 };
 
 struct Preprocess {

@@ -30,8 +30,8 @@ class [[nodiscard]] Status {
   char message_[640];
 };
 
-#define ATTUNE_RETURN_IF_ERROR(expression)                        \
-  do {                                                            \
+#define ATTUNE_RETURN_IF_ERROR(expression)                                 \
+  do {                                                                     \
     if (::attune::Status status_ = (expression); !status_) return status_; \
   } while (0)
 

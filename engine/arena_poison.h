@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "engine/plan_generated.h"
+
+namespace attune {
+
+// Fills arena memory that no live tensor covers with NaN after every step, so that a read of
+// something dead shows, and watches guard bytes around the arena. For tests.
+class ArenaPoison {
+ public:
+  static constexpr size_t kGuardBytes = 64;  // before the arena; behind it the slack is the guard
+
+  static void set_guards(std::span<std::byte> arena);
+  static bool guards_intact(std::span<const std::byte> arena);
+
+  ArenaPoison(const format::Program& program, std::span<std::byte> arena);
+  bool good() const { return live_ && spans_; }
+  void before_run() { fill_dead(-1); }
+  void after_step(int step) { fill_dead(step); }
+
+ private:
+  // A tensor's bytes and the steps after which they must still be there: first .. last - 1.
+  struct Span {
+    size_t begin, end;
+    int first, last;
+  };
+  void fill_dead(int step);
+
+  std::span<std::byte> arena_;
+  size_t span_count_ = 0;
+  std::unique_ptr<Span[]> spans_;
+  std::unique_ptr<uint8_t[]> live_;  // one byte for each 64 of the arena
+};
+
+}  // namespace attune

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "engine/plan.h"
+#include "engine/status.h"
+#include "kernels/kernel.h"
+#include "kernels/thread_pool.h"
+
+namespace attune {
+
+// Which kernels run a step: the named backend where it has the operator, else the next one of
+// xnnpack, eigen, reference. `best` chooses by what is measured to be fastest.
+enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack };
+
+struct SessionOptions {
+  BackendChoice backend = BackendChoice::best;
+  int threads = 1;
+  // The caller's thread pool; it must outlive the session. Null: the session makes one of
+  // `threads`.
+  ThreadPool* pool = nullptr;
+  // Memory for state, arena and workspace, aligned to 64 bytes; `Session::required_bytes` tells how
+  // much. Empty: the session allocates it.
+  std::span<std::byte> memory;
+  // Bit i: prepare program i. Programs left out need no packed weights.
+  unsigned programs = 7;
+  // For tests: fill dead arena memory with NaN after every step, and put guard bytes around the
+  // arena that are checked after every run.
+  bool poison = false;
+};
+
+// Bytes, in the parts that a user sees.
+struct MemoryReport {
+  size_t constants = 0;  // read-only, mapped from the plan
+  size_t state = 0;      // trained parameters, optimizer state
+  size_t arena = 0;      // planned temporaries, inputs and outputs
+  size_t workspace = 0;  // scratch and packed weights of the kernels, as far as these report it
+  size_t session = 0;    // bound steps
+  size_t arena_lower_bound = 0;
+  size_t total() const { return constants + state + arena + workspace + session; }
+};
+
+// A plan with its memory: programs to run over one state and one arena. Allocates in `create` only.
+// Not thread-safe: one session, one caller at a time.
+class Session {
+ public:
+  // The plan must outlive the session.
+  static Status create(const Plan& plan, const SessionOptions& options,
+                       std::unique_ptr<Session>* session);
+  static Status required_bytes(const Plan& plan, const SessionOptions& options, size_t* bytes);
+  ~Session();
+
+  const Plan& plan() const { return plan_; }
+  bool has(ProgramKind kind) const;
+  int batch(ProgramKind kind) const;
+  // The memory of a port, or an empty span where the program has none of that name. Programs share
+  // one arena: fill all inputs of a program before each run of it; outputs last until the next run.
+  // Ports: the model's inputs by name; "labels" (i32) or "targets", "weights", "learning_rate",
+  // "step"; "loss" [1], "correct" [1], and the model's outputs by name ("output" too: the first).
+  Tensor input(ProgramKind kind, std::string_view port) const;
+  Tensor output(ProgramKind kind, std::string_view port) const;
+  // The model's own input number `index`, in file order.
+  Tensor model_input(ProgramKind kind, int index) const;
+
+  // Runs one program. Fails, having run nothing, where a label is out of range.
+  Status run(ProgramKind kind);
+
+  // Trained parameters and optimizer state, as the plan lays them out.
+  std::span<std::byte> state() const { return state_; }
+  // Puts parameters and optimizer state back to what the plan holds.
+  void reset_state();
+
+  MemoryReport memory() const;
+  int threads() const;
+  // For reports: how many steps a program has, and what runs step `index`.
+  int step_count(ProgramKind kind) const;
+  const char* step_name(ProgramKind kind, int index) const;
+  Op step_op(ProgramKind kind, int index) const;
+  Backend step_backend(ProgramKind kind, int index) const;
+  // Called after every step, for measuring and comparing; null: not called.
+  using StepObserver = void (*)(void* context, ProgramKind kind, int step, const KernelArgs& args);
+  void set_observer(StepObserver observer, void* context);
+
+  struct Bound;  // a program's bound steps
+
+ private:
+  explicit Session(const Plan& plan);
+  Status bind(const SessionOptions& options);
+  Status prepare(const SessionOptions& options, Bound& bound);
+
+  const Plan& plan_;
+  std::unique_ptr<Bound[]> programs_;
+  std::unique_ptr<ThreadPool> own_pool_;
+  ThreadPool* pool_ = nullptr;
+  std::byte* owned_memory_ = nullptr;
+  std::span<std::byte> state_, arena_, workspace_;
+  size_t held_bytes_ = 0, session_bytes_ = 0;
+  bool poison_ = false;
+  StepObserver observer_ = nullptr;
+  void* observer_context_ = nullptr;
+};
+
+}  // namespace attune
