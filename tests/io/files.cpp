@@ -50,7 +50,10 @@ void put(Bytes* bytes, std::string_view text) {
 }
 
 void put_little(Bytes* bytes, uint64_t value, int count) {
-  for (int i = 0; i < count; ++i) bytes->push_back(static_cast<std::byte>(value >> (8 * i)));
+  for (int i = 0; i < count; ++i) {
+    bytes->push_back(static_cast<std::byte>(value & 0xff));
+    value >>= 8;
+  }
 }
 
 void put_big(Bytes* bytes, uint64_t value, int count) {

@@ -105,6 +105,35 @@ TEST_CASE("an image cut at any length is an error") {
   }
 }
 
+TEST_CASE("a JPEG with an impossible Huffman table is an error") {
+  const Bytes file = from_hex(kJpeg);
+  int tables = 0;
+  for (size_t at = 0; at + 1 < file.size(); ++at) {
+    if (file[at] != std::byte{0xff} || file[at + 1] != std::byte{0xc4}) continue;
+    ++tables;
+    for (const uint8_t count : {uint8_t{2}, uint8_t{255}}) {
+      Bytes damaged = file;
+      damaged[at + 5] = damaged[at + 6] = static_cast<std::byte>(count);
+      CHECK(contains(decode_error(damaged), "the JPEG is damaged at byte"));
+    }
+  }
+  CHECK(tables == 4);
+}
+
+TEST_CASE("no damaged byte of a JPEG or a BMP crashes the decoder") {
+  for (const Bytes& file : {from_hex(kJpeg), bmp(3, 2, std::vector<uint8_t>(18, 77))}) {
+    for (size_t at = 0; at < file.size(); ++at) {
+      for (const int value : {0x00, 0x01, 0x10, 0x7f, 0x80, 0xfe, 0xff}) {
+        Bytes damaged = file;
+        damaged[at] = static_cast<std::byte>(value);
+        Image image;
+        if (decode_image("picture", damaged, &image))
+          CHECK(image.pixels.size() == size_t{1} * image.width * image.height * image.channels);
+      }
+    }
+  }
+}
+
 TEST_CASE("a damaged byte of a PNG is an error") {
   const Bytes file = png(3, 2, 3, std::vector<uint8_t>(18, 77));
   for (size_t at = 0; at < file.size(); ++at) {
