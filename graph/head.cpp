@@ -54,7 +54,11 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
   if (source)
     for (double& x : data->reals) x = static_cast<float>(0.02 * source->next());
   value.data = data;
-  return graph.add_value(std::move(value));
+  // The old one is no parameter any more, and gives up its name.
+  const ValueId id = graph.add_value(std::move(value));
+  std::swap(graph.value(id).name, graph.value(old_id).name);
+  graph.value(old_id).role = Role::constant;
+  return id;
 }
 
 }  // namespace

@@ -239,8 +239,8 @@ OnnxTensor& OnnxNode::output_tensor(int output) const {
 namespace {
 
 // Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
-void bind(Graph& graph, ValueId value, const std::string& name, const std::vector<int>& perm,
-          const std::string& value_name) {
+void note_tensor(Graph& graph, ValueId value, const std::string& name, const std::vector<int>& perm,
+                 const std::string& value_name) {
   Value& v = graph.value(value);
   if (!v.model_tensor.empty() || v.role != Role::temporary) return;
   v.model_tensor = name;
@@ -253,7 +253,7 @@ void bind(Graph& graph, ValueId value, const std::string& name, const std::vecto
 void OnnxNode::set(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
-  bind(importer_.graph, value, name, identity_perm(shape(value).rank), name);
+  note_tensor(importer_.graph, value, name, identity_perm(shape(value).rank), name);
   output_tensor(output).value = value;
 }
 
@@ -262,11 +262,12 @@ void OnnxNode::set_channels_last(int output, ValueId value) const {
   const std::string& name = proto_.output(output);
   std::vector<int> perm = identity_perm(shape(value).rank);
   std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
-  bind(importer_.graph, value, name, perm, name);
+  note_tensor(importer_.graph, value, name, perm, name);
   std::vector<int> back = identity_perm(shape(value).rank);
   std::rotate(back.begin() + 1, back.end() - 1, back.end());
   const ValueId first = transpose(value, back, "channels_first");
-  bind(importer_.graph, first, name, identity_perm(shape(value).rank), name + "/channels_first");
+  note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
+              name + "/channels_first");
   output_tensor(output).value = first;
 }
 

@@ -33,11 +33,14 @@ Sizes sizes_of(const KernelArgs& args) {
   return s;
 }
 
-// Few columns leave lanes empty.
+// Sums along the last axis have no columns to run over. A single column of a matrix is taken,
+// though: it may be a slice of a wider one, and has to come out the same.
 bool supports(const KernelArgs& args) {
   if (!has_elements(args)) return false;
-  const Sizes s = sizes_of(args);
-  return s.run && s.inner >= 4;
+  const Shape& x = args.input(0).shape;
+  const bool along_last =
+      x.last() > 1 && (args.attributes<ReduceAttrs>().axes >> (x.rank - 1) & 1) != 0;
+  return sizes_of(args).run && !along_last;
 }
 
 // y[0 .. cols) = sum over `rows` rows of x[row * stride ..], rows > 0.

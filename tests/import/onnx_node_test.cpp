@@ -1,0 +1,199 @@
+// ONNX's own tests of its operators. Each case runs with its inputs as the graph's, with all but
+// the first as initializers (weights, shapes), and with all of them known, in f32 and in f64.
+#include <doctest/doctest.h>
+#include <onnx/onnx_pb.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "graph/error.h"
+#include "graph/import/known_tensor.h"
+#include "graph/import/onnx_import.h"
+#include "graph/interpret.h"
+#include "graph/passes/passes.h"
+
+namespace attune {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kCases = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
+
+const std::set<std::string> kListed = {
+#define ONNX(name) #name,
+#include "graph/import/onnx_ops.def"
+#undef ONNX
+};
+
+// Cases whose result is another on purpose: dropout is dropped whatever mode a model asks for.
+const std::set<std::string> kDropoutInTraining = {"test_training_dropout",
+                                                  "test_training_dropout_default"};
+// Cases whose expected output has four decimals only, rounded up.
+const std::set<std::string> kFourDecimals = {"test_averagepool_2d_ceil_last_window_starts_on_pad"};
+constexpr int kOldestOpset = 7;
+
+struct Case {
+  std::string name, op;
+  onnx::ModelProto model;
+  std::vector<onnx::TensorProto> inputs, outputs;
+};
+
+std::vector<onnx::TensorProto> read_tensors(const fs::path& folder, const std::string& kind) {
+  std::vector<onnx::TensorProto> tensors;
+  for (int i = 0;; ++i) {
+    std::ifstream in(folder / fmt::format("{}_{}.pb", kind, i), std::ios::binary);
+    if (!in) return tensors;
+    if (!tensors.emplace_back().ParseFromIstream(&in))
+      throw_error("{}: bad tensor", folder.string());
+  }
+}
+
+Case read_case(const std::string& name, const std::string& op) {
+  Case result{name, op, {}, {}, {}};
+  std::ifstream in(kCases / name / "model.onnx", std::ios::binary);
+  if (!result.model.ParseFromIstream(&in)) throw_error("{}: bad model", name);
+  result.inputs = read_tensors(kCases / name / "test_data_set_0", "input");
+  result.outputs = read_tensors(kCases / name / "test_data_set_0", "output");
+  return result;
+}
+
+// The inputs from `first_known` on become initializers.
+std::string with_known_inputs(const Case& c, int first_known) {
+  onnx::ModelProto model = c.model;
+  for (int i = first_known; i < model.graph().input_size(); ++i) {
+    auto* tensor = model.mutable_graph()->add_initializer();
+    *tensor = c.inputs.at(i);
+    tensor->set_name(model.graph().input(i).name());
+  }
+  return model.SerializeAsString();
+}
+
+HostTensor host_tensor(const KnownTensor& tensor, DType real) {
+  const Shape shape = to_shape(tensor.dims);
+  if (tensor.real()) return HostTensor::of_reals(real, shape, tensor.data.reals);
+  return HostTensor::of_ints(tensor.type == ElementType::u8 ? DType::u8 : DType::i32, shape,
+                             tensor.data.ints);
+}
+
+// How a result differs from the expected one, which is of single precision.
+std::string difference(const std::vector<double>& got, const KnownTensor& want, double absolute) {
+  const size_t n = static_cast<size_t>(want.elements());
+  if (got.size() != n) return fmt::format("{} elements, not {}", got.size(), n);
+  for (size_t i = 0; i < n; ++i) {
+    const double w = want.real() ? want.data.reals[i] : static_cast<double>(want.data.ints[i]);
+    const double tolerance = want.real() ? 1e-5 * std::fabs(w) + absolute : 0;
+    if (!(got[i] == w || std::fabs(got[i] - w) <= tolerance ||
+          (std::isnan(w) && std::isnan(got[i]))))
+      return fmt::format("element {} is {}, not {}", i, got[i], w);
+  }
+  return "";
+}
+
+// Values that say that they are a tensor of the model, its axes permuted, are it.
+void check_model_tensors(const Graph& graph, const std::vector<HostTensor>& values,
+                         const std::string& output, const KnownTensor& want, double absolute) {
+  for (size_t i = 0; i < graph.values.size(); ++i) {
+    const Value& value = graph.values[i];
+    if (value.model_tensor != output || value.role != Role::temporary) continue;
+    Graph back;
+    back.real = graph.real;
+    const ValueId x = back.add_constant("x", value.shape, values[i].reals());
+    TransposeAttrs attrs;
+    for (int axis = 0; axis < value.shape.rank; ++axis) attrs.perm[value.model_perm[axis]] = axis;
+    const ValueId y = back.emit(Op::transpose, attrs, {x}, "y");
+    CHECK(to_dims(back.shape(y)) == want.dims);
+    CHECK(difference(interpret(back, {})[y].reals(), want, absolute) == "");
+  }
+}
+
+// Throws Error where the case cannot be imported.
+void run_case(const Case& c, int first_known, DType real) {
+  CAPTURE(first_known);
+  CAPTURE(std::string(dtype_name(real)));
+  const double absolute = kFourDecimals.contains(c.name) ? 1e-4 : 1e-6;
+  ImportOptions options;
+  options.real = real;
+  options.batch = 0;
+  Graph graph = import_onnx(OnnxModel::parse(with_known_inputs(c, first_known), c.name), options);
+  graph.verify();
+  std::map<std::string, HostTensor> inputs;
+  for (int i = 0; i < std::min<int>(first_known, c.model.graph().input_size()); ++i)
+    inputs[c.model.graph().input(i).name()] =
+        host_tensor(read_tensor(c.inputs.at(i), "input"), real);
+  const auto check = [&](const char* stage) {
+    CAPTURE(std::string(stage));
+    graph.verify();
+    const std::vector<HostTensor> values = interpret(graph, inputs);
+    for (int i = 0; i < c.model.graph().output_size(); ++i) {
+      const std::string& name = c.model.graph().output(i).name();
+      const KnownTensor want = read_tensor(c.outputs.at(i), "output");
+      const ValueId id = graph.output(name);
+      REQUIRE(id != kNone);
+      CHECK(to_dims(graph.shape(id)) == want.dims);
+      CHECK(difference(values[id].reals(), want, absolute) == "");
+      check_model_tensors(graph, values, name, want, absolute);
+    }
+  };
+  check("import");
+  to_channels_last(graph);
+  check("to_channels_last");
+  fold_constants(graph);
+  check("fold_constants");
+  const bool trains = std::any_of(graph.values.begin(), graph.values.end(),
+                                  [](const Value& value) { return value.role == Role::parameter; });
+  if (first_known == 0 && !trains) CHECK(graph.nodes.size() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("ONNX's own tests of the listed operators pass") {
+  std::ifstream index(kCases / "INDEX.tsv");
+  if (!index) {
+    MESSAGE("skipped: there is no " << kCases.string());
+    return;
+  }
+  int ran = 0, skipped = 0;
+  std::set<std::string> there, passed;
+  std::map<std::string, std::string> reasons;
+  std::string line;
+  std::getline(index, line);
+  while (std::getline(index, line)) {
+    std::istringstream fields(line);
+    std::string name, op;
+    std::getline(fields, name, '\t');
+    std::getline(fields, op, '\t');
+    int opset = 0;
+    fields >> opset;
+    if (!kListed.contains(op) || opset < kOldestOpset || kDropoutInTraining.contains(name))
+      continue;
+    there.insert(op);
+    CAPTURE(name);
+    const Case c = read_case(name, op);
+    bool any = false;
+    for (const int first_known : {255, 1, 0}) {
+      for (const DType real : {DType::f32, DType::f64}) {
+        try {
+          run_case(c, first_known, real);
+          any = true;
+        } catch (const Error& error) {
+          reasons[name] = error.what();
+          CHECK_MESSAGE(std::string(error.what()).find("bug of Attune") == std::string::npos,
+                        error.what());
+        }
+      }
+    }
+    ++(any ? ran : skipped);
+    if (any) passed.insert(op);
+    if (!any && std::getenv("ATTUNE_TEST_VERBOSE") != nullptr) MESSAGE(reasons[name]);
+  }
+  MESSAGE(ran << " cases ran, " << skipped << " are not supported");
+  CHECK(ran >= 297);
+  for (const std::string& op : there) CHECK_MESSAGE(passed.contains(op), op << ": no case passes");
+}
+
+}  // namespace attune
