@@ -36,12 +36,12 @@ void TrainCommand::add(CLI::App* verb) {
           "Set this fraction of the data aside for validation; which examples follows from "
           "the seed (default: none)")
       ->excludes(other)
-      ->always_capture_default(false);
+      ->default_str("");
   auto* epochs_option = verb->add_option("--epochs", epochs, "Passes over the data");
   verb->add_option("--steps", steps,
                    "Stop after so many steps in all, whatever the epochs (default: not)")
       ->excludes(epochs_option)
-      ->always_capture_default(false);
+      ->default_str("");
   verb->add_option("--learning-rate", learning_rate, "The learning rate, after warm-up");
   verb->add_option("--schedule", schedule,
                    "constant, cosine (to zero at the end), or step:EVERY[:FACTOR] (times FACTOR, "

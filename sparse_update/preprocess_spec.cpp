@@ -228,10 +228,11 @@ Preprocess parse_mfcc(const std::string& path, const json& object) {
 }
 
 Preprocess parse_file(const std::string& path) {
+  std::error_code failure;
   std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file || !std::filesystem::is_regular_file(path))
+  if (!file || !std::filesystem::is_regular_file(path, failure))
     throw_error("--preprocess {}: is no preset and no readable file; give {}", path, kPresets);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
   const json root = json::parse(text, nullptr, false);
   if (root.is_discarded()) throw_error("{}: is not JSON", path);
   if (!root.is_object() || root.size() != 1 || !(root.contains("image") || root.contains("mfcc")))
