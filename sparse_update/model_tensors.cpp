@@ -1,7 +1,10 @@
 #include "sparse_update/model_tensors.h"
 
+#include <onnx/onnx_pb.h>
+
 #include "engine/plan_tensor.h"
 #include "graph/error.h"
+#include "graph/import/known_tensor.h"
 #include "graph/interpret.h"
 
 namespace attune {
@@ -31,6 +34,13 @@ ModelTensor model_tensor(const Value& parameter) {
   const Origin& origin = parameter.origin;
   return {origin.tensor, origin.model_shape, in_model_order(parameter.data->reals, origin),
           parameter.fresh, origin.perm[0]};
+}
+
+std::vector<double> initializer_reals(const OnnxModel& model, const std::string& name) {
+  for (const auto& tensor : model.proto().graph().initializer())
+    if (tensor.name() == name)
+      return read_tensor(tensor, model.path() + ": initializer " + name).data.reals;
+  throw_error("{}: there is no initializer '{}'", model.path(), name);
 }
 
 std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::byte> state) {

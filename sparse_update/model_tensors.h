@@ -8,6 +8,7 @@
 
 #include "engine/plan.h"
 #include "graph/graph.h"
+#include "graph/import/onnx_import.h"
 
 namespace attune {
 
@@ -25,6 +26,10 @@ std::vector<double> in_model_order(const std::vector<double>& reals, const Origi
 
 // The parameters that a plan trains, from a session's state or from a plan's initial one.
 std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::byte> state);
+
+// The elements of an initializer of floats, in the model's order. Throws Error where there is none
+// of this name.
+std::vector<double> initializer_reals(const OnnxModel& model, const std::string& name);
 
 // A parameter of a graph, with the contents that the graph gives it.
 ModelTensor model_tensor(const Value& parameter);

@@ -39,8 +39,8 @@ struct VerifyReport {
   // interpreted in double.
   double exact_tolerance = 0, session_tolerance = 0;
   TensorDifference worst_exact, worst_session;
-  // Mean loss of train_step's batch: of the model and of what the plan means, both in double, and as
-  // the session computes it.
+  // Mean loss of train_step's batch: of the model and of what the plan means, both in double, and
+  // as the session computes it.
   double loss_model = 0, loss_plan = 0, loss_session = 0;
   // The first tensor in execution order that is beyond its tolerance.
   std::optional<TensorDifference> first;
