@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "engine/status.h"
+
 namespace attune {
 
 enum class ScheduleKind : uint8_t { constant = 0, step = 1, cosine = 2 };
@@ -20,5 +22,8 @@ struct Schedule {
   // `step` counts from 0.
   double rate(int64_t step) const;
 };
+
+// An error where a field has no meaning: a rate that is negative or not finite, an empty interval.
+Status check_schedule(const Schedule& schedule);
 
 }  // namespace attune

@@ -75,7 +75,10 @@ bool window_fits(const A& a, int32_t in_h, int32_t in_w, int32_t out_h, int32_t 
     if (field < 1 || field > kLimit) return false;
   for (int32_t field : {a.pad_top, a.pad_left, a.pad_bottom, a.pad_right})
     if (field < 0 || field > kLimit) return false;
-  if (a.input_h != in_h || a.input_w != in_w || a.kernel_h != kernel_h || a.kernel_w != kernel_w)
+  // Sizes that the attributes state, must be the tensors'; zero states nothing.
+  const auto differs = [](int32_t stated, int32_t actual) { return stated && stated != actual; };
+  if (differs(a.input_h, in_h) || differs(a.input_w, in_w) || differs(a.kernel_h, kernel_h) ||
+      differs(a.kernel_w, kernel_w))
     return false;
   const auto size = [](int64_t in, int64_t pad, int64_t dilation, int64_t kernel, int64_t stride) {
     const int64_t room = in + pad - dilation * (kernel - 1) - 1;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/batch.h"
 #include "engine/dataset.h"
 #include "engine/schedule.h"
 #include "engine/session.h"
@@ -58,12 +59,14 @@ class Trainer {
   // True right after the step that ended an epoch; `last_epoch` then holds its means.
   bool epoch_ended() const { return epoch_ended_; }
   const Evaluation& last_epoch() const { return last_epoch_; }
-  // Continues a run from a checkpoint (before the first step).
+  // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
+  // size must be what it was; between epochs it may change.
   Status resume(const TrainProgress& progress);
 
  private:
   Trainer(Session& session, Dataset& data, const TrainOptions& options);
-  void shuffle_epoch(int64_t epoch);
+  void order_epoch(int64_t epoch);
+  void set_total_steps();
 
   Session& session_;
   Dataset& data_;
@@ -72,11 +75,13 @@ class Trainer {
   Evaluation last_epoch_;
   bool epoch_ended_ = false;
   int64_t steps_per_epoch_ = 0, total_steps_ = 0;
+  Batch batch_;
+  Tensor rate_, step_number_;  // ports; absent where the optimizer needs none
   int64_t order_epoch_ = -1;
   std::unique_ptr<int32_t[]> order_;
 };
 
-// Runs `evaluate` over the whole dataset.
+// Runs `evaluate` over the whole dataset. Fails where the loss is not finite.
 Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
 
 }  // namespace attune

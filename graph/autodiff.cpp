@@ -1,5 +1,6 @@
 #include "graph/autodiff.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "graph/error.h"
@@ -29,11 +30,13 @@ class Paths {
 
   // Whether the value is a function of a wanted one.
   bool depends(ValueId id) const { return id != kNone && depends_[id]; }
-  // Whether a gradient passes through the node.
+  // Whether a gradient passes through the node, from an output to an input.
   bool on_path(const Node& node) const {
-    for (ValueId out : node.outputs)
-      if (out != kNone && depends_[out] && reaches_[out]) return true;
-    return false;
+    const auto any = [](const std::vector<ValueId>& ids, const std::vector<bool>& marked) {
+      return std::any_of(ids.begin(), ids.end(),
+                         [&](ValueId id) { return id != kNone && marked[id]; });
+    };
+    return any(node.inputs, depends_) && any(node.outputs, reaches_);
   }
 
  private:

@@ -29,15 +29,16 @@ struct DatasetRequest {
 
 // Opens whatever `path` is:
 //   folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV)
-//   IDX images (plain or .gz), labels found beside them by MNIST's naming (images-idx3 -> labels-idx1)
-//   .npz  arrays named like the model's input, or `x`; and `y`
-//   .csv  a manifest of path,label lines, relative to the manifest; a first line `path,label` is skipped
-//   a single image, WAV or .npy file (only where labels_optional)
+//   IDX images (plain or .gz), labels found beside them by MNIST's naming (images-idx3 ->
+//   labels-idx1) .npz  arrays named like the model's input, or `x`; and `y` .csv  a manifest of
+//   path,label lines, relative to the manifest; a first line `path,label` is skipped a single
+//   image, WAV or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
 Status open_dataset(const std::string& path, const DatasetRequest& request,
                     std::unique_ptr<Dataset>* dataset);
 
-// The class names of a folder of class folders, sorted by byte value; an error where there are none.
+// The class names of a folder of class folders, sorted by byte value; an error where there are
+// none.
 Status list_class_folders(const std::string& path, std::vector<std::string>* names);
 
 }  // namespace attune

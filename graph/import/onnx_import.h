@@ -25,9 +25,12 @@ class OnnxModel {
   static OnnxModel parse(std::string_view bytes, const std::string& path);
   const onnx::ModelProto& proto() const { return *proto_; }
   const std::string& path() const { return path_; }
+  // Of the file's bytes.
+  uint64_t hash() const { return hash_; }
 
  private:
   std::string path_;
+  uint64_t hash_ = 0;
   std::shared_ptr<const onnx::ModelProto> proto_;
 };
 

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <span>
 
+#include "engine/plan.h"
 #include "graph/error.h"
 #include "graph/import/onnx_import.h"
 
@@ -90,6 +92,7 @@ OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
       if (attribute.has_t() && external(attribute.t())) read_external(path, attribute.mutable_t());
   OnnxModel model;
   model.path_ = path;
+  model.hash_ = hash64(std::as_bytes(std::span(bytes)));
   model.proto_ = std::move(proto);
   return model;
 }

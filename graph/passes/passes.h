@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "graph/graph.h"
 
 // Passes over a graph, each in a file of its own. The pipeline that calls them, in order, is
@@ -19,5 +21,22 @@ void remove_dead(Graph& graph);
 
 // Replaces a node by an earlier one that computes the same from the same inputs.
 void share_common_subexpressions(Graph& graph);
+
+// Feeds the model's first input from bytes: the input port becomes u8 [N,H,W,C], and a `normalize` node
+// computes byte * scale[c] + offset[c]. The model's input must be an image [N,C,H,W].
+void take_byte_images(Graph& graph, const std::vector<double>& scale,
+                      const std::vector<double>& offset);
+
+// Folds batch norm into the convolution or linear layer before it where that layer's weight and bias
+// and the norm's gamma are frozen, backward pass included. A trained beta becomes the layer's bias.
+void fold_batch_norm(Graph& graph);
+
+// Makes a clamp that alone reads a convolution's or linear layer's output that layer's own, with its
+// mask.
+void fuse_clamp(Graph& graph);
+
+// Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an
+// update waits for the last reader of the old weight). Keeps the order where that is no worse.
+void schedule(Graph& graph);
 
 }  // namespace attune

@@ -10,6 +10,17 @@ namespace attune::reference {
 template <class T>
 inline constexpr int kLanes = 64 / sizeof(T);
 
+// A few lanes as the vector type of GCC and Clang, at any address. It only says what compilers do
+// not reliably find by themselves; targets without vectors get plain code.
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(16), aligned(alignof(T)), may_alias));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+template <class T>
+inline constexpr int kVectors = kLanes<T> * sizeof(T) / 16;
+
 // Calls f(width), as a constant where the width is full, so that loops over lanes unroll and
 // accumulators stay in registers.
 template <class T, class F>

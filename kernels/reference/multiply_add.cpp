@@ -5,34 +5,54 @@
 namespace attune::reference {
 namespace {
 
-// kRows rows at once, so that each row of b is loaded once for all of them.
-template <int kRows, class T, class Width>
-void multiply_rows(const MultiplyAdd<T>& p, int64_t m, Width width) {
+// All lanes of kRows rows at once, so that sums stay in registers and each row of b is loaded once
+// for all of them.
+template <int kRows, class T>
+void multiply_full_rows(const MultiplyAdd<T>& p, int64_t m) {
   const T* a = p.a + m * p.a_row;
   T* y = p.y + m * p.y_row;
-  T sum[kRows][kLanes<T>];
+  Vector<T> sum[kRows][kVectors<T>];
   for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < width; ++j) sum[r][j] = y[r * p.y_row + j];
+    for (int v = 0; v < kVectors<T>; ++v)
+      sum[r][v] = reinterpret_cast<const Vector<T>*>(y + r * p.y_row)[v];
   for (int64_t k = 0; k < p.depth; ++k) {
-    const T* b = p.b + k * p.b_row;
+    const auto* b = reinterpret_cast<const Vector<T>*>(p.b + k * p.b_row);
     for (int r = 0; r < kRows; ++r) {
       const T factor = a[r * p.a_row + k * p.a_col];
-      for (int j = 0; j < width; ++j) sum[r][j] += factor * b[j];
+      for (int v = 0; v < kVectors<T>; ++v) sum[r][v] += factor * b[v];
     }
   }
   for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < width; ++j) y[r * p.y_row + j] = sum[r][j];
+    for (int v = 0; v < kVectors<T>; ++v)
+      reinterpret_cast<Vector<T>*>(y + r * p.y_row)[v] = sum[r][v];
+}
+
+// Fewer lanes.
+template <class T>
+void multiply_narrow_row(const MultiplyAdd<T>& p, int64_t m) {
+  const T* a = p.a + m * p.a_row;
+  T* y = p.y + m * p.y_row;
+  T sum[kLanes<T>];
+  for (int64_t j = 0; j < p.width; ++j) sum[j] = y[j];
+  for (int64_t k = 0; k < p.depth; ++k) {
+    const T factor = a[k * p.a_col];
+    const T* b = p.b + k * p.b_row;
+    for (int64_t j = 0; j < p.width; ++j) sum[j] += factor * b[j];
+  }
+  for (int64_t j = 0; j < p.width; ++j) y[j] = sum[j];
 }
 
 }  // namespace
 
 template <class T>
 void multiply_add(const MultiplyAdd<T>& p) {
-  with_width<T>(p.width, [&](auto width) {
-    int64_t m = 0;
-    for (; m + 2 <= p.rows; m += 2) multiply_rows<2>(p, m, width);
-    if (m < p.rows) multiply_rows<1>(p, m, width);
-  });
+  if (p.width < kLanes<T>) {
+    for (int64_t m = 0; m < p.rows; ++m) multiply_narrow_row(p, m);
+    return;
+  }
+  int64_t m = 0;
+  for (; m + 2 <= p.rows; m += 2) multiply_full_rows<2>(p, m);
+  if (m < p.rows) multiply_full_rows<1>(p, m);
 }
 
 template <class T>

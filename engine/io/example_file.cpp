@@ -1,0 +1,153 @@
+#include "engine/io/example_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/io/file.h"
+#include "engine/io/image.h"
+#include "engine/io/npz.h"
+#include "engine/io/wav.h"
+
+namespace attune {
+
+Status check_image_example(const DatasetRequest& request) {
+  const ImagePreprocess& image = request.preprocess.image;
+  ATTUNE_RETURN_IF_ERROR(check_image_preprocess(image));
+  const Shape made{image.height, image.width, image.channels};
+  if (request.example.dtype != DType::u8 || !(request.example.shape == made))
+    return Status::error(
+        "model input `%.*s`: the image front end makes u8 %s, the plan takes %s %s; compile anew",
+        static_cast<int>(request.example.name.size()), request.example.name.data(),
+        shape_text(made).c_str(), dtype_name(request.example.dtype),
+        shape_text(request.example.shape).c_str());
+  return Status::ok();
+}
+
+Status ExampleFile::create(const DatasetRequest& request, std::unique_ptr<ExampleFile>* loader) {
+  switch (request.preprocess.front_end) {
+    case FrontEnd::none:
+      break;
+    case FrontEnd::image:
+      ATTUNE_RETURN_IF_ERROR(check_image_example(request));
+      break;
+    case FrontEnd::mfcc: {
+      ATTUNE_RETURN_IF_ERROR(check_mfcc_preprocess(request.preprocess.mfcc));
+      const MfccPreprocess& mfcc = request.preprocess.mfcc;
+      const int64_t frames = 1 + (mfcc.samples - mfcc.frame_length) / mfcc.frame_step;
+      if (!is_real(request.example.dtype) ||
+          request.example.shape.elements() != frames * mfcc.coefficients)
+        return Status::error(
+            "model input `%.*s`: the MFCC front end makes %lld x %d real numbers, the plan takes "
+            "%s %s; compile anew",
+            static_cast<int>(request.example.name.size()), request.example.name.data(),
+            static_cast<long long>(frames), mfcc.coefficients, dtype_name(request.example.dtype),
+            shape_text(request.example.shape).c_str());
+      break;
+    }
+    default:
+      return Status::error("unknown front end %d; use a newer Attune",
+                           static_cast<int>(request.preprocess.front_end));
+  }
+  loader->reset(new ExampleFile(request));
+  return Status::ok();
+}
+
+ExampleFile::ExampleFile(const DatasetRequest& request)
+    : example_(request.example), preprocess_(request.preprocess) {
+  if (preprocess_.front_end == FrontEnd::mfcc) {
+    mfcc_ = std::make_unique<Mfcc>(preprocess_.mfcc);
+    features_.resize(static_cast<size_t>(example_.shape.elements()));
+  }
+}
+
+bool ExampleFile::takes(std::string_view extension) const {
+  switch (preprocess_.front_end) {
+    case FrontEnd::none:
+      return extension == ".npy";
+    case FrontEnd::image:
+      return extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
+             extension == ".bmp";
+    case FrontEnd::mfcc:
+      return extension == ".wav";
+  }
+  return false;
+}
+
+const char* ExampleFile::kind() const {
+  switch (preprocess_.front_end) {
+    case FrontEnd::none:
+      return ".npy arrays";
+    case FrontEnd::image:
+      return "PNG, JPEG or BMP images";
+    case FrontEnd::mfcc:
+      return "WAV files";
+  }
+  return "";
+}
+
+Status ExampleFile::load(const std::string& path, std::span<std::byte> input) {
+  switch (preprocess_.front_end) {
+    case FrontEnd::none:
+      return load_npy(path, input);
+    case FrontEnd::image:
+      return load_image(path, input);
+    case FrontEnd::mfcc:
+      return load_wav(path, input);
+  }
+  return Status::ok();
+}
+
+Status ExampleFile::load_image(const std::string& path, std::span<std::byte> input) {
+  std::vector<std::byte> file;
+  ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+  Image image;
+  ATTUNE_RETURN_IF_ERROR(decode_image(path, file, &image));
+  preprocess_image(preprocess_.image, image.view(),
+                   {reinterpret_cast<uint8_t*>(input.data()), input.size()});
+  return Status::ok();
+}
+
+Status ExampleFile::load_wav(const std::string& path, std::span<std::byte> input) {
+  std::vector<std::byte> file;
+  ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+  Audio audio;
+  ATTUNE_RETURN_IF_ERROR(parse_wav(path, file, &audio));
+  const MfccPreprocess& config = preprocess_.mfcc;
+  if (audio.sample_rate != config.sample_rate)
+    audio.samples = resample_linear(audio.samples, audio.sample_rate, config.sample_rate,
+                                    static_cast<size_t>(config.samples));
+  mfcc_->compute(audio.samples, features_);
+  if (example_.dtype == DType::f64) {
+    const std::vector<double> wide(features_.begin(), features_.end());
+    std::memcpy(input.data(), wide.data(), input.size());
+  } else {
+    std::memcpy(input.data(), features_.data(), input.size());
+  }
+  return Status::ok();
+}
+
+Status ExampleFile::load_npy(const std::string& path, std::span<std::byte> input) {
+  NpyArray array;
+  ATTUNE_RETURN_IF_ERROR(read_npy(path, &array));
+  if (!same_dims(array.shape, example_.shape))
+    return file_error(path, "shape %s, the model's input `%.*s` takes %s; reshape it",
+                      shape_text(array.shape).c_str(), static_cast<int>(example_.name.size()),
+                      example_.name.data(), shape_text(example_.shape).c_str());
+  return convert_elements(path, array, 0, array.elements(), example_.dtype, input);
+}
+
+FileReader::FileReader(const DatasetRequest& request, std::vector<std::string> paths, Labels labels,
+                       std::unique_ptr<ExampleFile> loader)
+    : Reader(request, static_cast<int64_t>(paths.size()), std::move(labels), true),
+      paths_(std::move(paths)),
+      loader_(std::move(loader)) {}
+
+Status FileReader::load(int64_t index, std::span<std::byte> input) {
+  return loader_->load(paths_[static_cast<size_t>(index)], input);
+}
+
+std::string FileReader::description(int64_t index) const {
+  return paths_[static_cast<size_t>(index)];
+}
+
+}  // namespace attune

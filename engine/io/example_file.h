@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/io/mfcc.h"
+#include "engine/io/open_dataset.h"
+#include "engine/io/reader.h"
+
+namespace attune {
+
+// Makes an example of one file: an image, a WAV or, without front end, a .npy array.
+class ExampleFile {
+ public:
+  // An error where front end and example do not fit together.
+  static Status create(const DatasetRequest& request, std::unique_ptr<ExampleFile>* loader);
+
+  // Whether files with this extension (lower case, with dot) are the front end's.
+  bool takes(std::string_view extension) const;
+  // "PNG, JPEG or BMP images"
+  const char* kind() const;
+  Status load(const std::string& path, std::span<std::byte> input);
+
+ private:
+  explicit ExampleFile(const DatasetRequest& request);
+  Status load_image(const std::string& path, std::span<std::byte> input);
+  Status load_wav(const std::string& path, std::span<std::byte> input);
+  Status load_npy(const std::string& path, std::span<std::byte> input);
+
+  ExampleSpec example_;
+  Preprocess preprocess_;
+  std::unique_ptr<Mfcc> mfcc_;
+  std::vector<float> features_;
+};
+
+// An error unless the example is what the image front end makes: bytes [height, width, channels].
+Status check_image_example(const DatasetRequest& request);
+
+// A dataset of files that make an example each.
+class FileReader : public Reader {
+ public:
+  FileReader(const DatasetRequest& request, std::vector<std::string> paths, Labels labels,
+             std::unique_ptr<ExampleFile> loader);
+
+ private:
+  Status load(int64_t index, std::span<std::byte> input) override;
+  std::string description(int64_t index) const override;
+
+  std::vector<std::string> paths_;
+  std::unique_ptr<ExampleFile> loader_;
+};
+
+}  // namespace attune

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/preprocess.h"
+#include "engine/status.h"
+
+namespace attune {
+
+// Pixels in rows from the top, channels interleaved: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+struct ImageView {
+  int32_t width = 0, height = 0, channels = 0;
+  std::span<const uint8_t> pixels;
+};
+
+struct Image {
+  int32_t width = 0, height = 0, channels = 0;
+  std::vector<uint8_t> pixels;
+  ImageView view() const { return {width, height, channels, pixels}; }
+};
+
+// Decodes a PNG, JPEG or BMP file of at most 2^27 pixels. `path` is for messages. A file that is
+// cut short or, for PNG, damaged is an error.
+Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image);
+
+// An error where `config` describes no image that can be made.
+Status check_image_preprocess(const ImagePreprocess& config);
+
+// Resizes, crops and converts `image` to `out`, bytes [height, width, channels] as `config` asks;
+// alpha is ignored. Each byte is interpolated in float, as PyTorch's interpolate(mode='bilinear',
+// align_corners=False) does, and rounded once, halves to even. `config` must have been checked.
+void preprocess_image(const ImagePreprocess& config, const ImageView& image,
+                      std::span<uint8_t> out);
+
+}  // namespace attune

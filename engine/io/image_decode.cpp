@@ -1,0 +1,167 @@
+#include <zlib.h>
+
+#include <climits>
+#include <cstring>
+#include <memory>
+
+#include "engine/io/bytes.h"
+#include "engine/io/file.h"
+#include "engine/io/image.h"
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_NO_STDIO
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_BMP
+#define STBI_MAX_DIMENSIONS (1 << 20)
+#include <stb/stb_image.h>
+
+namespace attune {
+namespace {
+
+constexpr int64_t kMaxPixels = int64_t{1} << 27;
+// A byte of deflate makes at most 1032 bytes, of eight pixels each.
+constexpr int64_t kMaxPixelsPerByte = 8 * 1032;
+constexpr const char* kCutShort = "the image is cut short; copy it again";
+
+// The decoder takes what is missing for zeros and checks no sums, so completeness is checked here.
+
+bool is_png(std::span<const std::byte> file) {
+  return file.size() >= 8 && std::memcmp(file.data(), "\x89PNG\r\n\x1a\n", 8) == 0;
+}
+
+Status check_png(std::string_view path, std::span<const std::byte> file) {
+  size_t at = 8;
+  while (true) {
+    if (file.size() - at < 12) return file_error(path, "%s", kCutShort);
+    const uint32_t length = big_endian_u32(file, at);
+    if (length > file.size() - at - 12) return file_error(path, "%s", kCutShort);
+    const auto* type = reinterpret_cast<const Bytef*>(file.data() + at + 4);
+    if (crc32_z(0, type, size_t{length} + 4) != big_endian_u32(file, at + 8 + length))
+      return file_error(path, "the PNG is damaged at byte %zu (wrong checksum); copy it again", at);
+    if (std::memcmp(type, "IEND", 4) == 0) return Status::ok();
+    at += size_t{length} + 12;
+  }
+}
+
+bool is_jpeg(std::span<const std::byte> file) {
+  return file.size() >= 3 && std::memcmp(file.data(), "\xff\xd8\xff", 3) == 0;
+}
+
+// Checks the Huffman tables whose segment has its length at `at`: stb_image before 2.28 writes
+// beyond its tables where the counts of one add up to more than 256.
+bool valid_huffman_tables(std::span<const std::byte> file, size_t at) {
+  if (file.size() - at < 2) return false;
+  int64_t left = (int64_t{u8_at(file, at)} << 8 | u8_at(file, at + 1)) - 2;
+  at += 2;
+  while (left > 0) {
+    if (file.size() - at < 17) return false;
+    size_t symbols = 0;
+    for (size_t i = 1; i <= 16; ++i) symbols += u8_at(file, at + i);
+    if (symbols > 256 || file.size() - at - 17 < symbols) return false;
+    at += 17 + symbols;
+    left -= static_cast<int64_t>(17 + symbols);
+  }
+  return left == 0;
+}
+
+// Complete is a JPEG with an end marker after its first scan; one before belongs to a thumbnail.
+Status check_jpeg(std::string_view path, std::span<const std::byte> file) {
+  constexpr uint8_t kHuffmanTables = 0xc4, kStartOfScan = 0xda, kEndOfImage = 0xd9;
+  const auto damaged = [&](size_t at) {
+    return file_error(path, "the JPEG is damaged at byte %zu; copy it again", at);
+  };
+  size_t at = 2;
+  uint8_t marker = 0;
+  while (marker != kStartOfScan) {
+    while (at + 1 < file.size() && u8_at(file, at) == 0xff && u8_at(file, at + 1) == 0xff) ++at;
+    if (file.size() - at < 4) return file_error(path, "%s", kCutShort);
+    marker = u8_at(file, at + 1);
+    const size_t length = size_t{u8_at(file, at + 2)} << 8 | u8_at(file, at + 3);
+    if (u8_at(file, at) != 0xff || length < 2) return damaged(at);
+    if (marker == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
+    if (length > file.size() - at - 2) return file_error(path, "%s", kCutShort);
+    at += 2 + length;
+  }
+  // Coded data holds no marker by chance, so every one that looks like tables has to be that.
+  bool complete = false;
+  for (; at + 1 < file.size(); ++at) {
+    if (u8_at(file, at) != 0xff) continue;
+    const uint8_t next = u8_at(file, at + 1);
+    if (next == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
+    complete = complete || next == kEndOfImage;
+  }
+  return complete ? Status::ok() : file_error(path, "%s", kCutShort);
+}
+
+bool is_bmp(std::span<const std::byte> file) {
+  return file.size() >= 2 && std::memcmp(file.data(), "BM", 2) == 0;
+}
+
+Status check_bmp(std::string_view path, std::span<const std::byte> file) {
+  if (file.size() < 26) return file_error(path, "%s", kCutShort);
+  const uint64_t data = little_endian_u32(file, 10);
+  const uint32_t header = little_endian_u32(file, 14);
+  uint64_t width, height, bits;
+  if (header == 12) {  // OS/2
+    width = little_endian_u16(file, 18);
+    height = little_endian_u16(file, 20);
+    bits = little_endian_u16(file, 24);
+  } else {
+    if (file.size() < 54) return file_error(path, "%s", kCutShort);
+    const int64_t signed_width = static_cast<int32_t>(little_endian_u32(file, 18));
+    const int64_t signed_height = static_cast<int32_t>(little_endian_u32(file, 22));
+    if (signed_width <= 0 || signed_height == 0)
+      return file_error(path, "the BMP is damaged (size %lld x %lld); convert it anew",
+                        static_cast<long long>(signed_width),
+                        static_cast<long long>(signed_height));
+    width = static_cast<uint64_t>(signed_width);
+    height = static_cast<uint64_t>(signed_height < 0 ? -signed_height : signed_height);
+    bits = little_endian_u16(file, 28);
+  }
+  const uint64_t row_bytes = (width * bits + 31) / 32 * 4;
+  if (data > file.size() || (height > 0 && row_bytes > (file.size() - data) / height))
+    return file_error(path, "%s", kCutShort);
+  return Status::ok();
+}
+
+}  // namespace
+
+Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image) {
+  if (is_png(file)) {
+    ATTUNE_RETURN_IF_ERROR(check_png(path, file));
+  } else if (is_jpeg(file)) {
+    ATTUNE_RETURN_IF_ERROR(check_jpeg(path, file));
+  } else if (is_bmp(file)) {
+    ATTUNE_RETURN_IF_ERROR(check_bmp(path, file));
+  } else {
+    return file_error(path, "not a PNG, JPEG or BMP image; convert it to one of them");
+  }
+  if (file.size() > INT_MAX)
+    return file_error(path, "the image file is larger than 2 GiB; convert it to a smaller one");
+
+  const auto* bytes = reinterpret_cast<const stbi_uc*>(file.data());
+  const int length = static_cast<int>(file.size());
+  int width = 0, height = 0, channels = 0;
+  if (!stbi_info_from_memory(bytes, length, &width, &height, &channels))
+    return file_error(path, "cannot be decoded (%s); convert it to an ordinary PNG",
+                      stbi_failure_reason());
+  if (width < 1 || height < 1 || int64_t{width} * height > kMaxPixels)
+    return file_error(path, "%d x %d pixels; give an image of at most %lld pixels", width, height,
+                      static_cast<long long>(kMaxPixels));
+  if (int64_t{width} * height > kMaxPixelsPerByte * length)
+    return file_error(path, "%d x %d pixels in %d bytes: %s", width, height, length, kCutShort);
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_memory(bytes, length, &width, &height, &channels, 0), &stbi_image_free);
+  if (!pixels)
+    return file_error(path, "cannot be decoded (%s); convert it to an ordinary PNG",
+                      stbi_failure_reason());
+  image->width = width;
+  image->height = height;
+  image->channels = channels;
+  image->pixels.assign(pixels.get(), pixels.get() + size_t{1} * width * height * channels);
+  return Status::ok();
+}
+
+}  // namespace attune

@@ -1,0 +1,110 @@
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+#include "engine/io/image.h"
+
+namespace attune {
+namespace {
+
+constexpr int32_t kMaxSide = 1 << 15;
+
+// Where one output row or column takes its two neighbours from.
+struct Tap {
+  int32_t low = 0, high = 0;
+  float high_weight = 0;
+};
+
+// Taps of outputs first .. first + count - 1 of an axis resized from `in` to `resized` pixels.
+std::vector<Tap> taps(int32_t in, int64_t resized, int64_t first, int32_t count) {
+  const float scale = static_cast<float>(in) / static_cast<float>(resized);
+  std::vector<Tap> result(count);
+  for (int32_t i = 0; i < count; ++i) {
+    const float centre = scale * (static_cast<float>(first + i) + 0.5f) - 0.5f;
+    const float source = std::clamp(centre, 0.0f, static_cast<float>(in - 1));
+    Tap& tap = result[i];
+    tap.low = std::min(static_cast<int32_t>(source), in - 1);
+    tap.high = std::min(tap.low + 1, in - 1);
+    tap.high_weight = source - static_cast<float>(tap.low);
+  }
+  return result;
+}
+
+float luma(const uint8_t* rgb) { return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]; }
+
+// One channel of the output; `value` reads a pixel: one of its channels, or its luma.
+template <class Value>
+void resize_channel(const ImageView& image, const std::vector<Tap>& rows,
+                    const std::vector<Tap>& columns, int32_t channels, uint8_t* out,
+                    const Value& value) {
+  const size_t row_bytes = static_cast<size_t>(image.width) * image.channels;
+  for (const Tap& y : rows) {
+    const uint8_t* top = image.pixels.data() + y.low * row_bytes;
+    const uint8_t* bottom = image.pixels.data() + y.high * row_bytes;
+    for (const Tap& x : columns) {
+      const size_t left = static_cast<size_t>(x.low) * image.channels;
+      const size_t right = static_cast<size_t>(x.high) * image.channels;
+      const float w1 = x.high_weight, w0 = 1.0f - w1;
+      const float h1 = y.high_weight, h0 = 1.0f - h1;
+      const float sum = h0 * (w0 * value(top + left) + w1 * value(top + right)) +
+                        h1 * (w0 * value(bottom + left) + w1 * value(bottom + right));
+      *out = static_cast<uint8_t>(std::clamp(std::nearbyint(sum), 0.0f, 255.0f));
+      out += channels;
+    }
+  }
+}
+
+}  // namespace
+
+Status check_image_preprocess(const ImagePreprocess& config) {
+  if (config.width < 1 || config.height < 1 || config.width > kMaxSide || config.height > kMaxSide)
+    return Status::error("image front end: size %d x %d is outside 1 .. %d; compile the plan anew",
+                         config.width, config.height, kMaxSide);
+  if (config.channels != 1 && config.channels != 3)
+    return Status::error("image front end: %d channels; compile the plan with 1 or 3",
+                         config.channels);
+  if (config.resize != Resize::stretch && config.resize != Resize::center_crop)
+    return Status::error("image front end: unknown resize mode %d; use a newer Attune",
+                         static_cast<int>(config.resize));
+  const int32_t longer = std::max(config.width, config.height);
+  if (config.resize == Resize::center_crop &&
+      (config.resize_shorter < longer || config.resize_shorter > kMaxSide))
+    return Status::error(
+        "image front end: the shorter side resized to %d pixels does not hold a crop of %d x %d; "
+        "compile the plan with %d .. %d",
+        config.resize_shorter, config.width, config.height, longer, kMaxSide);
+  return Status::ok();
+}
+
+void preprocess_image(const ImagePreprocess& config, const ImageView& image,
+                      std::span<uint8_t> out) {
+  assert(check_image_preprocess(config).is_ok());
+  assert(image.width > 0 && image.height > 0);
+  assert(image.pixels.size() == size_t{1} * image.width * image.height * image.channels);
+  assert(out.size() == size_t{1} * config.width * config.height * config.channels);
+
+  int64_t resized_width = config.width, resized_height = config.height;
+  int64_t left = 0, top = 0;
+  if (config.resize == Resize::center_crop) {
+    const int64_t shorter = std::min(image.width, image.height);
+    resized_width = int64_t{image.width} * config.resize_shorter / shorter;
+    resized_height = int64_t{image.height} * config.resize_shorter / shorter;
+    left = std::llrint(static_cast<double>(resized_width - config.width) / 2);
+    top = std::llrint(static_cast<double>(resized_height - config.height) / 2);
+  }
+  const std::vector<Tap> columns = taps(image.width, resized_width, left, config.width);
+  const std::vector<Tap> rows = taps(image.height, resized_height, top, config.height);
+
+  const bool colour = image.channels >= 3;
+  if (config.channels == 1 && colour) {
+    resize_channel(image, rows, columns, 1, out.data(), luma);
+    return;
+  }
+  for (int32_t c = 0; c < config.channels; ++c) {
+    const int32_t source = !colour ? 0 : config.bgr ? 2 - c : c;
+    resize_channel(image, rows, columns, config.channels, out.data() + c,
+                   [source](const uint8_t* pixel) { return static_cast<float>(pixel[source]); });
+  }
+}
+
+}  // namespace attune

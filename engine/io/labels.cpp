@@ -1,0 +1,94 @@
+#include "engine/io/labels.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "engine/io/file.h"
+
+namespace attune {
+
+Labels::Labels(const DatasetRequest& request)
+    : classes_(request.classes),
+      target_(request.target),
+      target_dtype_(request.target_dtype),
+      stride_(request.classes > 0 ? sizeof(int32_t)
+                                  : dtype_bytes(request.target_dtype,
+                                                static_cast<size_t>(request.target.elements()))) {}
+
+Status Labels::wrong_class(std::string_view where, double label) const {
+  return file_error(where, "label %.15g, but the model's classes are 0 .. %d; correct the labels",
+                    label, classes_ - 1);
+}
+
+Status Labels::add_class(std::string_view where, int64_t label) {
+  if (label < 0 || label >= classes_) return wrong_class(where, static_cast<double>(label));
+  const auto narrow = static_cast<int32_t>(label);
+  const auto* bytes = reinterpret_cast<const std::byte*>(&narrow);
+  bytes_.insert(bytes_.end(), bytes, bytes + sizeof(narrow));
+  return Status::ok();
+}
+
+Status Labels::add_targets(std::string_view where, std::span<const double> numbers) {
+  NpyArray array{NpyType::f64, {static_cast<int64_t>(numbers.size())}, {}};
+  const auto* bytes = reinterpret_cast<const std::byte*>(numbers.data());
+  array.bytes.assign(bytes, bytes + numbers.size_bytes());
+  const size_t start = bytes_.size();
+  bytes_.resize(start + stride_);
+  return convert_elements(where, array, 0, target_elements(), target_dtype_,
+                          std::span(bytes_).subspan(start));
+}
+
+Status Labels::add_array(std::string_view where, const NpyArray& array) {
+  std::vector<int64_t> rest(array.shape.begin() + (array.shape.empty() ? 0 : 1), array.shape.end());
+  const Shape wanted = are_classes() ? Shape{} : target_;
+  // A column of single numbers may stand as [n] or [n,1].
+  const bool single = wanted.elements() == 1 && (rest.empty() || same_dims(rest, Shape{1}));
+  if (array.shape.empty() || !(single || same_dims(rest, wanted))) {
+    std::string expected = "[n";
+    for (int axis = 0; axis < wanted.rank; ++axis) expected += "," + std::to_string(wanted[axis]);
+    return file_error(where, "shape %s, the model's %s take %s; reshape it",
+                      shape_text(array.shape).c_str(), are_classes() ? "class labels" : "targets",
+                      (expected + "]").c_str());
+  }
+  const int64_t count = array.shape[0], width = wanted.elements();
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string example = std::string(where) + "[" + std::to_string(i) + "]";
+    if (are_classes()) {
+      // Through double, so that a label beyond 32 bits is told as what it is.
+      double label = 0;
+      ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i, 1, DType::f64,
+                                              std::as_writable_bytes(std::span(&label, 1))));
+      if (label != std::floor(label) || label < 0 || label >= classes_)
+        return wrong_class(example, label);
+      ATTUNE_RETURN_IF_ERROR(add_class(example, static_cast<int64_t>(label)));
+    } else {
+      const size_t start = bytes_.size();
+      bytes_.resize(start + stride_);
+      ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i * width, width, target_dtype_,
+                                              std::span(bytes_).subspan(start)));
+    }
+  }
+  return Status::ok();
+}
+
+Status parse_class(std::string_view where, std::string_view text,
+                   const std::vector<std::string>& class_names, int64_t* label) {
+  const auto name = std::find(class_names.begin(), class_names.end(), text);
+  if (name != class_names.end()) {
+    *label = name - class_names.begin();
+    return Status::ok();
+  }
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), *label);
+  if (failure == std::errc() && end == text.data() + text.size()) return Status::ok();
+  if (class_names.empty())
+    return file_error(where,
+                      "label `%s` is no number and the plan names no classes; write class numbers, "
+                      "or give the labels' names when compiling",
+                      shortened(text).c_str());
+  return file_error(where, "unknown class `%s`; the model knows %s", shortened(text).c_str(),
+                    name_list(class_names).c_str());
+}
+
+}  // namespace attune

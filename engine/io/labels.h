@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/io/npy.h"
+#include "engine/io/open_dataset.h"
+#include "engine/status.h"
+
+namespace attune {
+
+// The classes or regression targets of a dataset's examples, in the bytes that Dataset::read gives.
+class Labels {
+ public:
+  explicit Labels(const DatasetRequest& request);
+
+  // Whether the labels are classes; else they are targets of target_elements() real numbers.
+  bool are_classes() const { return classes_ > 0; }
+  int64_t target_elements() const { return target_.elements(); }
+  const Shape& target() const { return target_; }
+
+  // `where` is for messages. The label must be a class, or the numbers finite in the target's type.
+  Status add_class(std::string_view where, int64_t label);
+  Status add_targets(std::string_view where, std::span<const double> numbers);
+  // One label for each of the array's rows; `where` names the array.
+  Status add_array(std::string_view where, const NpyArray& array);
+
+  bool empty() const { return bytes_.empty(); }
+  int64_t size() const { return static_cast<int64_t>(bytes_.size() / stride_); }
+  size_t bytes_per_example() const { return stride_; }
+  std::span<const std::byte> operator[](int64_t index) const {
+    return std::span(bytes_).subspan(static_cast<size_t>(index) * stride_, stride_);
+  }
+
+ private:
+  Status wrong_class(std::string_view where, double label) const;
+
+  int32_t classes_;
+  Shape target_;
+  DType target_dtype_;
+  size_t stride_;
+  std::vector<std::byte> bytes_;
+};
+
+// Maps a label in a text to its class: by name, else by number. `where` is for messages.
+Status parse_class(std::string_view where, std::string_view text,
+                   const std::vector<std::string>& class_names, int64_t* label);
+
+}  // namespace attune

@@ -1,0 +1,91 @@
+#include "engine/io/npz.h"
+
+#include <algorithm>
+
+#include "engine/io/file.h"
+#include "engine/io/zip.h"
+
+namespace attune {
+namespace {
+
+constexpr std::string_view kSuffix = ".npy";
+
+// Calls visit(name, file, entry) for each array until it returns an error.
+template <class Visit>
+Status for_each_array(const std::string& path, const Visit& visit) {
+  return guarded(path, [&]() -> Status {
+    std::vector<std::byte> file;
+    ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+    std::vector<ZipEntry> entries;
+    ATTUNE_RETURN_IF_ERROR(list_zip(path, file, &entries));
+    for (const ZipEntry& entry : entries) {
+      if (!entry.name.ends_with(kSuffix)) continue;
+      const std::string name = entry.name.substr(0, entry.name.size() - kSuffix.size());
+      ATTUNE_RETURN_IF_ERROR(visit(name, file, entry));
+    }
+    return Status::ok();
+  });
+}
+
+Status read_arrays(const std::string& path, const std::vector<std::string>* names,
+                   NpzArrays* arrays) {
+  arrays->clear();
+  return for_each_array(
+      path,
+      [&](const std::string& name, const std::vector<std::byte>& file,
+          const ZipEntry& entry) -> Status {
+        if (names != nullptr && std::find(names->begin(), names->end(), name) == names->end())
+          return Status::ok();
+        std::vector<std::byte> bytes;
+        ATTUNE_RETURN_IF_ERROR(extract_zip(path, file, entry, &bytes));
+        return parse_npy(path + "/" + shortened(name), bytes, &(*arrays)[name]);
+      });
+}
+
+}  // namespace
+
+Status read_npz(const std::string& path, NpzArrays* arrays) {
+  return read_arrays(path, nullptr, arrays);
+}
+
+Status read_npz(const std::string& path, const std::vector<std::string>& names, NpzArrays* arrays) {
+  return read_arrays(path, &names, arrays);
+}
+
+Status list_npz(const std::string& path, std::vector<std::string>* names) {
+  names->clear();
+  return for_each_array(
+      path, [&](const std::string& name, const std::vector<std::byte>&, const ZipEntry&) -> Status {
+        names->push_back(name);
+        return Status::ok();
+      });
+}
+
+Status write_npz(const std::string& path, const NpzArrays& arrays) {
+  return guarded(path, [&]() -> Status {
+    std::vector<ZipMember> members;
+    for (const auto& [name, array] : arrays) {
+      if (array.shape.size() > kMaxNpyRank)
+        return file_error(path, "array `%s` has %zu dimensions; give at most %zu",
+                          shortened(name).c_str(), array.shape.size(), kMaxNpyRank);
+      uint64_t elements = 1;
+      for (int64_t dim : array.shape) elements *= static_cast<uint64_t>(dim);
+      if (array.bytes.size() != elements * npy_type_bytes(array.type))
+        return file_error(path, "array `%s`: %zu bytes for the shape %s of %s; give as many",
+                          shortened(name).c_str(), array.bytes.size(),
+                          shape_text(array.shape).c_str(), npy_type_name(array.type));
+      members.push_back({name + std::string(kSuffix), format_npy(array)});
+    }
+    return write_zip(path, members);
+  });
+}
+
+Status read_npy(const std::string& path, NpyArray* array) {
+  return guarded(path, [&]() -> Status {
+    std::vector<std::byte> file;
+    ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+    return parse_npy(path, file, array);
+  });
+}
+
+}  // namespace attune

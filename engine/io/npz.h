@@ -1,0 +1,27 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/io/npy.h"
+#include "engine/status.h"
+
+namespace attune {
+
+// Arrays by name, without ".npy".
+using NpzArrays = std::map<std::string, NpyArray>;
+
+// Reads the arrays of a .npz file (stored or deflated); with `names`, only those of them that are
+// there. Members that are no .npy file are passed over.
+Status read_npz(const std::string& path, NpzArrays* arrays);
+Status read_npz(const std::string& path, const std::vector<std::string>& names, NpzArrays* arrays);
+Status list_npz(const std::string& path, std::vector<std::string>* names);
+
+// Writes a .npz file without compression, the same bytes for the same arrays. Less than 4 GiB.
+Status write_npz(const std::string& path, const NpzArrays& arrays);
+
+// Reads one .npy file.
+Status read_npy(const std::string& path, NpyArray* array);
+
+}  // namespace attune

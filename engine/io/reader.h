@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/dataset.h"
+#include "engine/io/labels.h"
+#include "engine/io/open_dataset.h"
+
+namespace attune {
+
+// What all readers share: argument checks, labels, the cache, and that no exception escapes.
+// A reader says how one example is made. Not for use by several threads at once.
+class Reader : public Dataset {
+ public:
+  // `labels` is empty or has `size` entries. With `keep`, made examples stay in memory, the first
+  // ones that fit request.cache_bytes.
+  Reader(const DatasetRequest& request, int64_t size, Labels labels, bool keep);
+
+  int64_t size() const final { return size_; }
+  bool labelled() const final { return !labels_.empty(); }
+  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) final;
+  std::string_view describe(int64_t index) final;
+
+ protected:
+  const ExampleSpec& example() const { return example_; }
+  // Makes example `index`, which lies inside; `input` has example().bytes().
+  virtual Status load(int64_t index, std::span<std::byte> input) = 0;
+  virtual std::string description(int64_t index) const = 0;
+
+ private:
+  Status read_input(int64_t index, std::span<std::byte> input);
+
+  ExampleSpec example_;
+  int64_t size_;
+  Labels labels_;
+  size_t cache_bytes_left_;
+  std::vector<std::unique_ptr<std::byte[]>> cache_;  // by index; null where not cached
+  std::string description_;
+};
+
+// One opener per kind of data. Errors name the file, what is wrong and what to do.
+Status open_class_folder(const std::string& path, const DatasetRequest& request,
+                         std::unique_ptr<Dataset>* dataset);
+Status open_idx(const std::string& images_path, const DatasetRequest& request,
+                std::unique_ptr<Dataset>* dataset);
+// The one images file of a folder; an error that names them where there are several. Empty where
+// there is none.
+Status find_idx_images(const std::string& folder, std::string* images_path);
+Status open_npz(const std::string& path, const DatasetRequest& request,
+                std::unique_ptr<Dataset>* dataset);
+Status open_npy(const std::string& path, const DatasetRequest& request,
+                std::unique_ptr<Dataset>* dataset);
+Status open_manifest(const std::string& path, const DatasetRequest& request,
+                     std::unique_ptr<Dataset>* dataset);
+Status open_single_file(const std::string& path, const DatasetRequest& request,
+                        std::unique_ptr<Dataset>* dataset);
+
+}  // namespace attune

@@ -1,0 +1,186 @@
+#include "engine/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <new>
+
+#include "engine/random.h"
+
+namespace attune {
+namespace {
+
+// Adam's bias correction counts steps in 32 bits.
+constexpr int64_t kMaxSteps = std::numeric_limits<int32_t>::max();
+
+Status check_options(const TrainOptions& options) {
+  if (options.steps < 0 || options.steps > kMaxSteps)
+    return Status::error("%lld steps: give 1 .. %lld, or 0 to count epochs",
+                         static_cast<long long>(options.steps), static_cast<long long>(kMaxSteps));
+  if (options.steps == 0 && (options.epochs < 1 || options.epochs > kMaxSteps))
+    return Status::error("%lld epochs: give at least 1, or a number of steps",
+                         static_cast<long long>(options.epochs));
+  return check_schedule(options.schedule);
+}
+
+bool is_count(double value) {
+  return value >= 0 && value <= 9007199254740992.0 && std::floor(value) == value;
+}
+
+}  // namespace
+
+Trainer::Trainer(Session& session, Dataset& data, const TrainOptions& options)
+    : session_(session), data_(data), options_(options) {}
+
+Status Trainer::create(Session& session, Dataset& data, const TrainOptions& options,
+                       std::unique_ptr<Trainer>* trainer) {
+  ATTUNE_RETURN_IF_ERROR(check_options(options));
+  std::unique_ptr<Trainer> made(new (std::nothrow) Trainer(session, data, options));
+  if (!made) return Status::error("out of memory for a trainer");
+  ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::train_step, data, &made->batch_));
+  made->rate_ = session.input(ProgramKind::train_step, "learning_rate");
+  made->step_number_ = session.input(ProgramKind::train_step, "step");
+
+  const int64_t batch = made->batch_.size();
+  made->steps_per_epoch_ = (data.size() + batch - 1) / batch;
+  made->set_total_steps();
+  if (made->total_steps_ > kMaxSteps)
+    return Status::error("%lld epochs of %lld steps are more than %lld steps; use fewer epochs",
+                         static_cast<long long>(options.epochs),
+                         static_cast<long long>(made->steps_per_epoch_),
+                         static_cast<long long>(kMaxSteps));
+  made->order_.reset(new (std::nothrow) int32_t[static_cast<size_t>(data.size())]);
+  if (!made->order_) return Status::error("out of memory for the order of the examples");
+  *trainer = std::move(made);
+  return Status::ok();
+}
+
+// From where the run stands to its end; at the start this is epochs * steps_per_epoch.
+void Trainer::set_total_steps() {
+  total_steps_ = options_.steps;
+  if (options_.steps == 0) {
+    const int64_t epochs_left = std::max<int64_t>(options_.epochs - progress_.epoch, 0);
+    total_steps_ = progress_.step;
+    if (epochs_left > 0) total_steps_ += epochs_left * steps_per_epoch_ - progress_.batch;
+  }
+  options_.schedule.total_steps = total_steps_;
+}
+
+bool Trainer::done() const {
+  return options_.steps > 0 ? progress_.step >= options_.steps : progress_.epoch >= options_.epochs;
+}
+
+void Trainer::order_epoch(int64_t epoch) {
+  if (order_epoch_ == epoch) return;
+  const int64_t count = data_.size();
+  if (options_.shuffle) {
+    shuffled_order(Random(options_.seed, static_cast<uint64_t>(epoch)), count, order_.get());
+  } else {
+    for (int64_t i = 0; i < count; ++i) order_[i] = static_cast<int32_t>(i);
+  }
+  order_epoch_ = epoch;
+}
+
+Status Trainer::step() {
+  if (done())
+    return Status::error("training is done after %lld steps",
+                         static_cast<long long>(progress_.step));
+  epoch_ended_ = false;
+  order_epoch(progress_.epoch);
+  const int64_t first = progress_.batch * batch_.size();
+  const int64_t count = std::min(batch_.size(), data_.size() - first);
+  ATTUNE_RETURN_IF_ERROR(batch_.fill(data_, order_.get(), first, count));
+  const double rate = options_.schedule.rate(progress_.step);
+  if (rate_) set_scalar(rate_, rate);
+  if (step_number_) set_scalar(step_number_, static_cast<double>(progress_.step + 1));
+  ATTUNE_RETURN_IF_ERROR(session_.run(ProgramKind::train_step));
+
+  const double loss = batch_.loss();
+  if (!std::isfinite(loss))
+    return Status::error(
+        "step %lld (epoch %lld, learning rate %g): the loss is not finite (%g), so training has "
+        "diverged or the data holds such numbers; lower the learning rate, or warm it up, and "
+        "start "
+        "from the last checkpoint",
+        static_cast<long long>(progress_.step + 1), static_cast<long long>(progress_.epoch + 1),
+        rate, loss);
+  const double weight = static_cast<double>(count);
+  progress_.loss_sum += loss * weight;
+  progress_.correct_sum += batch_.correct();
+  progress_.weight_sum += weight;
+  progress_.last_loss = loss;
+  progress_.last_rate = rate;
+  ++progress_.step;
+  if (++progress_.batch == steps_per_epoch_) {
+    last_epoch_.loss = progress_.loss_sum / progress_.weight_sum;
+    last_epoch_.accuracy = progress_.correct_sum / progress_.weight_sum;
+    last_epoch_.examples = static_cast<int64_t>(progress_.weight_sum);
+    progress_.loss_sum = progress_.correct_sum = progress_.weight_sum = 0;
+    progress_.batch = 0;
+    ++progress_.epoch;
+    epoch_ended_ = true;
+  }
+  return Status::ok();
+}
+
+Status Trainer::resume(const TrainProgress& progress) {
+  if (progress_.step != 0) return Status::error("resume: training has already begun");
+  if (progress.step < 0 || progress.step > kMaxSteps || progress.epoch < 0 ||
+      progress.epoch > progress.step || progress.batch < 0 || progress.batch > progress.step ||
+      !is_count(progress.weight_sum) || !std::isfinite(progress.loss_sum) ||
+      !is_count(progress.correct_sum) || progress.correct_sum > progress.weight_sum)
+    return Status::error("resume: the checkpoint's position is not one that training reaches");
+  if (progress.batch == 0) {
+    if (progress.weight_sum != 0)
+      return Status::error("resume: the checkpoint's position is not one that training reaches");
+  } else if (progress.weight_sum != static_cast<double>(progress.batch * batch_.size())) {
+    return Status::error(
+        "resume: the checkpoint stands in the middle of an epoch, after %lld batches of %lld "
+        "examples, and the plan's batch size is %lld; use a plan with the same batch size, or a "
+        "checkpoint of the end of an epoch",
+        static_cast<long long>(progress.batch),
+        static_cast<long long>(progress.weight_sum / static_cast<double>(progress.batch)),
+        static_cast<long long>(batch_.size()));
+  } else if (progress.batch >= steps_per_epoch_) {
+    return Status::error(
+        "resume: the checkpoint has seen %lld batches of this epoch, and the data gives only %lld; "
+        "use the data that it was trained on",
+        static_cast<long long>(progress.batch), static_cast<long long>(steps_per_epoch_));
+  }
+  const TrainProgress before = progress_;
+  progress_ = progress;
+  set_total_steps();
+  if (total_steps_ > kMaxSteps) {
+    progress_ = before;
+    set_total_steps();
+    return Status::error("resume: more than %lld steps in all; use fewer epochs",
+                         static_cast<long long>(kMaxSteps));
+  }
+  return Status::ok();
+}
+
+Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
+  Batch batch;
+  ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::evaluate, data, &batch));
+  double loss_sum = 0, correct_sum = 0;
+  for (int64_t first = 0; first < data.size(); first += batch.size()) {
+    const int64_t count = std::min(batch.size(), data.size() - first);
+    ATTUNE_RETURN_IF_ERROR(batch.fill(data, nullptr, first, count));
+    ATTUNE_RETURN_IF_ERROR(session.run(ProgramKind::evaluate));
+    const double loss = batch.loss();
+    if (!std::isfinite(loss)) {
+      const std::string_view where = data.describe(first);
+      return Status::error(
+          "evaluate: the loss over %lld examples from %.*s is not finite (%g): the parameters have "
+          "diverged, or the data holds such numbers",
+          static_cast<long long>(count), static_cast<int>(where.size()), where.data(), loss);
+    }
+    loss_sum += loss * static_cast<double>(count);
+    correct_sum += batch.correct();
+  }
+  const double examples = static_cast<double>(data.size());
+  *evaluation = {loss_sum / examples, correct_sum / examples, data.size()};
+  return Status::ok();
+}
+
+}  // namespace attune

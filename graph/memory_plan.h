@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/storage.h"
+
+namespace attune {
+
+// Where every temporary and input of a program lies in the arena.
+struct MemoryPlan {
+  StorageMap storage;
+  std::vector<int64_t> offsets;  // by storage; -1 outside the arena
+  int64_t arena_bytes = 0;
+  int64_t lower_bound = 0;  // the most bytes alive at once
+
+  int64_t offset_of(ValueId value) const {
+    return offsets[static_cast<size_t>(storage.of_value[static_cast<size_t>(value)])];
+  }
+};
+
+// Packs storages so that those alive at the same time do not overlap. Tries several orders of
+// placement, then a seeded search over orders, and keeps the smallest; stops where the lower bound is
+// reached. The same graph always gives the same plan.
+MemoryPlan plan_memory(const Graph& graph);
+
+}  // namespace attune

@@ -1,0 +1,151 @@
+#include <cmath>
+
+#include "graph/passes/passes.h"
+
+namespace attune {
+namespace {
+
+bool frozen(const Graph& graph, ValueId id) {
+  const Value& value = graph.value(id);
+  return value.role == Role::constant || (value.role == Role::parameter && !value.trained);
+}
+
+const std::vector<double>& reals(const Graph& graph, ValueId id) {
+  return graph.value(id).data->reals;
+}
+
+// The axis of our weight layout that holds the output channels.
+int output_axis(Op op) { return op == Op::depthwise_conv2d ? 2 : 0; }
+
+Op grad_input_of(Op op) {
+  switch (op) {
+    case Op::conv2d: return Op::conv2d_grad_input;
+    case Op::depthwise_conv2d: return Op::depthwise_conv2d_grad_input;
+    default: return Op::matmul;  // linear: dx = dy w
+  }
+}
+
+struct Fold {
+  NodeId layer = kNone, norm = kNone;
+  // Backward: each batch_norm_grad_input with the grad_input of the layer that reads it.
+  std::vector<std::pair<NodeId, NodeId>> backward;
+};
+
+// Whether a norm can be folded; fills in where. The layer's output must have no other reader, and the
+// gradient between norm and layer no reader but the layer's grad_input.
+bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& readers, NodeId norm,
+               Fold* fold) {
+  const Node& bn = graph.nodes[norm];
+  const ValueId x = bn.inputs[0], gamma = bn.inputs[1];
+  const NodeId layer = graph.value(x).producer;
+  if (layer == kNone || !frozen(graph, gamma) || graph.is_output(x)) return false;
+  for (int i : {3, 4})
+    if (!frozen(graph, bn.inputs[i])) return false;
+  const Node& node = graph.nodes[layer];
+  if (node.op != Op::conv2d && node.op != Op::depthwise_conv2d && node.op != Op::linear)
+    return false;
+  if (!frozen(graph, node.inputs[1])) return false;
+  if (node.input(2) != kNone && !frozen(graph, node.inputs[2])) return false;
+  if (node.output(1) != kNone || readers[x].size() != 1) return false;
+  if (const ValueId beta = bn.inputs[2]; !frozen(graph, beta) &&
+                                         graph.value(beta).role != Role::parameter)
+    return false;
+  // A norm that is shared by several places is left alone: its gradients could not be told apart.
+  for (size_t i = 0; i < graph.nodes.size(); ++i)
+    if (graph.nodes[i].op == Op::batch_norm && static_cast<NodeId>(i) != norm &&
+        graph.nodes[i].inputs[1] == gamma)
+      return false;
+  *fold = {layer, norm, {}};
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& grad = graph.nodes[i];
+    if (grad.op != Op::batch_norm_grad_input || grad.inputs[1] != gamma ||
+        grad.inputs[2] != bn.inputs[4])
+      continue;
+    const ValueId dx = grad.outputs[0];
+    if (graph.shape(dx) != graph.shape(x)) continue;
+    for (NodeId reader : readers[dx]) {
+      const Node& next = graph.nodes[reader];
+      if (next.op != grad_input_of(node.op) || next.inputs[0] != dx ||
+          next.inputs[1] != node.inputs[1])
+        return false;
+      fold->backward.emplace_back(static_cast<NodeId>(i), reader);
+    }
+  }
+  return true;
+}
+
+void apply(Graph& graph, const Fold& fold, std::vector<std::pair<NodeId, Node>>* insertions) {
+  const Node bn = graph.nodes[fold.norm];
+  const double epsilon = bn.as<BatchNormAttrs>().epsilon;
+  Node& layer = graph.nodes[fold.layer];
+  const ValueId old_weight = layer.inputs[1];
+  const auto& gamma = reals(graph, bn.inputs[1]);
+  const auto& mean = reals(graph, bn.inputs[3]);
+  const auto& var = reals(graph, bn.inputs[4]);
+  const size_t channels = gamma.size();
+  std::vector<double> scale(channels), bias(channels);
+  for (size_t c = 0; c < channels; ++c) scale[c] = gamma[c] / std::sqrt(var[c] + epsilon);
+  for (size_t c = 0; c < channels; ++c) {
+    const double own = layer.input(2) == kNone ? 0.0 : reals(graph, layer.inputs[2])[c];
+    bias[c] = (own - mean[c]) * scale[c];
+  }
+
+  // w' = w * scale, along the output channels.
+  const Shape shape = graph.shape(old_weight);
+  const int axis = output_axis(layer.op);
+  const auto inner = static_cast<size_t>(shape.product(axis + 1, shape.rank));
+  std::vector<double> folded = reals(graph, old_weight);
+  for (size_t i = 0; i < folded.size(); ++i) folded[i] *= scale[i / inner % channels];
+  const std::string weight_name = graph.value(old_weight).name + ".folded";
+  const ValueId weight = graph.add_constant(weight_name, shape, std::move(folded));
+
+  const Shape vector{static_cast<int32_t>(channels)};
+  const ValueId beta = bn.inputs[2];
+  ValueId new_bias;
+  if (frozen(graph, beta)) {
+    for (size_t c = 0; c < channels; ++c) bias[c] += reals(graph, beta)[c];
+    new_bias = graph.add_constant(bn.name + ".bias", vector, std::move(bias));
+  } else {
+    const ValueId rest = graph.add_constant(bn.name + ".rest", vector, std::move(bias));
+    Node add = graph.make(Op::add, NoAttrs{}, {beta, rest}, bn.name + "/bias");
+    new_bias = add.outputs[0];
+    insertions->emplace_back(fold.layer, std::move(add));
+  }
+  Node& node = graph.nodes[fold.layer];
+  node.inputs = {node.inputs[0], weight, new_bias};
+  node.outputs[0] = bn.outputs[0];
+  graph.nodes[fold.norm].outputs.clear();  // marks it as gone
+  for (const auto& [norm_grad, layer_grad] : fold.backward) {
+    graph.nodes[layer_grad].inputs[0] = graph.nodes[norm_grad].inputs[0];
+    graph.nodes[layer_grad].inputs[1] = weight;
+    graph.nodes[norm_grad].outputs.clear();
+  }
+}
+
+}  // namespace
+
+void fold_batch_norm(Graph& graph) {
+  graph.index();
+  const auto readers = graph.readers();
+  std::vector<Fold> folds;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    Fold fold;
+    if (graph.nodes[i].op == Op::batch_norm &&
+        find_fold(graph, readers, static_cast<NodeId>(i), &fold))
+      folds.push_back(std::move(fold));
+  }
+  std::vector<std::pair<NodeId, Node>> insertions;  // before node
+  for (const Fold& fold : folds) apply(graph, fold, &insertions);
+
+  std::vector<Node> nodes;
+  size_t next = 0;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (; next < insertions.size() && insertions[next].first == static_cast<NodeId>(i); ++next)
+      nodes.push_back(std::move(insertions[next].second));
+    if (!graph.nodes[i].outputs.empty()) nodes.push_back(std::move(graph.nodes[i]));
+  }
+  graph.nodes = std::move(nodes);
+  graph.index();
+}
+
+}  // namespace attune

@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "graph/passes/passes.h"
+#include "graph/storage.h"
+
+namespace attune {
+namespace {
+
+int64_t peak(const Graph& graph) {
+  return assign_storage(graph).lower_bound(static_cast<int>(graph.nodes.size()));
+}
+
+// What must run before what: producers before readers, and readers of an old value before the node
+// that updates it in place.
+struct Dependencies {
+  std::vector<std::vector<int>> after;  // nodes that wait for this one
+  std::vector<int> waiting_for;
+
+  explicit Dependencies(const Graph& graph)
+      : after(graph.nodes.size()), waiting_for(graph.nodes.size()) {
+    std::vector<std::set<int>> edges(graph.nodes.size());
+    std::vector<int> producer(graph.values.size(), -1);
+    std::vector<std::vector<int>> readers(graph.values.size());
+    for (size_t n = 0; n < graph.nodes.size(); ++n) {
+      for (ValueId v : graph.nodes[n].outputs)
+        if (v != kNone) producer[static_cast<size_t>(v)] = static_cast<int>(n);
+      for (ValueId v : graph.nodes[n].inputs)
+        if (v != kNone) readers[static_cast<size_t>(v)].push_back(static_cast<int>(n));
+    }
+    for (size_t n = 0; n < graph.nodes.size(); ++n) {
+      for (ValueId v : graph.nodes[n].inputs)
+        if (v != kNone && producer[static_cast<size_t>(v)] >= 0)
+          edges[static_cast<size_t>(producer[static_cast<size_t>(v)])].insert(static_cast<int>(n));
+      for (ValueId v : graph.nodes[n].outputs) {
+        if (v == kNone || graph.value(v).updates == kNone) continue;
+        wait_for_readers(graph, readers, graph.value(v).updates, static_cast<int>(n), &edges);
+      }
+    }
+    for (size_t n = 0; n < edges.size(); ++n)
+      for (int m : edges[n]) {
+        after[n].push_back(m);
+        ++waiting_for[static_cast<size_t>(m)];
+      }
+  }
+
+ private:
+  // Also the readers of views of the old value.
+  static void wait_for_readers(const Graph& graph, const std::vector<std::vector<int>>& readers,
+                               ValueId old, int update, std::vector<std::set<int>>* edges) {
+    for (int reader : readers[static_cast<size_t>(old)]) {
+      if (reader == update) continue;
+      (*edges)[static_cast<size_t>(reader)].insert(update);
+      const Node& node = graph.nodes[static_cast<size_t>(reader)];
+      if (node.op == Op::reshape)
+        wait_for_readers(graph, readers, node.outputs[0], update, edges);
+    }
+  }
+};
+
+// Bytes that running a node now would add: outputs come alive, inputs read for the last time go.
+class LiveBytes {
+ public:
+  explicit LiveBytes(const Graph& graph) : graph_(graph), reads_(graph.values.size()) {
+    for (const Node& node : graph.nodes)
+      for (ValueId v : node.inputs)
+        if (v != kNone) ++reads_[static_cast<size_t>(v)];
+    for (const Port& port : graph.outputs) ++reads_[static_cast<size_t>(port.value)];
+  }
+
+  int64_t change(const Node& node) const {
+    int64_t bytes = 0;
+    for (ValueId v : node.outputs)
+      if (v != kNone && graph_.value(v).updates == kNone) bytes += bytes_of(v);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId v = node.inputs[i];
+      if (v == kNone || !counted(v)) continue;
+      const auto uses = std::count(node.inputs.begin(), node.inputs.end(), v);
+      const bool first = std::find(node.inputs.begin(), node.inputs.end(), v) ==
+                         node.inputs.begin() + static_cast<std::ptrdiff_t>(i);
+      if (first && reads_[static_cast<size_t>(v)] == uses) bytes -= bytes_of(v);
+    }
+    return bytes;
+  }
+  void run(const Node& node) {
+    for (ValueId v : node.inputs)
+      if (v != kNone) --reads_[static_cast<size_t>(v)];
+  }
+
+ private:
+  bool counted(ValueId v) const {
+    return graph_.value(v).role == Role::temporary || graph_.value(v).role == Role::input;
+  }
+  int64_t bytes_of(ValueId v) const {
+    const Value& value = graph_.value(v);
+    return static_cast<int64_t>(
+        dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
+  }
+  const Graph& graph_;
+  std::vector<int64_t> reads_;
+};
+
+// Runs, of the nodes that are ready, the one that `prefer` ranks lowest.
+template <class Prefer>
+std::vector<int> list_schedule(const Graph& graph, const Dependencies& dependencies,
+                               Prefer prefer) {
+  std::vector<int> waiting = dependencies.waiting_for;
+  std::set<int> ready;
+  for (size_t n = 0; n < waiting.size(); ++n)
+    if (waiting[n] == 0) ready.insert(static_cast<int>(n));
+  LiveBytes live(graph);
+  std::vector<int> order;
+  while (!ready.empty()) {
+    const int chosen = *std::min_element(ready.begin(), ready.end(), [&](int a, int b) {
+      return prefer(live, a) < prefer(live, b);
+    });
+    ready.erase(chosen);
+    order.push_back(chosen);
+    live.run(graph.nodes[static_cast<size_t>(chosen)]);
+    for (int next : dependencies.after[static_cast<size_t>(chosen)])
+      if (--waiting[static_cast<size_t>(next)] == 0) ready.insert(next);
+  }
+  return order;
+}
+
+}  // namespace
+
+void schedule(Graph& graph) {
+  graph.index();
+  const Dependencies dependencies(graph);
+  using Rank = std::tuple<int64_t, int64_t, int>;
+  // Updates as soon as they may run, all else in the order given.
+  const auto eager_updates = [&](const LiveBytes&, int n) {
+    const bool update = op_info(graph.nodes[static_cast<size_t>(n)].op).kind == OpKind::update;
+    return Rank{update ? 0 : 1, n, n};
+  };
+  // What frees memory first; what takes it in the order given.
+  const auto freeing_first = [&](const LiveBytes& live, int n) {
+    const int64_t change = live.change(graph.nodes[static_cast<size_t>(n)]);
+    return Rank{change <= 0 ? 0 : 1, n, n};
+  };
+  // The smallest growth first.
+  const auto smallest_first = [&](const LiveBytes& live, int n) {
+    return Rank{live.change(graph.nodes[static_cast<size_t>(n)]), n, n};
+  };
+
+  int64_t best = INT64_MAX;
+  std::vector<Node> best_nodes;
+  const auto consider = [&](const std::vector<int>& order) {
+    Graph candidate = graph;
+    candidate.nodes.clear();
+    for (int n : order) candidate.nodes.push_back(graph.nodes[static_cast<size_t>(n)]);
+    const int64_t bytes = peak(candidate);
+    if (bytes < best) best = bytes, best_nodes = std::move(candidate.nodes);
+  };
+  consider(list_schedule(graph, dependencies, eager_updates));
+  consider(list_schedule(graph, dependencies, freeing_first));
+  consider(list_schedule(graph, dependencies, smallest_first));
+  graph.nodes = std::move(best_nodes);
+  graph.index();
+}
+
+}  // namespace attune

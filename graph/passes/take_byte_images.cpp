@@ -1,0 +1,66 @@
+#include <map>
+
+#include "graph/error.h"
+#include "graph/passes/passes.h"
+#include "graph/rules.h"
+
+namespace attune {
+
+void take_byte_images(Graph& graph, const std::vector<double>& scale,
+                      const std::vector<double>& offset) {
+  if (graph.inputs.empty()) throw_error("--preprocess: the model has no input");
+  Port& port = graph.inputs.front();
+  const ValueId old_input = port.value;
+  const Shape shape = graph.shape(old_input);
+  const int32_t channels = static_cast<int32_t>(scale.size());
+  if (shape.rank != 4 || shape[1] != channels)
+    throw_error(
+        "--preprocess: the model's input {} has shape {}, images of {} channels need [N,{},H,W]",
+        port.name, shape_text(shape), channels, channels);
+
+  Value bytes;
+  bytes.name = port.name + ".bytes";
+  bytes.dtype = DType::u8;
+  bytes.shape = Shape{shape[0], shape[2], shape[3], channels};
+  bytes.role = Role::input;
+  const ValueId input = graph.add_value(std::move(bytes));
+  const ValueId scales = graph.add_constant("normalize.scale", Shape{channels}, scale);
+  const ValueId offsets = graph.add_constant("normalize.offset", Shape{channels}, offset);
+  std::vector<Node> first;
+  first.push_back(
+      graph.make(Op::normalize, NoAttrs{}, {input, scales, offsets}, port.name + "/normalize"));
+  const ValueId image = first.front().outputs[0];
+
+  // Readers that turned the input to NHWC take the image as it is; others get it turned back.
+  std::map<ValueId, ValueId> as_image;
+  std::vector<Node> rest;
+  bool turned_back = false;
+  for (const Node& node : graph.nodes) {
+    if (node.op == Op::transpose && node.inputs[0] == old_input) {
+      const auto& perm = node.as<TransposeAttrs>().perm;
+      if (perm[0] == 0 && perm[1] == 2 && perm[2] == 3 && perm[3] == 1) {
+        as_image[node.outputs[0]] = image;
+        continue;
+      }
+    }
+    for (ValueId v : node.inputs) turned_back |= v == old_input;
+    rest.push_back(node);
+  }
+  for (Node& node : rest)
+    for (ValueId& v : node.inputs)
+      if (const auto it = as_image.find(v); it != as_image.end()) v = it->second;
+  if (turned_back) {
+    TransposeAttrs perm;
+    perm.perm[1] = 3, perm.perm[2] = 1, perm.perm[3] = 2;
+    first.push_back(graph.make(Op::transpose, perm, {image}, port.name + "/planes"));
+    for (Node& node : rest)
+      for (ValueId& v : node.inputs)
+        if (v == old_input) v = first.back().outputs[0];
+  }
+  first.insert(first.end(), rest.begin(), rest.end());
+  graph.nodes = std::move(first);
+  graph.inputs.front().value = input;
+  graph.index();
+}
+
+}  // namespace attune

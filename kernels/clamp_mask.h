@@ -1,0 +1,33 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/tensor.h"
+#include "kernels/thread_pool.h"
+
+namespace attune {
+
+// Writes the mask of y, all of it: bits past the last element are zeros. A pass of its own, since
+// tiles of a product do not end at whole bytes.
+template <class T>
+void write_clamp_mask(const T* y, int64_t elements, T min, T max, uint8_t* mask, ThreadPool& pool) {
+  pool.parallel_for((elements + 7) / 8, 4096, [=](int64_t begin, int64_t end) {
+    for (int64_t byte = begin; byte < end; ++byte) {
+      uint8_t flags[8] = {};
+      const int64_t at = byte * 8, n = std::min<int64_t>(8, elements - at);
+      if (n == 8)
+        for (int j = 0; j < 8; ++j) flags[j] = (y[at + j] > min) & (y[at + j] < max);
+      else
+        for (int j = 0; j < n; ++j) flags[j] = (y[at + j] > min) & (y[at + j] < max);
+      // Moves bit 0 of byte i to bit 56 + i.
+      uint64_t all;
+      std::memcpy(&all, flags, 8);
+      if constexpr (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) all = __builtin_bswap64(all);
+      mask[byte] = static_cast<uint8_t>(all * 0x0102040810204080u >> 56);
+    }
+  });
+}
+
+}  // namespace attune

@@ -1,0 +1,234 @@
+#include "sparse_update/compile.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "graph/autodiff.h"
+#include "graph/error.h"
+#include "graph/head.h"
+#include "graph/passes/passes.h"
+#include "sparse_update/prune.h"
+
+namespace attune {
+namespace {
+
+void check_options(const CompileOptions& options) {
+  for (const auto& [name, value] : {std::pair{"batch", options.batch},
+                                    {"evaluate batch", options.evaluate_batch},
+                                    {"predict batch", options.predict_batch}})
+    if (value < 0 || value > 65536 || (value == 0 && std::string(name) != "evaluate batch"))
+      throw_error("--batch-size: {} size {} is not in 1 .. 65536", name, value);
+}
+
+// Input names that training needs for itself.
+void check_names(const Graph& graph) {
+  for (const Port& port : graph.inputs)
+    for (const char* taken : {"labels", "targets", "weights", "learning_rate", "step"})
+      if (port.name == taken)
+        throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
+}
+
+void check_preprocess(const Graph& graph, const Preprocess& preprocess) {
+  const Shape& shape = graph.shape(graph.inputs.front().value);
+  if (preprocess.front_end == FrontEnd::image) {
+    const ImagePreprocess& image = preprocess.image;
+    if (shape.rank != 4 || shape[1] != image.channels || shape[2] != image.height ||
+        shape[3] != image.width)
+      throw_error("--preprocess makes images {}x{}x{}, the model's input {} is [N,{}]",
+                  image.channels, image.height, image.width, graph.inputs.front().name,
+                  fmt::join(shape.dims + 1, shape.dims + shape.rank, ","));
+  }
+  if (preprocess.front_end == FrontEnd::mfcc) {
+    const MfccPreprocess& mfcc = preprocess.mfcc;
+    const int64_t frames = 1 + (mfcc.samples - mfcc.frame_length) / mfcc.frame_step;
+    if (shape.product(1, shape.rank) != frames * mfcc.coefficients)
+      throw_error("--preprocess makes {} x {} coefficients, the model's input {} is [N,{}]", frames,
+                  mfcc.coefficients, graph.inputs.front().name,
+                  fmt::join(shape.dims + 1, shape.dims + shape.rank, ","));
+  }
+}
+
+void feed_bytes(Graph& graph, const Preprocess& preprocess) {
+  if (preprocess.front_end != FrontEnd::image) return;
+  const ImagePreprocess& image = preprocess.image;
+  const auto n = static_cast<size_t>(image.channels);
+  take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
+}
+
+// What follows differentiation in every program. The list reads top to bottom.
+void optimize(Graph& graph, bool fuse) {
+  remove_dead(graph);
+  share_common_subexpressions(graph);
+  if (fuse) {
+    fold_batch_norm(graph);
+    remove_dead(graph);
+    fuse_clamp(graph);
+  }
+  fold_constants(graph);
+  remove_dead(graph);
+  schedule(graph);
+  graph.verify();
+}
+
+PlanProgram finish(ProgramKind kind, int batch, Graph graph) {
+  PlanProgram program{kind, batch, std::move(graph), {}};
+  program.memory = plan_memory(program.graph);
+  return program;
+}
+
+PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
+                               std::vector<PlanParameter>* parameters) {
+  const AttachedLoss loss = attach_loss(graph, options.loss, true);
+  std::vector<ValueId> wanted;
+  for (size_t v = 0; v < graph.values.size(); ++v)
+    if (graph.values[v].role == Role::parameter) wanted.push_back(static_cast<ValueId>(v));
+  std::vector<ValueId> trained;
+  for (ValueId v : wanted)
+    if (graph.value(v).trained) trained.push_back(v);
+  if (const auto missing = missing_gradients(graph, loss.prediction, trained); !missing.empty())
+    throw_error("the scheme needs gradients that do not exist: {}", fmt::join(missing, ", "));
+  const auto gradients = differentiate(graph, loss.seed, wanted);
+  std::vector<Update> updates = prune(graph, scheme, gradients);
+  append_optimizer(graph, options.optimizer, updates);
+  for (const Update& update : updates) {
+    const Value& parameter = graph.value(update.parameter);
+    if (options.expose_gradients)
+      graph.outputs.push_back({"grad:" + parameter.origin.tensor, update.gradient});
+    PlanParameter listed{parameter.name, update.axis, update.channels,
+                         options.optimizer.slot_names(), {}};
+    for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
+    parameters->push_back(std::move(listed));
+  }
+  optimize(graph, options.fuse);
+  return finish(ProgramKind::train_step, options.batch, std::move(graph));
+}
+
+PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch) {
+  attach_loss(graph, options.loss, false);
+  optimize(graph, options.fuse);
+  return finish(ProgramKind::evaluate, batch, std::move(graph));
+}
+
+PlanProgram compile_predict(Graph graph, const CompileOptions& options) {
+  if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
+  optimize(graph, options.fuse);
+  return finish(ProgramKind::predict, options.predict_batch, std::move(graph));
+}
+
+// A hash of a parameter's values that does not depend on our layout: each element is hashed with its
+// place in the model, and the sum is taken.
+uint64_t contents_hash(const Value& value) {
+  const Shape& shape = value.shape;
+  int64_t stride[kMaxRank] = {};  // of our axis i in the model's order
+  for (int i = 0; i < shape.rank; ++i)
+    stride[i] = value.origin.view_shape.product(value.origin.perm[i] + 1, shape.rank);
+  uint64_t sum = 0;
+  for (int64_t flat = 0; flat < shape.elements(); ++flat) {
+    int64_t rest = flat, place = 0;
+    for (int i = shape.rank - 1; i >= 0; --i) {
+      place += rest % shape[i] * stride[i];
+      rest /= shape[i];
+    }
+    const double pair[2] = {static_cast<double>(place), value.data->reals[static_cast<size_t>(flat)]};
+    sum += hash64(std::as_bytes(std::span(pair)));
+  }
+  return sum;
+}
+
+// Binds checkpoints to what they were trained from: names, shapes, slices, base weights, optimizer.
+uint64_t parameter_signature(const Graph& graph, const Scheme& scheme, const Optimizer& optimizer) {
+  const auto add = [](uint64_t hash, const void* data, size_t bytes) {
+    return hash64({static_cast<const std::byte*>(data), bytes}, hash);
+  };
+  std::string text = scheme.json() + optimizer.text();
+  uint64_t hash = add(hash64({}), text.data(), text.size());
+  std::map<std::string, const Value*> by_name;
+  for (const Value& value : graph.values)
+    if (value.role == Role::parameter) by_name[value.origin.tensor] = &value;
+  for (const auto& [name, value] : by_name) {
+    hash = add(hash, name.data(), name.size());
+    hash = add(hash, value->origin.model_shape.data(), value->origin.model_shape.size() * 8);
+    if (value->fresh) continue;
+    const uint64_t contents = contents_hash(*value);
+    hash = add(hash, &contents, 8);
+  }
+  return hash;
+}
+
+std::string options_json(const CompileOptions& options) {
+  nlohmann::json json = {{"scheme", options.scheme},
+                         {"classes", options.classes},
+                         {"seed", options.seed},
+                         {"batch", options.batch},
+                         {"fuse", options.fuse}};
+  for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
+  return json.dump();
+}
+
+void check_class_names(const CompileOptions& options, int classes) {
+  const auto& names = options.class_names;
+  if (names.empty()) return;
+  if (static_cast<int>(names.size()) != classes)
+    throw_error("--labels: {} class names for a model with {} classes; give one a class, or "
+                "--classes {} for a fresh classifier",
+                names.size(), classes, names.size());
+  std::set<std::string> seen;
+  for (const std::string& name : names)
+    if (name.empty() || !seen.insert(name).second)
+      throw_error("--labels: class name '{}' is empty or there twice", name);
+}
+
+}  // namespace
+
+Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch) {
+  Graph graph = import_onnx(
+      model, {.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+  if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
+  check_names(graph);
+  to_channels_last(graph);
+  fold_constants(graph);
+  if (options.classes > 0) replace_head(graph, options.classes, options.seed);
+  remove_dead(graph);
+  check_preprocess(graph, options.preprocess);
+  feed_bytes(graph, options.preprocess);
+  graph.verify();
+  return graph;
+}
+
+Compiled compile(const OnnxModel& model, const CompileOptions& options) {
+  check_options(options);
+  Compiled compiled;
+  PlanContents& contents = compiled.contents;
+
+  Graph train = forward_graph(model, options, options.batch);
+  const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : options.batch;
+  Graph evaluate =
+      evaluate_batch == options.batch ? train : forward_graph(model, options, evaluate_batch);
+  Graph predict = forward_graph(model, options, options.predict_batch);
+
+  const Scheme scheme = parse_scheme(options.scheme, train);
+  for (Graph* graph : {&train, &evaluate, &predict}) mark_trained(*graph, scheme);
+  if (options.loss == Loss::cross_entropy) contents.class_count = class_count(train);
+  check_class_names(options, contents.class_count);
+
+  contents.signature = parameter_signature(train, scheme, options.optimizer);
+  contents.programs.push_back(
+      compile_train_step(std::move(train), options, scheme, &contents.parameters));
+  contents.programs.push_back(compile_evaluate(std::move(evaluate), options, evaluate_batch));
+  contents.programs.push_back(compile_predict(std::move(predict), options));
+
+  contents.model_name = model.path().substr(model.path().find_last_of('/') + 1);
+  contents.model_hash = model.hash();
+  contents.real = options.real;
+  contents.loss = loss_name(options.loss);
+  contents.optimizer = options.optimizer.text();
+  contents.scheme = scheme.json();
+  contents.options = options_json(options);
+  contents.classes = options.class_names;
+  contents.preprocess = options.preprocess;
+  compiled.plan = write_plan(contents);
+  return compiled;
+}
+
+}  // namespace attune

@@ -1,0 +1,53 @@
+#include "sparse_update/layers.h"
+
+namespace attune {
+namespace {
+
+bool is_parameter(const Graph& graph, ValueId id) {
+  return id != kNone && graph.value(id).role == Role::parameter;
+}
+
+// Follows the output of a layer to the batch norm or bias addition that belongs to it.
+void add_epilogue(const Graph& graph, const std::vector<std::vector<NodeId>>& readers, ValueId y,
+                  Layer* layer) {
+  for (int hops = 0; hops < 4 && readers[y].size() == 1; ++hops) {
+    const Node& next = graph.nodes[readers[y].front()];
+    if (next.op == Op::batch_norm) {
+      if (is_parameter(graph, next.inputs[1])) layer->gamma = next.inputs[1];
+      if (is_parameter(graph, next.inputs[2])) layer->beta = next.inputs[2];
+      return;
+    }
+    if (next.op == Op::add && layer->own_bias == kNone) {
+      for (ValueId side : next.inputs)
+        if (side != y && is_parameter(graph, side) &&
+            graph.shape(side).elements() == graph.shape(side).last())
+          layer->own_bias = side;
+      return;
+    }
+    if (next.op != Op::reshape && next.op != Op::transpose) return;
+    y = next.outputs[0];
+  }
+}
+
+}  // namespace
+
+std::vector<Layer> find_layers(const Graph& graph) {
+  std::vector<Layer> layers;
+  const auto readers = graph.readers();
+  for (const Node& node : graph.nodes) {
+    if (node.op != Op::conv2d && node.op != Op::depthwise_conv2d && node.op != Op::linear) continue;
+    if (!is_parameter(graph, node.inputs[1])) continue;
+    Layer layer;
+    layer.name = node.name;
+    layer.op = node.op;
+    layer.grouped = node.op == Op::conv2d && node.as<Conv2dAttrs>().groups > 1;
+    layer.weight = node.inputs[1];
+    if (is_parameter(graph, node.input(2))) layer.own_bias = node.input(2);
+    add_epilogue(graph, readers, node.outputs[0], &layer);
+    layer.bias = layer.own_bias != kNone ? layer.own_bias : layer.beta;
+    layers.push_back(layer);
+  }
+  return layers;
+}
+
+}  // namespace attune

@@ -1,0 +1,132 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/kernels/samples.h"
+
+// NaN, infinities, ties and empty tensors.
+namespace attune::test {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Value real(Shape shape) { return Value(DType::f64, shape); }
+
+Value map(Op op, const void* attrs, std::vector<double> x, DType dtype) {
+  const Shape shape{static_cast<int32_t>(x.size())};
+  RunOptions options;
+  options.real = dtype;
+  return run1(op, attrs, {Value::reals(shape, std::move(x))}, real(shape), options);
+}
+
+}  // namespace
+
+TEST_CASE("NaN stays NaN, and its mask is false") {
+  const ClampAttrs relu6{0, 6};
+  const HardSigmoidAttrs hard{};
+  for (DType dtype : {DType::f32, DType::f64}) {
+    CHECK(std::isnan(map(Op::clamp, &relu6, {kNan}, dtype).at(0)));
+    CHECK(std::isnan(map(Op::hard_sigmoid, &hard, {kNan}, dtype).at(0)));
+    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh})
+      CHECK(std::isnan(map(op, nullptr, {kNan}, dtype).at(0)));
+    const Value y = map(Op::softmax, nullptr, {1, kNan, 2}, dtype);
+    for (int i = 0; i < 3; ++i) CHECK(std::isnan(y.at(i)));
+  }
+  const std::vector<Value> out = run({Op::clamp,
+                                      &relu6,
+                                      {Value::reals({5}, {kNan, 0, 6, 3, -kInfinity})},
+                                      {real({5}), Value(DType::mask, {5})}});
+  CHECK(static_cast<const uint8_t*>(out[1].data())[0] == 0b01000);
+
+  Conv2dAttrs conv;
+  conv.clamp_min = 0;
+  CHECK(std::isnan(run1(Op::conv2d, &conv,
+                        {Value::reals({1, 1, 1, 1}, {kNan}), Value::reals({1, 1, 1, 1}, {1})},
+                        real({1, 1, 1, 1}))
+                       .at(0)));
+}
+
+TEST_CASE("mask_grad drops a masked NaN") {
+  Value mask(DType::mask, {2});
+  mask.set(1, 1);
+  const Value dx = run1(Op::mask_grad, nullptr, {Value::reals({2}, {kNan, 3}), mask}, real({2}));
+  CHECK(dx.at(0) == 0);
+  CHECK(dx.at(1) == 3);
+}
+
+TEST_CASE("activations have their limits far from 0") {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    const Value s = map(Op::sigmoid, nullptr, {-kInfinity, -1e4, 1e4, kInfinity}, dtype);
+    const Value t = map(Op::tanh, nullptr, {-kInfinity, -1e4, 1e4, kInfinity}, dtype);
+    for (int i = 0; i < 4; ++i) {
+      CHECK(s.at(i) == (i < 2 ? 0 : 1));
+      CHECK(t.at(i) == (i < 2 ? -1 : 1));
+    }
+    const Value p = map(Op::softmax, nullptr, {1e4, -1e4, 1e4, -kInfinity}, dtype);
+    for (int i = 0; i < 4; ++i) CHECK(p.at(i) == (i % 2 == 0 ? 0.5 : 0));
+  }
+}
+
+TEST_CASE("hard_swish has no gradient at -3 and all of it at 3") {
+  const Value x = Value::reals({5}, {-4, -3, 0, 3, 4}), dy = Value::reals({5}, {2, 2, 2, 2, 2});
+  CHECK(run1(Op::hard_swish_grad, nullptr, {dy, x}, real({5}))
+            .same_bits(Value::reals({5}, {0, 0, 1, 2, 2})));
+}
+
+TEST_CASE("max_pool2d takes the first of equals, NaN before all, and never the padding") {
+  Pool2dAttrs a;
+  a.kernel_h = a.input_h = 1;
+  a.kernel_w = 3, a.stride_w = 3, a.pad_left = 1, a.pad_right = 4;
+  a.input_w = 13;
+  const Value x = Value::reals(
+      {1, 1, 13, 1}, {-1, -2, 5, 5, 5, 1, kNan, kNan, -kInfinity, -kInfinity, -kInfinity, -7, -8});
+  const Shape shape{1, 1, 6, 1};
+  const std::vector<Value> out =
+      run({Op::max_pool2d, &a, {x}, {real(shape), Value(DType::i32, shape)}});
+  const int argmax[] = {0, 2, 6, 8, 11, -1};
+  for (int i = 0; i < 6; ++i) CHECK(out[1].at(i) == argmax[i]);
+  CHECK(out[0].at(0) == -1);
+  CHECK(out[0].at(1) == 5);
+  CHECK(std::isnan(out[0].at(2)));
+  CHECK(out[0].at(3) == -kInfinity);
+  CHECK(out[0].at(4) == -7);
+  CHECK(out[0].at(5) == -kInfinity);  // a window of padding alone
+  const Value dx = run1(Op::max_pool2d_grad, &a, {Value::reals(shape, {1, 2, 3, 4, 5, 6}), out[1]},
+                        real({1, 1, 13, 1}));
+  CHECK(dx.same_bits(Value::reals({1, 1, 13, 1}, {1, 0, 2, 0, 0, 0, 3, 0, 4, 0, 0, 5, 0})));
+}
+
+TEST_CASE("convolution leaves padding out: an infinite weight does not meet a zero") {
+  Conv2dAttrs a;
+  a.pad_left = a.pad_top = 1;
+  a.kernel_h = a.kernel_w = 2, a.input_h = a.input_w = 1;
+  const Value x = Value::reals({1, 1, 1, 1}, {2});
+  const Value w = Value::reals({1, 2, 2, 1}, {kInfinity, kInfinity, kInfinity, 3});
+  CHECK(run1(Op::conv2d, &a, {x, w}, real({1, 1, 1, 1})).at(0) == 6);
+  const Value dw = Value::reals({2, 2, 1}, {kInfinity, kInfinity, kInfinity, 3});
+  CHECK(run1(Op::depthwise_conv2d, &a, {x, dw}, real({1, 1, 1, 1})).at(0) == 6);
+}
+
+TEST_CASE("kernels take tensors without elements") {
+  const ReduceAttrs sum{1, false};
+  CHECK(run1(Op::reduce, &sum, {real({0, 3})}, real({1, 3}))
+            .same_bits(Value::reals({1, 3}, {0, 0, 0})));
+  for (Op op : {Op::sigmoid, Op::softmax, Op::hard_swish, Op::reshape})
+    CHECK(run1(op, nullptr, {real({0, 3})}, real({0, 3})).size() == 0);
+  CHECK(run1(Op::softmax, nullptr, {real({3, 0})}, real({3, 0})).size() == 0);
+  CHECK(run1(Op::add, nullptr, {real({0, 3}), real({3})}, real({0, 3})).size() == 0);
+  const MatmulAttrs plain{};
+  CHECK(run1(Op::matmul, &plain, {real({2, 0}), real({0, 3})}, real({2, 3}))
+            .same_bits(Value(DType::f64, {2, 3})));
+  const AxisAttrs axis{0};
+  CHECK(run1(Op::concat, &axis, {real({0, 2}), Value::reals({1, 2}, {3, 4})}, real({1, 2}))
+            .same_bits(Value::reals({1, 2}, {3, 4})));
+  const SgdAttrs sgd{};
+  const Value w = Value::random({3, 2}, 1), lr = Value::reals({1}, {1});
+  CHECK(run1(Op::sgd, &sgd, {w, real({0, 2}), lr, Value(DType::i32, {0})}, real({3, 2}))
+            .same_bits(w));
+}
+
+}  // namespace attune::test

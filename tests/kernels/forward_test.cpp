@@ -1,0 +1,317 @@
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "tests/kernels/samples.h"
+
+// Forward kernels against their definitions, written once more with indices alone.
+namespace attune::test {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+using Index = std::array<int, kMaxRank>;
+
+// Calls f(flat, index) for every element of a shape.
+void for_index(const Shape& shape, const std::function<void(int64_t, const Index&)>& f) {
+  Index index{};
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    f(i, index);
+    for (int axis = shape.rank - 1; axis >= 0 && ++index[axis] == shape[axis]; --axis)
+      index[axis] = 0;
+  }
+}
+
+int64_t flat(const Shape& shape, const Index& index) {
+  int64_t i = 0;
+  for (int axis = 0; axis < shape.rank; ++axis) i = i * shape[axis] + index[axis];
+  return i;
+}
+
+double pixel(const Value& x, int n, int h, int w, int c) {
+  return x.at(flat(x.shape(), {n, h, w, c}));
+}
+
+// Calls f(kh, kw, h, w) for the taps of output (oh, ow), those in the padding too.
+template <class A>
+void for_taps(const A& a, int oh, int ow, const std::function<void(int, int, int, int)>& f) {
+  for (int kh = 0; kh < a.kernel_h; ++kh)
+    for (int kw = 0; kw < a.kernel_w; ++kw)
+      f(kh, kw, oh * a.stride_h - a.pad_top + kh * a.dilation_h,
+        ow * a.stride_w - a.pad_left + kw * a.dilation_w);
+}
+
+template <class A>
+bool inside(const A& a, int h, int w) {
+  return h >= 0 && h < a.input_h && w >= 0 && w < a.input_w;
+}
+
+void check_op(Op op, const std::function<double(const Call&, int64_t, const Index&)>& definition) {
+  int found = 0;
+  for (const Sample& s : samples()) {
+    if (s.call.op != op) continue;
+    ++found;
+    INFO(op_name(op), " ", s.name, " ", shape_text(s.call.outputs[0].shape()));
+    const std::vector<Value> outputs = run(s.call);
+    Value expected = outputs[0];
+    for_index(expected.shape(),
+              [&](int64_t i, const Index& at) { expected.set(i, definition(s.call, i, at)); });
+    CHECK(relative_difference(outputs[0], expected) < 1e-14);
+  }
+  CHECK(found > 0);
+}
+
+template <class A>
+const A& attrs_of(const Call& call) {
+  return *static_cast<const A*>(call.attrs);
+}
+
+template <class A>
+double clamped(const A& a, double y) {
+  return std::min(std::max(y, a.clamp_min), a.clamp_max);
+}
+
+double bias_of(const Call& call, int channel) {
+  return call.inputs.size() > 2 ? call.inputs[2].at(channel) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("conv2d is its definition") {
+  check_op(Op::conv2d, [](const Call& call, int64_t, const Index& at) {
+    const auto& a = attrs_of<Conv2dAttrs>(call);
+    const Value &x = call.inputs[0], &w = call.inputs[1];
+    const int o = at[3], inputs = w.shape()[3];
+    const int first = o / (w.shape()[0] / a.groups) * inputs;
+    double sum = bias_of(call, o);
+    for_taps(a, at[1], at[2], [&](int kh, int kw, int h, int v) {
+      if (!inside(a, h, v)) return;
+      for (int i = 0; i < inputs; ++i)
+        sum += pixel(x, at[0], h, v, first + i) * pixel(w, o, kh, kw, i);
+    });
+    return clamped(a, sum);
+  });
+}
+
+TEST_CASE("depthwise_conv2d is its definition") {
+  check_op(Op::depthwise_conv2d, [](const Call& call, int64_t, const Index& at) {
+    const auto& a = attrs_of<Conv2dAttrs>(call);
+    const Value &x = call.inputs[0], &w = call.inputs[1];
+    double sum = bias_of(call, at[3]);
+    for_taps(a, at[1], at[2], [&](int kh, int kw, int h, int v) {
+      if (inside(a, h, v))
+        sum += pixel(x, at[0], h, v, at[3]) * w.at(flat(w.shape(), {kh, kw, at[3]}));
+    });
+    return clamped(a, sum);
+  });
+}
+
+TEST_CASE("masks are true strictly between the bounds") {
+  int checked = 0;
+  for (const Sample& s : samples()) {
+    if (s.call.outputs.size() < 2 || s.call.outputs[1].dtype() != DType::mask) continue;
+    INFO(op_name(s.call.op), " ", s.name);
+    double low = 0, high = 1;
+    if (s.call.op == Op::clamp)
+      low = attrs_of<ClampAttrs>(s.call).min, high = attrs_of<ClampAttrs>(s.call).max;
+    else if (s.call.op == Op::linear)
+      low = attrs_of<LinearAttrs>(s.call).clamp_min, high = attrs_of<LinearAttrs>(s.call).clamp_max;
+    else if (s.call.op != Op::hard_sigmoid)
+      low = attrs_of<Conv2dAttrs>(s.call).clamp_min, high = attrs_of<Conv2dAttrs>(s.call).clamp_max;
+    const std::vector<Value> out = run(s.call);
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < out[0].size(); ++i)
+      wrong += (out[0].at(i) > low && out[0].at(i) < high) != (out[1].at(i) == 1);
+    CHECK(wrong == 0);
+    ++checked;
+  }
+  CHECK(checked > 30);
+}
+
+TEST_CASE("linear and matmul are their definitions") {
+  check_op(Op::linear, [](const Call& call, int64_t, const Index& at) {
+    const Value &x = call.inputs[0], &w = call.inputs[1];
+    double sum = bias_of(call, at[1]);
+    for (int i = 0; i < x.shape()[1]; ++i)
+      sum += x.at(flat(x.shape(), {at[0], i})) * w.at(flat(w.shape(), {at[1], i}));
+    return clamped(attrs_of<LinearAttrs>(call), sum);
+  });
+  check_op(Op::matmul, [](const Call& call, int64_t, const Index& at) {
+    const auto [ta, tb] = attrs_of<MatmulAttrs>(call);
+    const Value &a = call.inputs[0], &b = call.inputs[1];
+    double sum = 0;
+    for (int k = 0; k < a.shape()[ta ? 1 : 2]; ++k)
+      sum += a.at(flat(a.shape(), ta ? Index{at[0], k, at[1]} : Index{at[0], at[1], k})) *
+             b.at(flat(b.shape(), tb ? Index{at[0], at[2], k} : Index{at[0], k, at[2]}));
+    return sum;
+  });
+}
+
+TEST_CASE("batch_norm is its definition") {
+  check_op(Op::batch_norm, [](const Call& call, int64_t i, const Index& at) {
+    const std::vector<Value>& in = call.inputs;
+    const int c = at[call.outputs[0].shape().rank - 1];
+    const double epsilon = attrs_of<BatchNormAttrs>(call).epsilon;
+    return (in[0].at(i) - in[3].at(c)) / std::sqrt(in[4].at(c) + epsilon) * in[1].at(c) +
+           in[2].at(c);
+  });
+}
+
+TEST_CASE("arithmetic broadcasts as NumPy does") {
+  const auto operand = [](const Call& call, int input, Index at) {
+    const Shape &from = call.inputs[input].shape(), &to = call.outputs[0].shape();
+    Index index{};
+    for (int i = 0; i < from.rank; ++i) index[i] = from[i] == 1 ? 0 : at[to.rank - from.rank + i];
+    return call.inputs[input].at(flat(from, index));
+  };
+  check_op(Op::add, [&](const Call& call, int64_t, const Index& at) {
+    return operand(call, 0, at) + operand(call, 1, at);
+  });
+  check_op(Op::sub, [&](const Call& call, int64_t, const Index& at) {
+    return operand(call, 0, at) - operand(call, 1, at);
+  });
+  check_op(Op::mul, [&](const Call& call, int64_t, const Index& at) {
+    return operand(call, 0, at) * operand(call, 1, at);
+  });
+  check_op(Op::div, [&](const Call& call, int64_t, const Index& at) {
+    return operand(call, 0, at) / operand(call, 1, at);
+  });
+  check_op(Op::broadcast_to, [&](const Call& call, int64_t, const Index& at) {
+    const double repeats =
+        static_cast<double>(call.outputs[0].size()) / static_cast<double>(call.inputs[0].size());
+    return operand(call, 0, at) / (attrs_of<BroadcastAttrs>(call).mean ? repeats : 1);
+  });
+}
+
+TEST_CASE("activations are their definitions") {
+  const auto check = [](Op op, double (*f)(const Call&, double)) {
+    check_op(op, [f](const Call& call, int64_t i, const Index&) {
+      return f(call, call.inputs[0].at(i));
+    });
+  };
+  check(Op::scale, [](const Call& call, double x) {
+    return attrs_of<ScaleAttrs>(call).factor * x + attrs_of<ScaleAttrs>(call).offset;
+  });
+  check(Op::clamp, [](const Call& call, double x) {
+    return std::min(std::max(x, attrs_of<ClampAttrs>(call).min), attrs_of<ClampAttrs>(call).max);
+  });
+  check(Op::hard_sigmoid, [](const Call& call, double x) {
+    const auto& a = attrs_of<HardSigmoidAttrs>(call);
+    return std::min(std::max(a.alpha * x + a.beta, 0.0), 1.0);
+  });
+  check(Op::hard_swish,
+        [](const Call&, double x) { return x * std::min(std::max(x + 3, 0.0), 6.0) / 6; });
+  check(Op::sigmoid, [](const Call&, double x) { return 1 / (1 + std::exp(-x)); });
+  check(Op::tanh, [](const Call&, double x) { return std::tanh(x); });
+  check(Op::reshape, [](const Call&, double x) { return x; });
+  check_op(Op::mask_grad, [](const Call& call, int64_t i, const Index&) {
+    return call.inputs[1].at(i) * call.inputs[0].at(i);
+  });
+  check_op(Op::softmax, [](const Call& call, int64_t i, const Index&) {
+    const Value& x = call.inputs[0];
+    const int64_t width = x.shape().last(), row = i / width * width;
+    double sum = 0;
+    for (int64_t j = 0; j < width; ++j) sum += std::exp(x.at(row + j));
+    return std::exp(x.at(i)) / sum;
+  });
+}
+
+TEST_CASE("pooling is its definition") {
+  for (const Sample& s : samples()) {
+    if (s.call.op != Op::max_pool2d) continue;
+    INFO(s.name);
+    const auto& a = attrs_of<Pool2dAttrs>(s.call);
+    const Value& x = s.call.inputs[0];
+    const std::vector<Value> out = run(s.call);
+    int wrong = 0;
+    for_index(out[0].shape(), [&](int64_t i, const Index& at) {
+      double best = -kInfinity;
+      int argmax = -1;
+      for_taps(a, at[1], at[2], [&](int, int, int h, int w) {
+        if (!inside(a, h, w) || pixel(x, at[0], h, w, at[3]) <= best) return;
+        best = pixel(x, at[0], h, w, at[3]);
+        argmax = h * a.input_w + w;
+      });
+      wrong += out[0].at(i) != best || out[1].at(i) != argmax;
+    });
+    CHECK(wrong == 0);
+    Call without = s.call;
+    without.outputs.pop_back();
+    CHECK(run(without)[0].same_bits(out[0]));
+  }
+  check_op(Op::avg_pool2d, [](const Call& call, int64_t, const Index& at) {
+    const auto& a = attrs_of<Pool2dAttrs>(call);
+    double sum = 0;
+    int count = 0;
+    for_taps(a, at[1], at[2], [&](int, int, int h, int w) {
+      count += a.count_padding ? h < a.input_h + a.pad_bottom && w < a.input_w + a.pad_right
+                               : inside(a, h, w);
+      if (inside(a, h, w)) sum += pixel(call.inputs[0], at[0], h, w, at[3]);
+    });
+    return count == 0 ? 0 : sum / count;
+  });
+}
+
+TEST_CASE("windows that reach beyond the padding count what is there, as PyTorch's ceil_mode") {
+  Value x(DType::f64, {1, 5, 5, 1});
+  for (int i = 0; i < 25; ++i) x.set(i, i + 1);
+  Pool2dAttrs a;
+  a.kernel_h = a.kernel_w = a.stride_h = a.stride_w = 2;
+  a.input_h = a.input_w = 5;
+  const Value expected =
+      Value::reals({1, 3, 3, 1}, {4.0, 6.0, 7.5, 14.0, 16.0, 17.5, 21.5, 23.5, 25.0});
+  for (bool count_padding : {false, true}) {
+    a.count_padding = count_padding;
+    CHECK(run1(Op::avg_pool2d, &a, {x}, Value(DType::f64, {1, 3, 3, 1})).same_bits(expected));
+  }
+}
+
+TEST_CASE("reduce is its definition") {
+  check_op(Op::reduce, [](const Call& call, int64_t, const Index& at) {
+    const auto& a = attrs_of<ReduceAttrs>(call);
+    const Shape &from = call.inputs[0].shape(), &to = call.outputs[0].shape();
+    Shape reduced;
+    for (int i = 0; i < from.rank; ++i) reduced[i] = to[i] == from[i] ? 1 : from[i];
+    reduced.rank = from.rank;
+    double sum = 0;
+    for_index(reduced, [&](int64_t, const Index& offset) {
+      Index index = at;
+      for (int i = 0; i < from.rank; ++i) index[i] += offset[i];
+      sum += call.inputs[0].at(flat(from, index));
+    });
+    return a.mean ? sum / static_cast<double>(reduced.elements()) : sum;
+  });
+}
+
+TEST_CASE("kernels that move elements put each where it belongs") {
+  check_op(Op::transpose, [](const Call& call, int64_t, const Index& at) {
+    const Shape& from = call.inputs[0].shape();
+    Index index{};
+    for (int i = 0; i < from.rank; ++i) index[attrs_of<TransposeAttrs>(call).perm[i]] = at[i];
+    return call.inputs[0].at(flat(from, index));
+  });
+  check_op(Op::concat, [](const Call& call, int64_t, Index at) {
+    const int axis = attrs_of<AxisAttrs>(call).axis;
+    size_t k = 0;
+    while (at[axis] >= call.inputs[k].shape()[axis]) at[axis] -= call.inputs[k++].shape()[axis];
+    return call.inputs[k].at(flat(call.inputs[k].shape(), at));
+  });
+  check_op(Op::slice, [](const Call& call, int64_t, Index at) {
+    const auto& a = attrs_of<SliceAttrs>(call);
+    at[a.axis] += a.start;
+    return call.inputs[0].at(flat(call.inputs[0].shape(), at));
+  });
+  check_op(Op::gather, [](const Call& call, int64_t, Index at) {
+    const int axis = attrs_of<AxisAttrs>(call).axis;
+    at[axis] = static_cast<int>(call.inputs[1].at(at[axis]));
+    return call.inputs[0].at(flat(call.inputs[0].shape(), at));
+  });
+  check_op(Op::normalize, [](const Call& call, int64_t i, const Index& at) {
+    return call.inputs[0].at(i) * call.inputs[1].at(at[3]) + call.inputs[2].at(at[3]);
+  });
+}
+
+}  // namespace attune::test

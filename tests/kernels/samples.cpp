@@ -1,0 +1,256 @@
+#include "tests/kernels/samples.h"
+
+#include <array>
+
+namespace attune::test {
+
+Conv2dAttrs ConvCase::attrs() const {
+  Conv2dAttrs a;
+  a.stride_h = stride_h, a.stride_w = stride_w;
+  a.pad_top = top, a.pad_left = left, a.pad_bottom = bottom, a.pad_right = right;
+  a.dilation_h = dilation_h, a.dilation_w = dilation_w;
+  a.groups = groups;
+  a.input_h = h, a.input_w = w, a.kernel_h = kh, a.kernel_w = kw;
+  return a;
+}
+
+Pool2dAttrs ConvCase::pool_attrs(bool count_padding) const {
+  Pool2dAttrs a;
+  a.kernel_h = kh, a.kernel_w = kw;
+  a.stride_h = stride_h, a.stride_w = stride_w;
+  a.pad_top = top, a.pad_left = left, a.pad_bottom = bottom, a.pad_right = right;
+  a.dilation_h = dilation_h, a.dilation_w = dilation_w;
+  a.input_h = h, a.input_w = w;
+  a.count_padding = count_padding;
+  return a;
+}
+
+namespace {
+
+Value real(Shape shape) { return Value(DType::f64, shape); }
+Value mask(Shape shape) { return Value(DType::mask, shape); }
+Value ints(Shape shape) { return Value(DType::i32, shape); }
+
+Value random_mask(Shape shape, int seed) {
+  const Value r = Value::random(shape, seed);
+  Value m = mask(shape);
+  for (int64_t i = 0; i < m.size(); ++i) m.set(i, r.at(i) > 0);
+  return m;
+}
+
+Value labels(int n, int classes) {
+  Value v = ints({n});
+  for (int i = 0; i < n; ++i) v.set(i, i * 7 % classes);
+  return v;
+}
+
+void add_windows(std::vector<Sample>& all, const ConvCase& c) {
+  const Value x = Value::random(c.x(), 1);
+  Conv2dAttrs attrs = c.attrs(), clamped = attrs;
+  clamped.clamp_min = -0.25, clamped.clamp_max = 0.5;
+
+  const Value w = Value::random(c.weight(), 2), bias = Value::random({c.o}, 3);
+  const Value dy = Value::random(c.y(), 4);
+  all.push_back(make_sample(c.name, Op::conv2d, attrs, {x, w}, {real(c.y())}));
+  all.push_back(make_sample(c.name, Op::conv2d, clamped, {x, w, bias}, {real(c.y()), mask(c.y())}));
+  all.push_back(make_sample(c.name, Op::conv2d_grad_input, attrs, {dy, w}, {real(c.x())}));
+  all.push_back(make_sample(c.name, Op::conv2d_grad_weight, attrs, {x, dy}, {real(c.weight())}));
+
+  attrs.groups = clamped.groups = c.c;
+  const Shape dws = c.depthwise_weight(), dys = c.depthwise_y();
+  const Value dww = Value::random(dws, 5), dwb = Value::random({c.c}, 6);
+  const Value dwdy = Value::random(dys, 7);
+  all.push_back(make_sample(c.name, Op::depthwise_conv2d, attrs, {x, dww}, {real(dys)}));
+  all.push_back(
+      make_sample(c.name, Op::depthwise_conv2d, clamped, {x, dww, dwb}, {real(dys), mask(dys)}));
+  all.push_back(
+      make_sample(c.name, Op::depthwise_conv2d_grad_input, attrs, {dwdy, dww}, {real(c.x())}));
+  all.push_back(
+      make_sample(c.name, Op::depthwise_conv2d_grad_weight, attrs, {x, dwdy}, {real(dws)}));
+
+  const Pool2dAttrs pool = c.pool_attrs(false), pool_all = c.pool_attrs(true);
+  const Sample max = make_sample(c.name, Op::max_pool2d, pool, {x}, {real(dys), ints(dys)});
+  const Value argmax = run(max.call)[1];
+  all.push_back(max);
+  all.push_back(make_sample(c.name, Op::max_pool2d_grad, pool, {dwdy, argmax}, {real(c.x())}));
+  for (const Pool2dAttrs& a : {pool, pool_all}) {
+    all.push_back(make_sample(c.name, Op::avg_pool2d, a, {x}, {real(dys)}));
+    all.push_back(make_sample(c.name, Op::avg_pool2d_grad, a, {dwdy}, {real(c.x())}));
+  }
+}
+
+void add_products(std::vector<Sample>& all) {
+  LinearAttrs clamped;
+  clamped.clamp_min = 0;
+  for (auto [n, i, o] : {std::array{1, 1, 1}, {3, 7, 5}, {2, 130, 33}, {70, 65, 17}}) {
+    const Value x = Value::random({n, i}, 1), w = Value::random({o, i}, 2);
+    all.push_back(make_sample("", Op::linear, LinearAttrs{}, {x, w}, {real({n, o})}));
+    all.push_back(make_sample("", Op::linear, clamped, {x, w, Value::random({o}, 3)},
+                              {real({n, o}), mask({n, o})}));
+    for (int t = 0; t < 4; ++t) {
+      MatmulAttrs a;
+      a.transpose_a = t & 1, a.transpose_b = t & 2;
+      all.push_back(make_sample("", Op::matmul, a,
+                                {Value::random(t & 1 ? Shape{3, i, n} : Shape{3, n, i}, 4),
+                                 Value::random(t & 2 ? Shape{3, o, i} : Shape{3, i, o}, 5)},
+                                {real({3, n, o})}));
+    }
+  }
+}
+
+void add_elementwise(std::vector<Sample>& all) {
+  for (const Shape& s : {Shape{}, Shape{1}, Shape{3, 7}, Shape{2, 1, 5, 13}, Shape{5, 3333}}) {
+    const std::string name = shape_text(s);
+    const Value x = Value::random(s, 1, -5, 5), dy = Value::random(s, 2);
+    const Value unit = Value::random(s, 3, 0.01, 0.99);
+    for (Op op : {Op::add, Op::sub, Op::mul, Op::div})
+      all.push_back(make_sample(name, op, NoAttrs{}, {x, unit}, {real(s)}));
+    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softmax, Op::reshape})
+      all.push_back(make_sample(name, op, NoAttrs{}, {x}, {real(s)}));
+    all.push_back(make_sample(name, Op::scale, ScaleAttrs{1.5, -0.25}, {x}, {real(s)}));
+    all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s), mask(s)}));
+    all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s)}));
+    all.push_back(
+        make_sample(name, Op::hard_sigmoid, HardSigmoidAttrs{0.25, 0.5}, {x}, {real(s), mask(s)}));
+    all.push_back(make_sample(name, Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 4)}, {real(s)}));
+    all.push_back(make_sample(name, Op::hard_swish_grad, NoAttrs{}, {dy, x}, {real(s)}));
+    for (Op op : {Op::sigmoid_grad, Op::tanh_grad, Op::softmax_grad})
+      all.push_back(make_sample(name, op, NoAttrs{}, {dy, unit}, {real(s)}));
+  }
+  const Shape wide[][3] = {
+      {{4, 3, 5}, {5}, {4, 3, 5}},
+      {{4, 1, 5}, {4, 3, 1}, {4, 3, 5}},
+      {{}, {2, 3}, {2, 3}},
+      {{2, 3}, {1, 1}, {2, 3}},
+      {{2, 7, 7, 17}, {2, 1, 1, 17}, {2, 7, 7, 17}},
+      {{2, 7, 7, 1}, {2, 7, 7, 17}, {2, 7, 7, 17}},
+      {{3, 1, 2, 1, 2, 3}, {3, 2, 1, 2, 1, 3}, {3, 2, 2, 2, 2, 3}},
+      {{20, 31, 33}, {31, 1}, {20, 31, 33}},
+  };
+  for (const auto& [a, b, y] : wide)
+    for (Op op : {Op::add, Op::sub, Op::mul, Op::div})
+      all.push_back(make_sample(shape_text(a) + shape_text(b), op, NoAttrs{},
+                                {Value::random(a, 1), Value::random(b, 2, 0.5, 2)}, {real(y)}));
+}
+
+void add_batch_norm(std::vector<Sample>& all) {
+  for (const Shape& s : {Shape{1, 1}, Shape{2, 3, 5, 7}, Shape{600, 67}}) {
+    const Shape c{s.last()};
+    const Value x = Value::random(s, 1), dy = Value::random(s, 2), gamma = Value::random(c, 3);
+    const Value beta = Value::random(c, 4), mean = Value::random(c, 5);
+    const Value var = Value::random(c, 6, 0.1, 2);
+    const BatchNormAttrs a{1e-3};
+    all.push_back(make_sample("", Op::batch_norm, a, {x, gamma, beta, mean, var}, {real(s)}));
+    all.push_back(make_sample("", Op::batch_norm_grad_input, a, {dy, gamma, var}, {real(s)}));
+    all.push_back(make_sample("", Op::batch_norm_grad_gamma, a, {x, dy, mean, var}, {real(c)}));
+  }
+}
+
+void add_movement(std::vector<Sample>& all) {
+  const Shape s{2, 3, 4, 5, 2, 3};
+  for (int axes : {0, 1, 2, 6, 0x3f, 0x1f, 0x20, 0x15, 0x2a, 0x3e}) {
+    Shape reduced = s;
+    for (int i = 0; i < 6; ++i)
+      if (axes >> i & 1) reduced[i] = 1;
+    const std::string name = "axes " + std::to_string(axes);
+    for (bool mean : {false, true}) {
+      all.push_back(make_sample(name, Op::reduce, ReduceAttrs{axes, mean}, {Value::random(s, 1)},
+                                {real(reduced)}));
+      all.push_back(make_sample(name, Op::broadcast_to, BroadcastAttrs{mean},
+                                {Value::random(reduced, 1)}, {real(s)}));
+    }
+  }
+  all.push_back(make_sample("last axis", Op::reduce, ReduceAttrs{6, true},
+                            {Value::random({3, 9, 8, 150}, 1)}, {real({3, 1, 1, 150})}));
+  all.push_back(make_sample("missing axes", Op::broadcast_to, BroadcastAttrs{},
+                            {Value::random({5}, 1)}, {real({4, 3, 5})}));
+  TransposeAttrs t;
+  const int perm[] = {4, 0, 5, 2, 1, 3};
+  Shape turned = s;
+  for (int i = 0; i < 6; ++i) t.perm[i] = perm[i], turned[i] = s[perm[i]];
+  all.push_back(make_sample("", Op::transpose, t, {Value::random(s, 1)}, {real(turned)}));
+  TransposeAttrs matrix;
+  matrix.perm[0] = 1, matrix.perm[1] = 0;
+  all.push_back(
+      make_sample("", Op::transpose, matrix, {Value::random({123, 91}, 1)}, {real({91, 123})}));
+  for (int axis = 0; axis < 3; ++axis) {
+    Shape a{50, 40, 50}, b = a, c = a, y = a;
+    b[axis] = 1, c[axis] = 5, y[axis] = a[axis] + 6;
+    const AxisAttrs attrs{axis};
+    all.push_back(make_sample("", Op::concat, attrs,
+                              {Value::random(a, 1), Value::random(b, 2), Value::random(c, 3)},
+                              {real(y)}));
+    all.push_back(
+        make_sample("", Op::slice, SliceAttrs{axis, 1}, {Value::random(a, 1)}, {real(c)}));
+    all.push_back(make_sample("", Op::gather, attrs,
+                              {Value::random(a, 1), Value::ints({5}, {5, 0, 3, 2, 4})}, {real(c)}));
+  }
+  Value image(DType::u8, {2, 60, 30, 3});
+  for (int64_t i = 0; i < image.size(); ++i) image.set(i, i * 37 % 256);
+  all.push_back(make_sample("", Op::normalize, NoAttrs{},
+                            {image, Value::random({3}, 1), Value::random({3}, 2)},
+                            {real(image.shape())}));
+}
+
+void add_losses(std::vector<Sample>& all) {
+  for (auto [n, c] : {std::array{1, 1}, {5, 3}, {9, 700}}) {
+    const Value logits = Value::random({n, c}, 1, -4, 4), w = Value::random({n}, 2, 0, 2);
+    const Value target = Value::random({n, c}, 3);
+    const Value p = run1(Op::softmax, nullptr, {logits}, real({n, c}));
+    const Value l = labels(n, c);
+    all.push_back(make_sample("", Op::softmax_cross_entropy, NoAttrs{}, {logits, l, w},
+                              {real({1}), real({n, c})}));
+    all.push_back(
+        make_sample("", Op::softmax_cross_entropy, NoAttrs{}, {logits, l, w}, {real({1})}));
+    all.push_back(
+        make_sample("", Op::softmax_cross_entropy_grad, NoAttrs{}, {p, l, w}, {real({n, c})}));
+    all.push_back(
+        make_sample("", Op::mean_squared_error, NoAttrs{}, {logits, target, w}, {real({1})}));
+    all.push_back(make_sample("", Op::mean_squared_error_grad, NoAttrs{}, {logits, target, w},
+                              {real({n, c})}));
+    all.push_back(make_sample("", Op::count_correct, NoAttrs{}, {logits, l, w}, {real({1})}));
+  }
+}
+
+void add_updates(std::vector<Sample>& all) {
+  const Value lr = Value::reals({1}, {0.125}), step = Value::ints({1}, {3});
+  for (int axis = -1; axis < 3; ++axis) {
+    const Shape s{60, 60, 50};
+    Shape narrow = s;
+    Value indices;
+    if (axis >= 0) {
+      narrow[axis] = 4;
+      indices = Value::ints({4}, {6, 1, 2, 7});
+    }
+    const Value w = Value::random(s, 1), dw = Value::random(narrow, 2);
+    const Value m = Value::random(narrow, 3), v = Value::random(narrow, 4, 0, 1);
+    const int a = axis < 0 ? 0 : axis;
+    all.push_back(make_sample("", Op::sgd, SgdAttrs{0.01, a}, {w, dw, lr, indices}, {real(s)}));
+    for (bool flag : {false, true}) {
+      all.push_back(make_sample("", Op::momentum, MomentumAttrs{0.9, 0.01, flag, a},
+                                {w, dw, lr, indices, m}, {real(s), real(narrow)}));
+      all.push_back(make_sample("", Op::adam, AdamAttrs{0.9, 0.999, 1e-8, 0.01, flag, a},
+                                {w, dw, lr, indices, m, v, step},
+                                {real(s), real(narrow), real(narrow)}));
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<Sample>& samples() {
+  static const std::vector<Sample> all = [] {
+    std::vector<Sample> list;
+    for (const ConvCase& c : kConvCases) add_windows(list, c);
+    add_products(list);
+    add_elementwise(list);
+    add_batch_norm(list);
+    add_movement(list);
+    add_losses(list);
+    add_updates(list);
+    return list;
+  }();
+  return all;
+}
+
+}  // namespace attune::test
