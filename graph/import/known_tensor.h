@@ -64,9 +64,10 @@ int64_t count_elements(const Dims& dims);
 // Throws Error (naming `where`) on unreadable types, wrong sizes and external data not read before.
 KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where);
 
-// What a float of a model was meant to be: 1e-5 and not 9.99999974737875e-06.
+// What a float attribute was meant to be: 1e-5 and not 9.99999974737875e-06. Elements of tensors are
+// what they are.
 double shortest_decimal(float value);
-// Throws Error unless the tensor has one element. Floats by their shortest decimal.
+// Throws Error unless the tensor has one element.
 double scalar(const KnownTensor& tensor);
 
 // Throws Error where a shape is not one that values can have.
