@@ -181,8 +181,11 @@ Workshop::Result Workshop::run(const std::string& arguments) const {
   return wait(start(arguments));
 }
 
-void Workshop::await_lines(const std::string& name, size_t lines) const {
+void Workshop::await_lines(pid_t child, const std::string& name, size_t lines) const {
   for (int i = 0; i < 4000; ++i) {
+    siginfo_t ended = {};
+    waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (ended.si_pid == child) return;
     if (exists(name) && count_lines(read(name)) >= lines) return;
     usleep(5000);
   }

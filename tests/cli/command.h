@@ -37,8 +37,8 @@ class Workshop {
   // Starts it and does not wait.
   pid_t start(const std::string& arguments) const;
   Result wait(pid_t child) const;
-  // Waits until a file has so many lines; the test fails after 20 s.
-  void await_lines(const std::string& name, size_t lines) const;
+  // Waits until a file has so many lines or the program has ended; the test fails after 20 s.
+  void await_lines(pid_t child, const std::string& name, size_t lines) const;
 
   // net.att, as most tests need it.
   void compile() const;

@@ -187,7 +187,7 @@ TEST_CASE("a run interrupted again and again ends in the same bits as one that w
   for (int round = 0; round < 40; ++round) {
     const size_t lines = shop.exists("part.jsonl") ? count_lines(shop.read("part.jsonl")) : 0;
     const pid_t child = shop.start(command);
-    shop.await_lines("part.jsonl", lines + 150);
+    shop.await_lines(child, "part.jsonl", lines + 150);
     kill(child, round % 2 == 0 ? SIGINT : SIGTERM);
     const auto result = shop.wait(child);
     command = options + "--resume part.atc --checkpoint part.atc --log part.jsonl";
@@ -217,7 +217,7 @@ TEST_CASE("a run that was killed resumes from the last epoch and ends in the sam
   const std::string options = "train net.att --data data.npz --quiet --threads 1 ";
   REQUIRE(shop.run(options + "--epochs 600 --checkpoint whole.atc").status == 0);
   const pid_t child = shop.start(options + "--epochs 600 --checkpoint part.atc --log part.jsonl");
-  shop.await_lines("part.jsonl", 300);
+  shop.await_lines(child, "part.jsonl", 300);
   kill(child, SIGKILL);
   const auto killed = shop.wait(child);
   REQUIRE((killed.status == 128 + SIGKILL || killed.status == 0));

@@ -150,6 +150,24 @@ TEST_CASE("extreme numbers in attributes and shapes are errors or models") {
   }
 }
 
+TEST_CASE("tensors of too many axes are refused where the graph would hold them") {
+  const std::vector<int64_t> ones(40, 1);
+  for (const char* op : {"ReduceMean", "ReduceProd", "Transpose", "Squeeze", "Flatten", "Softmax",
+                         "Pad", "Split", "GlobalAveragePool", "MaxPool", "Relu"}) {
+    CAPTURE(std::string(op));
+    OnnxBuilder b;
+    b.tensor("t", ones).output("y").ints("pads", std::vector<int64_t>(80, 0));
+    b.node(op,
+           std::string(op) == "Pad" ? std::vector<std::string>{"t", "pads"}
+                                    : std::vector<std::string>{"t"},
+           {"y"});
+    survives(b.bytes());
+    b.proto().mutable_graph()->clear_initializer();
+    b.input("t", ones);
+    CHECK(!survives(b.bytes()));
+  }
+}
+
 TEST_CASE("a model that does not fit together names what is wrong") {
   using Graph = onnx::GraphProto;
   CHECK(contains(error_after([](Graph& g) { g.mutable_node(1)->set_input(0, "nowhere"); }),

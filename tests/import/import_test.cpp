@@ -111,6 +111,17 @@ TEST_CASE("the batch size replaces the leading dimension, given shapes the unkno
   CHECK(contains(error_of([&] { b.import(options); }), "--input-shape x:1x3x224x224"));
 }
 
+TEST_CASE("a batch size that a model's shapes do not follow is explained") {
+  OnnxBuilder b;
+  b.input("x", {2, 6}).tensor("w", {3, 1}).ints("to", {4, 3}).output("y");
+  b.node("Reshape", {"x", "to"}, {"r"});
+  b.node("MatMul", {"r", "w"}, {"y"});
+  CHECK(import_f64(b, 2).shape(0) == Shape{2, 6});
+  const std::string error = error_of([&] { import_f64(b, 1); });
+  CHECK(contains(error, "r_node (Reshape): shape [4,3] does not have the elements of [1,6]"));
+  CHECK(contains(error, "exported for batch size 2 and is imported for 1"));
+}
+
 TEST_CASE("opsets outside the supported range are refused") {
   for (const auto& [opset, supported] : {std::pair(6, false), {7, true}, {27, true}, {28, false}}) {
     OnnxBuilder b(opset);

@@ -81,7 +81,7 @@ TEST_CASE("real models compute the logits that PyTorch computes") {
     options.real = DType::f32;
     graph = import_onnx(model, options);
     to_channels_last(graph);
-    check_logits(logits_of(graph), golden, 2e-4);
+    check_logits(logits_of(graph), golden, 2e-5);
   }
 }
 

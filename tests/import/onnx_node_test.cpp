@@ -33,7 +33,7 @@ const std::set<std::string> kListed = {
 // Cases whose result is another on purpose: dropout is dropped whatever mode a model asks for.
 const std::set<std::string> kDropoutInTraining = {"test_training_dropout",
                                                   "test_training_dropout_default"};
-// Cases whose expected output has four decimals only, rounded up.
+// Cases whose expected output has four decimals only, not all rounded to the nearest.
 const std::set<std::string> kFourDecimals = {"test_averagepool_2d_ceil_last_window_starts_on_pad"};
 constexpr int kOldestOpset = 7;
 

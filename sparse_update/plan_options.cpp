@@ -1,0 +1,42 @@
+#include "sparse_update/plan_options.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/plan_tensor.h"
+#include "graph/error.h"
+
+namespace attune {
+
+CompileOptions options_of_plan(const Plan& plan) {
+  const format::Plan& table = plan.table();
+  CompileOptions options;
+  try {
+    const auto json = nlohmann::json::parse(text_of(table.options()));
+    options.scheme = json.at("scheme").get<std::string>();
+    options.classes = json.at("classes").get<int>();
+    options.seed = json.at("seed").get<uint64_t>();
+    options.fuse = json.at("fuse").get<bool>();
+    if (json.contains("input_shapes"))
+      options.input_shapes =
+          json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();
+  } catch (const nlohmann::json::exception& error) {
+    throw_error("{}: the plan does not tell how it was compiled ({}); compile it again",
+                plan.name(), error.what());
+  }
+  const auto batch_of = [&](ProgramKind kind) {
+    const format::Program* program = plan.program(kind);
+    return program ? program->batch() : 1;
+  };
+  options.batch = batch_of(ProgramKind::train_step);
+  options.evaluate_batch = batch_of(ProgramKind::evaluate);
+  options.predict_batch = batch_of(ProgramKind::predict);
+  options.loss = parse_loss(text_of(table.loss()));
+  options.real = static_cast<DType>(table.real());
+  options.preprocess = plan.preprocess();
+  if (table.classes())
+    for (const auto* name : *table.classes()) options.class_names.push_back(name->str());
+  return options;
+}
+
+}  // namespace attune

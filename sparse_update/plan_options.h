@@ -1,0 +1,13 @@
+#pragma once
+
+#include "engine/plan.h"
+#include "sparse_update/compile.h"
+
+namespace attune {
+
+// The options that decide a plan's forward graphs, as they were given to `compile`: batches, input
+// shapes, classes and seed of a fresh classifier, preprocessing, loss, type. Throws Error where the
+// plan does not tell them.
+CompileOptions options_of_plan(const Plan& plan);
+
+}  // namespace attune
