@@ -7,7 +7,8 @@
 namespace attune::test {
 namespace {
 
-const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate", "predict"};
+const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate",
+                              "predict", "export",  "verify"};
 
 // Bad input: status 2, nothing on standard output, one line that starts with "attune: ".
 void check_refused(const Workshop::Result& result, const std::string& reason) {
@@ -190,6 +191,66 @@ TEST_CASE("a model with a regression loss trains, evaluates and predicts numbers
   REQUIRE(json.size() == 2);
   CHECK(json[0]["output"].size() == 3);
   check_refused(shop.run("train net.att --data data.npz"), "data.npz");  // classes, not targets
+}
+
+TEST_CASE("an exported model predicts what the plan predicts with the checkpoint") {
+  Workshop shop;
+  shop.compile();
+  REQUIRE(shop.run("train net.att --data data.npz --epochs 3 --quiet").status == 0);
+  const std::string predict =
+      "predict net.att one.npy --checkpoint net.atc --json --backend reference";
+  const auto before = shop.run(predict).json();
+  const auto exported =
+      shop.run("export net.att --model net.onnx --checkpoint net.atc -o adapted.onnx --json");
+  REQUIRE_MESSAGE(exported.status == 0, exported.error);
+  CHECK(exported.json()["file_bytes"] == shop.read("adapted.onnx").size());
+  REQUIRE(shop.run("compile adapted.onnx -o adapted.att").status == 0);
+  CHECK(shop.run("predict adapted.att one.npy --json --backend reference").json() == before);
+  // Without a checkpoint the model comes back as it was.
+  REQUIRE(shop.run("export net.att --model net.onnx -o same.onnx").status == 0);
+  REQUIRE(shop.run("compile same.onnx -o same.att").status == 0);
+  CHECK(shop.run("predict same.att one.npy --json").json() ==
+        shop.run("predict net.att one.npy --json").json());
+}
+
+TEST_CASE("export replaces ONNX models and nothing else, never the original") {
+  Workshop shop;
+  shop.compile();
+  const std::string model = shop.read("net.onnx");
+  shop.write("thesis.txt", "years of work");
+  shop.write("empty.onnx", "");
+  const auto refused = [&](const std::string& options, const char* reason) {
+    CAPTURE(options);
+    check_refused(shop.run("export net.att " + options), reason);
+  };
+  refused("--model net.onnx -o net.onnx", "original");
+  refused("--model net.onnx -o ./net.onnx", "original");
+  refused("--model net.onnx -o thesis.txt", "not an ONNX model");
+  refused("--model net.onnx -o net.att", "not an ONNX model");
+  refused("--model net.onnx -o nowhere/a.onnx", "folder does not exist");
+  refused("--model gone.onnx -o a.onnx", "gone.onnx");
+  refused("--model net.onnx --checkpoint thesis.txt -o a.onnx", "not a checkpoint");
+  REQUIRE(shop.run("export net.att --model net.onnx -o other.onnx").status == 0);
+  REQUIRE(shop.run("train net.att --data data.npz --epochs 1 --quiet").status == 0);
+  REQUIRE(shop.run("export net.att --model net.onnx --checkpoint net.atc -o other.onnx").status ==
+          0);
+  refused("--model other.onnx -o a.onnx", "another model");
+  CHECK(shop.read("net.onnx") == model);
+  CHECK(shop.read("thesis.txt") == "years of work");
+  CHECK_FALSE(shop.exists("a.onnx"));
+}
+
+TEST_CASE("verify holds a plan against its model, and notices another") {
+  Workshop shop;
+  shop.compile();
+  const auto good = shop.run("verify net.att --model net.onnx --data data.npz --json");
+  CHECK_MESSAGE(good.status == 0, good.error);
+  CHECK(good.json()["ok"] == true);
+  CHECK(good.json()["parameters"] == 4);
+  CHECK(shop.run("verify net.att --model net.onnx").status == 0);
+  REQUIRE(shop.run("train net.att --data data.npz --epochs 1 --quiet").status == 0);
+  REQUIRE(shop.run("export net.att --model net.onnx --checkpoint net.atc -o b.onnx").status == 0);
+  check_refused(shop.run("verify net.att --model b.onnx"), "another model");
 }
 
 TEST_CASE("results that cannot be printed are an error") {
