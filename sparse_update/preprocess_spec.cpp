@@ -278,10 +278,16 @@ std::string preprocess_text(const Preprocess& preprocess) {
                       image.resize == Resize::stretch
                           ? "stretched"
                           : fmt::format("shorter side to {}, centre crop", image.resize_shorter));
-      for (int c = 0; c < image.channels; ++c)
-        text +=
-            fmt::format("{}{:.6g} x {:+.6g}", c == 0 ? ", " : "; ",
-                        static_cast<double>(image.scale[c]), static_cast<double>(image.offset[c]));
+      // x * scale + offset of each channel; once where they are the same.
+      bool same = true;
+      for (int c = 1; c < image.channels; ++c)
+        same = same && image.scale[c] == image.scale[0] && image.offset[c] == image.offset[0];
+      for (int c = 0; c < (same ? 1 : image.channels); ++c) {
+        const double offset = image.offset[c];
+        text += fmt::format("{}x * {:.6g} {} {:.6g}", c == 0 ? ", " : "; ",
+                            static_cast<double>(image.scale[c]), offset < 0 ? '-' : '+',
+                            std::abs(offset));
+      }
       return text;
     }
     case FrontEnd::mfcc: {

@@ -56,6 +56,18 @@ TEST_CASE("presets") {
   CHECK(mfcc.mfcc.samples == 16000);
 }
 
+TEST_CASE("preprocessing reads as a line") {
+  CHECK(preprocess_text({}) == "none");
+  CHECK(preprocess_text(parse_preprocess("signed:128x96")) ==
+        "image 128x96 RGB, stretched, x * 0.00784314 - 1");
+  CHECK(preprocess_text(parse_preprocess("imagenet")) ==
+        "image 224x224 RGB, shorter side to 256, centre crop, x * 0.0171248 - 2.1179; x * 0.017507 "
+        "- 2.03571; x * 0.0174292 - 1.80444");
+  CHECK(preprocess_text(parse_preprocess("mfcc")) ==
+        "mfcc 49x10 of 16000 samples at 16000 Hz, frames of 480 every 320, 40 mel bands 20 .. 4000 "
+        "Hz");
+}
+
 TEST_CASE("wrong presets are named") {
   for (const char* spec :
        {"imagenet:", "imagenet:0x3", "imagenet:224", "imagenet:224x224x3", "imagenet:16384x16384",
