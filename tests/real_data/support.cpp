@@ -56,6 +56,7 @@ void Learner::train(Dataset& data, int64_t epochs, double rate) {
   TrainOptions options;
   options.epochs = epochs;
   options.schedule.base = rate;
+  options.schedule.kind = ScheduleKind::cosine;
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*session_, data, options, &trainer));
   while (!trainer->done()) throw_if_error(trainer->step());

@@ -39,6 +39,7 @@ class Learner {
   std::unique_ptr<Dataset> open(const std::string& path) const;
   // Accuracy in percent.
   double accuracy(Dataset& data);
+  // Batches of 8, momentum 0.9, a cosine from `rate` to zero.
   void train(Dataset& data, int64_t epochs, double rate);
   void reset() { session_->reset_state(); }
   Session& session() { return *session_; }
