@@ -18,8 +18,23 @@ constexpr const char* kFooter = R"(From a model to an adapted one:
 `attune VERB --help` explains a verb. Results go to standard output, everything else to standard
 error. Status: 0 done, 1 verify found a difference, 2 bad input, 130 interrupted.)";
 
+// Lists in a message come as lines of their own; an error is one line.
+std::string one_line(const std::string& message) {
+  std::string line;
+  for (size_t i = 0; i < message.size(); ++i) {
+    if (message[i] != '\n') {
+      line += message[i];
+      continue;
+    }
+    if (!line.empty() && line.back() != ':' && line.back() != ';') line += ';';
+    line += ' ';
+    while (i + 1 < message.size() && (message[i + 1] == ' ' || message[i + 1] == '\n')) ++i;
+  }
+  return shown(line);
+}
+
 int fail(const std::string& message) {
-  print_note(shown(message));
+  print_note(one_line(message));
   return kBadInput;
 }
 
