@@ -1,7 +1,6 @@
 #include "cli/common.h"
 
 #include <cstdio>
-#include <thread>
 
 #include "engine/checkpoint.h"
 #include "engine/plan_generated.h"
@@ -23,11 +22,6 @@ void OutputOptions::add(CLI::App* app) {
       ->always_capture_default(false);
 }
 
-int SessionChoice::default_threads() {
-  const unsigned threads = std::thread::hardware_concurrency();
-  return threads > 0 && threads <= 1024 ? static_cast<int>(threads) : 1;
-}
-
 void SessionChoice::add(CLI::App* app) {
   app->add_option(
          "--backend", backend,
@@ -35,8 +29,8 @@ void SessionChoice::add(CLI::App* app) {
          "an operator, the next one of xnnpack, eigen, reference runs it")
       ->check(CLI::IsMember({"best", "reference", "eigen", "xnnpack"}));
   app->add_option("--threads", threads,
-                  "Threads, the program's own included; the result does not depend on it. The "
-                  "default is this machine's number of processors")
+                  "Threads, the program's own included; the result does not depend on it. More "
+                  "help large models, where as many processors are idle")
       ->check(CLI::Range(1, 1024));
 }
 

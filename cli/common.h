@@ -36,10 +36,9 @@ struct OutputOptions {
 // --backend and --threads, for verbs that run a session.
 struct SessionChoice {
   std::string backend = "best";
-  int threads = default_threads();
+  int threads = 1;
   void add(CLI::App* app);
   SessionOptions options() const;
-  static int default_threads();
 };
 
 // Ordered as written, so that people can read it.
