@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,9 +66,9 @@ void set_checksum(std::span<std::byte> plan_bytes);
 struct ConvnetOptions {
   std::string flatten = "Flatten";  // "Reshape": to [0, -1]
   bool softmax = false;
-  std::vector<int64_t> last_reshape;  // of the scores; empty: none
-  int type = 1;                       // of the classifier's weight: ONNX's number
-  bool inputs_listed = false;         // initializers are inputs too, as in old files
+  std::vector<int64_t> last_reshape = {};  // of the scores; empty: none
+  int type = 1;                            // of the classifier's weight: ONNX's number
+  bool inputs_listed = false;              // initializers are inputs too, as in old files
   std::string path = "convnet.onnx";
 };
 OnnxModel convnet(const ConvnetOptions& options = {});
