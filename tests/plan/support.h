@@ -61,8 +61,8 @@ std::unique_ptr<Session> make_session(const Plan& plan, const SessionOptions& op
 void set_checksum(std::span<std::byte> plan_bytes);
 
 // x[N,3,9,9] -> conv 3x3 stride 2, batch norm, clip at 6 -> depthwise 3x3, batch norm, relu -> conv
-// 1x1, batch norm -> added to what went into the depthwise layer -> average -> flatten -> gemm ->
-// scores[N,5].
+// 1x1, batch norm -> added to what went into the depthwise layer -> max pool 2x2 -> average ->
+// flatten -> gemm -> scores[N,5].
 struct ConvnetOptions {
   std::string flatten = "Flatten";  // "Reshape": to [0, -1]
   bool softmax = false;
