@@ -178,6 +178,8 @@ bool check_reduce(const ReduceAttrs& a, const Inspection& s) {
 bool check_update(int32_t axis, const Inspection& s, int slots) {
   const Shape &w = s.in(0), &dw = s.in(1);
   if (!s.real_in(0) || !s.real_in(1) || !s.vector_in(2, 1) || !(s.out(0) == w)) return false;
+  // Kernels look the axis up whether or not there are indices; scalars have none.
+  if (axis != 0 && !axis_of(axis, w)) return false;
   if (s.has_in(3)) {
     if (!axis_of(axis, w) || !equal_except(w, dw, axis) || !s.int_vector_in(3, dw[axis]))
       return false;

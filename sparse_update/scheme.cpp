@@ -30,7 +30,8 @@ class SchemeBuilder {
   size_t before_head() const { return layers_.size() - 1; }
 
   void train(ValueId parameter) {
-    if (parameter != kNone) slices_[parameter] = {graph_.value(parameter).origin.tensor, -1, {}, {}};
+    if (parameter != kNone)
+      slices_[parameter] = {graph_.value(parameter).origin.tensor, -1, {}, {}};
   }
   void train_layer(const Layer& layer) {
     for (ValueId p : {layer.weight, layer.own_bias, layer.gamma, layer.beta}) train(p);
@@ -80,8 +81,8 @@ class SchemeBuilder {
       const double x = value.data->reals[i];
       norms[i / static_cast<size_t>(inner) % static_cast<size_t>(channels)] += x * x;
     }
-    const int64_t keep = std::clamp<int64_t>(
-        std::llround(ratio * static_cast<double>(channels)), 1, channels);
+    const int64_t keep =
+        std::clamp<int64_t>(std::llround(ratio * static_cast<double>(channels)), 1, channels);
     std::vector<int64_t> order(static_cast<size_t>(channels));
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
@@ -157,14 +158,23 @@ void check_keys(const SchemeBuilder& builder, const Json& object, const std::str
   if (!object.is_object()) builder.fail("{} is not an object", label);
   for (const auto& [key, value] : object.items())
     if (!known.contains(key))
-      builder.fail("{} has the unknown key '{}'; known are {}", label, key,
-                   fmt::join(known, ", "));
+      builder.fail("{} has the unknown key '{}'; known are {}", label, key, fmt::join(known, ", "));
+}
+
+// JSON's own conversion would take 1.5 for 1, and true as well.
+int64_t integer(const SchemeBuilder& builder, const Json& object, const char* key) {
+  const Json& value = object.at(key);
+  if (!value.is_number_integer()) builder.fail("{} is {}, not a whole number", key, value.dump());
+  return value.get<int64_t>();
+}
+
+int64_t count_or_zero(const SchemeBuilder& builder, const Json& object, const char* key) {
+  return object.contains(key) ? integer(builder, object, key) : 0;
 }
 
 Json read_json(const SchemeBuilder& builder, const std::string& path) {
   std::ifstream file(path);
-  if (!file)
-    builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
+  if (!file) builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
   try {
     return Json::parse(file);
   } catch (const Json::exception& error) {
@@ -177,14 +187,16 @@ void add_json(SchemeBuilder& builder, const Json& json) {
              {"head", "bias_last", "weights_last", "layers", "parameters"});
   const std::vector<Layer>& layers = builder.layers();
   if (json.value("head", true)) builder.train_layer(layers.back());
-  for (const Layer& layer : builder.last(json.value("bias_last", int64_t{0})))
+  for (const Layer& layer : builder.last(count_or_zero(builder, json, "bias_last")))
     builder.train(layer.bias);
-  for (const Layer& layer : builder.last(json.value("weights_last", int64_t{0})))
+  for (const Layer& layer : builder.last(count_or_zero(builder, json, "weights_last")))
     builder.train_layer(layer);
+  for (const char* key : {"layers", "parameters"})
+    if (json.contains(key) && !json.at(key).is_array()) builder.fail("{} is not a list", key);
   for (const Json& entry : json.value("layers", Json::array())) {
     check_keys(builder, entry, "an entry of layers",
                {"layer", "input_channels", "output_channels"});
-    const int64_t index = entry.at("layer").get<int64_t>();
+    const int64_t index = integer(builder, entry, "layer");
     if (index < 0 || index >= static_cast<int64_t>(layers.size()))
       builder.fail("layer {} is not in 0 .. {}", index, layers.size() - 1);
     const Layer& layer = layers[static_cast<size_t>(index)];

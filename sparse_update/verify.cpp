@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "engine/plan_tensor.h"
 #include "graph/error.h"
@@ -155,6 +157,7 @@ class Verification {
   void check_constants() {
     const Graph graph = forward_graph(model_, compiled_, compiled_.predict_batch);
     std::map<std::string, const Value*> parameters;
+    std::set<std::pair<std::string, uint64_t>> seen;  // programs share what is equal
     for (const Value& value : graph.values)
       if (value.role == Role::parameter) parameters[value.name] = &value;
     for (const format::Program* program : *plan_.table().programs())
@@ -164,7 +167,7 @@ class Verification {
         if (found == parameters.end()) continue;
         const Value& value = *found->second;
         const Tensor tensor = described_tensor(*t);
-        parameters.erase(found);
+        if (!seen.emplace(value.name, t->offset()).second) continue;
         if (!(tensor.shape == value.shape) || !is_real(tensor.dtype)) continue;
         const auto bytes = plan_.constants().subspan(t->offset(), tensor.bytes());
         const HostTensor host{tensor.dtype, tensor.shape, {bytes.begin(), bytes.end()}};

@@ -74,8 +74,9 @@ void max_pool2d_grad(const KernelArgs& args) {
     for (int64_t pixel = 0; pixel < out.h * out.w; ++pixel) {
       const int64_t source = (n * out.h * out.w + pixel) * out.c + c;
       for (int64_t j = 0; j < width; ++j) {
-        const int32_t at = argmax[source + j];
-        if (at >= 0) image[at * in.c + j] += dy[source + j];
+        // -1 is a window without elements; memory is safe whatever a damaged plan puts here.
+        const int64_t at = argmax[source + j];
+        if (at >= 0 && at < in.h * in.w) image[at * in.c + j] += dy[source + j];
       }
     }
   });

@@ -62,6 +62,8 @@ class ConvnetBuilder {
     y = node("Relu", {norm("depthwise_bn", y, 6)}, "depthwise_act");
     y = norm("project_bn", conv("project", y, {6, 6, 1, 1}, 1, 0, 1), 6);
     y = node("Add", {y, block}, "sum");
+    y = node("MaxPool", {y}, "largest");
+    set_ints("kernel_shape", {2, 2});
     y = node("GlobalAveragePool", {y}, "pooled");
     y = flatten(y);
     tensor("fc.weight", {5, 6}, 0.5, options_.type);

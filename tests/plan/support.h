@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -60,14 +61,14 @@ std::unique_ptr<Session> make_session(const Plan& plan, const SessionOptions& op
 void set_checksum(std::span<std::byte> plan_bytes);
 
 // x[N,3,9,9] -> conv 3x3 stride 2, batch norm, clip at 6 -> depthwise 3x3, batch norm, relu -> conv
-// 1x1, batch norm -> added to what went into the depthwise layer -> average -> flatten -> gemm ->
-// scores[N,5].
+// 1x1, batch norm -> added to what went into the depthwise layer -> max pool 2x2 -> average ->
+// flatten -> gemm -> scores[N,5].
 struct ConvnetOptions {
   std::string flatten = "Flatten";  // "Reshape": to [0, -1]
   bool softmax = false;
-  std::vector<int64_t> last_reshape;  // of the scores; empty: none
-  int type = 1;                       // of the classifier's weight: ONNX's number
-  bool inputs_listed = false;         // initializers are inputs too, as in old files
+  std::vector<int64_t> last_reshape = {};  // of the scores; empty: none
+  int type = 1;                            // of the classifier's weight: ONNX's number
+  bool inputs_listed = false;              // initializers are inputs too, as in old files
   std::string path = "convnet.onnx";
 };
 OnnxModel convnet(const ConvnetOptions& options = {});

@@ -1,0 +1,149 @@
+#include "graph/memory_plan.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "graph/passes/passes.h"
+#include "tests/plan/support.h"
+
+namespace attune::test {
+namespace {
+
+void check_plan(const Graph& graph, const MemoryPlan& plan) {
+  const auto& storages = plan.storage.storages;
+  int64_t top = 0;
+  for (size_t a = 0; a < storages.size(); ++a) {
+    if (!storages[a].in_arena) {
+      CHECK(plan.offsets[a] == -1);
+      continue;
+    }
+    REQUIRE(plan.offsets[a] >= 0);
+    CHECK(plan.offsets[a] % static_cast<int64_t>(kTensorAlignment) == 0);
+    top = std::max(top, plan.offsets[a] + storages[a].bytes);
+    for (size_t b = 0; b < a; ++b) {
+      if (!storages[b].in_arena) continue;
+      const bool together =
+          storages[a].first <= storages[b].last && storages[b].first <= storages[a].last;
+      const bool overlap = plan.offsets[a] < plan.offsets[b] + storages[b].bytes &&
+                           plan.offsets[b] < plan.offsets[a] + storages[a].bytes;
+      if (together && overlap)
+        FAIL_CHECK(graph.value(storages[a].root).name
+                   << " and " << graph.value(storages[b].root).name << " overlap");
+    }
+  }
+  CHECK(top == plan.arena_bytes);
+  CHECK(plan.lower_bound <= plan.arena_bytes);
+}
+
+// What each value holds is there until its last reader, step by step: independent of storages' own
+// idea of when they live.
+void check_contents(const Graph& graph, const MemoryPlan& plan) {
+  const int steps = static_cast<int>(graph.nodes.size());
+  std::vector<int> last(graph.values.size(), -1);
+  for (int s = 0; s < steps; ++s)
+    for (ValueId v : graph.nodes[static_cast<size_t>(s)].inputs)
+      if (v != kNone) last[static_cast<size_t>(v)] = s;
+  for (const Port& port : graph.outputs) last[static_cast<size_t>(port.value)] = steps;
+
+  const auto in_arena = [&](ValueId v) {
+    const int storage = plan.storage.of_value[static_cast<size_t>(v)];
+    return storage >= 0 && plan.storage.storages[static_cast<size_t>(storage)].in_arena;
+  };
+  const auto bytes = [&](ValueId v) {
+    const Value& value = graph.value(v);
+    return static_cast<int64_t>(
+        dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
+  };
+  std::vector<ValueId> alive;
+  for (const Port& port : graph.inputs) alive.push_back(port.value);
+  for (int s = 0; s < steps; ++s) {
+    const Node& node = graph.nodes[static_cast<size_t>(s)];
+    for (ValueId y : node.outputs) {
+      if (y == kNone || !in_arena(y)) continue;
+      for (ValueId x : alive) {
+        // Read later, or by this node: then only an operator that works in place may write there.
+        if (last[static_cast<size_t>(x)] < s || !in_arena(x)) continue;
+        const int64_t a = plan.offset_of(y), b = plan.offset_of(x);
+        if (a >= b + bytes(x) || b >= a + bytes(y)) continue;
+        bool allowed = node.op == Op::reshape && node.inputs[0] == x;
+        for (size_t i = 0; i < node.inputs.size(); ++i)
+          if (node.inputs[i] == x && (op_info(node.op).in_place >> i & 1) && y == node.outputs[0])
+            allowed |= last[static_cast<size_t>(x)] == s && a == b && bytes(x) == bytes(y);
+        // A view's source may be read on; the two are the same bytes.
+        for (ValueId v = x; !allowed && graph.value(v).producer != kNone;) {
+          const Node& maker = graph.nodes[static_cast<size_t>(graph.value(v).producer)];
+          if (maker.op != Op::reshape) break;
+          v = maker.inputs[0];
+          allowed = node.op == Op::reshape && node.inputs[0] == v;
+        }
+        if (!allowed)
+          FAIL_CHECK(node.name << " writes " << graph.value(y).name << " over "
+                               << graph.value(x).name << ", which is still read");
+      }
+      alive.push_back(y);
+    }
+  }
+}
+
+TEST_CASE("no two tensors of shared models overlap, and the arena is near the lower bound") {
+  for (const std::string& name : shared_models()) {
+    const auto model = shared_model(name);
+    if (!model) continue;
+    for (const char* scheme : {"full", "head", "bias:5", "last:2"})
+      for (const int batch : {1, 8}) {
+        const Compiled compiled =
+            compile(*model, options_with(scheme, [&](CompileOptions& o) { o.batch = batch; }));
+        for (const PlanProgram& program : compiled.contents.programs) {
+          CAPTURE(name);
+          CAPTURE(std::string(scheme));
+          CAPTURE(batch);
+          CAPTURE(program_name(program.kind));
+          check_plan(program.graph, program.memory);
+          check_contents(program.graph, program.memory);
+          CHECK(static_cast<double>(program.memory.arena_bytes) <=
+                1.05 * static_cast<double>(program.memory.lower_bound));
+        }
+      }
+  }
+}
+
+TEST_CASE("a sparse scheme needs less memory than a full one") {
+  const auto arena = [](const char* scheme) {
+    const Compiled compiled = compile(convnet(), options_with(scheme));
+    return compiled.contents.programs.front().memory.arena_bytes;
+  };
+  CHECK(arena("head") < arena("full"));
+  CHECK(arena("head") <= arena("bias:2"));
+}
+
+TEST_CASE("scheduling never raises the peak and changes no value") {
+  for (const char* scheme : {"full", "bias:3"}) {
+    Compiled compiled = compile(convnet(), options_with(scheme));
+    for (PlanProgram& program : compiled.contents.programs) {
+      Graph again = program.graph;
+      schedule(again);
+      again.verify();
+      CHECK(plan_memory(again).lower_bound <= program.memory.lower_bound);
+    }
+  }
+}
+
+TEST_CASE("a graph without temporaries needs no arena but its inputs") {
+  Graph graph;
+  const ValueId x = graph.add_input("x", DType::f32, {3});
+  graph.outputs.push_back({"y", x});
+  const MemoryPlan plan = plan_memory(graph);
+  CHECK(plan.arena_bytes == 64);
+  CHECK(plan.lower_bound == 64);
+  CHECK(plan_memory(Graph()).arena_bytes == 0);
+}
+
+TEST_CASE("the same graph gives the same memory plan") {
+  const Compiled compiled = compile(convnet(), options_with("full"));
+  for (const PlanProgram& program : compiled.contents.programs)
+    CHECK(plan_memory(program.graph).offsets == program.memory.offsets);
+}
+
+}  // namespace
+}  // namespace attune::test
