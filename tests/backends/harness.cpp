@@ -10,7 +10,7 @@
 #include <random>
 
 #include "kernels/thread_pool.h"
-#include "tests/backends/allocations.h"
+#include "tests/support/allocations.h"
 
 namespace attune::test {
 namespace {

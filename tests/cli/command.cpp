@@ -13,8 +13,8 @@
 #include <iterator>
 #include <sstream>
 
-#include "tests/import/onnx_builder.h"
-#include "tests/io/files.h"
+#include "tests/support/onnx_builder.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 

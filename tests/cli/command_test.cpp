@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "tests/cli/command.h"
-#include "tests/import/onnx_builder.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "tests/cli/command.h"
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

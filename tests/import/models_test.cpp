@@ -8,7 +8,7 @@
 
 #include "graph/interpret.h"
 #include "graph/passes/passes.h"
-#include "tests/import/onnx_builder.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

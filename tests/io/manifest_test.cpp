@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <numbers>
 
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

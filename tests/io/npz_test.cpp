@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "engine/io/zip.h"
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

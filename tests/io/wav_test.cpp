@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/io/files.h"
+#include "tests/support/files.h"
 
 #include <doctest/doctest.h>
 #include <unistd.h>
