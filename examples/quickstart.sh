@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# From a fresh checkout to a model that has learned a new speaker:
+#   examples/quickstart.sh
+#       a shipped keyword-spotting model adapts to a speaker with an Italian accent, whose recordings
+#       are synthesised here
+#   examples/quickstart.sh MODEL.onnx FOLDER [options of `attune compile`]
+#       your model adapts to your data: FOLDER/<class>/*.wav, or *.png, *.jpg, *.bmp; a quarter is kept
+#       for validation. Images want --preprocess imagenet (or another); other classes than the model's
+#       want --classes N. Folders stand for the model's classes in alphabetical order unless
+#       --labels FILE names the classes
+# Installs the packages it needs, builds in ./build, and writes to ./quickstart.
+set -euo pipefail
+case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
+[ $# -ne 1 ] || { echo "quickstart.sh: give a model and a folder, or nothing (--help)" >&2; exit 2; }
+
+[ $# -lt 2 ] || { model=$(realpath "$1"); data=$(realpath "$2"); shift 2; }
+root=$(cd "$(dirname "$0")/.." && pwd)
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+run() { printf '$ attune %s\n' "$*"; "$root/build/bin/attune" "$@"; }
+
+if [ -n "${model:-}" ]; then "$root/cmake/install_packages.sh" build
+else "$root/cmake/install_packages.sh" build quickstart; fi
+say 'Building'
+cmake -S "$root" -B "$root/build" -G Ninja -Wno-dev >/dev/null
+cmake --build "$root/build" --target attune
+mkdir -p "$root/quickstart"
+cd "$root/quickstart"
+rm -f adapted.onnx plan.att plan.atc
+
+if [ -z "${model:-}" ]; then
+  example=$root/examples/keyword_spotting
+  say 'A new speaker: ten words, three takes to learn from and six to test on'
+  rm -rf speaker
+  "$example/speak.sh" speaker/train it+f3 3
+  "$example/speak.sh" speaker/test it+f3 6 3
+  model=$example/kws.onnx
+  say 'Compile: the classifier and the biases of the last eight layers may learn'
+  run compile "$model" -o plan.att --scheme bias:8 --preprocess mfcc --labels "$example/keywords.txt"
+  train=(--data speaker/train --epochs 20 --learning-rate 0.004 --schedule cosine)
+  test=(--data speaker/test)
+else
+  say 'Compile'
+  case " $* " in *" --preprocess"*) ;; *)
+    [ -z "$(find "$data" -iname '*.wav' -print -quit)" ] || set -- --preprocess mfcc "$@" ;;
+  esac
+  case " $* " in *" --labels"*) ;; *) set -- --labels "$data" "$@" ;; esac
+  run compile "$model" -o plan.att "$@"
+  train=(--data "$data" --validation-split 0.25 --epochs 10 --learning-rate 0.005 --schedule cosine)
+  test=(--data "$data")
+  own=yes
+fi
+
+say "Before${own:+ (all of the data)}"
+run evaluate plan.att "${test[@]}"
+say 'Train'
+run train plan.att "${train[@]}"
+say "After${own:+ (all of the data; the validation figures above are on data that it did not learn from)}"
+run evaluate plan.att --checkpoint plan.atc "${test[@]}"
+say 'What it took'
+run inspect plan.att | sed -n '/^\$/p;/^memory/,/^$/p'
+say 'The adapted model, for any ONNX runtime'
+run export plan.att --model "$model" --checkpoint plan.atc -o adapted.onnx
+echo "Everything is in $root/quickstart"
