@@ -35,13 +35,13 @@ LAYERS = {"Conv": torch.nn.Conv2d, "Gemm": torch.nn.Linear,
           "BatchNormalization": torch.nn.modules.batchnorm._BatchNorm}
 
 OPTIMIZERS = {
-    "sgd": dict(kind="sgd", learning_rate=0.01),
-    "momentum": dict(kind="momentum", learning_rate=0.004, momentum=0.9),
-    "nesterov": dict(kind="momentum", learning_rate=0.004, momentum=0.8, nesterov=True,
+    "sgd": dict(kind="sgd", learning_rate=0.002),
+    "momentum": dict(kind="momentum", learning_rate=0.001, momentum=0.9),
+    "nesterov": dict(kind="momentum", learning_rate=0.001, momentum=0.8, nesterov=True,
                      weight_decay=0.01),
-    "adam": dict(kind="adam", learning_rate=0.001),
-    "adam_decay": dict(kind="adam", learning_rate=0.001, weight_decay=0.02),
-    "adamw": dict(kind="adamw", learning_rate=0.001, weight_decay=0.05),
+    "adam": dict(kind="adam", learning_rate=0.0002),
+    "adam_decay": dict(kind="adam", learning_rate=0.0002, weight_decay=0.02),
+    "adamw": dict(kind="adamw", learning_rate=0.0002, weight_decay=0.05),
 }
 
 
@@ -298,7 +298,7 @@ def write_case(directory, name, network, scheme, optimizers, seed, partial):
         for step, batch in enumerate(batches, 1):
             optimizer.zero_grad()
             loss = training.loss(*batch)
-            assert loss.item() < 20, f"{name}: {key} diverges"
+            assert loss.item() < 100, f"{name}: {key} diverges"
             loss.backward()
             optimizer.step()
             if step in SNAPSHOTS:

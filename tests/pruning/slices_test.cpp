@@ -5,8 +5,8 @@
 
 #include "tests/pruning/subjects.h"
 
-// Pruning changes nothing that survives: every gradient that a scheme leaves has the bits of the same
-// slice of the gradient before.
+// Pruning changes nothing that survives: every gradient that a scheme leaves has the bits of the
+// same slice of the gradient before.
 namespace attune::test {
 namespace {
 

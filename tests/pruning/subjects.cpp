@@ -197,7 +197,7 @@ Json slice(const char* name, const char* kind, const Json& channels) {
 
 Subject finish(std::string name, OnnxModel model, std::vector<std::string> schemes,
                const std::vector<Json>& sliced) {
-  Subject subject{std::move(name), std::move(model), false, std::move(schemes), {}};
+  Subject subject{std::move(name), std::move(model), false, false, std::move(schemes), {}};
   const Graph graph = forward_graph(subject.model, compile_options("head", true), 1);
   for (const Node& node : graph.nodes) subject.has_norms |= node.op == Op::batch_norm;
   for (const Json& json : sliced) {
@@ -208,39 +208,37 @@ Subject finish(std::string name, OnnxModel model, std::vector<std::string> schem
 }
 
 Subject conv_subject(bool norms) {
-  const Json inputs = {{"bias_last", 2},
-                       {"parameters",
-                        {slice("conv.w", "input_channels", {2}),
-                         slice("depthwise.w", "input_channels", {0, 5, 9}),
-                         slice("pointwise.w", "input_channels", {1, 2, 8}),
-                         slice("tied.w", "input_channels", 0.4),
-                         slice("hidden.w", "input_channels", 0.5)}}};
-  const Json outputs = {{"head", false},
-                        {"parameters",
-                         {slice("conv.w", "output_channels", {0, 3, 9}),
-                          slice("depthwise.w", "output_channels", 0.7),
-                          slice("pointwise.w", "output_channels", 0.3),
-                          slice("grouped.w", "output_channels", {0, 4, 8}),
-                          slice("tied.w", "output_channels", {0}),
-                          slice("hidden.w", "output_channels", {0, 10}),
-                          slice("head.w", "output_channels", {1, 3, 4})}}};
-  const Json late = {{"layers",
-                      {{{"layer", 3}, {"output_channels", 0.5}},
-                       {{"layer", 2}, {"input_channels", {9}}}}}};
+  const Json inputs = {
+      {"bias_last", 2},
+      {"parameters",
+       {slice("conv.w", "input_channels", {2}), slice("depthwise.w", "input_channels", {0, 5, 9}),
+        slice("pointwise.w", "input_channels", {1, 2, 8}), slice("tied.w", "input_channels", 0.4),
+        slice("hidden.w", "input_channels", 0.5)}}};
+  const Json outputs = {
+      {"head", false},
+      {"parameters",
+       {slice("conv.w", "output_channels", {0, 3, 9}), slice("depthwise.w", "output_channels", 0.7),
+        slice("pointwise.w", "output_channels", 0.3),
+        slice("grouped.w", "output_channels", {0, 4, 8}), slice("tied.w", "output_channels", {0}),
+        slice("hidden.w", "output_channels", {0, 10}),
+        slice("head.w", "output_channels", {1, 3, 4})}}};
+  const Json late = {
+      {"layers",
+       {{{"layer", 3}, {"output_channels", 0.5}}, {{"layer", 2}, {"input_channels", {9}}}}}};
   return finish(norms ? "convolutions with batch norm" : "convolutions", conv_net(norms),
                 {"head", "last:1", "last:2", "last:4", "last:5", "bias:1", "bias:4", "bias:6"},
                 {inputs, outputs, late});
 }
 
 Subject dense_subject() {
-  return finish("matrix products", dense_net(), {"head", "last:1", "bias:3"},
-                {{{"parameters",
-                   {slice("first.w", "input_channels", {0, 1, 22}),
-                    slice("tied.w", "output_channels", 0.3)}}},
-                 {{"head", false},
-                  {"parameters",
-                   {slice("first.w", "output_channels", {16}),
-                    slice("head.w", "input_channels", 0.5)}}}});
+  return finish(
+      "matrix products", dense_net(), {"head", "last:1", "bias:3"},
+      {{{"parameters",
+         {slice("first.w", "input_channels", {0, 1, 22}),
+          slice("tied.w", "output_channels", 0.3)}}},
+       {{"head", false},
+        {"parameters",
+         {slice("first.w", "output_channels", {16}), slice("head.w", "input_channels", 0.5)}}}});
 }
 
 void add_shared(std::vector<Subject>* subjects, const std::string& file) {
@@ -250,12 +248,12 @@ void add_shared(std::vector<Subject>* subjects, const std::string& file) {
   const auto layers = find_layers(forward_graph(model, compile_options("head", true), 1));
   Json chosen = Json::array();
   const int last = static_cast<int>(layers.size()) - 2;
-  for (int i = 0; i < 4; ++i)
-    chosen.push_back({{"layer", last - i}, {"input_channels", 0.25}});
+  for (int i = 0; i < 4; ++i) chosen.push_back({{"layer", last - i}, {"input_channels", 0.25}});
   for (int i = 4; i < 8 && i <= last; ++i)
     chosen.push_back({{"layer", last - i}, {"output_channels", 0.125}});
   subjects->push_back(finish(file, std::move(model), {"head", "last:3", "bias:6"},
                              {{{"bias_last", 5}, {"layers", chosen}}}));
+  subjects->back().is_large = true;
 }
 
 }  // namespace
@@ -286,6 +284,13 @@ std::vector<const Subject*> all_subjects() {
   for (const auto* list : {&small_subjects(), &shared_subjects()})
     for (const Subject& subject : *list) all.push_back(&subject);
   return all;
+}
+
+std::vector<std::string> session_schemes(const Subject& subject) {
+  if (subject.is_large) return {subject.schemes.back()};
+  std::vector<std::string> schemes = subject.schemes;
+  schemes.push_back("full");
+  return schemes;
 }
 
 CompileOptions compile_options(const std::string& scheme, bool fuse) {

@@ -12,13 +12,14 @@ struct Subject {
   std::string name;
   OnnxModel model;
   bool has_norms = false;
+  bool is_large = false;
   std::vector<std::string> schemes;  // as CompileOptions takes them; "full" is not among them
   // Schemes that choose channels, and the same schemes without the choice.
   std::vector<std::pair<std::string, std::string>> sliced;
 };
 
-// Small models with odd sizes: convolutions (strided, depthwise, pointwise, grouped), matrix products
-// and weights that are used twice; with batch norm and without.
+// Small models with odd sizes: convolutions (strided, depthwise, pointwise, grouped), matrix
+// products and weights that are used twice; with batch norm and without.
 const std::vector<Subject>& small_subjects();
 
 // Models of ../shared/models, as far as they are there.
@@ -26,6 +27,9 @@ const std::vector<Subject>& shared_subjects();
 
 // Both.
 std::vector<const Subject*> all_subjects();
+
+// "full" and all others; of a large model the last one only, which chooses channels.
+std::vector<std::string> session_schemes(const Subject& subject);
 
 struct BackendCase {
   const char* name;

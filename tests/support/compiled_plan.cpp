@@ -44,8 +44,8 @@ CompiledPlan::CompiledPlan(const OnnxModel& model, const CompileOptions& options
   contents_ = std::move(compiled.contents);
   compiled_ = std::move(compiled.plan);
   const size_t rounded = (compiled_.size() + kSegmentAlignment - 1) / kSegmentAlignment;
-  bytes_.reset(static_cast<std::byte*>(
-      std::aligned_alloc(kSegmentAlignment, rounded * kSegmentAlignment)));
+  bytes_.reset(
+      static_cast<std::byte*>(std::aligned_alloc(kSegmentAlignment, rounded * kSegmentAlignment)));
   std::memcpy(bytes_.get(), compiled_.data(), compiled_.size());
   require(Plan::from_memory({bytes_.get(), compiled_.size()}, "plan", &plan_));
 }
@@ -125,8 +125,7 @@ bool same_outside_slice(const format::Parameter& parameter, const Tensor& a, con
   bool same = true;
   for_elements(parameter, [&](int64_t i, int place) {
     const size_t at = static_cast<size_t>(i) * bytes;
-    if (place < 0 &&
-        std::memcmp(a.as<std::byte>() + at, b.as<std::byte>() + at, bytes) != 0)
+    if (place < 0 && std::memcmp(a.as<std::byte>() + at, b.as<std::byte>() + at, bytes) != 0)
       same = false;
   });
   return same;
