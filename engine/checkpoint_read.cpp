@@ -269,6 +269,12 @@ Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info)
   ATTUNE_RETURN_IF_ERROR(check_whole(path, file.fd, actual, &h));
   if (h.signature != plan.signature()) return explain_signature(path, file.fd, h, plan);
 
+  if (h.real != plan.real())
+    return Status::error(
+        "%s: checkpoint of a plan that computes in %s, and this one computes in %s; "
+        "compile the plan in the same type",
+        path, h.real == static_cast<uint32_t>(DType::f64) ? "f64" : "f32",
+        dtype_name(static_cast<DType>(plan.real())));
   const uint64_t texts = uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   if (h.tensors != count_tensors(plan) ||
       actual != sizeof(h) + texts + tensor_bytes(plan) + sizeof(uint64_t))

@@ -52,7 +52,7 @@ Status check_not_foreign(const char* path, const Plan& plan, int* mode) {
   if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0)
     return Status::error(
         "%s: exists and is not a checkpoint; it is left alone, choose another name", path);
-  if (header.signature != plan.table().signature())
+  if (header.signature != plan.table().signature() || header.real != plan.table().real())
     return Status::error(
         "%s: exists and is a checkpoint of another model, scheme or optimizer; it is left alone, "
         "choose another name",
@@ -171,6 +171,7 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
   h.model_hash = plan.model_hash();
   h.tensors = count_tensors(plan);
   h.model_name_bytes = static_cast<uint32_t>(string_of(plan.model_name()).size());
+  h.real = plan.real();
   h.optimizer_bytes = static_cast<uint32_t>(string_of(plan.optimizer()).size());
   h.epochs = options.epochs;
   h.steps = options.steps;

@@ -127,8 +127,26 @@ Status out_of_memory(const Plan& plan, size_t bytes) {
                        bytes);
 }
 
+// Whether a step is worth waking other threads for: below this, waiting for them costs more than
+// they save, above all where other programs keep the cores busy.
+bool worth_threads(const format::Step& described, const KernelArgs& args) {
+  constexpr uint64_t kMacs = 400'000;
+  constexpr size_t kBytes = 512 << 10;
+  if (described.macs() >= kMacs) return true;
+  size_t bytes = 0;
+  for (int i = 0; i < args.num_inputs; ++i) bytes += args.inputs[i].bytes();
+  for (int i = 0; i < args.num_outputs; ++i) bytes += args.outputs[i].bytes();
+  return bytes >= kBytes;
+}
+
+// The threads that steps may use: all of them, or the calling one alone.
+struct Pools {
+  ThreadPool* all;
+  ThreadPool* one;
+};
+
 Status bind_program(const Plan& plan, const format::Program& program, BackendChoice choice,
-                    std::byte* state, std::byte* arena, ThreadPool* pool, Session::Bound* bound) {
+                    std::byte* state, std::byte* arena, Pools pools, Session::Bound* bound) {
   const size_t steps = program.steps()->size(), tensors = program.tensors()->size();
   const size_t operands = operand_count(program);
   bound->program = &program;
@@ -147,7 +165,6 @@ Status bind_program(const Plan& plan, const format::Program& program, BackendCho
     step.op = static_cast<Op>(described.op());
     decode_attrs(step.op, list_of(described.ints()), list_of(described.reals()), step.attrs);
     step.args.attrs = step.attrs;
-    step.args.pool = pool;
     step.args.inputs = next;
     for (int32_t id : list_of(described.inputs()))
       *next++ = id < 0 ? Tensor{} : bound->tensors[static_cast<size_t>(id)];
@@ -156,6 +173,7 @@ Status bind_program(const Plan& plan, const format::Program& program, BackendCho
     for (int32_t id : list_of(described.outputs()))
       *next++ = id < 0 ? Tensor{} : bound->tensors[static_cast<size_t>(id)];
     step.args.num_outputs = static_cast<int>(next - step.args.outputs);
+    step.args.pool = worth_threads(described, step.args) ? pools.all : pools.one;
     choose_kernel(choice, static_cast<DType>(plan.table().real()), 0, &step);
     ++bound->step_count;
   }
@@ -206,7 +224,7 @@ Status Session::bind(const SessionOptions& options) {
       const format::Program* program = plan_.program(static_cast<ProgramKind>(k));
       if (!program || !(options.programs >> k & 1)) continue;
       ATTUNE_RETURN_IF_ERROR(bind_program(plan_, *program, options.backend, stand_in, stand_in,
-                                          pool_, &trial[static_cast<size_t>(k)]));
+                                          {pool_, &serial_}, &trial[static_cast<size_t>(k)]));
       workspace_bytes =
           std::max(workspace_bytes, workspace_of(trial[static_cast<size_t>(k)], pool_->threads()));
     }
@@ -236,7 +254,7 @@ Status Session::bind(const SessionOptions& options) {
     if (!program || !(options.programs >> k & 1)) continue;
     Bound& bound = programs_[static_cast<size_t>(k)];
     ATTUNE_RETURN_IF_ERROR(bind_program(plan_, *program, options.backend, state_.data(),
-                                        arena_.data(), pool_, &bound));
+                                        arena_.data(), {pool_, &serial_}, &bound));
     session_bytes_ += bound.bytes;
     ATTUNE_RETURN_IF_ERROR(prepare(options, bound));
     if (poison_) {
@@ -305,16 +323,26 @@ Tensor Session::input(ProgramKind kind, std::string_view port) const {
 
 Tensor Session::output(ProgramKind kind, std::string_view port) const {
   const Bound& bound = programs_[static_cast<size_t>(kind)];
-  return has(kind) ? find_port(bound.program->outputs(), port, bound.tensors.get()) : Tensor{};
+  if (!has(kind)) return Tensor{};
+  const auto* ports = bound.program->outputs();
+  const Tensor found = find_port(ports, port, bound.tensors.get());
+  if (found || port != "output" || kind != ProgramKind::predict || !ports || ports->size() == 0)
+    return found;
+  return bound.tensors[static_cast<size_t>(ports->Get(0)->tensor())];
 }
 
 Tensor Session::model_input(ProgramKind kind, int index) const {
   const Bound& bound = programs_[static_cast<size_t>(kind)];
   if (!has(kind) || !bound.program->inputs()) return Tensor{};
-  // The model's own inputs come first, in file order.
-  const auto* ports = bound.program->inputs();
-  if (index < 0 || index >= static_cast<int>(ports->size())) return Tensor{};
-  return bound.tensors[ports->Get(static_cast<unsigned>(index))->tensor()];
+  // The model's own inputs, in file order: those that training did not add.
+  for (const format::Port* port : *bound.program->inputs()) {
+    const std::string_view name = port->name()->string_view();
+    if (name == "labels" || name == "targets" || name == "weights" || name == "learning_rate" ||
+        name == "step")
+      continue;
+    if (index-- == 0) return bound.tensors[static_cast<size_t>(port->tensor())];
+  }
+  return Tensor{};
 }
 
 Status Session::run(ProgramKind kind) {
@@ -323,7 +351,7 @@ Status Session::run(ProgramKind kind) {
                          program_name(kind));
   Bound& bound = programs_[static_cast<size_t>(kind)];
   const Tensor labels = input(kind, "labels");
-  if (labels) {
+  if (labels && labels.dtype == DType::i32) {
     const int32_t classes = plan_.table().class_count();
     const int32_t* values = labels.as<int32_t>();
     for (int64_t i = 0; i < labels.shape.elements(); ++i)

@@ -60,7 +60,8 @@ class Session {
   // The memory of a port, or an empty span where the program has none of that name. Programs share
   // one arena: fill all inputs of a program before each run of it; outputs last until the next run.
   // Ports: the model's inputs by name; "labels" (i32) or "targets", "weights", "learning_rate",
-  // "step"; "loss" [1], "correct" [1], and the model's outputs by name ("output" too: the first).
+  // "step"; "loss" [1], "correct" [1], and of predict the model's outputs by name ("output": the
+  // first).
   Tensor input(ProgramKind kind, std::string_view port) const;
   Tensor output(ProgramKind kind, std::string_view port) const;
   // The model's own input number `index`, in file order.
@@ -96,6 +97,7 @@ class Session {
   std::unique_ptr<Bound[]> programs_;
   std::unique_ptr<ThreadPool> own_pool_;
   ThreadPool* pool_ = nullptr;
+  ThreadPool serial_{1};  // for steps too small to share
   std::byte* owned_memory_ = nullptr;
   std::span<std::byte> state_, arena_, workspace_;
   size_t held_bytes_ = 0, session_bytes_ = 0;

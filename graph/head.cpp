@@ -55,9 +55,11 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
     for (double& x : data->reals) x = static_cast<float>(0.02 * source->next());
   value.data = data;
   // The old one is no parameter any more, and gives up its name.
+  const std::string name = value.name;
   const ValueId id = graph.add_value(std::move(value));
-  std::swap(graph.value(id).name, graph.value(old_id).name);
   graph.value(old_id).role = Role::constant;
+  graph.rename(old_id, name + ".replaced");
+  graph.rename(id, name);
   return id;
 }
 

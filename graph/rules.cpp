@@ -117,13 +117,13 @@ ValueId GradientContext::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs
   return graph_.emit(op, std::move(attrs), std::move(inputs), node_.name + "/" + suffix, shape);
 }
 
-ValueId GradientContext::reshape(ValueId x, const Shape& shape) {
+ValueId GradientContext::reshape(ValueId x, Shape shape) {
   if (graph_.shape(x) == shape) return x;
   return emit(Op::reshape, NoAttrs{}, {x}, "reshape", &shape);
 }
 
-ValueId GradientContext::reduce_to(ValueId x, const Shape& shape) {
-  const Shape& from = graph_.shape(x);
+ValueId GradientContext::reduce_to(ValueId x, Shape shape) {
+  const Shape from = graph_.shape(x);
   const int missing = from.rank - shape.rank;
   ReduceAttrs attrs;
   for (int i = 0; i < from.rank; ++i)

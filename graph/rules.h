@@ -69,9 +69,10 @@ class GradientContext {
   // Emits a node named after the forward node: "layer1.conv/grad_weight" with suffix "grad_weight".
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix,
                const Shape* shape = nullptr);
-  ValueId reshape(ValueId x, const Shape& shape);
+  // Shapes by value: those of the graph move when it grows.
+  ValueId reshape(ValueId x, Shape shape);
   // Sums x over the axes along which `shape` was broadcast to x's shape, giving `shape`.
-  ValueId reduce_to(ValueId x, const Shape& shape);
+  ValueId reduce_to(ValueId x, Shape shape);
 
   std::vector<ValueId> input_grads;
 

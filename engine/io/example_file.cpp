@@ -18,8 +18,8 @@ Status check_image_example(const DatasetRequest& request) {
     return Status::error(
         "model input `%.*s`: the image front end makes u8 %s, the plan takes %s %s; compile anew",
         static_cast<int>(request.example.name.size()), request.example.name.data(),
-        shape_text(made).c_str(), dtype_name(request.example.dtype),
-        shape_text(request.example.shape).c_str());
+        dims_text(made).c_str(), dtype_name(request.example.dtype),
+        dims_text(request.example.shape).c_str());
   return Status::ok();
 }
 
@@ -41,7 +41,7 @@ Status ExampleFile::create(const DatasetRequest& request, std::unique_ptr<Exampl
             "%s %s; compile anew",
             static_cast<int>(request.example.name.size()), request.example.name.data(),
             static_cast<long long>(frames), mfcc.coefficients, dtype_name(request.example.dtype),
-            shape_text(request.example.shape).c_str());
+            dims_text(request.example.shape).c_str());
       break;
     }
     default:
@@ -131,8 +131,8 @@ Status ExampleFile::load_npy(const std::string& path, std::span<std::byte> input
   ATTUNE_RETURN_IF_ERROR(read_npy(path, &array));
   if (!same_dims(array.shape, example_.shape))
     return file_error(path, "shape %s, the model's input `%.*s` takes %s; reshape it",
-                      shape_text(array.shape).c_str(), static_cast<int>(example_.name.size()),
-                      example_.name.data(), shape_text(example_.shape).c_str());
+                      dims_text(array.shape).c_str(), static_cast<int>(example_.name.size()),
+                      example_.name.data(), dims_text(example_.shape).c_str());
   return convert_elements(path, array, 0, array.elements(), example_.dtype, input);
 }
 

@@ -98,7 +98,7 @@ Status read_idx(const std::string& path, IdxArray* array) {
   if (!representable || bytes > possible)
     return file_error(
         path, "%s bytes do not fit a file of %llu: cut short or damaged; copy it again",
-        shape_text(array->shape).c_str(), static_cast<unsigned long long>(file_bytes));
+        dims_text(array->shape).c_str(), static_cast<unsigned long long>(file_bytes));
   array->bytes.resize(bytes);
   ATTUNE_RETURN_IF_ERROR(file.read(array->bytes));
   return file.expect_end();
@@ -197,9 +197,9 @@ Status check_images(const std::string& path, const DatasetRequest& request,
   const std::vector<int64_t>& shape = images.shape;
   if (shape.size() != 3 && shape.size() != 4)
     return file_error(path, "%s holds no images; give [n,height,width] bytes",
-                      shape_text(shape).c_str());
+                      dims_text(shape).c_str());
   if (images.bytes.empty())
-    return file_error(path, "%s holds no image; give at least one", shape_text(shape).c_str());
+    return file_error(path, "%s holds no image; give at least one", dims_text(shape).c_str());
   constexpr int64_t kMaxSide = int64_t{1} << 20;
   const int64_t channels = shape.size() == 4 ? shape[3] : 1;
   if (shape[1] > kMaxSide || shape[2] > kMaxSide || channels > 4)
@@ -224,8 +224,8 @@ Status check_images(const std::string& path, const DatasetRequest& request,
         path,
         "images of u8 %s, the model's input `%.*s` takes %s %s; compile the plan with "
         "an image front end",
-        shape_text(dims).c_str(), static_cast<int>(example.name.size()), example.name.data(),
-        dtype_name(example.dtype), shape_text(example.shape).c_str());
+        dims_text(dims).c_str(), static_cast<int>(example.name.size()), example.name.data(),
+        dtype_name(example.dtype), dims_text(example.shape).c_str());
   return Status::ok();
 }
 
@@ -249,7 +249,7 @@ Status read_labels(const std::string& images_path, const DatasetRequest& request
   ATTUNE_RETURN_IF_ERROR(read_idx(path, &array));
   if (array.shape.size() != 1 || array.shape[0] != count)
     return file_error(path, "labels of shape %s for %lld images; give one for each",
-                      shape_text(array.shape).c_str(), static_cast<long long>(count));
+                      dims_text(array.shape).c_str(), static_cast<long long>(count));
   return labels->add_array(path, {NpyType::u8, array.shape, std::move(array.bytes)});
 }
 

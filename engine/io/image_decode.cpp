@@ -49,23 +49,50 @@ bool is_jpeg(std::span<const std::byte> file) {
   return file.size() >= 3 && std::memcmp(file.data(), "\xff\xd8\xff", 3) == 0;
 }
 
+// Checks the Huffman tables whose segment has its length at `at`: stb_image before 2.28 writes
+// beyond its tables where the counts of one add up to more than 256.
+bool valid_huffman_tables(std::span<const std::byte> file, size_t at) {
+  if (file.size() - at < 2) return false;
+  int64_t left = (int64_t{u8_at(file, at)} << 8 | u8_at(file, at + 1)) - 2;
+  at += 2;
+  while (left > 0) {
+    if (file.size() - at < 17) return false;
+    size_t symbols = 0;
+    for (size_t i = 1; i <= 16; ++i) symbols += u8_at(file, at + i);
+    if (symbols > 256 || file.size() - at - 17 < symbols) return false;
+    at += 17 + symbols;
+    left -= static_cast<int64_t>(17 + symbols);
+  }
+  return left == 0;
+}
+
 // Complete is a JPEG with an end marker after its first scan; one before belongs to a thumbnail.
 Status check_jpeg(std::string_view path, std::span<const std::byte> file) {
+  constexpr uint8_t kHuffmanTables = 0xc4, kStartOfScan = 0xda, kEndOfImage = 0xd9;
+  const auto damaged = [&](size_t at) {
+    return file_error(path, "the JPEG is damaged at byte %zu; copy it again", at);
+  };
   size_t at = 2;
   uint8_t marker = 0;
-  while (marker != 0xda) {
+  while (marker != kStartOfScan) {
     while (at + 1 < file.size() && u8_at(file, at) == 0xff && u8_at(file, at + 1) == 0xff) ++at;
     if (file.size() - at < 4) return file_error(path, "%s", kCutShort);
-    if (u8_at(file, at) != 0xff)
-      return file_error(path, "the JPEG is damaged at byte %zu; copy it again", at);
     marker = u8_at(file, at + 1);
     const size_t length = size_t{u8_at(file, at + 2)} << 8 | u8_at(file, at + 3);
+    if (u8_at(file, at) != 0xff || length < 2) return damaged(at);
+    if (marker == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
     if (length > file.size() - at - 2) return file_error(path, "%s", kCutShort);
     at += 2 + length;
   }
-  for (; at + 1 < file.size(); ++at)
-    if (u8_at(file, at) == 0xff && u8_at(file, at + 1) == 0xd9) return Status::ok();
-  return file_error(path, "%s", kCutShort);
+  // Coded data holds no marker by chance, so every one that looks like tables has to be that.
+  bool complete = false;
+  for (; at + 1 < file.size(); ++at) {
+    if (u8_at(file, at) != 0xff) continue;
+    const uint8_t next = u8_at(file, at + 1);
+    if (next == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
+    complete = complete || next == kEndOfImage;
+  }
+  return complete ? Status::ok() : file_error(path, "%s", kCutShort);
 }
 
 bool is_bmp(std::span<const std::byte> file) {

@@ -49,7 +49,7 @@ Status Labels::add_array(std::string_view where, const NpyArray& array) {
     std::string expected = "[n";
     for (int axis = 0; axis < wanted.rank; ++axis) expected += "," + std::to_string(wanted[axis]);
     return file_error(where, "shape %s, the model's %s take %s; reshape it",
-                      shape_text(array.shape).c_str(), are_classes() ? "class labels" : "targets",
+                      dims_text(array.shape).c_str(), are_classes() ? "class labels" : "targets",
                       (expected + "]").c_str());
   }
   const int64_t count = array.shape[0], width = wanted.elements();

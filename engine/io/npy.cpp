@@ -179,15 +179,15 @@ int64_t NpyArray::elements() const {
   return n;
 }
 
-std::string shape_text(std::span<const int64_t> dims) {
+std::string dims_text(std::span<const int64_t> dims) {
   std::string text = "[";
   for (size_t i = 0; i < dims.size(); ++i) text += (i > 0 ? "," : "") + std::to_string(dims[i]);
   return text + "]";
 }
 
-std::string shape_text(const Shape& shape) {
+std::string dims_text(const Shape& shape) {
   const std::vector<int64_t> dims(shape.dims, shape.dims + shape.rank);
-  return shape_text(dims);
+  return dims_text(dims);
 }
 
 bool same_dims(std::span<const int64_t> dims, const Shape& shape) {
@@ -221,7 +221,7 @@ Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArr
   uint64_t bytes = 0;
   if (!array_bytes(array->shape, element_bytes, &bytes) || bytes != data.size())
     return file_error(where, "%s elements of %zu bytes, but %zu bytes of data; write it again",
-                      shape_text(array->shape).c_str(), element_bytes, data.size());
+                      dims_text(array->shape).c_str(), element_bytes, data.size());
   if (header.fortran() && array->shape.size() > 1)
     array->bytes = to_c_order(data, array->shape, element_bytes);
   else

@@ -37,8 +37,8 @@ Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArr
 std::vector<std::byte> format_npy(const NpyArray& array);
 
 // "[2,3]"
-std::string shape_text(std::span<const int64_t> dims);
-std::string shape_text(const Shape& shape);
+std::string dims_text(std::span<const int64_t> dims);
+std::string dims_text(const Shape& shape);
 bool same_dims(std::span<const int64_t> dims, const Shape& shape);
 
 // Converts elements first .. first + count - 1 to `to`. NaN, Inf and what `to` cannot hold (a

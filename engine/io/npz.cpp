@@ -73,7 +73,7 @@ Status write_npz(const std::string& path, const NpzArrays& arrays) {
       if (array.bytes.size() != elements * npy_type_bytes(array.type))
         return file_error(path, "array `%s`: %zu bytes for the shape %s of %s; give as many",
                           shortened(name).c_str(), array.bytes.size(),
-                          shape_text(array.shape).c_str(), npy_type_name(array.type));
+                          dims_text(array.shape).c_str(), npy_type_name(array.type));
       members.push_back({name + std::string(kSuffix), format_npy(array)});
     }
     return write_zip(path, members);

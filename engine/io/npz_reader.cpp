@@ -46,7 +46,7 @@ Status check_shape(const std::string& where, const ExampleSpec& example, const N
       !inputs.shape.empty() && same_dims(std::span(inputs.shape).subspan(1), example.shape);
   if (!fits)
     return file_error(where, "shape %s, the model's input `%.*s` takes %s; reshape it",
-                      shape_text(inputs.shape).c_str(), static_cast<int>(example.name.size()),
+                      dims_text(inputs.shape).c_str(), static_cast<int>(example.name.size()),
                       example.name.data(), expected.c_str());
   if (inputs.shape[0] == 0) return file_error(where, "holds no example; write at least one");
   return Status::ok();

@@ -18,14 +18,14 @@ Status check_request(const DatasetRequest& request) {
     return Status::error("model input `%.*s`: no reader makes %s %s; compile the plan anew",
                          static_cast<int>(request.example.name.size()), request.example.name.data(),
                          dtype_name(request.example.dtype),
-                         shape_text(request.example.shape).c_str());
+                         dims_text(request.example.shape).c_str());
   if (request.classes < 0 || (request.classes > 0 && !request.class_names.empty() &&
                               request.class_names.size() != static_cast<size_t>(request.classes)))
     return Status::error("%zu class names for %d classes; compile the plan anew",
                          request.class_names.size(), request.classes);
   if (request.classes == 0 && (request.target.elements() < 1 || !is_real(request.target_dtype)))
     return Status::error("targets of %s %s; compile the plan anew",
-                         dtype_name(request.target_dtype), shape_text(request.target).c_str());
+                         dtype_name(request.target_dtype), dims_text(request.target).c_str());
   return Status::ok();
 }
 

@@ -48,7 +48,8 @@ void import_Cast(OnnxNode& n) {
   if (n.is_known(0)) return n.set(0, cast(n.known(0, "input"), *type));
   const DType dtype = n.dtype(0);
   if (!is_real(*type) || !is_real(dtype))
-    n.fail("of {} to integers or from them", dtype_name(dtype));
+    n.fail("a computed tensor is cast to integers or from them");
+  if (*type == ElementType::f16) n.fail("half precision is not supported");
   // All reals of a graph are of one type.
   n.alias(0, 0);
 }

@@ -183,7 +183,11 @@ void Importer::add_input(int index) {
   } else {
     for (const auto& dim : shape->dim()) dims.push_back(dim.has_dim_value() ? dim.dim_value() : 0);
   }
-  if (!dims.empty() && options_.batch > 0) dims[0] = options_.batch;
+  if (!dims.empty() && options_.batch > 0) {
+    if (given == options_.input_shapes.end() && dims[0] > 0 && dims[0] != options_.batch)
+      replaced_batch_ = dims[0];
+    dims[0] = options_.batch;
+  }
   for (size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] < 0) throw_error("{}: axis {} has the negative size {}", where, i, dims[i]);
     if (dims[i] == 0)
@@ -239,6 +243,12 @@ void Importer::import_nodes() {
                                  failures.size() == 1 ? "" : "s");
   for (size_t i = 0; i < listed; ++i) text += "\n  " + failures[i];
   if (failures.size() > listed) text += fmt::format("\n  and {} more", failures.size() - listed);
+  if (replaced_batch_ > 0)
+    text += fmt::format(
+        "\nThe model was exported for batch size {} and is imported for {}, which nodes with fixed "
+        "shapes "
+        "do not follow; export it with a dynamic batch axis, or use batch size {}",
+        replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
 }
 

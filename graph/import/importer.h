@@ -69,6 +69,7 @@ class Importer {
   std::unordered_map<std::string, OnnxTensor> tensors_;
   std::unordered_set<std::string> read_;
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
+  int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
 };
 
 // `reals` of shape `dims`, transposed: axis i of the result is axis perm[i] of the source.

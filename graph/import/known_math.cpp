@@ -31,7 +31,17 @@ int64_t wrap(ElementType type, int64_t value) {
   }
 }
 
+// To the nearest half, ties to even.
+double rounded_to_half(double value) {
+  if (!std::isfinite(value)) return value;
+  const double magnitude = std::max(std::fabs(value), 0x1p-14);
+  const double unit = std::ldexp(1, std::ilogb(magnitude) - 10);
+  const double half = std::nearbyint(value / unit) * unit;
+  return std::fabs(half) > 65504 ? std::copysign(HUGE_VAL, value) : half;
+}
+
 double rounded(ElementType type, double value) {
+  if (type == ElementType::f16) return rounded_to_half(value);
   return type == ElementType::f64 ? value : static_cast<float>(value);
 }
 

@@ -182,9 +182,7 @@ double shortest_decimal(float value) {
 double scalar(const KnownTensor& tensor) {
   if (tensor.elements() != 1)
     throw_error("one number is wanted, not a tensor of shape {}", dims_text(tensor.dims));
-  if (!tensor.real()) return static_cast<double>(tensor.data.ints[0]);
-  const double value = tensor.data.reals[0];
-  return tensor.type == ElementType::f32 ? shortest_decimal(static_cast<float>(value)) : value;
+  return tensor.real() ? tensor.data.reals[0] : static_cast<double>(tensor.data.ints[0]);
 }
 
 Shape to_shape(const Dims& dims) {

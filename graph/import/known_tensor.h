@@ -34,7 +34,7 @@ std::optional<ElementType> element_type(int32_t onnx_number);
 bool is_real(ElementType type);
 
 // Nothing computed at import may be larger than this: a few bytes of a model can ask for any size.
-inline constexpr int64_t kMaxComputedElements = int64_t{1} << 26;
+inline constexpr int64_t kMaxComputedElements = int64_t{1} << 24;
 
 // Where the contents of a known tensor came from: the initializer `tensor`, seen through reshapes
 // and transposes, as Origin describes it.
@@ -64,9 +64,10 @@ int64_t count_elements(const Dims& dims);
 // Throws Error (naming `where`) on unreadable types, wrong sizes and external data not read before.
 KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where);
 
-// What a float of a model was meant to be: 1e-5 and not 9.99999974737875e-06.
+// What a float attribute was meant to be: 1e-5 and not 9.99999974737875e-06. Elements of tensors
+// are what they are.
 double shortest_decimal(float value);
-// Throws Error unless the tensor has one element. Floats by their shortest decimal.
+// Throws Error unless the tensor has one element.
 double scalar(const KnownTensor& tensor);
 
 // Throws Error where a shape is not one that values can have.

@@ -42,9 +42,11 @@ void read_external(const std::string& model_path, onnx::TensorProto* tensor) {
       throw_error("{}: external data location '{}' leaves the model's folder", where, location);
   const fs::path file = fs::path(model_path).parent_path() / relative;
   std::error_code code;
-  const uint64_t size = fs::is_regular_file(file, code) ? fs::file_size(file, code) : 0;
+  const bool regular = fs::is_regular_file(file, code);
+  const uint64_t size = regular ? fs::file_size(file, code) : 0;
   std::ifstream in(file, std::ios::binary);
-  if (code || !in) throw_error("{}: cannot read its external data {}", where, file.string());
+  if (!regular || code || !in)
+    throw_error("{}: cannot read its external data {}", where, file.string());
   if (offset > size) throw_error("{}: {} ends before offset {}", where, file.string(), offset);
   if (length == std::numeric_limits<uint64_t>::max()) length = size - offset;
   if (length > size - offset)

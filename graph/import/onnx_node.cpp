@@ -240,7 +240,7 @@ namespace {
 
 // Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
 void note_tensor(Graph& graph, ValueId value, const std::string& name, const std::vector<int>& perm,
-          const std::string& value_name) {
+                 const std::string& value_name) {
   Value& v = graph.value(value);
   if (!v.model_tensor.empty() || v.role != Role::temporary) return;
   v.model_tensor = name;
@@ -266,7 +266,8 @@ void OnnxNode::set_channels_last(int output, ValueId value) const {
   std::vector<int> back = identity_perm(shape(value).rank);
   std::rotate(back.begin() + 1, back.end() - 1, back.end());
   const ValueId first = transpose(value, back, "channels_first");
-  note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank), name + "/channels_first");
+  note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
+              name + "/channels_first");
   output_tensor(output).value = first;
 }
 

@@ -3,6 +3,11 @@
 #include "graph/import/onnx_node.h"
 
 namespace attune {
+namespace {
+
+constexpr int64_t kLargest = int64_t{1} << 30;  // so that sums do not overflow
+
+}  // namespace
 
 // Constant padding. The operator that reads it takes zeros over where it can, else they are
 // concatenated. Negative padding cuts.
@@ -28,9 +33,11 @@ void import_Pad(OnnxNode& n) {
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t before = pads[i], after = pads[axes.size() + i];
     const int axis = axes[i];
-    constexpr int64_t kLargest = int64_t{1} << 30;
-    if (std::max(std::abs(before), std::abs(after)) > kLargest)
-      n.fail("padding {}, {}", before, after);
+    const auto in_range = [](int64_t p) {
+      return p == std::clamp<int64_t>(p, -kLargest, kLargest);
+    };
+    if (!in_range(before) || !in_range(after)) n.fail("padding {}, {}", before, after);
+    if (std::count(axes.begin(), axes.end(), axis) > 1) n.fail("axis {} is padded twice", axis);
     const int64_t cut = std::max<int64_t>(-before, 0) + std::max<int64_t>(-after, 0);
     if (cut >= dims[axis]) n.fail("nothing is left of axis {}", axis);
     if (cut > 0) {

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "graph/import/onnx_node.h"
 
 namespace attune {
@@ -8,14 +6,15 @@ namespace {
 void import_reduce(OnnxNode& n, bool mean, int opset_of_input) {
   const Dims dims = n.dims(0);
   const int rank = static_cast<int>(dims.size());
+  if (rank > kMaxRank) n.fail("its input has shape {}", dims_text(dims));
   const auto axes = n.opset() < opset_of_input ? n.ints_of("axes", 255) : n.ints_of("axes", 1);
   ReduceAttrs attrs{0, mean};
   if (axes && !axes->empty()) {
-    for (int64_t axis : *axes) attrs.axes |= 1 << normal_axis(axis, std::min(rank, kMaxRank));
+    for (int64_t axis : *axes) attrs.axes |= 1 << normal_axis(axis, rank);
   } else if (n.integer("noop_with_empty_axes", 0) != 0) {
     return n.alias(0, 0);
   } else {
-    attrs.axes = (1 << std::min(rank, kMaxRank)) - 1;
+    attrs.axes = (1 << rank) - 1;
   }
   Dims kept;
   const bool keep = n.integer("keepdims", 1) != 0;

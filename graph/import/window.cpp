@@ -100,7 +100,7 @@ ValueId absorb_padding(const OnnxNode& n, Window* window) {
     const int64_t before = padding->before[axis], after = padding->after[axis];
     if (axis < 2 && before + after > 0) return n.value(0);
     if (axis < 2) continue;
-    const int i = axis + 4 - rank;
+    const int i = axis + 2 - rank;
     w.size[i] -= before + after;
     w.before[i] += before;
     w.after[i] += after;

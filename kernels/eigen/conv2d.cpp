@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <numeric>
+#include <type_traits>
 
 #include "kernels/clamp_mask.h"
 #include "kernels/eigen/gemm.h"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cstdint>
 
 // Eigen's packets (one SIMD register of the target that the build is for) under short names.
 // Products are rounded before they are added, whatever the target: fused instructions would tie the

@@ -10,7 +10,7 @@
 #include <random>
 
 #include "kernels/thread_pool.h"
-#include "tests/backends/allocations.h"
+#include "tests/support/allocations.h"
 
 namespace attune::test {
 namespace {
@@ -107,10 +107,12 @@ Operand random_operand(Shape shape, int seed, bool frozen) {
 }
 
 bool Result::operator==(const Result& other) const {
-  return dtype == other.dtype && f32.size() == other.f32.size() && f64.size() == other.f64.size() &&
-         std::memcmp(f32.data(), other.f32.data(), f32.size() * sizeof(float)) == 0 &&
-         std::memcmp(f64.data(), other.f64.data(), f64.size() * sizeof(double)) == 0 &&
-         mask == other.mask;
+  const auto same = [](const auto& a, const auto& b) {
+    return a.size() == b.size() &&
+           (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0);
+  };
+  return dtype == other.dtype && same(f32, other.f32) && same(f64, other.f64) &&
+         same(mask, other.mask);
 }
 
 bool supports(Backend backend, const Call& call, DType dtype) {

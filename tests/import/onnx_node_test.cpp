@@ -1,9 +1,11 @@
-// ONNX's own tests of its operators. Each case runs with its inputs as the graph's, with all but the
-// first as initializers (weights, shapes), and with all of them known, in f32 and in f64.
+// ONNX's own tests of its operators. Each case runs with its inputs as the graph's, with all but
+// the first as initializers (weights, shapes), and with all of them known, in f32 and in f64.
 #include <doctest/doctest.h>
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -28,6 +30,13 @@ const std::set<std::string> kListed = {
 #undef ONNX
 };
 
+// Cases whose result is another on purpose: dropout is dropped whatever mode a model asks for.
+const std::set<std::string> kDropoutInTraining = {"test_training_dropout",
+                                                  "test_training_dropout_default"};
+// Cases whose expected output has four decimals only, not all rounded to the nearest.
+const std::set<std::string> kFourDecimals = {"test_averagepool_2d_ceil_last_window_starts_on_pad"};
+constexpr int kOldestOpset = 7;
+
 struct Case {
   std::string name, op;
   onnx::ModelProto model;
@@ -39,7 +48,8 @@ std::vector<onnx::TensorProto> read_tensors(const fs::path& folder, const std::s
   for (int i = 0;; ++i) {
     std::ifstream in(folder / fmt::format("{}_{}.pb", kind, i), std::ios::binary);
     if (!in) return tensors;
-    if (!tensors.emplace_back().ParseFromIstream(&in)) throw_error("{}: bad tensor", folder.string());
+    if (!tensors.emplace_back().ParseFromIstream(&in))
+      throw_error("{}: bad tensor", folder.string());
   }
 }
 
@@ -70,14 +80,15 @@ HostTensor host_tensor(const KnownTensor& tensor, DType real) {
                              tensor.data.ints);
 }
 
-// Which of ours may differ: single precision against single precision.
-std::string difference(const std::vector<double>& got, const KnownTensor& want) {
+// How a result differs from the expected one, which is of single precision.
+std::string difference(const std::vector<double>& got, const KnownTensor& want, double absolute) {
   const size_t n = static_cast<size_t>(want.elements());
   if (got.size() != n) return fmt::format("{} elements, not {}", got.size(), n);
   for (size_t i = 0; i < n; ++i) {
     const double w = want.real() ? want.data.reals[i] : static_cast<double>(want.data.ints[i]);
-    const double tolerance = want.real() ? 1e-5 * std::fabs(w) + 1e-6 : 0;
-    if (!(got[i] == w || std::fabs(got[i] - w) <= tolerance || (std::isnan(w) && std::isnan(got[i]))))
+    const double tolerance = want.real() ? 1e-5 * std::fabs(w) + absolute : 0;
+    if (!(got[i] == w || std::fabs(got[i] - w) <= tolerance ||
+          (std::isnan(w) && std::isnan(got[i]))))
       return fmt::format("element {} is {}, not {}", i, got[i], w);
   }
   return "";
@@ -85,7 +96,7 @@ std::string difference(const std::vector<double>& got, const KnownTensor& want) 
 
 // Values that say that they are a tensor of the model, its axes permuted, are it.
 void check_model_tensors(const Graph& graph, const std::vector<HostTensor>& values,
-                         const std::string& output, const KnownTensor& want) {
+                         const std::string& output, const KnownTensor& want, double absolute) {
   for (size_t i = 0; i < graph.values.size(); ++i) {
     const Value& value = graph.values[i];
     if (value.model_tensor != output || value.role != Role::temporary) continue;
@@ -96,14 +107,15 @@ void check_model_tensors(const Graph& graph, const std::vector<HostTensor>& valu
     for (int axis = 0; axis < value.shape.rank; ++axis) attrs.perm[value.model_perm[axis]] = axis;
     const ValueId y = back.emit(Op::transpose, attrs, {x}, "y");
     CHECK(to_dims(back.shape(y)) == want.dims);
-    CHECK(difference(interpret(back, {})[y].reals(), want) == "");
+    CHECK(difference(interpret(back, {})[y].reals(), want, absolute) == "");
   }
 }
 
 // Throws Error where the case cannot be imported.
 void run_case(const Case& c, int first_known, DType real) {
   CAPTURE(first_known);
-  CAPTURE(dtype_name(real));
+  CAPTURE(std::string(dtype_name(real)));
+  const double absolute = kFourDecimals.contains(c.name) ? 1e-4 : 1e-6;
   ImportOptions options;
   options.real = real;
   options.batch = 0;
@@ -111,9 +123,10 @@ void run_case(const Case& c, int first_known, DType real) {
   graph.verify();
   std::map<std::string, HostTensor> inputs;
   for (int i = 0; i < std::min<int>(first_known, c.model.graph().input_size()); ++i)
-    inputs[c.model.graph().input(i).name()] = host_tensor(read_tensor(c.inputs.at(i), "input"), real);
+    inputs[c.model.graph().input(i).name()] =
+        host_tensor(read_tensor(c.inputs.at(i), "input"), real);
   const auto check = [&](const char* stage) {
-    CAPTURE(stage);
+    CAPTURE(std::string(stage));
     graph.verify();
     const std::vector<HostTensor> values = interpret(graph, inputs);
     for (int i = 0; i < c.model.graph().output_size(); ++i) {
@@ -122,8 +135,8 @@ void run_case(const Case& c, int first_known, DType real) {
       const ValueId id = graph.output(name);
       REQUIRE(id != kNone);
       CHECK(to_dims(graph.shape(id)) == want.dims);
-      CHECK(difference(values[id].reals(), want) == "");
-      check_model_tensors(graph, values, name, want);
+      CHECK(difference(values[id].reals(), want, absolute) == "");
+      check_model_tensors(graph, values, name, want, absolute);
     }
   };
   check("import");
@@ -131,7 +144,9 @@ void run_case(const Case& c, int first_known, DType real) {
   check("to_channels_last");
   fold_constants(graph);
   check("fold_constants");
-  if (first_known == 0) CHECK(graph.nodes.size() == 0);
+  const bool trains = std::any_of(graph.values.begin(), graph.values.end(),
+                                  [](const Value& value) { return value.role == Role::parameter; });
+  if (first_known == 0 && !trains) CHECK(graph.nodes.size() == 0);
 }
 
 }  // namespace
@@ -152,7 +167,10 @@ TEST_CASE("ONNX's own tests of the listed operators pass") {
     std::string name, op;
     std::getline(fields, name, '\t');
     std::getline(fields, op, '\t');
-    if (!kListed.contains(op)) continue;
+    int opset = 0;
+    fields >> opset;
+    if (!kListed.contains(op) || opset < kOldestOpset || kDropoutInTraining.contains(name))
+      continue;
     there.insert(op);
     CAPTURE(name);
     const Case c = read_case(name, op);
@@ -174,7 +192,7 @@ TEST_CASE("ONNX's own tests of the listed operators pass") {
     if (!any && std::getenv("ATTUNE_TEST_VERBOSE") != nullptr) MESSAGE(reasons[name]);
   }
   MESSAGE(ran << " cases ran, " << skipped << " are not supported");
-  CHECK(ran >= 1);
+  CHECK(ran >= 297);
   for (const std::string& op : there) CHECK_MESSAGE(passed.contains(op), op << ": no case passes");
 }
 

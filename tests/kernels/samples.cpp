@@ -174,7 +174,7 @@ void add_movement(std::vector<Sample>& all) {
   all.push_back(
       make_sample("", Op::transpose, matrix, {Value::random({123, 91}, 1)}, {real({91, 123})}));
   for (int axis = 0; axis < 3; ++axis) {
-    Shape a{50, 40, 6}, b = a, c = a, y = a;
+    Shape a{50, 40, 50}, b = a, c = a, y = a;
     b[axis] = 1, c[axis] = 5, y[axis] = a[axis] + 6;
     const AxisAttrs attrs{axis};
     all.push_back(make_sample("", Op::concat, attrs,
@@ -215,7 +215,7 @@ void add_losses(std::vector<Sample>& all) {
 void add_updates(std::vector<Sample>& all) {
   const Value lr = Value::reals({1}, {0.125}), step = Value::ints({1}, {3});
   for (int axis = -1; axis < 3; ++axis) {
-    const Shape s{40, 60, 8};
+    const Shape s{60, 60, 50};
     Shape narrow = s;
     Value indices;
     if (axis >= 0) {

@@ -186,6 +186,18 @@ TEST_CASE("a checkpoint of another plan says what differs and changes nothing") 
   }
 }
 
+TEST_CASE("a checkpoint in float is not for a plan in double, even of the same signature") {
+  TemporaryFolder folder;
+  TinyOptions options;
+  Tiny from(options);
+  options.real = DType::f64;
+  Tiny to(options);
+  const std::string path = folder.path("a.atc");
+  save(path, from);
+  CHECK(contains(load_error(path, to), "computes in f32, and this one computes in f64"));
+  CHECK_FALSE(check_checkpoint_path(path.c_str(), to.plan()));
+}
+
 TEST_CASE("a file cut short anywhere is refused, and changes nothing") {
   TemporaryFolder folder;
   TinyOptions options;

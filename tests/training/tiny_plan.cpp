@@ -274,6 +274,11 @@ double TinyDataset::feature(int64_t index, int feature) {
   return std::sin(0.7 * static_cast<double>(index) + 1.3 * feature);
 }
 
+int32_t TinyDataset::label(int64_t index) {
+  const double first = feature(index, 0);
+  return first > 0.4 ? 0 : first < -0.4 ? 1 : 2;
+}
+
 Status TinyDataset::read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
   reads.push_back(index);
   if (index == broken) return Status::error("tiny: example %d is broken", static_cast<int>(index));

@@ -45,12 +45,13 @@ class Tiny {
   std::unique_ptr<Session> session_;
 };
 
-// `count` examples with features and labels that follow from the index.
+// `count` examples with features that follow from the index and labels that can be learned from
+// them.
 class TinyDataset : public Dataset {
  public:
   explicit TinyDataset(int64_t count, DType real = DType::f32) : count_(count), real_(real) {}
   static double feature(int64_t index, int feature);
-  static int32_t label(int64_t index) { return static_cast<int32_t>((index * 7 + 1) % 3); }
+  static int32_t label(int64_t index);
 
   int64_t size() const override { return count_; }
   bool labelled() const override { return has_labels; }

@@ -1,0 +1,154 @@
+#include "cli/common.h"
+
+#include <cstdio>
+
+#include "engine/checkpoint.h"
+#include "engine/plan_generated.h"
+#include "engine/plan_tensor.h"
+
+namespace attune::cli {
+
+CLI::App* add_verb(CLI::App& app, const char* name, const char* description, const char* examples) {
+  CLI::App* verb = app.add_subcommand(name, description);
+  verb->footer(examples);
+  verb->option_defaults()->always_capture_default();
+  return verb;
+}
+
+void OutputOptions::add(CLI::App* app) {
+  app->add_flag("--json", json, "Print the result as one JSON document")
+      ->always_capture_default(false);
+  app->add_flag("--quiet,-q", quiet, "Print nothing but the result and errors")
+      ->always_capture_default(false);
+}
+
+void SessionChoice::add(CLI::App* app) {
+  app->add_option(
+         "--backend", backend,
+         "Kernels to run: best, reference, eigen or xnnpack; where the one asked for lacks "
+         "an operator, the next one of xnnpack, eigen, reference runs it")
+      ->check(CLI::IsMember({"best", "reference", "eigen", "xnnpack"}));
+  app->add_option("--threads", threads,
+                  "Threads, the program's own included; the result does not depend on it. More "
+                  "help large models, where as many processors are idle")
+      ->check(CLI::Range(1, 1024));
+}
+
+SessionOptions SessionChoice::options() const {
+  SessionOptions options;
+  options.threads = threads;
+  options.backend = backend == "reference" ? BackendChoice::reference
+                    : backend == "eigen"   ? BackendChoice::eigen
+                    : backend == "xnnpack" ? BackendChoice::xnnpack
+                                           : BackendChoice::best;
+  if (options.backend == BackendChoice::eigen && !backend_available(Backend::eigen))
+    throw_error("--backend eigen: this program was built without it");
+  if (options.backend == BackendChoice::xnnpack && !backend_available(Backend::xnnpack))
+    throw_error(
+        "--backend xnnpack: this program was built without it, or the processor lacks what "
+        "it needs");
+  return options;
+}
+
+void print_json(const Json& json) {
+  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+std::string dump_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void print_note(const std::string& text) { fmt::print(stderr, "attune: {}\n", text); }
+
+int32_t LoadedPlan::classes() const { return table().class_count(); }
+
+std::string LoadedPlan::class_name(int32_t number) const {
+  const auto* names = table().classes();
+  const auto index = static_cast<unsigned>(number);
+  return names && index < names->size() ? names->Get(index)->str() : std::to_string(number);
+}
+
+std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
+                                      unsigned programs) {
+  SessionOptions options = choice.options();
+  options.programs = programs;
+  auto loaded = std::make_unique<LoadedPlan>();
+  throw_if_error(Plan::load(path.c_str(), &loaded->plan));
+  throw_if_error(Session::create(loaded->plan, options, &loaded->session));
+  return loaded;
+}
+
+void load_parameters(LoadedPlan& loaded, const std::string& path) {
+  if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
+}
+
+Tensor first_output(const LoadedPlan& loaded, ProgramKind kind) {
+  const format::Program* program = loaded.plan.program(kind);
+  if (!program || !program->outputs() || program->outputs()->size() == 0) return {};
+  return loaded.session->output(kind, program->outputs()->Get(0)->name()->string_view());
+}
+
+namespace {
+
+Shape without_batch(const Shape& shape) {
+  Shape result;
+  for (int i = 1; i < shape.rank; ++i) result.dims[result.rank++] = shape[i];
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+                                   const std::string& path) {
+  const Plan& plan = loaded.plan;
+  const format::Program* program = plan.program(kind);
+  const Tensor input = loaded.session->model_input(kind, 0);
+  if (!program || !input)
+    throw_error("{}: the plan has no program {}; compile it again", plan.name(),
+                program_name(kind));
+  if (input.shape.rank < 1)
+    throw_error("{}: the model's input has no axis of examples", plan.name());
+  DatasetRequest request;
+  request.example = {program->inputs()->Get(0)->name()->string_view(), input.dtype,
+                     without_batch(input.shape)};
+  request.preprocess = plan.preprocess();
+  request.classes = loaded.classes();
+  if (const auto* names = loaded.table().classes())
+    for (const auto* name : *names) request.class_names.push_back(name->str());
+  const Tensor targets = loaded.session->input(kind, "targets");
+  const Tensor output = first_output(loaded, kind);
+  request.target_dtype = static_cast<DType>(loaded.table().real());
+  if (targets)
+    request.target = without_batch(targets.shape);
+  else if (output && output.shape.rank > 0)
+    request.target = without_batch(output.shape);  // predicting: labels may be there, unread
+  request.labels_optional = kind == ProgramKind::predict;
+  std::unique_ptr<Dataset> data;
+  throw_if_error(open_dataset(path, request, &data));
+  if (data->size() < 1) throw_error("{}: holds no examples", path);
+  return data;
+}
+
+std::string bytes_text(size_t bytes) {
+  const double value = static_cast<double>(bytes);
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  if (value < 999.5e3) return fmt::format("{:.1f} kB", value / 1e3);
+  if (value < 999.5e6) return fmt::format("{:.1f} MB", value / 1e6);
+  return fmt::format("{:.2f} GB", value / 1e9);
+}
+
+std::string duration_text(double seconds) {
+  if (!(seconds >= 0) || seconds > 1e9) return "?";
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const int64_t hours = whole / 3600, minutes = whole / 60 % 60;
+  if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
+  return fmt::format("{}:{:02}", minutes, whole % 60);
+}
+
+std::string count_text(uint64_t count) {
+  std::string digits = std::to_string(count);
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/dataset.h"
+#include "engine/io/open_dataset.h"
+#include "engine/session.h"
+#include "graph/error.h"
+
+// What the verbs share.
+namespace attune::cli {
+
+inline constexpr int kBadInput = 2;
+inline constexpr int kInterrupted = 130;
+
+// A verb: its options, and what it does; `run` returns the exit status or throws Error.
+struct Verb {
+  CLI::App* app = nullptr;
+  std::function<int()> run;
+};
+
+// Adds a verb with a footer of examples to --help.
+CLI::App* add_verb(CLI::App& app, const char* name, const char* description, const char* examples);
+
+// --json and --quiet: every verb has them.
+struct OutputOptions {
+  bool json = false;
+  bool quiet = false;
+  void add(CLI::App* app);
+};
+
+// --backend and --threads, for verbs that run a session.
+struct SessionChoice {
+  std::string backend = "best";
+  int threads = 1;
+  void add(CLI::App* app);
+  SessionOptions options() const;
+};
+
+// Ordered as written, so that people can read it.
+using Json = nlohmann::ordered_json;
+
+// One JSON document on standard output; bytes that are not UTF-8 become U+FFFD.
+void print_json(const Json& json);
+std::string dump_line(const Json& json);
+
+// "attune: text" on standard error.
+void print_note(const std::string& text);
+
+// A plan and a session on it.
+struct LoadedPlan {
+  Plan plan;
+  std::unique_ptr<Session> session;
+
+  const format::Plan& table() const { return plan.table(); }
+  int32_t classes() const;
+  // The class's name, or its number where the plan has no names.
+  std::string class_name(int32_t number) const;
+};
+
+// Loads a plan; `programs` as in SessionOptions. Throws Error.
+std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
+                                      unsigned programs);
+constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsigned>(kind); }
+
+// Loads a checkpoint into the session unless `path` is empty. Throws Error.
+void load_parameters(LoadedPlan& loaded, const std::string& path);
+
+// The model's own first output in a program, or an absent tensor.
+Tensor first_output(const LoadedPlan& loaded, ProgramKind kind);
+
+// Opens data for one of the plan's programs. Throws Error.
+std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+                                   const std::string& path);
+
+// "12.3 MB"; "1:02:03"; "12,345".
+std::string bytes_text(size_t bytes);
+std::string duration_text(double seconds);
+std::string count_text(uint64_t count);
+
+}  // namespace attune::cli

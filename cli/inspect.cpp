@@ -1,0 +1,274 @@
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "engine/plan_generated.h"
+#include "engine/plan_tensor.h"
+#include "sparse_update/preprocess_spec.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  attune inspect flowers.att
+  attune inspect flowers.att --json | jq '.memory'
+  attune inspect flowers.att --scheme > scheme.json      to edit, and compile with
+
+The memory is that of a session on this machine with this backend; a step's bytes are what it reads
+and writes.)";
+
+struct Options {
+  std::string plan;
+  bool scheme = false;
+  OutputOptions output;
+  SessionChoice session;
+};
+
+template <class Vector>
+std::string shape_text(const Vector* shape) {
+  return shape ? fmt::format("{}", fmt::join(shape->begin(), shape->end(), "x")) : "";
+}
+
+template <class Vector>
+Json list_json(const Vector* vector) {
+  Json json = Json::array();
+  if (vector)
+    for (auto value : *vector) json.push_back(value);
+  return json;
+}
+
+uint64_t elements_trained(const format::Parameter& p) {
+  uint64_t elements = 1;
+  const auto& shape = *p.shape();
+  for (unsigned i = 0; i < shape.size(); ++i)
+    elements *= static_cast<uint64_t>(static_cast<int32_t>(i) == p.slice_axis()
+                                          ? static_cast<int32_t>(p.slice()->size())
+                                          : shape.Get(i));
+  return elements;
+}
+
+uint64_t elements_of(const format::Parameter& p) {
+  uint64_t elements = 1;
+  for (int32_t d : *p.shape()) elements *= static_cast<uint64_t>(d);
+  return elements;
+}
+
+// "all", or "8 of 32 along axis 1", an axis of the model's tensor.
+std::string slice_text(const format::Parameter& p) {
+  if (p.slice_axis() < 0) return "all";
+  const auto axis = static_cast<unsigned>(p.slice_axis());
+  return fmt::format("{} of {} along axis {}", p.slice()->size(), p.shape()->Get(axis),
+                     p.perm()->Get(axis));
+}
+
+Json parameters_json(const format::Plan& plan) {
+  Json list = Json::array();
+  for (const format::Parameter* p : *plan.parameters()) {
+    Json json;
+    json["name"] = p->name()->str();
+    json["shape"] = list_json(p->model_shape());
+    json["trained_elements"] = elements_trained(*p);
+    json["elements"] = elements_of(*p);
+    if (p->slice_axis() >= 0) {
+      json["axis"] = p->perm()->Get(static_cast<unsigned>(p->slice_axis()));
+      json["channels"] = list_json(p->slice());
+    }
+    json["fresh"] = p->head();
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+// One step as both the table and the JSON need it.
+struct StepRow {
+  const char* op;
+  std::string name, shape;
+  uint64_t macs, bytes;
+  const char* backend;
+};
+
+StepRow describe_step(const Session& session, ProgramKind kind, const format::Program& program,
+                      int index) {
+  const format::Step& step = *program.steps()->Get(static_cast<unsigned>(index));
+  StepRow row{op_name(session.step_op(kind, index)),
+              session.step_name(kind, index),
+              "",
+              step.macs(),
+              0,
+              backend_name(session.step_backend(kind, index))};
+  const auto add = [&](int32_t id) {
+    if (id >= 0)
+      row.bytes += described_tensor(*program.tensors()->Get(static_cast<unsigned>(id))).bytes();
+  };
+  for (int32_t id : list_of(step.inputs())) add(id);
+  for (int32_t id : list_of(step.outputs())) add(id);
+  const auto outputs = list_of(step.outputs());
+  if (!outputs.empty() && outputs[0] >= 0)
+    row.shape = shape_text(program.tensors()->Get(static_cast<unsigned>(outputs[0]))->shape());
+  return row;
+}
+
+uint64_t total_macs(const format::Program& program) {
+  uint64_t macs = 0;
+  for (const format::Step* step : *program.steps()) macs += step->macs();
+  return macs;
+}
+
+Json programs_json(const LoadedPlan& loaded) {
+  Json list = Json::array();
+  for (int k = 0; k < kProgramCount; ++k) {
+    const auto kind = static_cast<ProgramKind>(k);
+    const format::Program* program = loaded.plan.program(kind);
+    if (!program) continue;
+    Json json;
+    json["name"] = program_name(kind);
+    json["batch"] = program->batch();
+    json["macs"] = total_macs(*program);
+    json["arena_bytes"] = program->arena_bytes();
+    json["arena_lower_bound"] = program->arena_lower_bound();
+    json["steps"] = Json::array();
+    for (int i = 0; i < loaded.session->step_count(kind); ++i) {
+      const StepRow row = describe_step(*loaded.session, kind, *program, i);
+      json["steps"].push_back(Json{{"op", row.op},
+                                   {"name", row.name},
+                                   {"output", row.shape},
+                                   {"macs", row.macs},
+                                   {"bytes", row.bytes},
+                                   {"backend", row.backend}});
+    }
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+void print_as_json(const LoadedPlan& loaded, const Options& options) {
+  const format::Plan& plan = loaded.table();
+  const MemoryReport memory = loaded.session->memory();
+  Json json;
+  json["plan"] = options.plan;
+  json["file_bytes"] = loaded.plan.file_bytes();
+  json["producer"] = text_of(plan.producer());
+  json["model"] = text_of(plan.model_name());
+  json["model_hash"] = fmt::format("{:016x}", plan.model_hash());
+  json["signature"] = fmt::format("{:016x}", plan.signature());
+  json["real"] = dtype_name(static_cast<DType>(plan.real()));
+  json["loss"] = text_of(plan.loss());
+  json["optimizer"] = text_of(plan.optimizer());
+  json["preprocess"] = preprocess_text(loaded.plan.preprocess());
+  json["class_count"] = plan.class_count();
+  json["classes"] = Json::array();
+  if (plan.classes())
+    for (const auto* name : *plan.classes()) json["classes"].push_back(name->str());
+  const Json scheme = Json::parse(text_of(plan.scheme()), nullptr, false);
+  json["scheme"] = scheme.is_discarded() ? Json(text_of(plan.scheme())) : scheme;
+  json["memory"] =
+      Json{{"constants", memory.constants}, {"state", memory.state},
+           {"arena", memory.arena},         {"arena_lower_bound", memory.arena_lower_bound},
+           {"workspace", memory.workspace}, {"session", memory.session},
+           {"total", memory.total()}};
+  json["parameters"] = parameters_json(plan);
+  json["programs"] = programs_json(loaded);
+  print_json(json);
+}
+
+void print_summary(const LoadedPlan& loaded, const Options& options) {
+  const format::Plan& plan = loaded.table();
+  Table table({"", ""});
+  table.row({"plan", fmt::format("{}, {}, by {}", options.plan,
+                                 bytes_text(loaded.plan.file_bytes()), text_of(plan.producer()))});
+  table.row({"model", text_of(plan.model_name())});
+  table.row({"computes in", dtype_name(static_cast<DType>(plan.real()))});
+  table.row({"loss", text_of(plan.loss())});
+  table.row({"optimizer", text_of(plan.optimizer())});
+  table.row({"preprocessing", preprocess_text(loaded.plan.preprocess())});
+  if (plan.class_count() > 0) {
+    std::string classes = std::to_string(plan.class_count());
+    if (plan.classes() && plan.classes()->size() > 0)
+      for (unsigned i = 0; i < plan.classes()->size(); ++i)
+        classes += (i == 0 ? ": " : ", ") + plan.classes()->Get(i)->str();
+    table.row({"classes", classes});
+  }
+  fmt::print("{}", table.text());
+}
+
+void print_memory(const MemoryReport& memory) {
+  Table table({"memory", ">bytes", "", ""});
+  const auto row = [&](const char* part, size_t bytes, const std::string& what) {
+    table.row({part, count_text(bytes), bytes_text(bytes), what});
+  };
+  row("constants", memory.constants, "frozen weights, read-only in the plan");
+  row("state", memory.state, "trained parameters and the optimizer's state");
+  row("arena", memory.arena,
+      fmt::format("inputs, activations, gradients; at least {}",
+                  bytes_text(memory.arena_lower_bound)));
+  row("workspace", memory.workspace, "kernels' scratch and packed weights");
+  row("session", memory.session, "bound steps");
+  row("total", memory.total(), "");
+  fmt::print("\n{}", table.text());
+}
+
+void print_parameters(const format::Plan& plan) {
+  Table table({"trained parameter", "shape", "slice", ">elements", "of"});
+  uint64_t trained = 0;
+  for (const format::Parameter* p : *plan.parameters()) {
+    trained += elements_trained(*p);
+    table.row({p->name()->str() + (p->head() ? " (fresh)" : ""), shape_text(p->model_shape()),
+               slice_text(*p), count_text(elements_trained(*p)), count_text(elements_of(*p))});
+  }
+  table.row({"total", "", "", count_text(trained), ""});
+  fmt::print("\n{}", table.text());
+}
+
+void print_programs(const LoadedPlan& loaded) {
+  for (int k = 0; k < kProgramCount; ++k) {
+    const auto kind = static_cast<ProgramKind>(k);
+    const format::Program* program = loaded.plan.program(kind);
+    if (!program) continue;
+    fmt::print("\n{}: batch {}, {} steps, {} MACs, arena {} (at least {})\n", program_name(kind),
+               program->batch(), program->steps()->size(), count_text(total_macs(*program)),
+               bytes_text(program->arena_bytes()), bytes_text(program->arena_lower_bound()));
+    Table table({">step", "operator", "name", "output", ">MACs", ">bytes", "backend"});
+    for (int i = 0; i < loaded.session->step_count(kind); ++i) {
+      const StepRow row = describe_step(*loaded.session, kind, *program, i);
+      table.row({std::to_string(i), row.op, row.name, row.shape, count_text(row.macs),
+                 count_text(row.bytes), row.backend});
+    }
+    fmt::print("{}", table.text(2));
+  }
+}
+
+int run(const Options& options) {
+  if (options.scheme) {
+    Plan plan;
+    throw_if_error(Plan::load(options.plan.c_str(), &plan));
+    fmt::print("{}\n", text_of(plan.table().scheme()));
+    return 0;
+  }
+  const auto loaded = load_plan(options.plan, options.session, ~0u);
+  if (!loaded->table().parameters()) throw_error("{}: the plan trains nothing", options.plan);
+  if (options.output.json) {
+    print_as_json(*loaded, options);
+    return 0;
+  }
+  print_summary(*loaded, options);
+  print_memory(loaded->session->memory());
+  print_parameters(loaded->table());
+  if (!options.output.quiet) print_programs(*loaded);
+  return 0;
+}
+
+}  // namespace
+
+Verb add_inspect(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      add_verb(app, "inspect", "Show what a plan trains, its memory, preprocessing and every step",
+               kExamples);
+  verb->add_option("plan", options->plan, "The plan (.att)")->required();
+  verb->add_flag("--scheme", options->scheme,
+                 "Print the resolved scheme, as JSON, and nothing else")
+      ->always_capture_default(false);
+  options->session.add(verb);
+  options->output.add(verb);
+  return {verb, [options] { return run(*options); }};
+}
+
+}  // namespace attune::cli

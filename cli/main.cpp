@@ -1,0 +1,77 @@
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr const char* kFooter = R"(From a model to an adapted one:
+  attune compile mobilenet.onnx -o flowers.att --scheme head --classes 5 --preprocess imagenet
+  attune train flowers.att --data photos/train --epochs 5
+  attune evaluate flowers.att --checkpoint flowers.atc --data photos/test
+  attune predict flowers.att --checkpoint flowers.atc rose.jpg
+  attune export flowers.att --model mobilenet.onnx --checkpoint flowers.atc -o adapted.onnx
+
+`attune VERB --help` explains a verb. Results go to standard output, everything else to standard
+error. Status: 0 done, 1 verify found a difference, 2 bad input, 130 interrupted.)";
+
+// Lists in a message come as lines of their own; an error is one line.
+std::string one_line(const std::string& message) {
+  std::string line;
+  for (size_t i = 0; i < message.size(); ++i) {
+    if (message[i] != '\n') {
+      line += message[i];
+      continue;
+    }
+    if (!line.empty() && line.back() != ':' && line.back() != ';') line += ';';
+    line += ' ';
+    while (i + 1 < message.size() && (message[i + 1] == ' ' || message[i + 1] == '\n')) ++i;
+  }
+  return shown(line);
+}
+
+int fail(const std::string& message) {
+  print_note(one_line(message));
+  return kBadInput;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Attune fine-tunes neural networks on the device that runs them.", "attune");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "attune 0.1.0");
+  const std::vector<Verb> verbs = {add_compile(app),  add_inspect(app), add_train(app),
+                                   add_evaluate(app), add_predict(app), add_export(app),
+                                   add_verify(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    std::string verb;
+    for (const Verb& v : verbs)
+      if (v.app->parsed()) verb = v.app->get_name() + " ";
+    return fail(fmt::format("{}; see attune {}--help", error.what(), verb));
+  }
+  int status = 0;
+  for (const Verb& verb : verbs)
+    if (verb.app->parsed()) status = verb.run();
+  if (std::fflush(stdout) != 0) return fail("standard output cannot be written");
+  return status;
+}
+
+}  // namespace
+}  // namespace attune::cli
+
+int main(int argc, char** argv) {
+  try {
+    return attune::cli::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return attune::cli::fail("out of memory");
+  } catch (const std::exception& error) {
+    return attune::cli::fail(error.what());
+  }
+}

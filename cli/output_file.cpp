@@ -1,0 +1,44 @@
+#include "cli/output_file.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/plan.h"
+#include "graph/error.h"
+#include "graph/import/onnx_import.h"
+
+namespace attune::cli {
+
+namespace fs = std::filesystem;
+
+void check_replaceable(const std::string& path, const char* kind,
+                       bool (*is_kind)(const std::string& path)) {
+  if (path.empty()) throw_error("-o: the name is empty");
+  std::error_code failure;
+  const fs::file_status status = fs::status(path, failure);
+  const fs::path folder = fs::absolute(path, failure).parent_path();
+  if (!fs::is_directory(folder, failure))
+    throw_error("{}: its folder does not exist; create {}", path, folder.string());
+  if (status.type() == fs::file_type::not_found) return;
+  if (status.type() != fs::file_type::regular || !is_kind(path))
+    throw_error("{}: exists and is not {}; it is left alone, choose another name", path, kind);
+}
+
+bool is_plan_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char magic[sizeof(kPlanMagic)] = {};
+  file.read(magic, sizeof(magic));
+  return file.good() && std::memcmp(magic, kPlanMagic, sizeof(magic)) == 0;
+}
+
+bool is_onnx_file(const std::string& path) {
+  try {
+    OnnxModel::load(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace attune::cli

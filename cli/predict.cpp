@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "engine/batch.h"
+#include "engine/plan_generated.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Example:
+  attune predict flowers.att --checkpoint flowers.atc rose.jpg tulip.png
+
+An input is an image, a WAV file, an .npy file with one example or several, an .npz file, or any
+other data that `attune train` reads; labels are not needed. Inputs are preprocessed as the plan says.)";
+
+struct Options {
+  std::string plan, checkpoint;
+  std::vector<std::string> inputs;
+  int top = 3;
+  OutputOptions output;
+  SessionChoice session;
+};
+
+// The first example of an output, as doubles.
+std::vector<double> first_example(const Tensor& tensor) {
+  const int64_t batch = tensor.shape.rank > 0 ? tensor.shape[0] : 1;
+  const int64_t count = tensor.shape.elements() / std::max<int64_t>(batch, 1);
+  std::vector<double> values(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    switch (tensor.dtype) {
+      case DType::f32:
+        values[static_cast<size_t>(i)] = tensor.as<float>()[i];
+        break;
+      case DType::f64:
+        values[static_cast<size_t>(i)] = tensor.as<double>()[i];
+        break;
+      case DType::i32:
+        values[static_cast<size_t>(i)] = tensor.as<int32_t>()[i];
+        break;
+      default:
+        values[static_cast<size_t>(i)] = tensor.as<uint8_t>()[i];
+        break;
+    }
+  }
+  return values;
+}
+
+// Classes by falling score; equal scores by number.
+std::vector<int32_t> ranking(const std::vector<double>& scores) {
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return scores[static_cast<size_t>(a)] > scores[static_cast<size_t>(b)];
+  });
+  return order;
+}
+
+class Predictor {
+ public:
+  explicit Predictor(LoadedPlan& loaded) : loaded_(loaded) {
+    const Session& session = *loaded.session;
+    if (!session.has(ProgramKind::predict))
+      throw_error("{}: the plan has no program predict; compile it again", loaded.plan.name());
+    input_ = session.model_input(ProgramKind::predict, 0);
+    const auto* ports = loaded.plan.program(ProgramKind::predict)->inputs();
+    if (ports->size() > 1)
+      throw_error("{}: the model has {} inputs, and attune predict fills one", loaded.plan.name(),
+                  ports->size());
+    probabilities_ = session.output(ProgramKind::predict, "probabilities");
+    output_ = first_output(loaded, ProgramKind::predict);
+    if (!output_) throw_error("{}: the model has no output", loaded.plan.name());
+  }
+
+  bool classifies() const { return loaded_.classes() > 0 && probabilities_; }
+
+  // Runs example `index`: probabilities where the model classifies, else its first output.
+  std::vector<double> run(Dataset& data, int64_t index) {
+    const size_t bytes = input_.bytes() / static_cast<size_t>(input_.shape[0]);
+    std::memset(input_.data, 0, input_.bytes());
+    throw_if_error(data.read(index, {input_.as<std::byte>(), bytes}, {}));
+    throw_if_error(loaded_.session->run(ProgramKind::predict));
+    std::vector<double> values = first_example(classifies() ? probabilities_ : output_);
+    if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
+      throw_error(
+          "{}: the model's output is not finite; its parameters have diverged, or the input "
+          "holds such numbers",
+          data.describe(index));
+    return values;
+  }
+
+ private:
+  LoadedPlan& loaded_;
+  Tensor input_, output_, probabilities_;
+};
+
+Json class_json(const LoadedPlan& loaded, int32_t number, double probability) {
+  Json json;
+  json["class"] = loaded.class_name(number);
+  json["index"] = number;
+  json["probability"] = probability;
+  return json;
+}
+
+int run(const Options& options) {
+  const auto loaded = load_plan(options.plan, options.session, program_bit(ProgramKind::predict));
+  load_parameters(*loaded, options.checkpoint);
+  Predictor predictor(*loaded);
+  // Everything is opened before the first result, so that a wrong name comes with no half answer.
+  std::vector<std::unique_ptr<Dataset>> inputs;
+  for (const std::string& path : options.inputs)
+    inputs.push_back(open_data(*loaded, ProgramKind::predict, path));
+
+  Json results = Json::array();
+  Table table = predictor.classifies() ? Table({"input", "class", ">probability"})
+                                       : Table({"input", "output"});
+  for (const auto& data : inputs)
+    for (int64_t i = 0; i < data->size(); ++i) {
+      const std::vector<double> values = predictor.run(*data, i);
+      const std::string name(data->describe(i));
+      Json result;
+      result["input"] = name;
+      if (!predictor.classifies()) {
+        result["output"] = values;
+        table.row({name, fmt::format("{:.6g}", fmt::join(values, " "))});
+      } else {
+        const std::vector<int32_t> order = ranking(values);
+        const size_t count = std::min(order.size(), static_cast<size_t>(options.top));
+        for (size_t k = 0; k < count; ++k) {
+          const double probability = values[static_cast<size_t>(order[k])];
+          result["classes"].push_back(class_json(*loaded, order[k], probability));
+          table.row({k == 0 ? name : "", loaded->class_name(order[k]),
+                     fmt::format("{:.2f} %", 100 * probability)});
+        }
+      }
+      results.push_back(std::move(result));
+    }
+  if (options.output.json)
+    print_json(results);
+  else
+    fmt::print("{}", table.text());
+  return 0;
+}
+
+}  // namespace
+
+Verb add_predict(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = add_verb(app, "predict", "Run the model on new inputs", kExamples);
+  verb->add_option("plan", options->plan, "The plan (.att)")->required();
+  verb->add_option("inputs", options->inputs, "Files to predict")->required();
+  verb->add_option("--checkpoint", options->checkpoint,
+                   "Trained parameters (.atc); without it, the model as it was compiled");
+  verb->add_option("--top", options->top, "Show so many of the likeliest classes")
+      ->check(CLI::Range(1, 1000000));
+  options->session.add(verb);
+  options->output.add(verb);
+  return {verb, [options] { return run(*options); }};
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,53 @@
+#include "cli/table.h"
+
+#include <algorithm>
+
+namespace attune::cli {
+
+size_t display_width(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+std::string shown(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+  return text;
+}
+
+Table::Table(std::vector<std::string> headers) {
+  for (std::string& header : headers) {
+    const bool right = !header.empty() && header[0] == '>';
+    right_.push_back(right);
+    if (right) header.erase(0, 1);
+    has_headers_ = has_headers_ || !header.empty();
+  }
+  rows_.push_back(std::move(headers));
+}
+
+void Table::row(std::vector<std::string> cells) {
+  cells.resize(right_.size());
+  for (std::string& cell : cells) cell = shown(std::move(cell));
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::text(int indent) const {
+  std::vector<size_t> widths(right_.size());
+  for (const auto& row : rows_)
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+  std::string text;
+  for (size_t r = has_headers_ ? 0 : 1; r < rows_.size(); ++r) {
+    std::string line(static_cast<size_t>(indent), ' ');
+    for (size_t i = 0; i < right_.size(); ++i) {
+      const std::string& cell = rows_[r][i];
+      const std::string padding(widths[i] - display_width(cell), ' ');
+      if (i > 0) line += "  ";
+      line += right_[i] ? padding + cell : cell + padding;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,245 @@
+#include <filesystem>
+#include <optional>
+
+#include "cli/interrupt.h"
+#include "cli/subset.h"
+#include "cli/table.h"
+#include "cli/train_options.h"
+#include "cli/train_report.h"
+#include "cli/verbs.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  attune train flowers.att --data photos/train --validation photos/test --epochs 5
+  attune train flowers.att --data photos/train --validation-split 0.1 --learning-rate 0.05
+      --schedule cosine --warmup 100 --log flowers.jsonl
+  attune train flowers.att --data photos/train --resume flowers.atc
+
+The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with `x` (or
+the input's name) and `y`, or a .csv of path,label lines. Ctrl-C ends the step, saves the checkpoint
+and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
+bit; --epochs, --steps, --learning-rate, --schedule and --warmup may be given anew.)";
+
+using Clock = std::chrono::steady_clock;
+
+// Training data and, where asked for, validation data, of one source or two.
+struct Data {
+  std::unique_ptr<Dataset> source, other, training_part, validation_part;
+  Dataset* training = nullptr;
+  Dataset* validation = nullptr;
+};
+
+Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t seed) {
+  Data data;
+  data.source = open_data(loaded, ProgramKind::train_step, command.data);
+  data.training = data.source.get();
+  if (!command.validation.empty()) {
+    data.other = open_data(loaded, ProgramKind::evaluate, command.validation);
+    data.validation = data.other.get();
+  } else if (command.validation_split > 0) {
+    Split split = split_examples(data.source->size(), command.validation_split, seed);
+    data.training_part = std::make_unique<Subset>(*data.source, std::move(split.training));
+    data.validation_part = std::make_unique<Subset>(*data.source, std::move(split.validation));
+    data.training = data.training_part.get();
+    data.validation = data.validation_part.get();
+  }
+  return data;
+}
+
+Json start_event(const TrainCommand& command, const Trainer& trainer, const Data& data) {
+  const TrainOptions& options = trainer.options();
+  Json json;
+  json["event"] = command.resume.empty() ? "start" : "resume";
+  json["plan"] = command.plan;
+  json["data"] = command.data;
+  json["examples"] = data.training->size();
+  if (data.validation) json["validation_examples"] = data.validation->size();
+  json["step"] = trainer.progress().step;
+  json["steps_per_epoch"] = trainer.steps_per_epoch();
+  json["total_steps"] = trainer.total_steps();
+  json["learning_rate"] = options.schedule.base;
+  json["schedule"] = schedule_text(options.schedule);
+  json["warmup"] = options.schedule.warmup_steps;
+  json["seed"] = options.seed;
+  json["shuffle"] = options.shuffle;
+  return json;
+}
+
+// One run: the loop around Trainer::step, and what happens between the steps.
+class Run {
+ public:
+  Run(const TrainCommand& command, LoadedPlan& loaded, const Data& data, Trainer& trainer,
+      bool has_resumed)
+      : command_(command),
+        session_(*loaded.session),
+        data_(data),
+        trainer_(trainer),
+        classifies_(loaded.classes() > 0),
+        path_(command.checkpoint_path()),
+        progress_(command.output.quiet, classifies_, session_.memory().total()),
+        log_(command.log, has_resumed) {
+    log_.write(start_event(command, trainer, data));
+  }
+
+  int run() {
+    catch_interrupts();
+    while (!trainer_.done() && !interrupted()) step();
+    // The last epoch's end may have saved this very state.
+    if (saved_step_ != trainer_.progress().step) save();
+    progress_.finish_line();
+    if (!trainer_.done()) {
+      log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});
+      print_note(fmt::format("interrupted after step {}; saved to {}; to continue: {}",
+                             trainer_.progress().step, path_, command_.resume_command()));
+      return kInterrupted;
+    }
+    log_.write(result());
+    report();
+    return 0;
+  }
+
+ private:
+  void step() {
+    const auto start = Clock::now();
+    throw_if_error(trainer_.step());
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    progress_.add_step(seconds);
+    log_.write(step_event(trainer_, 1e3 * seconds, classifies_));
+    progress_.step(trainer_);
+    if (!trainer_.epoch_ended()) return;
+    save();
+    epoch_ = trainer_.last_epoch();
+    validation_.reset();
+    // Measuring may take long; when the user wants to leave, it can wait.
+    if (data_.validation && !interrupted()) {
+      validation_.emplace();
+      throw_if_error(evaluate(session_, *data_.validation, &*validation_));
+    }
+    log_.write(epoch_event(trainer_, validation_, classifies_));
+    progress_.epoch(trainer_, validation_);
+  }
+
+  void save() {
+    CheckpointInfo info;
+    info.options = trainer_.options();
+    info.progress = trainer_.progress();
+    info.dataset_size = data_.training->size();
+    throw_if_error(save_checkpoint(path_.c_str(), session_, info));
+    saved_step_ = trainer_.progress().step;
+  }
+
+  Json result() const {
+    Json json;
+    json["event"] = "end";
+    json["plan"] = command_.plan;
+    json["checkpoint"] = path_;
+    json["epochs"] = trainer_.progress().epoch;
+    json["steps"] = trainer_.progress().step;
+    json["examples"] = data_.training->size();
+    json["last_loss"] = trainer_.progress().last_loss;
+    if (epoch_) {
+      json["loss"] = epoch_->loss;
+      if (classifies_) json["accuracy"] = epoch_->accuracy;
+    }
+    if (validation_) {
+      json["validation_loss"] = validation_->loss;
+      if (classifies_) json["validation_accuracy"] = validation_->accuracy;
+    }
+    json["step_ms"] = progress_.step_ms();
+    json["memory_bytes"] = session_.memory().total();
+    return json;
+  }
+
+  void report() const {
+    if (command_.output.json) {
+      Json json = result();
+      json.erase("event");
+      print_json(json);
+      return;
+    }
+    const auto measured = [&](const Evaluation& e) {
+      return classifies_ ? fmt::format("{:.4f}, accuracy {:.2f} %", e.loss, 100 * e.accuracy)
+                         : fmt::format("{:.6g}", e.loss);
+    };
+    const TrainProgress& p = trainer_.progress();
+    Table table({"", ""});
+    table.row({"trained", fmt::format("{} epochs, {} steps of {} examples", p.epoch, p.step,
+                                      session_.batch(ProgramKind::train_step))});
+    if (epoch_) table.row({"loss", measured(*epoch_)});
+    if (validation_) table.row({"validation loss", measured(*validation_)});
+    table.row({"step", fmt::format("{:.2f} ms", progress_.step_ms())});
+    table.row({"memory", bytes_text(session_.memory().total())});
+    table.row({"checkpoint", path_});
+    fmt::print("{}", table.text());
+  }
+
+  const TrainCommand& command_;
+  Session& session_;
+  const Data& data_;
+  Trainer& trainer_;
+  bool classifies_;
+  std::string path_;
+  int64_t saved_step_ = -1;
+  std::optional<Evaluation> epoch_, validation_;
+  Progress progress_;
+  TrainLog log_;
+};
+
+int train(const TrainCommand& command) {
+  const bool validates = !command.validation.empty() || command.validation_split > 0;
+  const auto loaded = load_plan(
+      command.plan, command.session,
+      program_bit(ProgramKind::train_step) | (validates ? program_bit(ProgramKind::evaluate) : 0));
+  CheckpointInfo resumed;
+  const bool resumes = !command.resume.empty();
+  if (resumes) throw_if_error(load_checkpoint(command.resume.c_str(), *loaded->session, &resumed));
+  const TrainOptions options = command.options(resumes ? &resumed : nullptr);
+
+  const std::string path = command.checkpoint_path();
+  std::error_code missing;
+  if (!command.log.empty() && std::filesystem::weakly_canonical(command.log, missing) ==
+                                  std::filesystem::weakly_canonical(path, missing))
+    throw_error("--log {}: is the checkpoint's name; choose another", command.log);
+  throw_if_error(check_checkpoint_path(path.c_str(), loaded->plan));
+  if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))
+    print_note(
+        fmt::format("{} holds an earlier run and will be replaced after the first epoch; to "
+                    "continue that run instead, give --resume {}",
+                    path, path));
+
+  const Data data = open_all(command, *loaded, options.seed);
+  if (resumes && resumed.dataset_size != data.training->size())
+    throw_error(
+        "{}: the run trains on {} examples, and {} gives {}; resume with the same data and "
+        "--validation-split",
+        command.resume, resumed.dataset_size, command.data, data.training->size());
+  // What validation cannot use shows now, and not after the first epoch.
+  Batch validation;
+  if (data.validation)
+    throw_if_error(
+        Batch::bind(*loaded->session, ProgramKind::evaluate, *data.validation, &validation));
+  std::unique_ptr<Trainer> trainer;
+  throw_if_error(Trainer::create(*loaded->session, *data.training, options, &trainer));
+  if (resumes) {
+    throw_if_error(trainer->resume(resumed.progress));
+    if (trainer->done() && !command.output.quiet)
+      print_note(
+          fmt::format("{}: the run is already done after {} steps; give more --epochs or "
+                      "--steps to go on",
+                      command.resume, trainer->progress().step));
+  }
+  return Run(command, *loaded, data, *trainer, resumes).run();
+}
+
+}  // namespace
+
+Verb add_train(CLI::App& app) {
+  auto command = std::make_shared<TrainCommand>();
+  CLI::App* verb = add_verb(app, "train", "Fine-tune on labelled data", kExamples);
+  command->add(verb);
+  return {verb, [command] { return train(*command); }};
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,144 @@
+#include "cli/train_options.h"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+namespace attune::cli {
+namespace {
+
+template <class T>
+bool parse_number(std::string_view text, T* number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// For a shell: quoted where it has to be.
+std::string quoted(const std::string& text) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string result = "'";
+  for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
+}  // namespace
+
+void TrainCommand::add(CLI::App* verb) {
+  verb_ = verb;
+  verb->add_option("plan", plan, "The plan (.att)")->required();
+  verb->add_option("--data", data, "Labelled data")->required();
+  auto* other =
+      verb->add_option("--validation", validation, "Labelled data to measure on after every epoch");
+  verb->add_option(
+          "--validation-split", validation_split,
+          "Set this fraction of the data aside for validation; which examples follows from "
+          "the seed (default: none)")
+      ->excludes(other)
+      ->default_str("");
+  auto* epochs_option = verb->add_option("--epochs", epochs, "Passes over the data");
+  verb->add_option("--steps", steps,
+                   "Stop after so many steps in all, whatever the epochs (default: not)")
+      ->excludes(epochs_option)
+      ->default_str("");
+  verb->add_option("--learning-rate", learning_rate, "The learning rate, after warm-up");
+  verb->add_option("--schedule", schedule,
+                   "constant, cosine (to zero at the end), or step:EVERY[:FACTOR] (times FACTOR, "
+                   "0.1 unless given, every EVERY steps)");
+  verb->add_option("--warmup", warmup, "Steps in which the rate rises linearly to --learning-rate");
+  verb->add_flag("--no-shuffle", no_shuffle, "Take the examples in the data's order")
+      ->always_capture_default(false);
+  verb->add_option("--seed", seed, "Decides every epoch's order, and the validation split");
+  verb->add_option("--checkpoint", checkpoint,
+                   "Where to save what is trained, after every epoch and at the end "
+                   "(default: PLAN.atc, beside the plan)")
+      ->always_capture_default(false);
+  verb->add_option("--resume", resume, "Continue the run that wrote this checkpoint")
+      ->always_capture_default(false);
+  verb->add_option("--log", log, "Write every step and epoch to this file, as JSON lines")
+      ->always_capture_default(false);
+  session.add(verb);
+  output.add(verb);
+}
+
+void parse_schedule(const std::string& text, Schedule* schedule) {
+  if (text == "constant") {
+    schedule->kind = ScheduleKind::constant;
+  } else if (text == "cosine") {
+    schedule->kind = ScheduleKind::cosine;
+  } else if (text.starts_with("step:")) {
+    const std::string_view rest = std::string_view(text).substr(5);
+    const size_t colon = rest.find(':');
+    schedule->kind = ScheduleKind::step;
+    schedule->gamma = 0.1;
+    if (!parse_number(rest.substr(0, colon), &schedule->every) || schedule->every < 1 ||
+        (colon != std::string_view::npos &&
+         (!parse_number(rest.substr(colon + 1), &schedule->gamma) ||
+          !std::isfinite(schedule->gamma) || schedule->gamma < 0)))
+      throw_error("--schedule {}: give step:EVERY[:FACTOR], e.g. step:1000:0.5", text);
+  } else {
+    throw_error("--schedule {}: give constant, cosine or step:EVERY[:FACTOR]", text);
+  }
+}
+
+std::string schedule_text(const Schedule& schedule) {
+  switch (schedule.kind) {
+    case ScheduleKind::constant:
+      break;
+    case ScheduleKind::cosine:
+      return "cosine";
+    case ScheduleKind::step:
+      return fmt::format("step:{}:{}", schedule.every, schedule.gamma);
+  }
+  return "constant";
+}
+
+TrainOptions TrainCommand::options(const CheckpointInfo* resumed) const {
+  if (given("--validation-split") && !(validation_split > 0 && validation_split < 1))
+    throw_error("--validation-split {}: give a fraction between 0 and 1", validation_split);
+  if (given("--steps") && steps < 1) throw_error("--steps {}: give at least 1", steps);
+  if (given("--epochs") && epochs < 1) throw_error("--epochs {}: give at least 1", epochs);
+  TrainOptions result;
+  if (resumed) result = resumed->options;
+  // On the command line, or not in a checkpoint either.
+  const auto chosen = [&](const char* option) { return !resumed || given(option); };
+  if (resumed && given("--seed") && seed != result.seed)
+    throw_error(
+        "--seed {}: the run to resume has seed {}, and another would change the order of its "
+        "examples; leave the option out",
+        seed, result.seed);
+  if (resumed && no_shuffle && result.shuffle)
+    throw_error("--no-shuffle: the run to resume shuffles; leave the option out");
+  if (!resumed) {
+    result.seed = seed;
+    result.shuffle = !no_shuffle;
+  }
+  if (chosen("--steps") && steps > 0) {
+    result.steps = steps;
+  } else if (chosen("--epochs")) {
+    result.epochs = epochs;
+    result.steps = 0;
+  }
+  if (chosen("--learning-rate")) result.schedule.base = learning_rate;
+  if (chosen("--warmup")) result.schedule.warmup_steps = warmup;
+  if (chosen("--schedule")) parse_schedule(schedule, &result.schedule);
+  return result;
+}
+
+std::string TrainCommand::checkpoint_path() const {
+  if (!checkpoint.empty()) return checkpoint;
+  return std::filesystem::path(plan).replace_extension(".atc").string();
+}
+
+std::string TrainCommand::resume_command() const {
+  std::string command = fmt::format("attune train {} --data {}", quoted(plan), quoted(data));
+  if (!validation.empty()) command += " --validation " + quoted(validation);
+  if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
+  if (session.backend != "best") command += " --backend " + session.backend;
+  if (!checkpoint.empty()) command += " --checkpoint " + quoted(checkpoint);
+  if (!log.empty()) command += " --log " + quoted(log);
+  return command + " --resume " + quoted(checkpoint_path());
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "cli/common.h"
+
+// One function a verb, each in the file of its name.
+namespace attune::cli {
+
+Verb add_compile(CLI::App& app);
+Verb add_inspect(CLI::App& app);
+Verb add_train(CLI::App& app);
+Verb add_evaluate(CLI::App& app);
+Verb add_predict(CLI::App& app);
+Verb add_export(CLI::App& app);
+Verb add_verify(CLI::App& app);
+
+}  // namespace attune::cli

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs Debian packages that are missing, quietly: install_packages.sh GROUP...
+#   build       what the library and the command are built from
+#   quickstart  speech synthesis for the quickstart
+#   test        what the tests need besides
+set -euo pipefail
+
+packages=()
+for group in "$@"; do
+  case $group in
+    build) packages+=(g++ cmake ninja-build ccache libeigen3-dev libxnnpack-dev libpthreadpool-dev
+                      libflatbuffers-dev flatbuffers-compiler libfmt-dev libonnx-dev
+                      libprotobuf-dev libstb-dev zlib1g-dev libcli11-dev nlohmann-json3-dev) ;;
+    quickstart) packages+=(espeak-ng) ;;
+    test) packages+=(doctest-dev espeak-ng python3 python3-numpy python3-onnx python3-torch
+                     python3-torchvision) ;;
+    *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;
+  esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] ||
+    missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "As root, run: apt-get install ${missing[*]}" >&2; exit 2; }
+  as_root=(sudo)
+fi
+echo "Installing ${missing[*]}" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+    --no-install-recommends "${missing[@]}" >"$log" 2>&1 </dev/null
+}
+# The package lists may be missing or old.
+"${as_root[@]}" apt-get update -qq >"$log" 2>&1 </dev/null || true
+install || { cat "$log" >&2; exit 1; }

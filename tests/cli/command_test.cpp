@@ -1,0 +1,266 @@
+#include "tests/cli/command.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/files.h"
+
+namespace attune::test {
+namespace {
+
+const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate",
+                              "predict", "export",  "verify"};
+
+// Bad input: status 2, nothing on standard output, one line that starts with "attune: ".
+void check_refused(const Workshop::Result& result, const std::string& reason) {
+  CAPTURE(result.error);
+  CHECK(result.status == 2);
+  CHECK(result.out.empty());
+  CHECK(count_lines(result.error) == 1);
+  CHECK(result.error.starts_with("attune: "));
+  CHECK(contains(result.error, reason));
+}
+
+}  // namespace
+
+TEST_CASE("help goes to standard output and has an example of every verb") {
+  Workshop shop;
+  const auto all = shop.run("--help");
+  CHECK(all.status == 0);
+  CHECK(all.error.empty());
+  for (const char* verb : kVerbs) {
+    CAPTURE(verb);
+    CHECK(contains(all.out, verb));
+    const auto help = shop.run(std::string(verb) + " --help");
+    CHECK(help.status == 0);
+    CHECK(help.error.empty());
+    CHECK(contains(help.out, std::string("  attune ") + verb + " "));
+    CHECK(contains(help.out, "--json"));
+    CHECK(contains(help.out, "--quiet"));
+  }
+  const std::string train = shop.run("train --help").out;
+  for (const char* stated : {"--epochs INT=10", "--learning-rate FLOAT=0.01", "--seed UINT=0",
+                             "--schedule TEXT=constant", "PLAN.atc"})
+    CHECK(contains(train, stated));
+  CHECK(shop.run("--version").out.starts_with("attune "));
+}
+
+TEST_CASE("a wrong command line is one line and status 2") {
+  Workshop shop;
+  check_refused(shop.run(""), "subcommand is required");
+  check_refused(shop.run("fly"), "--help");
+  check_refused(shop.run("train"), "see attune train --help");
+  check_refused(shop.run("train net.att --data data.npz --fast"), "--fast");
+  check_refused(shop.run("train net.att --data data.npz --epochs many"), "epochs");
+  check_refused(shop.run("train net.att --data data.npz --epochs 1 --steps 1"), "--steps");
+  check_refused(shop.run("evaluate net.att --data data.npz --threads 0"), "--threads");
+  check_refused(shop.run("predict net.att one.npy --backend gpu"), "--backend");
+}
+
+TEST_CASE("compile writes a plan that inspect reads") {
+  Workshop shop;
+  shop.write("names.txt", "ant\nbee\ncat\n");
+  const auto compiled =
+      shop.run("compile net.onnx -o net.att --scheme head --labels names.txt --json");
+  REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
+  CHECK(compiled.json()["trained_elements"] == 18);
+  CHECK(compiled.json()["class_count"] == 3);
+  const auto inspected = shop.run("inspect net.att --json");
+  REQUIRE_MESSAGE(inspected.status == 0, inspected.error);
+  const auto json = inspected.json();
+  CHECK(json["model"] == "net.onnx");
+  CHECK(json["classes"] == nlohmann::json({"ant", "bee", "cat"}));
+  CHECK(json["optimizer"] == "momentum 0.9");
+  CHECK(json["programs"].size() == 3);
+  CHECK(json["programs"][0]["batch"] == 8);
+  CHECK(json["programs"][2]["batch"] == 1);
+  CHECK(json["parameters"].size() == 2);
+  size_t total = 0;
+  for (const char* part : {"constants", "state", "arena", "workspace", "session"})
+    total += json["memory"][part].get<size_t>();
+  CHECK(json["memory"]["total"] == total);
+
+  const auto people = shop.run("inspect net.att");
+  CHECK(people.status == 0);
+  for (const char* part :
+       {"fc2.weight", "softmax_cross_entropy_grad", "constants", "ant, bee, cat"})
+    CHECK(contains(people.out, part));
+  CHECK(shop.files() == std::vector<std::string>{"data.npz", "names.txt", "net.att", "net.onnx",
+                                                 "one.npy", "unlabelled.npz"});
+}
+
+TEST_CASE("the scheme that inspect prints compiles to the same plan") {
+  Workshop shop;
+  REQUIRE(shop.run("compile net.onnx -o a.att --scheme full").status == 0);
+  shop.write("scheme.json", shop.run("inspect a.att --scheme").out);
+  const auto again = shop.run("compile net.onnx -o b.att --scheme scheme.json");
+  REQUIRE_MESSAGE(again.status == 0, again.error);
+  CHECK(shop.run("inspect a.att --json").json()["signature"] ==
+        shop.run("inspect b.att --json").json()["signature"]);
+}
+
+TEST_CASE("compile replaces plans and nothing else") {
+  Workshop shop;
+  const std::string model = shop.read("net.onnx");
+  check_refused(shop.run("compile net.onnx -o net.onnx"), "is not a plan");
+  CHECK(shop.read("net.onnx") == model);
+  shop.write("thesis.txt", "years of work");
+  check_refused(shop.run("compile net.onnx -o thesis.txt"), "is not a plan");
+  CHECK(shop.read("thesis.txt") == "years of work");
+  check_refused(shop.run("compile net.onnx -o ."), "is not a plan");
+  check_refused(shop.run("compile net.onnx -o nowhere/net.att"), "folder does not exist");
+  CHECK(shop.run("compile net.onnx -o net.att").status == 0);
+  const std::string plan = shop.read("net.att");
+  check_refused(shop.run("compile data.npz -o net.att"), "data.npz");
+  check_refused(shop.run("compile net.onnx -o net.att --scheme nonsense"), "nonsense");
+  CHECK(shop.read("net.att") == plan);
+  CHECK(shop.run("compile net.onnx -o net.att --batch-size 2").status == 0);
+  CHECK(shop.read("net.att") != plan);
+}
+
+TEST_CASE("compile refuses what it cannot use, and says why") {
+  Workshop shop;
+  const auto refused = [&](const std::string& options, const char* reason) {
+    CAPTURE(options);
+    check_refused(shop.run("compile net.onnx -o new.att " + options), reason);
+    CHECK_FALSE(shop.exists("new.att"));
+  };
+  refused("--loss guess", "cross_entropy");
+  refused("--optimizer luck", "sgd");
+  refused("--optimizer adam --momentum 0.5", "--momentum");
+  refused("--momentum 1", "--momentum");
+  refused("--weight-decay -1", "--weight-decay");
+  refused("--batch-size 0", "batch");
+  refused("--input-shape x", "--input-shape");
+  refused("--input-shape x:1x", "--input-shape");
+  refused("--input-shape x:0x4", "--input-shape");
+  refused("--input-shape x:1x99999999999", "--input-shape");
+  refused("--input-shape x:1x4 --input-shape x:1x4", "twice");
+  refused("--labels none.txt", "none.txt");
+  refused("--labels .", "class");
+  refused("--preprocess blur", "blur");
+  refused("--preprocess unit:4x4", "--preprocess makes images");
+  shop.write("two.txt", "a\nb\n");
+  refused("--labels two.txt", "2 class names");
+  shop.write("empty.txt", "");
+  refused("--labels empty.txt", "no class names");
+  check_refused(shop.run("compile gone.onnx -o new.att"), "gone.onnx");
+}
+
+TEST_CASE("what is no plan is refused by every verb that takes one") {
+  Workshop shop;
+  shop.write("bad.att", "not a plan at all");
+  for (const char* verb : {"inspect bad.att", "train bad.att --data data.npz",
+                           "evaluate bad.att --data data.npz", "predict bad.att one.npy"})
+    check_refused(shop.run(verb), "bad.att");
+  check_refused(shop.run("inspect gone.att"), "gone.att");
+  shop.compile();
+  const std::string plan = shop.read("net.att");
+  shop.write("cut.att", plan.substr(0, plan.size() / 2));
+  check_refused(shop.run("inspect cut.att"), "truncated");
+}
+
+TEST_CASE("predict prints classes with probabilities that add up") {
+  Workshop shop;
+  shop.compile();
+  const auto json = shop.run("predict net.att one.npy data.npz unlabelled.npz --json").json();
+  REQUIRE(json.size() == 2 + 38 + 38);
+  for (const auto& result : json) {
+    double sum = 0, last = 1;
+    CHECK(result["classes"].size() == 3);
+    for (const auto& c : result["classes"]) {
+      sum += c["probability"].get<double>();
+      CHECK(c["probability"].get<double>() <= last);
+      last = c["probability"];
+    }
+    CHECK(sum == doctest::Approx(1).epsilon(1e-6));
+  }
+  CHECK(json[0]["input"] == "one.npy[0]");
+  CHECK(json[2]["classes"] == json[0]["classes"]);  // the same example in three files
+  CHECK(json[40]["classes"] == json[0]["classes"]);
+  const auto people = shop.run("predict net.att one.npy --top 1");
+  CHECK(people.status == 0);
+  CHECK(count_lines(people.out) == 3);
+  check_refused(shop.run("predict net.att one.npy gone.npy"), "gone.npy");
+}
+
+TEST_CASE("a model with a regression loss trains, evaluates and predicts numbers") {
+  Workshop shop;
+  shop.write("data.csv", "");
+  REQUIRE(shop.run("compile net.onnx -o net.att --loss mean_squared_error").status == 0);
+  const auto json = shop.run("predict net.att one.npy --json").json();
+  REQUIRE(json.size() == 2);
+  CHECK(json[0]["output"].size() == 3);
+  check_refused(shop.run("train net.att --data data.npz"), "data.npz");  // classes, not targets
+}
+
+TEST_CASE("an exported model predicts what the plan predicts with the checkpoint") {
+  Workshop shop;
+  shop.compile();
+  REQUIRE(shop.run("train net.att --data data.npz --epochs 3 --quiet").status == 0);
+  const std::string predict =
+      "predict net.att one.npy --checkpoint net.atc --json --backend reference";
+  const auto before = shop.run(predict).json();
+  const auto exported =
+      shop.run("export net.att --model net.onnx --checkpoint net.atc -o adapted.onnx --json");
+  REQUIRE_MESSAGE(exported.status == 0, exported.error);
+  CHECK(exported.json()["file_bytes"] == shop.read("adapted.onnx").size());
+  REQUIRE(shop.run("compile adapted.onnx -o adapted.att").status == 0);
+  CHECK(shop.run("predict adapted.att one.npy --json --backend reference").json() == before);
+  // Without a checkpoint the model comes back as it was.
+  REQUIRE(shop.run("export net.att --model net.onnx -o same.onnx").status == 0);
+  REQUIRE(shop.run("compile same.onnx -o same.att").status == 0);
+  CHECK(shop.run("predict same.att one.npy --json").json() ==
+        shop.run("predict net.att one.npy --json").json());
+}
+
+TEST_CASE("export replaces ONNX models and nothing else, never the original") {
+  Workshop shop;
+  shop.compile();
+  const std::string model = shop.read("net.onnx");
+  shop.write("thesis.txt", "years of work");
+  shop.write("empty.onnx", "");
+  const auto refused = [&](const std::string& options, const char* reason) {
+    CAPTURE(options);
+    check_refused(shop.run("export net.att " + options), reason);
+  };
+  refused("--model net.onnx -o net.onnx", "original");
+  refused("--model net.onnx -o ./net.onnx", "original");
+  refused("--model net.onnx -o thesis.txt", "not an ONNX model");
+  refused("--model net.onnx -o net.att", "not an ONNX model");
+  refused("--model net.onnx -o nowhere/a.onnx", "folder does not exist");
+  refused("--model gone.onnx -o a.onnx", "gone.onnx");
+  refused("--model net.onnx --checkpoint thesis.txt -o a.onnx", "not a checkpoint");
+  REQUIRE(shop.run("export net.att --model net.onnx -o other.onnx").status == 0);
+  REQUIRE(shop.run("train net.att --data data.npz --epochs 1 --quiet").status == 0);
+  REQUIRE(shop.run("export net.att --model net.onnx --checkpoint net.atc -o other.onnx").status ==
+          0);
+  refused("--model other.onnx -o a.onnx", "another model");
+  CHECK(shop.read("net.onnx") == model);
+  CHECK(shop.read("thesis.txt") == "years of work");
+  CHECK_FALSE(shop.exists("a.onnx"));
+}
+
+TEST_CASE("verify holds a plan against its model, and notices another") {
+  Workshop shop;
+  shop.compile();
+  const auto good = shop.run("verify net.att --model net.onnx --data data.npz --json");
+  CHECK_MESSAGE(good.status == 0, good.error);
+  CHECK(good.json()["ok"] == true);
+  CHECK(good.json()["parameters"] == 4);
+  CHECK(shop.run("verify net.att --model net.onnx").status == 0);
+  REQUIRE(shop.run("train net.att --data data.npz --epochs 1 --quiet").status == 0);
+  REQUIRE(shop.run("export net.att --model net.onnx --checkpoint net.atc -o b.onnx").status == 0);
+  check_refused(shop.run("verify net.att --model b.onnx"), "another model");
+}
+
+TEST_CASE("results that cannot be printed are an error") {
+  Workshop shop;
+  shop.compile();
+  const std::string command =
+      "cd " + shop.path("") + " && " ATTUNE_COMMAND " inspect net.att > /dev/full 2> full.txt";
+  const int status = std::system(command.c_str());
+  CHECK(WEXITSTATUS(status) == 2);
+  CHECK(shop.read("full.txt").starts_with("attune: "));
+}
+
+}  // namespace attune::test

@@ -1,0 +1,230 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "tests/support/files.h"
+
+namespace attune::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<uint8_t> pixel(Dataset& data, int64_t index) {
+  return input_of<uint8_t>(data, index, 1);
+}
+
+TEST_CASE("class folders map to classes by name, files are sorted, others ignored") {
+  TempFolder folder;
+  folder.write("cat/2.PNG", grey_png(1, 1, 12));
+  folder.write("cat/10.bmp", bmp(2, 1, {11, 11, 11, 11, 11, 11}));
+  folder.write("cat/notes.txt", "no image");
+  folder.write("cat/.hidden.png", "no image");
+  folder.write("ant/a.png", grey_png(3, 2, 20));
+  folder.write("readme.txt", "no class");
+  folder.write(".git/x.png", "no image");
+  fs::create_directories(folder.path("ant/folder.png"));
+  const std::unique_ptr<Dataset> data =
+      open(folder.path(), image_request(1, 1, 1, {"dog", "cat", "ant"}));
+  REQUIRE(data->size() == 3);
+  CHECK(data->labelled());
+  CHECK(data->describe(0) == folder.path("ant/a.png"));
+  CHECK(data->describe(1) == folder.path("cat/10.bmp"));
+  CHECK(data->describe(2) == folder.path("cat/2.PNG"));
+  CHECK(pixel(*data, 0) == std::vector<uint8_t>{20});
+  CHECK(pixel(*data, 1) == std::vector<uint8_t>{11});
+  CHECK(pixel(*data, 2) == std::vector<uint8_t>{12});
+  CHECK(class_of(*data, 0, 1) == 2);
+  CHECK(class_of(*data, 1, 1) == 1);
+  CHECK(class_of(*data, 2, 1) == 1);
+}
+
+TEST_CASE("WAV files are resampled and become features") {
+  TempFolder folder;
+  std::vector<int16_t> fast, slow;
+  for (int i = 0; i < 4000; ++i) slow.push_back(static_cast<int16_t>(i * 37 % 2000 - 1000));
+  for (int i = 0; i < 8000; ++i) {
+    const int low = slow[static_cast<size_t>(i / 2)];
+    const int high = slow[static_cast<size_t>(std::min(i / 2 + 1, 3999))];
+    fast.push_back(static_cast<int16_t>(i % 2 == 0 ? 2 * low : low + high));
+  }
+  folder.write("yes/fast.wav", wav16(fast, 16000));
+  folder.write("yes/slow.WAV", wav16(slow, 8000));  // half as loud: the peak is normalised
+  const std::unique_ptr<Dataset> data = open(folder.path(), mfcc_request({"no", "yes"}));
+  REQUIRE(data->size() == 2);
+  CHECK(class_of(*data, 1, 1960) == 1);
+  CHECK(input_of<float>(*data, 0, 490) == input_of<float>(*data, 1, 490));
+
+  DatasetRequest wide = mfcc_request({"no", "yes"});
+  wide.example.dtype = DType::f64;
+  const std::vector<float> narrow = input_of<float>(*data, 0, 490);
+  CHECK(input_of<double>(*open(folder.path(), wide), 0, 490) ==
+        std::vector<double>(narrow.begin(), narrow.end()));
+}
+
+TEST_CASE("folders of arrays work without a front end") {
+  TempFolder folder;
+  Bytes file = from_hex(
+      "934e554d5059010036007b276465736372273a20273c6634272c2027666f727472616e5f6f"
+      "72646572273a2046616c73652c20277368617065273a2028312c297d");
+  put_little(&file, 0x40000000, 4);
+  file[8] = static_cast<std::byte>(file.size() - 14);
+  folder.write("a/x.npy", file);
+  DatasetRequest request = plain_request({1}, 2);
+  request.class_names = {"b", "a"};
+  const std::unique_ptr<Dataset> data = open(folder.path(), request);
+  CHECK(input_of<float>(*data, 0, 1) == std::vector<float>{2});
+  CHECK(class_of(*data, 0, 4) == 1);
+}
+
+TEST_CASE("unknown and empty class folders are named with the classes there are") {
+  TempFolder folder;
+  const DatasetRequest request = image_request(1, 1, 1, {"dog", "cat"});
+  CHECK(contains(open_error(folder.path(), request), "holds no PNG, JPEG or BMP images"));
+  folder.write("cat/a.png", grey_png(1, 1, 1));
+  folder.make_folder("dog");
+  std::string error = open_error(folder.path(), request);
+  CHECK(contains(error, folder.path("dog") + ": holds no PNG"));
+  CHECK(contains(error, "dog, cat"));
+  folder.write("dog/b.png", grey_png(1, 1, 1));
+  CHECK(open_error(folder.path(), request) == "");
+  folder.write("bird/b.png", grey_png(1, 1, 1));
+  error = open_error(folder.path(), request);
+  CHECK(contains(error, folder.path("bird") + ": unknown class"));
+  CHECK(contains(error, "dog, cat"));
+
+  std::vector<std::string> many;
+  for (int i = 0; i < 1000; ++i) many.push_back("class_" + std::to_string(i));
+  error = open_error(folder.path(), image_request(1, 1, 1, many));
+  CHECK(contains(error, "class_0, class_1, "));
+  CHECK(contains(error, "... (1000 in all)"));
+}
+
+TEST_CASE("loose files are no classes, but serve prediction") {
+  TempFolder folder;
+  folder.write("b.png", grey_png(1, 1, 2));
+  folder.write("a.png", grey_png(1, 1, 1));
+  DatasetRequest request = image_request(1, 1, 1, {"dog", "cat"});
+  CHECK(contains(open_error(folder.path(), request), "one folder per class (dog, cat)"));
+  request.labels_optional = true;
+  const std::unique_ptr<Dataset> data = open(folder.path(), request);
+  CHECK(!data->labelled());
+  CHECK(data->size() == 2);
+  CHECK(pixel(*data, 0) == std::vector<uint8_t>{1});
+}
+
+TEST_CASE("class folders need class names") {
+  TempFolder folder;
+  folder.write("3/a.png", grey_png(1, 1, 1));
+  DatasetRequest request = image_request(1, 1, 1, {});
+  request.classes = 10;
+  CHECK(contains(open_error(folder.path(), request), "give the labels' names when compiling"));
+  request.classes = 0;
+  CHECK(contains(open_error(folder.path(), request), "the model learns numbers"));
+  request.labels_optional = true;
+  CHECK(!open(folder.path(), request)->labelled());
+}
+
+TEST_CASE("links to files are followed, loops and broken links are harmless") {
+  TempFolder folder;
+  folder.write("elsewhere/real.png", grey_png(1, 1, 9));
+  folder.make_folder("data/cat");
+  fs::create_symlink(folder.path("elsewhere/real.png"), folder.path("data/cat/link.png"));
+  fs::create_symlink("loop.png", folder.path("data/cat/loop.png"));
+  fs::create_symlink("nowhere", folder.path("data/cat/broken.png"));
+  fs::create_directory_symlink("..", folder.path("data/cat/up.png"));
+  fs::create_directory_symlink(".", folder.path("data/self"));
+  fs::create_directory_symlink("..", folder.path("data/up"));
+  fs::create_symlink("loop", folder.path("data/loop"));
+  fs::create_directory_symlink(folder.path("elsewhere"), folder.path("data/dog"));
+  const std::unique_ptr<Dataset> data =
+      open(folder.path("data"), image_request(1, 1, 1, {"dog", "cat"}));
+  REQUIRE(data->size() == 2);
+  CHECK(data->describe(0) == folder.path("data/cat/link.png"));
+  CHECK(pixel(*data, 0) == std::vector<uint8_t>{9});
+  CHECK(class_of(*data, 1, 1) == 0);
+}
+
+TEST_CASE("a damaged file is named when it is read") {
+  TempFolder folder;
+  folder.write("cat/a.png", first(grey_png(4, 4, 1), 40));
+  folder.write("cat/b.png", "");
+  const std::unique_ptr<Dataset> data = open(folder.path(), image_request(1, 1, 1, {"cat"}));
+  CHECK(read_error(*data, 0, 1) ==
+        folder.path("cat/a.png") + ": the image is cut short; copy it again");
+  CHECK(contains(read_error(*data, 1, 1), "b.png: not a PNG"));
+}
+
+TEST_CASE("examples are decoded once while the cache has room") {
+  TempFolder folder;
+  for (const char* name : {"cat/a.png", "cat/b.png", "cat/c.png"})
+    folder.write(name, grey_png(2, 1, 7));
+  DatasetRequest request = image_request(2, 1, 1, {"cat"});
+  request.cache_bytes = 5;  // two examples of two bytes
+  const std::unique_ptr<Dataset> data = open(folder.path(), request);
+  for (int64_t i = 0; i < 3; ++i) CHECK(read_error(*data, i, 2) == "");
+  fs::remove_all(folder.path("cat"));
+  CHECK(input_of<uint8_t>(*data, 0, 2) == std::vector<uint8_t>{7, 7});
+  CHECK(input_of<uint8_t>(*data, 1, 2) == std::vector<uint8_t>{7, 7});
+  CHECK(contains(read_error(*data, 2, 2), "c.png: no such file"));
+}
+
+TEST_CASE("front end and model input must fit together") {
+  TempFolder folder;
+  folder.write("cat/a.png", grey_png(2, 1, 7));
+  DatasetRequest request = image_request(2, 1, 1, {"cat"});
+  request.example.shape = Shape{1, 1, 2};
+  CHECK(
+      contains(open_error(folder.path(), request), "makes u8 [1,2,1], the plan takes u8 [1,1,2]"));
+  request = mfcc_request({"cat"});
+  request.example.shape = Shape{48, 10};
+  CHECK(contains(open_error(folder.path(), request), "makes 49 x 10 real numbers"));
+  request = mfcc_request({"cat", "dog"});
+  request.classes = 3;
+  CHECK(contains(open_error(folder.path(), request), "2 class names for 3 classes"));
+}
+
+TEST_CASE("class folders are listed sorted by byte value") {
+  TempFolder folder;
+  std::vector<std::string> names;
+  CHECK(contains(list_class_folders(folder.path(), &names).message(), "no class folders"));
+  CHECK(contains(list_class_folders(folder.path("none"), &names).message(), "cannot be listed"));
+  for (const char* name : {"b", "_x_", "B", "a", ".git"}) folder.make_folder(name);
+  folder.write("file", "");
+  REQUIRE(list_class_folders(folder.path(), &names));
+  CHECK(names == std::vector<std::string>{"B", "_x_", "a", "b"});
+  CHECK(contains(list_class_folders(folder.path("file"), &names).message(), "cannot be listed"));
+}
+
+TEST_CASE("single files serve prediction only") {
+  TempFolder folder;
+  const std::string picture = folder.write("a.jpg", grey_png(1, 1, 3));  // the content decides
+  const std::string clip = folder.write("a.wav", wav16({1, 2, 3}));
+  DatasetRequest request = image_request(1, 1, 1, {"cat"});
+  CHECK(contains(open_error(picture, request), "a single file has no label"));
+  request.labels_optional = true;
+  const std::unique_ptr<Dataset> data = open(picture, request);
+  CHECK(data->size() == 1);
+  CHECK(!data->labelled());
+  CHECK(pixel(*data, 0) == std::vector<uint8_t>{3});
+  CHECK(contains(open_error(clip, request), "takes PNG, JPEG or BMP images"));
+  request = mfcc_request({"cat"});
+  request.labels_optional = true;
+  CHECK(open(clip, request)->size() == 1);
+}
+
+TEST_CASE("paths that are no data say so in one line") {
+  TempFolder folder;
+  const DatasetRequest request = image_request(1, 1, 1, {"cat"});
+  CHECK(open_error("no/where", request) == "no/where: no such file or folder; check the path");
+  CHECK(contains(open_error("", request), "no such file"));
+  CHECK(contains(open_error(folder.write("a.xyz", "text"), request), "unknown kind of data"));
+  CHECK(contains(open_error(folder.write("empty", ""), request), "unknown kind of data"));
+  CHECK(contains(open_error("/dev/null", request), "not a regular file"));
+  const std::string odd = folder.write("line\nbreak.xyz", "text");
+  CHECK(contains(open_error(odd, request), "line?break.xyz"));
+  const std::string long_name(4000, 'n');
+  CHECK(contains(open_error(long_name, request), "n: "));
+}
+
+}  // namespace
+}  // namespace attune::test

@@ -1,0 +1,507 @@
+#include "engine/io/npz.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/io/zip.h"
+#include "tests/support/files.h"
+
+namespace attune::test {
+namespace {
+
+template <class T>
+NpyArray array_of(NpyType type, std::vector<int64_t> shape, const std::vector<T>& values) {
+  NpyArray array{type, std::move(shape), Bytes(values.size() * sizeof(T))};
+  if (!values.empty()) std::memcpy(array.bytes.data(), values.data(), array.bytes.size());
+  return array;
+}
+
+NpyArray floats(std::vector<int64_t> shape, const std::vector<float>& values) {
+  return array_of(NpyType::f32, std::move(shape), values);
+}
+
+NpyArray longs(std::vector<int64_t> shape, const std::vector<int64_t>& values) {
+  return array_of(NpyType::i64, std::move(shape), values);
+}
+
+// A .npy file with a header of one's own.
+Bytes npy(int version, std::string_view header, const Bytes& data) {
+  Bytes file = from_hex("934e554d5059");
+  put_little(&file, static_cast<uint64_t>(version), 1);
+  put_little(&file, 0, 1);
+  put_little(&file, header.size(), version == 1 ? 2 : 4);
+  put(&file, header);
+  file.insert(file.end(), data.begin(), data.end());
+  return file;
+}
+
+std::string header_of(std::string_view descr, std::string_view shape, bool fortran = false) {
+  return "{'descr': '" + std::string(descr) +
+         "', 'fortran_order': " + (fortran ? "True" : "False") +
+         ", 'shape': " + std::string(shape) + ", }\n";
+}
+
+std::string parse_error(const Bytes& file) {
+  NpyArray array;
+  return parse_npy("a.npy", file, &array).message();
+}
+
+struct Member {
+  std::string name;
+  Bytes bytes;
+  bool deflated = false;
+  bool zip64 = false;
+};
+
+// A zip archive as other programs write it: deflated, or with zip64 sizes behind another field.
+Bytes zip_of(const std::vector<Member>& members) {
+  Bytes file, directory;
+  for (const Member& member : members) {
+    const Bytes packed = member.deflated ? deflate_raw(member.bytes) : member.bytes;
+    const uint32_t crc = crc32_of(member.bytes);
+    const size_t offset = file.size();
+    Bytes extra;
+    if (member.zip64) {
+      put_little(&extra, 0x5455, 2);  // a time stamp stands first
+      put_little(&extra, 1, 2);
+      put_little(&extra, 0, 1);
+      put_little(&extra, 1, 2);
+      put_little(&extra, 16, 2);
+      put_little(&extra, member.bytes.size(), 8);
+      put_little(&extra, packed.size(), 8);
+    }
+    for (Bytes* to : {&file, &directory}) {
+      put_little(to, to == &file ? 0x04034b50 : 0x02014b50, 4);
+      if (to == &directory) put_little(to, 45, 2);
+      put_little(to, 45, 2);
+      put_little(to, 0, 2);
+      put_little(to, member.deflated ? 8 : 0, 2);
+      put_little(to, 0, 4);
+      put_little(to, crc, 4);
+      put_little(to, member.zip64 ? 0xffffffff : packed.size(), 4);
+      put_little(to, member.zip64 ? 0xffffffff : member.bytes.size(), 4);
+      put_little(to, member.name.size(), 2);
+      put_little(to, extra.size(), 2);
+      if (to == &directory) {
+        put_little(to, 0, 10);
+        put_little(to, offset, 4);
+      }
+      put(to, member.name);
+      to->insert(to->end(), extra.begin(), extra.end());
+    }
+    file.insert(file.end(), packed.begin(), packed.end());
+  }
+  const size_t start = file.size();
+  file.insert(file.end(), directory.begin(), directory.end());
+  put_little(&file, 0x06054b50, 4);
+  put_little(&file, 0, 4);
+  put_little(&file, members.size(), 2);
+  put_little(&file, members.size(), 2);
+  put_little(&file, directory.size(), 4);
+  put_little(&file, start, 4);
+  put_little(&file, 0, 2);
+  return file;
+}
+
+NpzArrays sample_arrays() {
+  return {{"x", floats({2, 3}, {1, 2, 3, 4, 5, 6})}, {"y", longs({2}, {1, 0})}};
+}
+
+TEST_CASE("arrays of every type that is written are read back") {
+  TempFolder folder;
+  NpzArrays arrays;
+  arrays["a/b"] = floats({2, 3}, {1, 2, 3, 4, 5, -6.5f});
+  arrays["f64"] = array_of<double>(NpyType::f64, {1}, {0.1});
+  arrays["i32"] = array_of<int32_t>(NpyType::i32, {2, 1}, {-7, 1 << 30});
+  arrays["i64"] = longs({}, {int64_t{1} << 60});
+  arrays["u8"] = array_of<uint8_t>(NpyType::u8, {0, 5}, {});
+  const std::string path = folder.path("all.npz");
+  REQUIRE(write_npz(path, arrays));
+  NpzArrays back;
+  REQUIRE(read_npz(path, &back));
+  REQUIRE(back.size() == arrays.size());
+  for (const auto& [name, array] : arrays) {
+    CAPTURE(name);
+    REQUIRE(back.contains(name));
+    CHECK(back[name].type == array.type);
+    CHECK(back[name].shape == array.shape);
+    CHECK(back[name].bytes == array.bytes);
+  }
+  REQUIRE(read_npz(path, {"i32", "none"}, &back));
+  CHECK(back.size() == 1);
+  std::vector<std::string> names;
+  REQUIRE(list_npz(path, &names));
+  CHECK(names == std::vector<std::string>{"a/b", "f64", "i32", "i64", "u8"});
+}
+
+TEST_CASE("writing an array whose bytes are not its shape's is an error") {
+  TempFolder folder;
+  NpzArrays arrays;
+  arrays["x"] = floats({2, 2}, {1, 2, 3});
+  CHECK(contains(write_npz(folder.path("a.npz"), arrays).message(), "[2,2] of float32"));
+  CHECK(contains(write_npz(folder.path("none/a.npz"), {}).message(), "cannot be written"));
+}
+
+TEST_CASE("every header version and element type is read") {
+  struct Row {
+    const char* descr;
+    NpyType type;
+    const char* hex;  // of the number 2
+  };
+  const Row rows[] = {{"|b1", NpyType::boolean, "01"},
+                      {"|i1", NpyType::i8, "02"},
+                      {"<i2", NpyType::i16, "0200"},
+                      {"<i4", NpyType::i32, "02000000"},
+                      {"<i8", NpyType::i64, "0200000000000000"},
+                      {"|u1", NpyType::u8, "02"},
+                      {"<u2", NpyType::u16, "0200"},
+                      {"<u4", NpyType::u32, "02000000"},
+                      {"<u8", NpyType::u64, "0200000000000000"},
+                      {"<f2", NpyType::f16, "0040"},
+                      {"<f4", NpyType::f32, "00000040"},
+                      {"<f8", NpyType::f64, "0000000000000040"}};
+  for (const Row& row : rows) {
+    for (int version = 1; version <= 3; ++version) {
+      CAPTURE(row.descr);
+      NpyArray array;
+      const Status status =
+          parse_npy("a", npy(version, header_of(row.descr, "(1,)"), from_hex(row.hex)), &array);
+      REQUIRE_MESSAGE(status.is_ok(), status.message());
+      CHECK(array.type == row.type);
+      double value = 0;
+      REQUIRE(convert_elements("a", array, 0, 1, DType::f64,
+                               std::as_writable_bytes(std::span(&value, 1))));
+      CHECK(value == (row.type == NpyType::boolean ? 1 : 2));
+    }
+  }
+}
+
+TEST_CASE("half precision converts exactly") {
+  const std::pair<uint16_t, double> rows[] = {{0x0000, 0},
+                                              {0x3c00, 1},
+                                              {0xc500, -5},
+                                              {0x0001, 0x1p-24},
+                                              {0x03ff, 1023 * 0x1p-24},
+                                              {0x7bff, 65504},
+                                              {0x3555, 0.333251953125}};
+  for (const auto& [bits, expected] : rows) {
+    const NpyArray array = array_of<uint16_t>(NpyType::f16, {1}, {bits});
+    double value = -1;
+    REQUIRE(convert_elements("a", array, 0, 1, DType::f64,
+                             std::as_writable_bytes(std::span(&value, 1))));
+    CHECK(value == expected);
+  }
+  for (const uint16_t bits : {uint16_t{0x7c00}, uint16_t{0xfe00}}) {
+    const NpyArray array = array_of<uint16_t>(NpyType::f16, {1}, {bits});
+    float value = 0;
+    CHECK(!convert_elements("a", array, 0, 1, DType::f32,
+                            std::as_writable_bytes(std::span(&value, 1))));
+  }
+}
+
+TEST_CASE("Fortran order becomes C order") {
+  Bytes data;  // of [[[0,1],[2,3],[4,5]], [[6,7],[8,9],[10,11]]]
+  for (const int value : {0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11})
+    put_little(&data, static_cast<uint64_t>(value), 2);
+  NpyArray array;
+  REQUIRE(parse_npy("a", npy(1, header_of("<i2", "(2, 3, 2)", true), data), &array));
+  int32_t values[12];
+  REQUIRE(
+      convert_elements("a", array, 0, 12, DType::i32, std::as_writable_bytes(std::span(values))));
+  for (int i = 0; i < 12; ++i) CHECK(values[i] == i);
+  REQUIRE(parse_npy("a", npy(1, header_of("<i2", "(0, 3)", true), {}), &array));
+  CHECK(array.bytes.empty());
+}
+
+TEST_CASE("hostile array headers are errors") {
+  CHECK(contains(parse_error({}), "not a .npy array"));
+  CHECK(contains(parse_error(npy(4, "", {})), "format 4"));
+  CHECK(contains(parse_error(npy(1, header_of(">f4", "(1,)"), Bytes(4))), "big-endian"));
+  CHECK(contains(parse_error(npy(1, header_of("<c8", "(1,)"), Bytes(8))), "type '<c8'"));
+  CHECK(contains(parse_error(npy(1, header_of("|O", "(1,)"), Bytes(8))), "type '|O'"));
+  CHECK(contains(parse_error(npy(1, header_of("<f4", "(2,)"), Bytes(4))), "[2] elements"));
+  CHECK(contains(parse_error(npy(1, header_of("<f4", "(1,)"), Bytes(5))), "5 bytes of data"));
+  const char* shapes[] = {"(-1,)",
+                          "(99999999999999999999,)",
+                          "(4611686018427387904, 4)",
+                          "(4294967296, 4294967296)",
+                          "(1, 2",
+                          "1",
+                          "(1 2)",
+                          "(,)",
+                          "(a)"};
+  for (const char* shape : shapes) {
+    CAPTURE(shape);
+    CHECK(parse_error(npy(1, header_of("<f4", shape), Bytes(4))) != "");
+  }
+  const char* headers[] = {"",
+                           "{",
+                           "{}",
+                           "{'descr': '<f4'}",
+                           "{'descr': <f4, }",
+                           "{'x': 1}",
+                           "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}",
+                           "{'descr': '<f4', 'fortran_order': Perhaps, 'shape': (1,)}"};
+  for (const char* header : headers) {
+    CAPTURE(header);
+    CHECK(contains(parse_error(npy(1, header, Bytes(4))), "header cannot be read"));
+  }
+}
+
+TEST_CASE("an array cut at any length is an error") {
+  const Bytes files[] = {npy(1, header_of("<f4", "(2, 1)"), Bytes(8)),
+                         npy(2, header_of("<f4", "(2, 1)"), Bytes(8))};
+  for (const Bytes& file : files) {
+    CHECK(parse_error(file) == "");
+    for (size_t length = 0; length < file.size(); ++length)
+      CHECK(parse_error(first(file, length)) != "");
+  }
+}
+
+TEST_CASE("deflated members and zip64 sizes are read") {
+  TempFolder folder;
+  const Bytes x = format_npy(floats({2, 3}, {1, 2, 3, 4, 5, 6}));
+  const Bytes empty = format_npy(floats({0}, {}));
+  for (const bool deflated : {false, true}) {
+    for (const bool zip64 : {false, true}) {
+      const Bytes file = zip_of({{"readme.txt", {}, deflated, false},
+                                 {"x.npy", x, deflated, zip64},
+                                 {"empty.npy", empty, deflated, zip64}});
+      NpzArrays arrays;
+      const Status status = read_npz(folder.write("a.npz", file), &arrays);
+      REQUIRE_MESSAGE(status.is_ok(), status.message());
+      CHECK(arrays.size() == 2);
+      CHECK(arrays["x"].shape == std::vector<int64_t>{2, 3});
+      CHECK(arrays["empty"].bytes.empty());
+    }
+  }
+}
+
+TEST_CASE("an archive cut at any length is an error") {
+  TempFolder folder;
+  const Bytes x = format_npy(floats({1, 1}, {1}));
+  for (const bool deflated : {false, true}) {
+    const Bytes file = zip_of({{"x.npy", x, deflated, false}, {"y.npy", x, false, true}});
+    NpzArrays arrays;
+    for (size_t length = 0; length < file.size(); ++length) {
+      CAPTURE(length);
+      CHECK(!read_npz(folder.write("cut.npz", first(file, length)), &arrays));
+    }
+    CHECK(read_npz(folder.write("whole.npz", file), &arrays));
+  }
+}
+
+TEST_CASE("no single damaged byte of an archive crashes the reader") {
+  const Bytes x = format_npy(floats({1, 1}, {1}));
+  const Bytes file = zip_of({{"x.npy", x, true, true}, {"y.npy", x, false, false}});
+  for (size_t at = 0; at < file.size(); ++at) {
+    for (int value = 0; value < 256; ++value) {
+      Bytes damaged = file;
+      damaged[at] = static_cast<std::byte>(value);
+      std::vector<ZipEntry> entries;
+      if (!list_zip("a.npz", damaged, &entries)) continue;
+      for (const ZipEntry& entry : entries) {
+        Bytes bytes;
+        if (extract_zip("a.npz", damaged, entry, &bytes)) CHECK((bytes == x || bytes.empty()));
+      }
+    }
+  }
+}
+
+TEST_CASE("no single damaged byte of an array's header crashes the reader") {
+  const Bytes file = npy(1, header_of("<f4", "(2, 1)", true), Bytes(8));
+  for (size_t at = 0; at < file.size(); ++at) {
+    for (int value = 0; value < 256; ++value) {
+      Bytes damaged = file;
+      damaged[at] = static_cast<std::byte>(value);
+      NpyArray array;
+      if (parse_npy("a.npy", damaged, &array)) CHECK(array.bytes.size() == 8);
+    }
+  }
+}
+
+TEST_CASE("encrypted and unknown members are told") {
+  TempFolder folder;
+  Bytes file = zip_of({{"x.npy", format_npy(floats({1}, {1})), false, false}});
+  const size_t directory = file.size() - 22 - 46 - 5;
+  Bytes encrypted = file, odd = file;
+  encrypted[directory + 8] = std::byte{1};
+  odd[directory + 10] = std::byte{12};
+  NpzArrays arrays;
+  CHECK(contains(read_npz(folder.write("e.npz", encrypted), &arrays).message(), "encrypted"));
+  CHECK(contains(read_npz(folder.write("o.npz", odd), &arrays).message(), "method 12"));
+}
+
+class NpzFolder {
+ public:
+  std::string write(const NpzArrays& arrays) {
+    const std::string path = folder_.path("data.npz");
+    REQUIRE(write_npz(path, arrays));
+    return path;
+  }
+
+ private:
+  TempFolder folder_;
+};
+
+TEST_CASE("an NPZ gives its examples and classes") {
+  NpzFolder npz;
+  const std::unique_ptr<Dataset> data = open(npz.write(sample_arrays()), plain_request({3}, 2));
+  CHECK(data->size() == 2);
+  CHECK(data->labelled());
+  CHECK(input_of<float>(*data, 0, 3) == std::vector<float>{1, 2, 3});
+  CHECK(input_of<float>(*data, 1, 3) == std::vector<float>{4, 5, 6});
+  CHECK(class_of(*data, 0, 12) == 1);
+  CHECK(class_of(*data, 1, 12) == 0);
+  CHECK(data->describe(1).ends_with("data.npz/x[1]"));
+}
+
+TEST_CASE("the model's input name goes before x") {
+  NpzFolder npz;
+  NpzArrays arrays = sample_arrays();
+  arrays["input"] = floats({2, 1}, {7, 8});
+  const std::unique_ptr<Dataset> data = open(npz.write(arrays), plain_request({1}, 2));
+  CHECK(input_of<float>(*data, 1, 1) == std::vector<float>{8});
+}
+
+TEST_CASE("NPZ elements become the model's type") {
+  NpzFolder npz;
+  NpzArrays arrays;
+  arrays["x"] = array_of<uint8_t>(NpyType::u8, {1, 2}, {3, 255});
+  arrays["y"] = array_of<uint8_t>(NpyType::u8, {1, 1}, {1});
+  const std::string path = npz.write(arrays);
+  DatasetRequest request = plain_request({2}, 2);
+  CHECK(input_of<float>(*open(path, request), 0, 2) == std::vector<float>{3, 255});
+  request.example.dtype = DType::f64;
+  CHECK(input_of<double>(*open(path, request), 0, 2) == std::vector<double>{3, 255});
+  request.example.dtype = DType::i32;
+  CHECK(input_of<int32_t>(*open(path, request), 0, 2) == std::vector<int32_t>{3, 255});
+  request.example.dtype = DType::u8;
+  CHECK(input_of<uint8_t>(*open(path, request), 0, 2) == std::vector<uint8_t>{3, 255});
+}
+
+TEST_CASE("regression targets keep their shape and type") {
+  NpzFolder npz;
+  NpzArrays arrays;
+  arrays["x"] = floats({2, 1}, {1, 2});
+  arrays["y"] = longs({2, 2}, {10, 20, 30, 40});
+  DatasetRequest request = plain_request({1}, 0);
+  request.target = Shape{2};
+  request.target_dtype = DType::f64;
+  const std::unique_ptr<Dataset> data = open(npz.write(arrays), request);
+  double target[2];
+  Bytes input(4);
+  REQUIRE(data->read(1, input, std::as_writable_bytes(std::span(target))));
+  CHECK(target[0] == 30);
+  CHECK(target[1] == 40);
+
+  // A single number may come as [n] or [n,1].
+  request.target = Shape{1};
+  request.target_dtype = DType::f32;
+  arrays["y"] = floats({2}, {0.5f, 1.5f});
+  CHECK(open(npz.write(arrays), request)->labelled());
+  request.target = Shape{};
+  arrays["y"] = floats({2, 1}, {0.5f, 1.5f});
+  CHECK(open(npz.write(arrays), request)->labelled());
+  arrays["y"] = floats({2, 2}, {1, 2, 3, 4});
+  CHECK(contains(open_error(npz.write(arrays), request),
+                 "shape [2,2], the model's targets take [n]"));
+}
+
+TEST_CASE("NPZ errors say what does not fit") {
+  NpzFolder npz;
+  const auto error = [&](auto change, int classes = 2) {
+    NpzArrays arrays = sample_arrays();
+    change(arrays);
+    return open_error(npz.write(arrays), plain_request({3}, classes));
+  };
+  CHECK(error([](auto&) {}) == "");
+  CHECK(contains(error([](auto& a) {
+                   a["x"] = floats({2, 1, 3}, {1, 2, 3, 4, 5, 6});
+                 }),
+                 "shape [2,1,3], the model's input `input` takes [n,3]"));
+  CHECK(contains(error([](auto& a) { a["x"] = floats({}, {1}); }), "shape [], "));
+  CHECK(contains(error([](auto& a) { a["x"] = floats({0, 3}, {}); }), "no example"));
+  CHECK(contains(error([](auto& a) { a["y"] = longs({1}, {0}); }), "y has 1 rows, x has 2"));
+  CHECK(contains(error([](auto& a) { a["y"] = longs({2}, {0, 2}); }), "y[1]: label 2"));
+  CHECK(contains(error([](auto& a) { a["y"] = longs({2}, {-1, 0}); }), "y[0]: label -1"));
+  CHECK(contains(error([](auto& a) {
+                   a["y"] = longs({2}, {0, int64_t{1} << 32});
+                 }),
+                 "label 4294967296"));
+  CHECK(contains(error([](auto& a) { a["y"] = floats({2}, {0, 0.5f}); }), "label 0.5"));
+  CHECK(contains(error([](auto& a) { a["y"] = floats({2}, {0, NAN}); }), "y[1]: element 0 (nan)"));
+  CHECK(contains(error([](auto& a) { a["y"] = longs({2, 2}, {0, 0, 0, 0}); }), "shape [2,2]"));
+  CHECK(contains(error([](auto& a) { a.erase("y"); }), "no array `y`"));
+  CHECK(
+      contains(error([](auto& a) { a.erase("x"); }), "no array `input` or `x` (arrays there: y)"));
+  CHECK(contains(error([](auto& a) {
+                   a["x"] = floats({2, 3}, {1, 2, 3, 4, NAN, 6});
+                 }),
+                 "x[1]: element 1 (nan) is NaN"));
+  CHECK(contains(error([](auto& a) {
+                   a["x"] = floats({2, 3}, {1, 2, INFINITY, 4, 5, 6});
+                 }),
+                 "x[0]: element 2 (inf) is infinite"));
+  CHECK(contains(error([](auto& a) {
+                   a["x"] = array_of<double>(NpyType::f64, {2, 3}, {1, 2, 3, 4, 1e300, 6});
+                 }),
+                 "x[1]: element 1 (1e+300) is outside its range"));
+}
+
+TEST_CASE("fractions and large numbers are no bytes") {
+  NpzFolder npz;
+  DatasetRequest request = plain_request({3}, 2);
+  request.example.dtype = DType::u8;
+  NpzArrays arrays = sample_arrays();
+  CHECK(open_error(npz.write(arrays), request) == "");
+  arrays["x"] = floats({2, 3}, {0, 0.5f, 1, 0, 0, 0});
+  CHECK(contains(open_error(npz.write(arrays), request), "(0.5) is no whole number"));
+  arrays["x"] = floats({2, 3}, {0, 256, 1, 0, 0, 0});
+  CHECK(contains(open_error(npz.write(arrays), request), "(256) is outside its range"));
+}
+
+TEST_CASE("an NPZ without y serves prediction") {
+  NpzFolder npz;
+  NpzArrays arrays = sample_arrays();
+  arrays.erase("y");
+  DatasetRequest request = plain_request({3}, 2);
+  request.labels_optional = true;
+  const std::unique_ptr<Dataset> data = open(npz.write(arrays), request);
+  CHECK(!data->labelled());
+  int32_t label = 0;
+  Bytes input(12);
+  CHECK(contains(data->read(0, input, std::as_writable_bytes(std::span(&label, 1))).message(),
+                 "no labels"));
+}
+
+TEST_CASE("wrong arguments to read are errors") {
+  NpzFolder npz;
+  const std::unique_ptr<Dataset> data = open(npz.write(sample_arrays()), plain_request({3}, 2));
+  CHECK(contains(read_error(*data, -1, 12), "example -1 does not exist"));
+  CHECK(contains(read_error(*data, 2, 12), "there are 2"));
+  CHECK(contains(read_error(*data, 0, 11), "11 bytes"));
+  CHECK(data->describe(-1) == "?");
+  Bytes input(12), target(3);
+  CHECK(contains(data->read(0, input, target).message(), "target read into 3 bytes"));
+}
+
+TEST_CASE("a .npy file is one example or several, for prediction") {
+  TempFolder folder;
+  DatasetRequest request = plain_request({2}, 2);
+  const std::string one = folder.write("one.npy", format_npy(floats({2}, {1, 2})));
+  const std::string two = folder.write("two.npy", format_npy(floats({2, 2}, {1, 2, 3, 4})));
+  CHECK(contains(open_error(one, request), "has no labels"));
+  request.labels_optional = true;
+  CHECK(open(one, request)->size() == 1);
+  const std::unique_ptr<Dataset> data = open(two, request);
+  CHECK(data->size() == 2);
+  CHECK(input_of<float>(*data, 1, 2) == std::vector<float>{3, 4});
+  const std::string wrong = folder.write("wrong.npy", format_npy(floats({3}, {1, 2, 3})));
+  CHECK(contains(open_error(wrong, request), "shape [3]"));
+}
+
+}  // namespace
+}  // namespace attune::test
