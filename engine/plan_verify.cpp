@@ -54,6 +54,12 @@ bool shape_ok(const flatbuffers::Vector<int32_t>* shape) {
   return true;
 }
 
+// FlatBuffers' verifier aligns a vector's length, not its elements.
+template <class T>
+bool aligned(const flatbuffers::Vector<T>* vector) {
+  return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+}
+
 Status Verifier::tensor(const format::Program& p, unsigned index) const {
   const format::Tensor* t = p.tensors()->Get(index);
   const char* label = text_of(t->name());
@@ -129,7 +135,7 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
   const std::span<const Tensor> in(tensors[0], lists[0].size()), out(tensors[1], lists[1].size());
 
   alignas(16) std::byte attrs[kMaxAttrsBytes];
-  if (!decode_attrs(op, list_of(s->ints()), list_of(s->reals()), attrs))
+  if (!aligned(s->reals()) || !decode_attrs(op, list_of(s->ints()), list_of(s->reals()), attrs))
     return Status::error("%s: %s: attributes do not decode; %s", name, where, kRecompile);
   if (const char* wrong = check_step(op, attrs, in, out, static_cast<DType>(plan.real())))
     return Status::error("%s: %s: %s; %s", name, where, wrong, kRecompile);
@@ -198,6 +204,7 @@ Status Verifier::parameter(unsigned index) const {
   if (!p->name() || !shape_ok(p->shape()) || !shape_ok(p->view_shape()) || !p->shape() ||
       !p->view_shape() || !p->perm())
     return bad("incomplete");
+  if (!aligned(p->model_shape()) || !aligned(p->slots())) return bad("unaligned");
   if (p->dtype() != plan.real()) return bad("has another type than the plan");
   const unsigned rank = p->shape()->size();
   if (p->view_shape()->size() != rank || p->perm()->size() != rank) return bad("axes differ");
