@@ -54,10 +54,12 @@ bool shape_ok(const flatbuffers::Vector<int32_t>* shape) {
   return true;
 }
 
-// FlatBuffers' verifier aligns a vector's length, not its elements.
+// FlatBuffers' verifier checks the alignment of a vector's length, not of its elements. Empty
+// vectors may be unaligned.
 template <class T>
 bool aligned(const flatbuffers::Vector<T>* vector) {
-  return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+  return !vector || vector->size() == 0 ||
+         reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
 }
 
 Status Verifier::tensor(const format::Program& p, unsigned index) const {
