@@ -36,7 +36,7 @@ if [ -z "${model:-}" ]; then
   model=$example/kws.onnx
   say 'Compile: the classifier and the biases of the last eight layers may learn'
   run compile "$model" -o plan.att --scheme bias:8 --preprocess mfcc --labels "$example/keywords.txt"
-  train=(--data speaker/train --epochs 20 --learning-rate 0.004 --schedule cosine)
+  train=(--data speaker/train --epochs 30 --learning-rate 0.005 --schedule cosine --warmup 10)
   test=(--data speaker/test)
 else
   say 'Compile'
