@@ -57,7 +57,8 @@ bool shape_ok(const flatbuffers::Vector<int32_t>* shape) {
 // FlatBuffers' verifier aligns a vector's length, not its elements.
 template <class T>
 bool aligned(const flatbuffers::Vector<T>* vector) {
-  return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+  return !vector || vector->size() == 0 ||
+         reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
 }
 
 Status Verifier::tensor(const format::Program& p, unsigned index) const {
