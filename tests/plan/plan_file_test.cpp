@@ -273,7 +273,7 @@ TEST_CASE("plans are loaded from files, and what is no file is an error") {
   {
     Plan loaded;
     const Status status = Plan::load(path.c_str(), &loaded);
-    REQUIRE_MESSAGE(status.is_ok(), status.message());
+    REQUIRE_MESSAGE(status.is_ok(), std::string(status.message()));
     const auto session = make_session(loaded);
     train(*session, 1);
   }

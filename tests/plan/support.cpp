@@ -24,13 +24,13 @@ AlignedBytes::AlignedBytes(std::span<const std::byte> bytes, size_t misalignment
 
 LoadedPlan::LoadedPlan(std::span<const std::byte> bytes) : memory_(bytes) {
   const Status status = Plan::from_memory(memory_.bytes(), "test.att", &plan_);
-  REQUIRE_MESSAGE(status.is_ok(), status.message());
+  REQUIRE_MESSAGE(status.is_ok(), std::string(status.message()));
 }
 
 std::unique_ptr<Session> make_session(const Plan& plan, const SessionOptions& options) {
   std::unique_ptr<Session> session;
   const Status status = Session::create(plan, options, &session);
-  REQUIRE_MESSAGE(status.is_ok(), status.message());
+  REQUIRE_MESSAGE(status.is_ok(), std::string(status.message()));
   return session;
 }
 
@@ -238,7 +238,7 @@ void train(Session& session, int steps) {
   for (int i = 0; i < steps; ++i) {
     fill_inputs(session, ProgramKind::train_step, static_cast<uint64_t>(i) + 1);
     const Status status = session.run(ProgramKind::train_step);
-    REQUIRE_MESSAGE(status.is_ok(), status.message());
+    REQUIRE_MESSAGE(status.is_ok(), std::string(status.message()));
   }
 }
 
