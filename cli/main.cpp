@@ -46,9 +46,10 @@ std::string complaint(const CLI::ParseError& error, const CLI::App& app, const C
   const std::vector<std::string> stray = verb ? verb->remaining() : app.remaining();
   const auto option =
       std::ranges::find_if(stray, [](const std::string& s) { return s.starts_with('-'); });
+  const bool no_verb = !verb && !stray.empty() && !stray.front().starts_with('-');
+  if (no_verb) return fmt::format("unknown verb {}", stray.front());
   if (option != stray.end()) return fmt::format("unknown option {}", *option);
-  if (!stray.empty())
-    return fmt::format("{} {}", verb ? "unexpected argument" : "unknown verb", stray.front());
+  if (!stray.empty()) return fmt::format("unexpected argument {}", stray.front());
   return error.what();
 }
 
