@@ -203,11 +203,6 @@ int train(const TrainCommand& command) {
                                   std::filesystem::weakly_canonical(path, missing))
     throw_error("--log {}: is the checkpoint's name; choose another", command.log);
   throw_if_error(check_checkpoint_path(path.c_str(), loaded->plan));
-  if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))
-    print_note(
-        fmt::format("{} holds an earlier run and will be replaced after the first epoch; to "
-                    "continue that run instead, give --resume {}",
-                    path, path));
 
   const Data data = open_all(command, *loaded, options.seed);
   if (resumes && resumed.dataset_size != data.training->size())
@@ -230,7 +225,15 @@ int train(const TrainCommand& command) {
                       "--steps to go on",
                       command.resume, trainer->progress().step));
   }
-  return Run(command, *loaded, data, *trainer, resumes).run();
+  Run run(command, *loaded, data, *trainer, resumes);
+  // After all that may be refused: an error is one line, and a run that cannot start replaces
+  // nothing.
+  if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))
+    print_note(
+        fmt::format("{} holds an earlier run and will be replaced after the first epoch; to "
+                    "continue that run instead, give --resume {}",
+                    path, path));
+  return run.run();
 }
 
 }  // namespace

@@ -169,6 +169,9 @@ std::string options_json(const CompileOptions& options) {
 void check_class_names(const CompileOptions& options, int classes) {
   const auto& names = options.class_names;
   if (names.empty()) return;
+  if (classes == 0)
+    throw_error("--labels: a model that learns numbers has no classes; leave the option out, or "
+                "give --loss cross_entropy");
   if (static_cast<int>(names.size()) != classes)
     throw_error("--labels: {} class names for a model with {} classes; give one a class, or "
                 "--classes {} for a fresh classifier",

@@ -65,7 +65,8 @@ void read_external(const std::string& model_path, onnx::TensorProto* tensor) {
 
 OnnxModel OnnxModel::load(const std::string& path) {
   std::error_code code;
-  if (!fs::is_regular_file(path, code)) throw_error("{}: there is no such file", path);
+  if (!fs::exists(path, code)) throw_error("{}: there is no such file", path);
+  if (!fs::is_regular_file(path, code)) throw_error("{}: is not a file; give an ONNX model", path);
   std::ifstream in(path, std::ios::binary);
   if (!in) throw_error("{}: cannot open it", path);
   std::string bytes(fs::file_size(path), '\0');
