@@ -96,8 +96,8 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
     }
   }
   Node head = graph.nodes[layer];
-  const Shape& w = graph.shape(head.inputs[1]);
-  const Shape& y = graph.shape(head.outputs[0]);
+  // Copies: values are added below, and the graph's move.
+  const Shape w = graph.shape(head.inputs[1]), y = graph.shape(head.outputs[0]);
   if (head.op == Op::conv2d &&
       (w[1] != 1 || w[2] != 1 || y[1] != 1 || y[2] != 1 || head.as<Conv2dAttrs>().groups != 1))
     fail(graph, fmt::format("convolution {} is not 1x1 on a 1x1 image", head.name));

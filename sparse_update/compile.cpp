@@ -163,7 +163,8 @@ std::string options_json(const CompileOptions& options) {
                          {"batch", options.batch},
                          {"fuse", options.fuse}};
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
-  return json.dump();
+  // File names need not be UTF-8.
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 void check_class_names(const CompileOptions& options, int classes) {
