@@ -8,7 +8,7 @@ namespace attune::test {
 namespace {
 
 const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate",
-                              "predict", "export",  "verify"};
+                              "predict", "export",  "verify", "bench"};
 
 // Bad input: status 2, nothing on standard output, one line that starts with "attune: ".
 void check_refused(const Workshop::Result& result, const std::string& reason) {
