@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "cli/output_file.h"
+#include "cli/seed.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
@@ -77,8 +78,10 @@ std::vector<std::string> read_class_names(const std::string& path) {
     throw_if_error(list_class_folders(path, &names));
     return names;
   }
-  std::ifstream file(path);
-  if (!file || !std::filesystem::is_regular_file(path, failure))
+  std::ifstream file;
+  // Asked before it is opened: opening a named pipe would wait for a writer.
+  if (std::filesystem::is_regular_file(path, failure)) file.open(path);
+  if (!file.is_open())
     throw_error(
         "--labels {}: cannot be read; give a file with one class name a line, or a folder "
         "of class folders",
@@ -210,7 +213,7 @@ Verb add_compile(CLI::App& app) {
                    "Replace the last layer by a fresh one for so many classes (default: keep it)")
       ->check(CLI::Range(1, 1000000))
       ->always_capture_default(false);
-  verb->add_option("--seed", compile.seed, "Of the fresh layer's weights");
+  verb->add_option("--seed", compile.seed, "Of the fresh layer's weights")->check(is_seed());
   verb->add_option("--labels", options->labels,
                    "Class names, one a line, or a folder of class folders (default: numbers)")
       ->always_capture_default(false);

@@ -2,6 +2,7 @@
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/json_file.h"
 #include "sparse_update/preprocess_spec.h"
 
 namespace attune::cli {
@@ -157,7 +158,7 @@ void print_as_json(const LoadedPlan& loaded, const Options& options) {
   json["classes"] = Json::array();
   if (plan.classes())
     for (const auto* name : *plan.classes()) json["classes"].push_back(name->str());
-  const Json scheme = Json::parse(text_of(plan.scheme()), nullptr, false);
+  const Json scheme = parse_plan_json(text_of(plan.scheme()));
   json["scheme"] = scheme.is_discarded() ? Json(text_of(plan.scheme())) : scheme;
   json["memory"] =
       Json{{"constants", memory.constants}, {"state", memory.state},

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "cli/table.h"
@@ -32,6 +34,9 @@ std::string one_line(const std::string& message) {
     line += ' ';
     while (i + 1 < message.size() && (message[i + 1] == ' ' || message[i + 1] == '\n')) ++i;
   }
+  // What a model or a file names may be of any length.
+  constexpr size_t kMostBytes = 6000;
+  if (line.size() > kMostBytes) line = line.substr(0, kMostBytes) + " ...";
   return shown(line);
 }
 
@@ -87,6 +92,10 @@ int main(int argc, char** argv) {
     return attune::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {
     return attune::cli::fail("out of memory");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return attune::cli::fail(error.what());
+  } catch (const std::system_error& error) {  // printing; files that we open have errors of ours
+    return attune::cli::fail("standard output cannot be written: " + error.code().message());
   } catch (const std::exception& error) {
     return attune::cli::fail(error.what());
   }

@@ -66,6 +66,7 @@ class Predictor {
     if (!session.has(ProgramKind::predict))
       throw_error("{}: the plan has no program predict; compile it again", loaded.plan.name());
     input_ = session.model_input(ProgramKind::predict, 0);
+    if (!input_) throw_error("{}: the model has no input; compile it again", loaded.plan.name());
     const auto* ports = loaded.plan.program(ProgramKind::predict)->inputs();
     if (ports->size() > 1)
       throw_error("{}: the model has {} inputs, and attune predict fills one", loaded.plan.name(),
@@ -73,6 +74,10 @@ class Predictor {
     probabilities_ = session.output(ProgramKind::predict, "probabilities");
     output_ = first_output(loaded, ProgramKind::predict);
     if (!output_) throw_error("{}: the model has no output", loaded.plan.name());
+    for (const Tensor& shown : {output_, probabilities_})
+      if (shown && shown.dtype == DType::mask)
+        throw_error("{}: the model's output is bits, not numbers; compile it again",
+                    loaded.plan.name());
   }
 
   bool classifies() const { return loaded_.classes() > 0 && probabilities_; }

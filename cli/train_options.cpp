@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include "cli/seed.h"
+
 namespace attune::cli {
 namespace {
 
@@ -49,7 +51,8 @@ void TrainCommand::add(CLI::App* verb) {
   verb->add_option("--warmup", warmup, "Steps in which the rate rises linearly to --learning-rate");
   verb->add_flag("--no-shuffle", no_shuffle, "Take the examples in the data's order")
       ->always_capture_default(false);
-  verb->add_option("--seed", seed, "Decides every epoch's order, and the validation split");
+  verb->add_option("--seed", seed, "Decides every epoch's order, and the validation split")
+      ->check(is_seed());
   verb->add_option("--checkpoint", checkpoint,
                    "Where to save what is trained, after every epoch and at the end "
                    "(default: PLAN.atc, beside the plan)")

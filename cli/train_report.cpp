@@ -1,6 +1,7 @@
 #include "cli/train_report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,8 +80,18 @@ TrainLog::TrainLog(const std::string& path, bool append)
     : path_(path), file_(nullptr, &std::fclose) {
   if (path.empty()) return;
   check_log(path);
-  file_.reset(std::fopen(path.c_str(), append ? "ae" : "we"));
-  if (!file_) throw_error("--log {}: cannot be written: {}", path, strerror(errno));
+  // Without waiting: a pipe that nobody reads would keep training from starting.
+  const int how = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (append ? O_APPEND : O_TRUNC);
+  const int file = open(path.c_str(), how, 0666);
+  if (file < 0 && errno == ENXIO)
+    throw_error("--log {}: nobody reads this pipe; start its reader first", path);
+  if (file < 0) throw_error("--log {}: cannot be written: {}", path, strerror(errno));
+  fcntl(file, F_SETFL, how & O_APPEND);  // writing may wait
+  file_.reset(fdopen(file, append ? "a" : "w"));
+  if (!file_) {
+    close(file);
+    throw_error("--log {}: cannot be written: {}", path, strerror(errno));
+  }
 }
 
 void TrainLog::write(const Json& event) {

@@ -1,8 +1,12 @@
 #include "tests/cli/command.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
+#include "graph/write_plan.h"
+#include "sparse_update/compile.h"
 #include "tests/support/files.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {
@@ -151,7 +155,84 @@ TEST_CASE("compile refuses what it cannot use, and says why") {
   refused("--labels two.txt", "2 class names");
   shop.write("empty.txt", "");
   refused("--labels empty.txt", "no class names");
+  for (const char* seed : {"-1", "1.5", "18446744073709551616", "one"})
+    refused("--seed " + std::string(seed), "--seed");
   check_refused(shop.run("compile gone.onnx -o new.att"), "gone.onnx");
+}
+
+TEST_CASE("a named pipe that nobody writes into is refused, not waited for") {
+  Workshop shop;
+  shop.compile();
+  REQUIRE(mkfifo(shop.path("pipe").c_str(), 0600) == 0);
+  for (const char* line :
+       {"compile pipe -o new.att", "compile net.onnx -o new.att --labels pipe",
+        "compile net.onnx -o new.att --scheme pipe",
+        "compile net.onnx -o new.att --preprocess pipe", "compile net.onnx -o pipe", "inspect pipe",
+        "train net.att --data pipe", "train net.att --data data.npz --checkpoint pipe",
+        "predict net.att pipe", "train net.att --data data.npz --resume pipe",
+        "train net.att --data data.npz --log pipe",
+        "evaluate net.att --data data.npz --checkpoint pipe", "verify pipe --model net.onnx",
+        "export net.att --model pipe -o new.onnx", "export net.att --model net.onnx -o pipe"}) {
+    CAPTURE(line);
+    check_refused(shop.run(line), "pipe");
+  }
+}
+
+TEST_CASE("a message is short, however long a name in a model is") {
+  Workshop shop;
+  OnnxBuilder builder;
+  builder.input("x", {-1, 4}).output(std::string(100000, 'y'));
+  shop.write("long.onnx", builder.bytes());
+  const auto result = shop.run("compile long.onnx -o new.att");
+  check_refused(result, "yyy");
+  CHECK(result.error.size() < 7000);
+}
+
+TEST_CASE("plans that were tampered with are refused by the verbs that would trust them") {
+  Workshop shop;
+  const OnnxModel model = OnnxModel::load(shop.path("net.onnx"));
+  CompileOptions options;
+  options.scheme = "full";
+  const auto tampered = [&](const std::string& verb, auto&& change) {
+    Compiled compiled = compile(model, options);
+    change(compiled.contents);
+    write_file(shop.path("bad.att"), write_plan(compiled.contents));
+    return shop.run(verb);
+  };
+  check_refused(tampered("inspect bad.att",
+                         [](PlanContents& c) {
+                           c.preprocess.front_end = FrontEnd::image;
+                           c.preprocess.image.width = c.preprocess.image.height = 2;
+                           c.preprocess.image.channels = 1 << 20;
+                         }),
+                "preprocessing is out of range");
+  check_refused(tampered("inspect bad.att",
+                         [](PlanContents& c) {
+                           c.preprocess.front_end = FrontEnd::mfcc;
+                           c.preprocess.mfcc.frame_step = 0;
+                         }),
+                "preprocessing is out of range");
+  const auto deep = [](PlanContents& c) {
+    c.scheme = c.options = std::string(200000, '[') + std::string(200000, ']');
+  };
+  CHECK(tampered("inspect bad.att --json", deep).status == 0);
+  check_refused(tampered("verify bad.att --model net.onnx", deep), "how it was compiled");
+  for (const char* classes : {"-1", "1e300", "4000000000", "\"3\""})
+    check_refused(tampered("verify bad.att --model net.onnx",
+                           [&](PlanContents& c) {
+                             const std::string key = "\"classes\":";
+                             const size_t at = c.options.find(key);
+                             REQUIRE(at != std::string::npos);
+                             const size_t end = c.options.find(',', at);
+                             c.options.replace(at, end - at, key + classes);
+                           }),
+                  "compile it again");
+  check_refused(tampered("predict bad.att one.npy",
+                         [](PlanContents& c) {
+                           for (PlanProgram& p : c.programs)
+                             if (p.kind == ProgramKind::predict) p.graph.inputs.clear();
+                         }),
+                "no input");
 }
 
 TEST_CASE("what is no plan is refused by every verb that takes one") {
@@ -268,7 +349,7 @@ TEST_CASE("results that cannot be printed are an error") {
       "cd " + shop.path("") + " && " ATTUNE_COMMAND " inspect net.att > /dev/full 2> full.txt";
   const int status = std::system(command.c_str());
   CHECK(WEXITSTATUS(status) == 2);
-  CHECK(shop.read("full.txt").starts_with("attune: "));
+  CHECK(shop.read("full.txt").starts_with("attune: standard output cannot be written"));
 }
 
 }  // namespace attune::test

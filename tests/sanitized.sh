@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Builds the tests that handle foreign bytes and raw memory with ASan and UBSan into a folder, and
+# runs them: sanitized.sh FOLDER. Every finding ends the test that made it.
+set -euo pipefail
+folder=$(mkdir -p "$1" && cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+tests=(kernels io graph import plan training)
+
+cmake -S . -B "$folder" -G Ninja -Wno-dev -DATTUNE_SANITIZE=address,undefined >/dev/null
+cmake --build "$folder" --target "${tests[@]/#/test_}"
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1
+export UBSAN_OPTIONS=print_stacktrace=1
+cd "$folder"
+exec ctest --output-on-failure -j "$(nproc)" -R "^($(IFS='|'; echo "${tests[*]}"))\$"
