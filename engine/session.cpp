@@ -36,6 +36,9 @@ int backend_order(BackendChoice choice, Backend order[kBackendCount]) {
   int n = 0;
   if (choice == BackendChoice::best || choice == BackendChoice::xnnpack)
     order[n++] = Backend::xnnpack;
+  if (choice == BackendChoice::best || choice == BackendChoice::xnnpack ||
+      choice == BackendChoice::simd)
+    order[n++] = Backend::simd;
   if (choice != BackendChoice::reference) order[n++] = Backend::eigen;
   order[n++] = Backend::reference;
   return n;
