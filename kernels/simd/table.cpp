@@ -27,8 +27,10 @@ int64_t forbidden_targets() {
 bool simd_available() {
   // Before the first dispatch, which remembers what it chose.
   static const bool available = [] {
-    if (const int64_t forbidden = forbidden_targets()) hwy::DisableTargets(forbidden);
-    return (hwy::SupportedTargets() & HWY_TARGETS) != 0;
+    // Asking for the targets makes all of them the choice again, so the last word is Update's.
+    const int64_t targets = hwy::SupportedTargets() & ~forbidden_targets() & HWY_TARGETS;
+    if (targets != 0) hwy::GetChosenTarget().Update(targets);
+    return targets != 0;
   }();
   return available;
 }

@@ -1,5 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <string>
+
+#include "kernels/attrs.h"
 #include "tests/backends/checks.h"
 
 namespace attune::test {
@@ -43,6 +47,27 @@ TEST_CASE("simd: reduce agrees with the reference over runs of axes") {
 
 TEST_CASE("simd: reduce leaves axes that are not neighbours, and the last one, to others") {
   if (have_simd()) check_reduce_supports(Backend::simd);
+}
+
+// What a product of one element packs is one row of two vectors.
+TEST_CASE("simd: vectors are no wider than ATTUNE_SIMD_TARGET allows") {
+  const char* target = std::getenv("ATTUNE_SIMD_TARGET");
+  if (!target || !have_simd()) return;
+  Tensor one;
+  one.shape = {1, 1};
+  const Tensor inputs[] = {one, one};
+  const MatmulAttrs attrs;
+  KernelArgs args;
+  args.inputs = inputs, args.num_inputs = 2;
+  args.outputs = &one, args.num_outputs = 1;
+  args.attrs = &attrs;
+  const Kernel* kernel = find_kernel(Backend::simd, Op::matmul, DType::f32);
+  REQUIRE(kernel != nullptr);
+  const size_t bytes = kernel->workspace_bytes(args, 1);
+  CHECK(bytes >= 32);
+  if (std::string(target) == "avx512") CHECK(bytes <= 128);
+  if (std::string(target) == "avx2") CHECK(bytes <= 64);
+  if (std::string(target) == "baseline") CHECK(bytes == 32);
 }
 
 }  // namespace attune::test
