@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   attune compile mobilenet.onnx -o flowers.att --scheme last:2 --classes 5 --labels flowers.txt
       --preprocess imagenet --batch-size 16
-  attune compile kws.onnx -o kws.att --scheme full --preprocess mfcc --optimizer adam
+  attune compile kws.onnx -o kws.att --scheme full --labels words --preprocess mfcc
+      --optimizer adam
   attune compile net.onnx -o net.att --scheme scheme.json --input-shape image:1x3x96x96
 
 Schemes:

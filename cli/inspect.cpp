@@ -12,8 +12,8 @@ constexpr const char* kExamples = R"(Examples:
   attune inspect flowers.att --json | jq '.memory'
   attune inspect flowers.att --scheme > scheme.json      to edit, and compile with
 
-The memory is that of a session on this machine with this backend; a step's bytes are what it reads
-and writes.)";
+The memory is that of a session of all programs on this machine with this backend; one that only
+trains or only predicts takes less. A step's bytes are what it reads and writes.)";
 
 struct Options {
   std::string plan;

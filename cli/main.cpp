@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <vector>
@@ -9,7 +10,8 @@ namespace attune::cli {
 namespace {
 
 constexpr const char* kFooter = R"(From a model to an adapted one:
-  attune compile mobilenet.onnx -o flowers.att --scheme head --classes 5 --preprocess imagenet
+  attune compile mobilenet.onnx -o flowers.att --classes 5 --labels photos/train
+      --preprocess imagenet
   attune train flowers.att --data photos/train --epochs 5
   attune evaluate flowers.att --checkpoint flowers.atc --data photos/test
   attune predict flowers.att --checkpoint flowers.atc rose.jpg
@@ -38,6 +40,19 @@ int fail(const std::string& message) {
   return kBadInput;
 }
 
+// What is wrong with a command line. CLI11 lists stray arguments in no useful order and does not
+// name a verb that it does not know.
+std::string complaint(const CLI::ParseError& error, const CLI::App& app, const CLI::App* verb) {
+  const std::vector<std::string> stray = verb ? verb->remaining() : app.remaining();
+  const auto option =
+      std::ranges::find_if(stray, [](const std::string& s) { return s.starts_with('-'); });
+  const bool no_verb = !verb && !stray.empty() && !stray.front().starts_with('-');
+  if (no_verb) return fmt::format("unknown verb {}", stray.front());
+  if (option != stray.end()) return fmt::format("unknown option {}", *option);
+  if (!stray.empty()) return fmt::format("unexpected argument {}", stray.front());
+  return error.what();
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Attune fine-tunes neural networks on the device that runs them.", "attune");
   app.footer(kFooter);
@@ -45,16 +60,17 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "attune 0.1.0");
   const std::vector<Verb> verbs = {add_compile(app),  add_inspect(app), add_train(app),
                                    add_evaluate(app), add_predict(app), add_export(app),
-                                   add_verify(app)};
+                                   add_verify(app),   add_bench(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    std::string verb;
+    const CLI::App* verb = nullptr;
     for (const Verb& v : verbs)
-      if (v.app->parsed()) verb = v.app->get_name() + " ";
-    return fail(fmt::format("{}; see attune {}--help", error.what(), verb));
+      if (v.app->parsed()) verb = v.app;
+    return fail(fmt::format("{}; see attune {}--help", complaint(error, app, verb),
+                            verb ? verb->get_name() + " " : ""));
   }
   int status = 0;
   for (const Verb& verb : verbs)

@@ -4,6 +4,7 @@
 #include "cli/interrupt.h"
 #include "cli/subset.h"
 #include "cli/table.h"
+#include "cli/trace.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/verbs.h"
@@ -16,6 +17,7 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/train --validation-split 0.1 --learning-rate 0.05
       --schedule cosine --warmup 100 --log flowers.jsonl
   attune train flowers.att --data photos/train --resume flowers.atc
+  attune train flowers.att --data photos/train --profile trace.json     to open in ui.perfetto.dev
 
 The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with `x` (or
 the input's name) and `y`, or a .csv of path,label lines. Ctrl-C ends the step, saves the checkpoint
@@ -71,11 +73,12 @@ Json start_event(const TrainCommand& command, const Trainer& trainer, const Data
 class Run {
  public:
   Run(const TrainCommand& command, LoadedPlan& loaded, const Data& data, Trainer& trainer,
-      bool has_resumed)
+      Trace& trace, bool has_resumed)
       : command_(command),
         session_(*loaded.session),
         data_(data),
         trainer_(trainer),
+        trace_(trace),
         classifies_(loaded.classes() > 0),
         path_(command.checkpoint_path()),
         progress_(command.output.quiet, classifies_, session_.memory().total()),
@@ -89,6 +92,7 @@ class Run {
     // The last epoch's end may have saved this very state.
     if (saved_step_ != trainer_.progress().step) save();
     progress_.finish_line();
+    trace_.write();
     if (!trainer_.done()) {
       log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});
       print_note(fmt::format("interrupted after step {}; saved to {}; to continue: {}",
@@ -103,7 +107,9 @@ class Run {
  private:
   void step() {
     const auto start = Clock::now();
+    trace_.begin_step();
     throw_if_error(trainer_.step());
+    trace_.end_step(trainer_);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress_.add_step(seconds);
     log_.write(step_event(trainer_, 1e3 * seconds, classifies_));
@@ -115,7 +121,8 @@ class Run {
     // Measuring may take long; when the user wants to leave, it can wait.
     if (data_.validation && !interrupted()) {
       validation_.emplace();
-      throw_if_error(evaluate(session_, *data_.validation, &*validation_));
+      trace_.record("evaluate", "validation",
+                    [&] { throw_if_error(evaluate(session_, *data_.validation, &*validation_)); });
     }
     log_.write(epoch_event(trainer_, validation_, classifies_));
     progress_.epoch(trainer_, validation_);
@@ -126,7 +133,8 @@ class Run {
     info.options = trainer_.options();
     info.progress = trainer_.progress();
     info.dataset_size = data_.training->size();
-    throw_if_error(save_checkpoint(path_.c_str(), session_, info));
+    trace_.record("checkpoint", "save checkpoint",
+                  [&] { throw_if_error(save_checkpoint(path_.c_str(), session_, info)); });
     saved_step_ = trainer_.progress().step;
   }
 
@@ -179,6 +187,7 @@ class Run {
   Session& session_;
   const Data& data_;
   Trainer& trainer_;
+  Trace& trace_;
   bool classifies_;
   std::string path_;
   int64_t saved_step_ = -1;
@@ -199,15 +208,17 @@ int train(const TrainCommand& command) {
 
   const std::string path = command.checkpoint_path();
   std::error_code missing;
-  if (!command.log.empty() && std::filesystem::weakly_canonical(command.log, missing) ==
-                                  std::filesystem::weakly_canonical(path, missing))
+  const auto same_file = [&](const std::string& a, const std::string& b) {
+    return !a.empty() && !b.empty() &&
+           std::filesystem::weakly_canonical(a, missing) ==
+               std::filesystem::weakly_canonical(b, missing);
+  };
+  if (same_file(command.log, path))
     throw_error("--log {}: is the checkpoint's name; choose another", command.log);
+  if (same_file(command.profile, path) || same_file(command.profile, command.log))
+    throw_error("--profile {}: is the checkpoint's or the log's name; choose another",
+                command.profile);
   throw_if_error(check_checkpoint_path(path.c_str(), loaded->plan));
-  if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))
-    print_note(
-        fmt::format("{} holds an earlier run and will be replaced after the first epoch; to "
-                    "continue that run instead, give --resume {}",
-                    path, path));
 
   const Data data = open_all(command, *loaded, options.seed);
   if (resumes && resumed.dataset_size != data.training->size())
@@ -220,8 +231,9 @@ int train(const TrainCommand& command) {
   if (data.validation)
     throw_if_error(
         Batch::bind(*loaded->session, ProgramKind::evaluate, *data.validation, &validation));
+  Trace trace(command.profile, *loaded->session, *data.training);
   std::unique_ptr<Trainer> trainer;
-  throw_if_error(Trainer::create(*loaded->session, *data.training, options, &trainer));
+  throw_if_error(Trainer::create(*loaded->session, trace, options, &trainer));
   if (resumes) {
     throw_if_error(trainer->resume(resumed.progress));
     if (trainer->done() && !command.output.quiet)
@@ -230,7 +242,15 @@ int train(const TrainCommand& command) {
                       "--steps to go on",
                       command.resume, trainer->progress().step));
   }
-  return Run(command, *loaded, data, *trainer, resumes).run();
+  Run run(command, *loaded, data, *trainer, trace, resumes);
+  // After all that may be refused: an error is one line, and a run that cannot start replaces
+  // nothing.
+  if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))
+    print_note(
+        fmt::format("{} holds an earlier run and will be replaced after the first epoch; to "
+                    "continue that run instead, give --resume {}",
+                    path, path));
+  return run.run();
 }
 
 }  // namespace

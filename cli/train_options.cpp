@@ -58,6 +58,11 @@ void TrainCommand::add(CLI::App* verb) {
       ->always_capture_default(false);
   verb->add_option("--log", log, "Write every step and epoch to this file, as JSON lines")
       ->always_capture_default(false);
+  verb->add_option("--profile", profile,
+                   "Write a trace of the run's first 50 steps to this file when it ends, for "
+                   "ui.perfetto.dev or chrome://tracing: every step of the plan, reading data, "
+                   "validation and checkpoints")
+      ->always_capture_default(false);
   session.add(verb);
   output.add(verb);
 }

@@ -10,7 +10,7 @@ namespace attune::cli {
 
 // The command line of `attune train`.
 struct TrainCommand {
-  std::string plan, data, validation, schedule = "constant", checkpoint, resume, log;
+  std::string plan, data, validation, schedule = "constant", checkpoint, resume, log, profile;
   double validation_split = 0, learning_rate = 0.01;
   int64_t epochs = 10, steps = 0, warmup = 0;
   uint64_t seed = 0;

@@ -12,5 +12,6 @@ Verb add_evaluate(CLI::App& app);
 Verb add_predict(CLI::App& app);
 Verb add_export(CLI::App& app);
 Verb add_verify(CLI::App& app);
+Verb add_bench(CLI::App& app);
 
 }  // namespace attune::cli

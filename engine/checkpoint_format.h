@@ -28,7 +28,7 @@ struct Header {
   uint64_t model_hash;
   uint32_t tensors;
   uint32_t model_name_bytes, optimizer_bytes;  // of the texts that follow the header
-  uint32_t real;  // dtype that the plan computes in
+  uint32_t real;                               // dtype that the plan computes in
   int64_t epochs, steps;
   uint32_t schedule_kind, shuffle;
   double base_rate;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -72,7 +73,8 @@ Plan& Plan::operator=(Plan&& other) noexcept {
 }
 
 Status Plan::load(const char* path, Plan* plan) {
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  // Without waiting: a named pipe is refused below.
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return Status::error("%s: cannot open the plan: %s", path, std::strerror(errno));
   struct stat info;
   if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -115,8 +117,12 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
     return Status::error("%s: plan is damaged (checksum differs); copy or compile it again", name);
 
   const auto program = bytes.subspan(header.program_offset, header.program_bytes);
+  // A table is four bytes or more, and is told once: a small file that tells the same tables again
+  // and again would keep the verifier busy for hours.
+  const auto most_tables = static_cast<flatbuffers::uoffset_t>(
+      std::min<size_t>(program.size() / sizeof(flatbuffers::soffset_t), 1u << 30));
   flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t*>(program.data()), program.size(),
-                                 64, 1u << 30);
+                                 64, most_tables);
   if (!format::VerifyPlanBuffer(verifier))
     return Status::error("%s: plan's program is malformed; compile the plan again", name);
 

@@ -1,6 +1,7 @@
 #include "engine/plan_verify.h"
 
 #include "engine/plan_tensor.h"
+#include "engine/preprocess.h"
 #include "engine/step_check.h"
 
 namespace attune {
@@ -255,6 +256,23 @@ Status Verifier::parameter(unsigned index) const {
   return Status::ok();
 }
 
+// What reading and describing it relies on; the readers check that it makes sense.
+bool preprocess_ok(const format::Preprocess& p) {
+  if (p.front_end() > static_cast<uint8_t>(FrontEnd::mfcc) ||
+      p.resize() > static_cast<uint8_t>(Resize::center_crop) ||
+      (p.scale() && p.scale()->size() > 3) || (p.offset() && p.offset()->size() > 3))
+    return false;
+  switch (static_cast<FrontEnd>(p.front_end())) {
+    case FrontEnd::none:
+      break;
+    case FrontEnd::image:
+      return p.width() >= 1 && p.height() >= 1 && (p.channels() == 1 || p.channels() == 3);
+    case FrontEnd::mfcc:
+      return p.frame_length() >= 1 && p.frame_step() >= 1 && p.samples() >= p.frame_length();
+  }
+  return true;
+}
+
 }  // namespace
 
 Status verify_plan(const format::Plan& plan, std::span<const std::byte> constants,
@@ -271,8 +289,7 @@ Status verify_plan(const format::Plan& plan, std::span<const std::byte> constant
   const unsigned parameters = plan.parameters() ? plan.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) ATTUNE_RETURN_IF_ERROR(verifier.parameter(i));
   if (const format::Preprocess* p = plan.preprocess()) {
-    if (p->front_end() > 2 || p->resize() > 1 || (p->scale() && p->scale()->size() > 3) ||
-        (p->offset() && p->offset()->size() > 3))
+    if (!preprocess_ok(*p))
       return Status::error("%s: preprocessing is out of range; %s", name, kRecompile);
   }
   return Status::ok();

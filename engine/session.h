@@ -25,7 +25,7 @@ struct SessionOptions {
   ThreadPool* pool = nullptr;
   // Memory for state, arena and workspace, aligned to 64 bytes; `Session::required_bytes` tells how
   // much. Empty: the session allocates it.
-  std::span<std::byte> memory;
+  std::span<std::byte> memory = {};
   // Bit i: prepare program i. Programs left out need no packed weights.
   unsigned programs = 7;
   // For tests: fill dead arena memory with NaN after every step, and put guard bytes around the

@@ -41,6 +41,13 @@ Status Trainer::create(Session& session, Dataset& data, const TrainOptions& opti
   made->rate_ = session.input(ProgramKind::train_step, "learning_rate");
   made->step_number_ = session.input(ProgramKind::train_step, "step");
 
+  if (made->rate_ && !is_real(made->rate_.dtype))
+    return Status::error("%s: the learning rate is %s; compile the plan again",
+                         session.plan().name(), dtype_name(made->rate_.dtype));
+  if (made->step_number_ && made->step_number_.dtype != DType::i32)
+    return Status::error("%s: the number of the step is %s; compile the plan again",
+                         session.plan().name(), dtype_name(made->step_number_.dtype));
+
   const int64_t batch = made->batch_.size();
   made->steps_per_epoch_ = (data.size() + batch - 1) / batch;
   made->set_total_steps();

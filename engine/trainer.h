@@ -13,8 +13,8 @@ namespace attune {
 // What decides the course of a run; a checkpoint keeps it, so that resuming needs no repetition.
 struct TrainOptions {
   int64_t epochs = 1;
-  int64_t steps = 0;  // > 0: stop after so many steps in all, whatever `epochs` says
-  Schedule schedule;  // total_steps is set by the trainer
+  int64_t steps = 0;       // > 0: stop after so many steps in all, whatever `epochs` says
+  Schedule schedule = {};  // total_steps is set by the trainer
   uint64_t seed = 0;
   bool shuffle = true;
 };

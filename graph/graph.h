@@ -54,8 +54,8 @@ struct Value {
   Role role = Role::temporary;
   DataPtr data;             // constant; parameter
   Origin origin;            // parameter
-  bool trained = false;      // parameter: the scheme trains it, or a slice of it
-  bool fresh = false;        // parameter: of a head that the model does not have
+  bool trained = false;     // parameter: the scheme trains it, or a slice of it
+  bool fresh = false;       // parameter: of a head that the model does not have
   NodeId producer = kNone;  // valid after Graph::index()
   // The output of an in-place update: a new value in the memory of this old one.
   ValueId updates = kNone;

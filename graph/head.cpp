@@ -31,7 +31,8 @@ class NormalSource {
 
 [[noreturn]] void fail(const Graph& graph, const std::string& why) {
   throw_error(
-      "--classes: the model does not end in a replaceable classifier ({}); its output {} would need "
+      "--classes: the model does not end in a replaceable classifier ({}); its output {} would "
+      "need "
       "a linear layer or a 1x1 convolution followed only by reshapes or softmax",
       why, graph.value(graph.outputs.front().value).name);
 }
@@ -81,9 +82,14 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
       return graph.value(v).role == Role::parameter && graph.shape(v).rank == 1;
     };
     switch (node.op) {
-      case Op::softmax: softmax = true; at = node.inputs[0]; break;
+      case Op::softmax:
+        softmax = true;
+        at = node.inputs[0];
+        break;
       case Op::reshape:
-      case Op::transpose: at = node.inputs[0]; break;
+      case Op::transpose:
+        at = node.inputs[0];
+        break;
       case Op::add:
         if (bias_add != kNone || is_bias(node.inputs[0]) == is_bias(node.inputs[1]))
           fail(graph, fmt::format("node {} adds to it", node.name));
@@ -91,8 +97,11 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
         at = node.inputs[is_bias(node.inputs[0]) ? 1 : 0];
         break;
       case Op::linear:
-      case Op::conv2d: layer = id; break;
-      default: fail(graph, fmt::format("node {} ({}) comes last", node.name, op_name(node.op)));
+      case Op::conv2d:
+        layer = id;
+        break;
+      default:
+        fail(graph, fmt::format("node {} ({}) comes last", node.name, op_name(node.op)));
     }
   }
   Node head = graph.nodes[layer];

@@ -66,8 +66,7 @@ AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient) {
     graph.outputs.clear();
     graph.outputs.push_back({"correct", graph.emit(Op::count_correct, NoAttrs{},
                                                    {logits, labels, weights}, "correct")});
-    Node node =
-        graph.make(Op::softmax_cross_entropy, NoAttrs{}, {logits, labels, weights}, "loss");
+    Node node = graph.make(Op::softmax_cross_entropy, NoAttrs{}, {logits, labels, weights}, "loss");
     graph.outputs.push_back({"loss", node.outputs[0]});
     const ValueId probabilities = with_gradient ? graph.want_output(node, 1) : kNone;
     graph.nodes.push_back(std::move(node));

@@ -22,10 +22,10 @@ struct AttachedLoss {
 // Number of classes that the model's first output scores; throws Error where its shape is none.
 int class_count(const Graph& graph);
 
-// Adds the loss of the model's first output, with a weight for each example: input ports "labels" (i32
-// [N]) or "targets" (like the output), and "weights" [N]; output ports "loss" [1] and, for classes,
-// "correct" [1]. A model that ends in softmax is trained from that softmax's input. The model's own
-// output ports are dropped. `with_gradient` emits the gradient beside the loss.
+// Adds the loss of the model's first output, with a weight for each example: input ports "labels"
+// (i32 [N]) or "targets" (like the output), and "weights" [N]; output ports "loss" [1] and, for
+// classes, "correct" [1]. A model that ends in softmax is trained from that softmax's input. The
+// model's own output ports are dropped. `with_gradient` emits the gradient beside the loss.
 AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient);
 
 // For prediction: adds the output port "probabilities" [N, classes] of a classifier.

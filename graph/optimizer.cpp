@@ -17,7 +17,8 @@ std::string Optimizer::text() const {
     return weight_decay != 0 ? fmt::format("{}, weight decay {}", text, weight_decay) : text;
   };
   switch (kind) {
-    case OptimizerKind::sgd: return with_decay("sgd");
+    case OptimizerKind::sgd:
+      return with_decay("sgd");
     case OptimizerKind::momentum:
       return with_decay(fmt::format("momentum {}{}", momentum, nesterov ? " nesterov" : ""));
     case OptimizerKind::adam:
@@ -37,8 +38,7 @@ std::vector<std::string> Optimizer::slot_names() const {
 
 void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Update>& updates) {
   const ValueId rate = graph.add_input("learning_rate", graph.real, Shape{1});
-  const bool adam =
-      optimizer.kind == OptimizerKind::adam || optimizer.kind == OptimizerKind::adamw;
+  const bool adam = optimizer.kind == OptimizerKind::adam || optimizer.kind == OptimizerKind::adamw;
   const ValueId step = adam ? graph.add_input("step", DType::i32, Shape{1}) : kNone;
 
   for (Update& update : updates) {

@@ -23,8 +23,8 @@ struct Optimizer {
 
 OptimizerKind parse_optimizer(const std::string& name);  // throws Error that lists the names
 
-// A parameter to train, or channels of it along one axis of our layout, and its gradient, which is as
-// narrow.
+// A parameter to train, or channels of it along one axis of our layout, and its gradient, which is
+// as narrow.
 struct Update {
   ValueId parameter = kNone;
   ValueId gradient = kNone;
@@ -34,8 +34,8 @@ struct Update {
   std::vector<ValueId> slots;
 };
 
-// Appends one update node for each entry, in order, and the input ports "learning_rate" and, for Adam,
-// "step". The rate is an input so that schedules need no new plan.
+// Appends one update node for each entry, in order, and the input ports "learning_rate" and, for
+// Adam, "step". The rate is an input so that schedules need no new plan.
 void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Update>& updates);
 
 }  // namespace attune

@@ -13,8 +13,8 @@ constexpr int64_t align(int64_t bytes) {
 }
 
 int64_t bytes_of(const Value& value) {
-  return align(static_cast<int64_t>(
-      dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()))));
+  return align(
+      static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()))));
 }
 
 bool lives_in_arena(const Value& value) {

@@ -17,7 +17,8 @@ namespace fb = flatbuffers;
 size_t align_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
 std::vector<std::byte> stored_bytes(const Value& value) {
-  if (is_real(value.dtype)) return HostTensor::of_reals(value.dtype, value.shape, value.data->reals).bytes;
+  if (is_real(value.dtype))
+    return HostTensor::of_reals(value.dtype, value.shape, value.data->reals).bytes;
   return HostTensor::of_ints(value.dtype, value.shape, value.data->ints).bytes;
 }
 
@@ -84,8 +85,7 @@ class PlanWriter {
           if (!value) value = find_value(program.graph, slot);
         state_bytes_ = align_up(state_bytes_, kTensorAlignment);
         state_offsets_[slot] = state_bytes_;
-        state_bytes_ +=
-            dtype_bytes(value->dtype, static_cast<size_t>(value->shape.elements()));
+        state_bytes_ += dtype_bytes(value->dtype, static_cast<size_t>(value->shape.elements()));
       }
   }
 
@@ -94,9 +94,8 @@ class PlanWriter {
     uint64_t offset = 0;
   };
   Place place_of(const PlanProgram& program, ValueId id) {
-    const Storage& storage =
-        program.memory.storage.storages[static_cast<size_t>(
-            program.memory.storage.of_value[static_cast<size_t>(id)])];
+    const Storage& storage = program.memory.storage.storages[static_cast<size_t>(
+        program.memory.storage.of_value[static_cast<size_t>(id)])];
     const Value& root = program.graph.value(storage.root);
     if (storage.in_arena)
       return {format::Segment::arena, static_cast<uint64_t>(program.memory.offset_of(id))};
@@ -141,9 +140,8 @@ class PlanWriter {
       encode_attrs(node.attrs, &ints, &reals);
       const auto macs = op_rules(node.op).macs;
       steps.push_back(format::CreateStep(
-          builder_, static_cast<uint16_t>(node.op),
-          static_cast<uint8_t>(op_info(node.op).version), builder_.CreateString(node.name),
-          builder_.CreateVector(indices(node.inputs)),
+          builder_, static_cast<uint16_t>(node.op), static_cast<uint8_t>(op_info(node.op).version),
+          builder_.CreateString(node.name), builder_.CreateVector(indices(node.inputs)),
           builder_.CreateVector(indices(node.outputs)), builder_.CreateVector(ints),
           builder_.CreateVector(reals), static_cast<uint64_t>(macs ? macs(graph, node) : 0)));
     }
@@ -174,9 +172,9 @@ class PlanWriter {
         builder_.CreateVector(value.origin.model_shape),
         builder_.CreateVector(value.origin.view_shape.dims, rank), builder_.CreateVector(perm),
         static_cast<uint8_t>(value.dtype), builder_.CreateVector(value.shape.dims, rank),
-        state_offsets_.at(parameter.value_name), parameter.slice_axis,
-        builder_.CreateVector(slice), builder_.CreateVector(slots),
-        builder_.CreateVectorOfStrings(parameter.slot_names), value.fresh);
+        state_offsets_.at(parameter.value_name), parameter.slice_axis, builder_.CreateVector(slice),
+        builder_.CreateVector(slots), builder_.CreateVectorOfStrings(parameter.slot_names),
+        value.fresh);
   }
 
   fb::Offset<format::Preprocess> add_preprocess() {

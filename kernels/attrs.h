@@ -16,12 +16,12 @@ struct NoAttrs {
 };
 
 // The activation that a fused kernel applies last: y = min(max(y, clamp_min), clamp_max).
-#define ATTUNE_CLAMP_FIELDS                                       \
-  double clamp_min = -std::numeric_limits<double>::infinity();    \
-  double clamp_max = std::numeric_limits<double>::infinity();     \
-  bool clamps() const {                                           \
+#define ATTUNE_CLAMP_FIELDS                                         \
+  double clamp_min = -std::numeric_limits<double>::infinity();      \
+  double clamp_max = std::numeric_limits<double>::infinity();       \
+  bool clamps() const {                                             \
     return clamp_min != -std::numeric_limits<double>::infinity() || \
-           clamp_max != std::numeric_limits<double>::infinity();  \
+           clamp_max != std::numeric_limits<double>::infinity();    \
   }
 
 // Convolution, depthwise or not. Padding is in elements on each side of the input.

@@ -14,22 +14,32 @@ inline constexpr int kDTypeCount = 5;
 // Bytes that `elements` elements of `dtype` take.
 constexpr size_t dtype_bytes(DType dtype, size_t elements) {
   switch (dtype) {
-    case DType::f32: return elements * 4;
-    case DType::f64: return elements * 8;
-    case DType::i32: return elements * 4;
-    case DType::u8: return elements;
-    case DType::mask: return (elements + 7) / 8;
+    case DType::f32:
+      return elements * 4;
+    case DType::f64:
+      return elements * 8;
+    case DType::i32:
+      return elements * 4;
+    case DType::u8:
+      return elements;
+    case DType::mask:
+      return (elements + 7) / 8;
   }
   return 0;
 }
 
 constexpr const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "f32";
-    case DType::f64: return "f64";
-    case DType::i32: return "i32";
-    case DType::u8: return "u8";
-    case DType::mask: return "mask";
+    case DType::f32:
+      return "f32";
+    case DType::f64:
+      return "f64";
+    case DType::i32:
+      return "i32";
+    case DType::u8:
+      return "u8";
+    case DType::mask:
+      return "mask";
   }
   return "?";
 }

@@ -55,7 +55,8 @@ template <class F>
 constexpr auto with_attrs_type(Op op, F&& f) {
   switch (op) {
 #define OP(id, name, version, kind, Attrs, required, inputs, outputs, in_place) \
-  case Op::name: return f(Attrs{});
+  case Op::name:                                                                \
+    return f(Attrs{});
 #include "kernels/ops.def"
 #undef OP
   }

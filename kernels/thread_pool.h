@@ -8,9 +8,9 @@ struct pthreadpool;
 
 namespace attune {
 
-// Threads that kernels share. Wraps pthreadpool where the build has it; otherwise everything runs in
-// the calling thread. Work is split by output, in tiles whose size does not depend on the number of
-// threads, so results do not either.
+// Threads that kernels share. Wraps pthreadpool where the build has it; otherwise everything runs
+// in the calling thread. Work is split by output, in tiles whose size does not depend on the number
+// of threads, so results do not either.
 class ThreadPool {
  public:
   // `threads` >= 1, the caller's own thread included.
@@ -36,7 +36,7 @@ class ThreadPool {
     run(
         [](void* context, size_t begin, size_t size) {
           (*static_cast<std::remove_reference_t<F>*>(context))(static_cast<int64_t>(begin),
-                                      static_cast<int64_t>(begin + size));
+                                                               static_cast<int64_t>(begin + size));
         },
         const_cast<void*>(static_cast<const void*>(&f)), static_cast<size_t>(count),
         static_cast<size_t>(tile));

@@ -95,8 +95,8 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     const Value& parameter = graph.value(update.parameter);
     if (options.expose_gradients)
       graph.outputs.push_back({"grad:" + parameter.origin.tensor, update.gradient});
-    PlanParameter listed{parameter.name, update.axis, update.channels,
-                         options.optimizer.slot_names(), {}};
+    PlanParameter listed{
+        parameter.name, update.axis, update.channels, options.optimizer.slot_names(), {}};
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
@@ -116,8 +116,8 @@ PlanProgram compile_predict(Graph graph, const CompileOptions& options) {
   return finish(ProgramKind::predict, options.predict_batch, std::move(graph));
 }
 
-// A hash of a parameter's values that does not depend on our layout: each element is hashed with its
-// place in the model, and the sum is taken.
+// A hash of a parameter's values that does not depend on our layout: each element is hashed with
+// its place in the model, and the sum is taken.
 uint64_t contents_hash(const Value& value) {
   const Shape& shape = value.shape;
   int64_t stride[kMaxRank] = {};  // of our axis i in the model's order
@@ -130,7 +130,8 @@ uint64_t contents_hash(const Value& value) {
       place += rest % shape[i] * stride[i];
       rest /= shape[i];
     }
-    const double pair[2] = {static_cast<double>(place), value.data->reals[static_cast<size_t>(flat)]};
+    const double pair[2] = {static_cast<double>(place),
+                            value.data->reals[static_cast<size_t>(flat)]};
     sum += hash64(std::as_bytes(std::span(pair)));
   }
   return sum;
@@ -163,16 +164,22 @@ std::string options_json(const CompileOptions& options) {
                          {"batch", options.batch},
                          {"fuse", options.fuse}};
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
-  return json.dump();
+  // File names need not be UTF-8.
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 void check_class_names(const CompileOptions& options, int classes) {
   const auto& names = options.class_names;
   if (names.empty()) return;
+  if (classes == 0)
+    throw_error(
+        "--labels: a model that learns numbers has no classes; leave the option out, or "
+        "give --loss cross_entropy");
   if (static_cast<int>(names.size()) != classes)
-    throw_error("--labels: {} class names for a model with {} classes; give one a class, or "
-                "--classes {} for a fresh classifier",
-                names.size(), classes, names.size());
+    throw_error(
+        "--labels: {} class names for a model with {} classes; give one a class, or "
+        "--classes {} for a fresh classifier",
+        names.size(), classes, names.size());
   std::set<std::string> seen;
   for (const std::string& name : names)
     if (name.empty() || !seen.insert(name).second)

@@ -23,12 +23,13 @@ struct CompileOptions {
   int evaluate_batch = 0;  // 0: like `batch`
   int predict_batch = 1;
   std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
-  int classes = 0;         // > 0: replace the last layer by a fresh one
-  uint64_t seed = 0;       // of the fresh layer
+  int classes = 0;                       // > 0: replace the last layer by a fresh one
+  uint64_t seed = 0;                     // of the fresh layer
   std::vector<std::string> class_names;  // empty: classes are numbers
   Preprocess preprocess;
   DType real = DType::f32;  // f64: exact, reference kernels only
-  // For tests and research: every trained parameter's gradient as an output "grad:NAME" of train_step.
+  // For tests and research: every trained parameter's gradient as an output "grad:NAME" of
+  // train_step.
   bool expose_gradients = false;
   // Fold batch norm and clamps into the layers before them. Off: what the model says, node by node.
   bool fuse = true;
@@ -42,10 +43,12 @@ struct Compiled {
 // Model to plan, the whole pipeline. Throws Error.
 Compiled compile(const OnnxModel& model, const CompileOptions& options);
 
-// The forward graph as every program starts from it: imported, NHWC, constants folded, head replaced.
+// The forward graph as every program starts from it: imported, NHWC, constants folded, head
+// replaced.
 Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch);
 
-// Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws Error.
+// Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws
+// Error.
 void write_file(const std::string& path, std::span<const std::byte> bytes);
 
 }  // namespace attune

@@ -7,14 +7,14 @@
 
 namespace attune {
 
-// A layer as schemes count them: a convolution or matrix product with a parameter for its weight, in
-// the order of execution, the classifier last.
+// A layer as schemes count them: a convolution or matrix product with a parameter for its weight,
+// in the order of execution, the classifier last.
 struct Layer {
   std::string name;
   Op op = Op::conv2d;
-  bool grouped = false;     // a convolution in groups that is not depthwise
+  bool grouped = false;  // a convolution in groups that is not depthwise
   ValueId weight = kNone;
-  ValueId bias = kNone;     // its own, else the beta of the batch norm after it; kNone: neither
+  ValueId bias = kNone;  // its own, else the beta of the batch norm after it; kNone: neither
   ValueId own_bias = kNone, gamma = kNone, beta = kNone;
 
   // Axis of our weight layout that holds the input or the output channels.

@@ -5,6 +5,7 @@
 
 #include "engine/plan_tensor.h"
 #include "graph/error.h"
+#include "sparse_update/json_file.h"
 
 namespace attune {
 
@@ -12,9 +13,15 @@ CompileOptions options_of_plan(const Plan& plan) {
   const format::Plan& table = plan.table();
   CompileOptions options;
   try {
-    const auto json = nlohmann::json::parse(text_of(table.options()));
+    const nlohmann::json json = parse_plan_json(text_of(table.options()));
     options.scheme = json.at("scheme").get<std::string>();
-    options.classes = json.at("classes").get<int>();
+    // Conversion alone would take 1e300, too.
+    const auto& stated = json.at("classes");
+    const int64_t classes = stated.is_number_integer() ? stated.get<int64_t>() : -1;
+    if (classes < 0 || classes > 1'000'000)
+      throw_error("{}: the plan was compiled for {} classes, which cannot be; compile it again",
+                  plan.name(), classes);
+    options.classes = static_cast<int>(classes);
     options.seed = json.at("seed").get<uint64_t>();
     options.fuse = json.at("fuse").get<bool>();
     if (json.contains("input_shapes"))

@@ -4,12 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "graph/error.h"
+#include "sparse_update/json_file.h"
 
 namespace attune {
 namespace {
@@ -139,13 +138,14 @@ class Fields {
   void check_no_others() const {
     for (const auto& [key, value] : object_.items())
       if (std::find(known_.begin(), known_.end(), key) == known_.end())
-        throw_error("{}: \"{}\" has an unknown key \"{}\"; known are {}", path_, name_, key,
-                    fmt::join(known_, ", "));
+        throw_error("{}: \"{}\" has an unknown key \"{}\"; known are {}", path_, name_,
+                    shown_name(key), fmt::join(known_, ", "));
   }
 
   [[noreturn]] void fail(const char* key, const std::string& wanted) const {
+    const auto at = object_.find(key);
     throw_error("{}: \"{}\": \"{}\" is {}; give {}", path_, name_, key,
-                object_.at(key).dump(-1, ' ', true, json::error_handler_t::replace), wanted);
+                at == object_.end() ? "not given" : shown_json(*at), wanted);
   }
 
  private:
@@ -188,8 +188,9 @@ Preprocess parse_image(const std::string& path, const json& object) {
     const auto i = static_cast<size_t>(c);
     if (!(deviation[i] > 0)) fields.fail("std", "numbers above 0");
     set_normalization(image, c, mean[i], deviation[i]);
-    if (!std::isfinite(image.scale[c]) || !std::isfinite(image.offset[c]))
-      fields.fail("std", "numbers that are not so small");
+    if (!std::isfinite(image.scale[c])) fields.fail("std", "numbers that are not so small");
+    if (!std::isfinite(image.offset[c]))
+      fields.fail("mean", "numbers that 32 bits hold after dividing by \"std\"");
   }
   return result;
 }
@@ -229,17 +230,14 @@ Preprocess parse_mfcc(const std::string& path, const json& object) {
 
 Preprocess parse_file(const std::string& path) {
   std::error_code failure;
-  std::ifstream file(path, std::ios::binary);
-  if (!file || !std::filesystem::is_regular_file(path, failure))
+  if (!std::filesystem::is_regular_file(path, failure))
     throw_error("--preprocess {}: is no preset and no readable file; give {}", path, kPresets);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const json root = json::parse(text, nullptr, false);
-  if (root.is_discarded()) throw_error("{}: is not JSON", path);
+  const json root = read_json_file(path, path);
   if (!root.is_object() || root.size() != 1 || !(root.contains("image") || root.contains("mfcc")))
     throw_error("{}: give {{\"image\": {{...}}}} or {{\"mfcc\": {{...}}}}, and nothing else{}",
                 path,
                 root.is_object() && !root.empty()
-                    ? fmt::format("; its first key is \"{}\"", root.begin().key())
+                    ? fmt::format("; its first key is \"{}\"", shown_name(root.begin().key()))
                     : "");
   return root.contains("image") ? parse_image(path, root["image"]) : parse_mfcc(path, root["mfcc"]);
 }

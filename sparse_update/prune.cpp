@@ -38,8 +38,8 @@ class Gatherer {
   std::map<std::vector<int64_t>, ValueId> indices_;
 };
 
-// Which inputs of a weight gradient to narrow, by axis of the weight; empty where the operator cannot
-// be narrowed and its result is gathered instead.
+// Which inputs of a weight gradient to narrow, by axis of the weight; empty where the operator
+// cannot be narrowed and its result is gathered instead.
 struct Narrowing {
   int input = 0;  // of the gradient node
   int axis = 0;   // of that input
@@ -59,7 +59,8 @@ std::vector<Narrowing> narrowings(const Node& gradient, int axis) {
       if (!attrs.transpose_a || attrs.transpose_b) return {};
       return {{axis == 0 ? 0 : 1, 1}};
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
 #include "graph/error.h"
+#include "sparse_update/json_file.h"
 #include "sparse_update/layers.h"
 
 namespace attune {
@@ -56,7 +57,8 @@ class SchemeBuilder {
       if (value.origin.tensor == name) return static_cast<ValueId>(i);
       if (known.size() < 8) known.push_back(value.origin.tensor);
     }
-    fail("the model has no parameter '{}'; it has {} ...", name, fmt::join(known, ", "));
+    fail("the model has no parameter '{}'; it has {} ...", shown_name(name),
+         fmt::join(known, ", "));
   }
 
   template <class... Args>
@@ -139,7 +141,7 @@ void add_entry(SchemeBuilder& builder, const Json& entry, ValueId parameter,
     for (const Json& channel : given) {
       if (!channel.is_number_integer() || channel.get<int64_t>() < 0 ||
           channel.get<int64_t>() >= count)
-        builder.fail("{}: channel {} is not in 0 .. {}", label, channel.dump(), count - 1);
+        builder.fail("{}: channel {} is not in 0 .. {}", label, shown_json(channel), count - 1);
       channels.push_back(channel.get<int64_t>());
     }
     std::sort(channels.begin(), channels.end());
@@ -147,7 +149,7 @@ void add_entry(SchemeBuilder& builder, const Json& entry, ValueId parameter,
       builder.fail("{}: a channel is listed twice", label);
     if (channels.empty()) builder.fail("{}: the list of channels is empty", label);
   } else {
-    builder.fail("{}: channels are a list of numbers or a ratio, not {}", label, given.dump());
+    builder.fail("{}: channels are a list of numbers or a ratio, not {}", label, shown_json(given));
   }
   if (static_cast<int64_t>(channels.size()) == count) return builder.train(parameter);
   builder.train_channels(parameter, axis, input, std::move(channels));
@@ -158,13 +160,17 @@ void check_keys(const SchemeBuilder& builder, const Json& object, const std::str
   if (!object.is_object()) builder.fail("{} is not an object", label);
   for (const auto& [key, value] : object.items())
     if (!known.contains(key))
-      builder.fail("{} has the unknown key '{}'; known are {}", label, key, fmt::join(known, ", "));
+      builder.fail("{} has the unknown key '{}'; known are {}", label, shown_name(key),
+                   fmt::join(known, ", "));
 }
 
 // JSON's own conversion would take 1.5 for 1, and true as well.
 int64_t integer(const SchemeBuilder& builder, const Json& object, const char* key) {
+  if (!object.contains(key)) builder.fail("an entry has no {}", key);
   const Json& value = object.at(key);
-  if (!value.is_number_integer()) builder.fail("{} is {}, not a whole number", key, value.dump());
+  const bool fits = value.is_number_integer() &&
+                    !(value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX);
+  if (!fits) builder.fail("{} is {}, not a whole number", key, shown_json(value));
   return value.get<int64_t>();
 }
 
@@ -173,19 +179,18 @@ int64_t count_or_zero(const SchemeBuilder& builder, const Json& object, const ch
 }
 
 Json read_json(const SchemeBuilder& builder, const std::string& path) {
-  std::ifstream file(path);
-  if (!file) builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
-  try {
-    return Json::parse(file);
-  } catch (const Json::exception& error) {
-    builder.fail("is not JSON: {}", error.what());
-  }
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(path, failure))
+    builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
+  return read_json_file(path, "scheme " + path);
 }
 
 void add_json(SchemeBuilder& builder, const Json& json) {
   check_keys(builder, json, "the file",
              {"head", "bias_last", "weights_last", "layers", "parameters"});
   const std::vector<Layer>& layers = builder.layers();
+  if (json.contains("head") && !json.at("head").is_boolean())
+    builder.fail("head is {}, not true or false", shown_json(json.at("head")));
   if (json.value("head", true)) builder.train_layer(layers.back());
   for (const Layer& layer : builder.last(count_or_zero(builder, json, "bias_last")))
     builder.train(layer.bias);
@@ -205,6 +210,9 @@ void add_json(SchemeBuilder& builder, const Json& json) {
   for (const Json& entry : json.value("parameters", Json::array())) {
     check_keys(builder, entry, "an entry of parameters",
                {"name", "input_channels", "output_channels"});
+    if (!entry.contains("name")) builder.fail("an entry of parameters has no name");
+    if (!entry.at("name").is_string())
+      builder.fail("a parameter's name is {}, not a text", shown_json(entry.at("name")));
     const std::string name = entry.at("name").get<std::string>();
     add_entry(builder, entry, builder.find(name), name);
   }
@@ -229,12 +237,7 @@ Scheme parse_scheme(const std::string& spec, const Graph& forward) {
         builder.train(layer.bias);
     return builder.scheme();
   }
-  const Json json = read_json(builder, spec);
-  try {
-    add_json(builder, json);
-  } catch (const Json::exception& error) {
-    builder.fail("{}", error.what());
-  }
+  add_json(builder, read_json(builder, spec));
   return builder.scheme();
 }
 
@@ -246,7 +249,11 @@ std::string Scheme::json() const {
       entry[slice.input_channels ? "input_channels" : "output_channels"] = slice.channels;
     parameters.push_back(entry);
   }
-  return Json{{"head", false}, {"parameters", parameters}}.dump();
+  try {
+    return Json{{"head", false}, {"parameters", parameters}}.dump();
+  } catch (const Json::type_error&) {
+    throw_error("the model has a parameter whose name is not UTF-8; rename it in the model");
+  }
 }
 
 }  // namespace attune

@@ -32,8 +32,8 @@ struct Scheme {
 //   FILE.json {"head": true, "bias_last": K, "weights_last": K,
 //              "layers": [{"layer": 21, "input_channels": 0.5}, ...],
 //              "parameters": [{"name": "conv1.weight", "output_channels": [0, 3, 4]}, ...]}
-//             every key is optional; "head" is true unless said otherwise. Layers count from 0 in the
-//             order of execution. Channels are "input_channels" or "output_channels": a list of
+//             every key is optional; "head" is true unless said otherwise. Layers count from 0 in
+//             the order of execution. Channels are "input_channels" or "output_channels": a list of
 //             numbers, or a ratio in (0, 1] that keeps those whose weights have the largest L2 norm
 //             (at least one). A parameter without channels is trained whole.
 // Throws Error naming the file, the key and what is there instead.

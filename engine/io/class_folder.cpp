@@ -91,8 +91,8 @@ Status open_class_folder(const std::string& path, const DatasetRequest& request,
   if (!classified && !request.labels_optional)
     return request.classes > 0
                ? file_error(path,
-                            "the plan names no classes, so folders are no labels; give the "
-                            "labels' names when compiling, or a .csv manifest of path,number")
+                            "the plan names no classes, so folders are no labels; compile it with "
+                            "--labels, or give a .csv manifest of path,number")
                : file_error(path,
                             "folders are classes, but the model learns numbers; give a .csv "
                             "manifest of path,number or an .npz with x and y");

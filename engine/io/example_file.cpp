@@ -76,7 +76,7 @@ bool ExampleFile::takes(std::string_view extension) const {
 const char* ExampleFile::kind() const {
   switch (preprocess_.front_end) {
     case FrontEnd::none:
-      return ".npy arrays";
+      return ".npy arrays (for images or WAVs, compile with --preprocess)";
     case FrontEnd::image:
       return "PNG, JPEG or BMP images";
     case FrontEnd::mfcc:

@@ -96,9 +96,9 @@ Status read_idx(const std::string& path, IdxArray* array) {
   if (failure) return file_error(path, "cannot be read (%s)", failure.message().c_str());
   const uint64_t possible = file.compressed() ? file_bytes * kMaxInflation : file_bytes;
   if (!representable || bytes > possible)
-    return file_error(
-        path, "%s bytes do not fit a file of %llu: cut short or damaged; copy it again",
-        dims_text(array->shape).c_str(), static_cast<unsigned long long>(file_bytes));
+    return file_error(path,
+                      "%s bytes do not fit a file of %llu: cut short or damaged; copy it again",
+                      dims_text(array->shape).c_str(), static_cast<unsigned long long>(file_bytes));
   array->bytes.resize(bytes);
   ATTUNE_RETURN_IF_ERROR(file.read(array->bytes));
   return file.expect_end();

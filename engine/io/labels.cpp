@@ -85,7 +85,7 @@ Status parse_class(std::string_view where, std::string_view text,
   if (class_names.empty())
     return file_error(where,
                       "label `%s` is no number and the plan names no classes; write class numbers, "
-                      "or give the labels' names when compiling",
+                      "or compile the plan with --labels",
                       shortened(text).c_str());
   return file_error(where, "unknown class `%s`; the model knows %s", shortened(text).c_str(),
                     name_list(class_names).c_str());

@@ -28,11 +28,13 @@ struct DatasetRequest {
 };
 
 // Opens whatever `path` is:
-//   folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV)
-//   IDX images (plain or .gz), labels found beside them by MNIST's naming (images-idx3 ->
-//   labels-idx1) .npz  arrays named like the model's input, or `x`; and `y` .csv  a manifest of
-//   path,label lines, relative to the manifest; a first line `path,label` is skipped a single
-//   image, WAV or .npy file (only where labels_optional)
+// - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV; else .npy)
+// - IDX images (plain or .gz), with labels beside them by MNIST's naming (images-idx3 ->
+//   labels-idx1)
+// - .npz: arrays named like the model's input, or `x`; and `y`
+// - .csv: a manifest of path,label lines, relative to the manifest; a first line `path,label` is
+//   skipped
+// - a single image, WAV or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
 Status open_dataset(const std::string& path, const DatasetRequest& request,
                     std::unique_ptr<Dataset>* dataset);

@@ -15,6 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr uint64_t kMaxBytes = std::numeric_limits<int>::max();
+constexpr const char* kTooLarge = "larger than 2 GB; save its tensors as external data";
+
 uint64_t parse_number(const std::string& text, const std::string& where, const char* key) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -65,10 +68,14 @@ void read_external(const std::string& model_path, onnx::TensorProto* tensor) {
 
 OnnxModel OnnxModel::load(const std::string& path) {
   std::error_code code;
-  if (!fs::is_regular_file(path, code)) throw_error("{}: there is no such file", path);
+  if (!fs::exists(path, code)) throw_error("{}: there is no such file", path);
+  if (!fs::is_regular_file(path, code)) throw_error("{}: is not a file; give an ONNX model", path);
   std::ifstream in(path, std::ios::binary);
   if (!in) throw_error("{}: cannot open it", path);
-  std::string bytes(fs::file_size(path), '\0');
+  const uint64_t size = fs::file_size(path, code);
+  if (code) throw_error("{}: cannot read it: {}", path, code.message());
+  if (size > kMaxBytes) throw_error("{}: {}", path, kTooLarge);
+  std::string bytes(size, '\0');
   if (!in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
     throw_error("{}: cannot read it", path);
   return parse(bytes, path);
@@ -76,8 +83,7 @@ OnnxModel OnnxModel::load(const std::string& path) {
 
 OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
   auto proto = std::make_shared<onnx::ModelProto>();
-  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()))
-    throw_error("{}: larger than 2 GB; save its tensors as external data", path);
+  if (bytes.size() > kMaxBytes) throw_error("{}: {}", path, kTooLarge);
   if (!proto->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     throw_error("{}: not an ONNX model, or a damaged one", path);
   if (!proto->has_graph() || proto->graph().node_size() + proto->graph().output_size() == 0)

@@ -19,9 +19,12 @@ int output_axis(Op op) { return op == Op::depthwise_conv2d ? 2 : 0; }
 
 Op grad_input_of(Op op) {
   switch (op) {
-    case Op::conv2d: return Op::conv2d_grad_input;
-    case Op::depthwise_conv2d: return Op::depthwise_conv2d_grad_input;
-    default: return Op::matmul;  // linear: dx = dy w
+    case Op::conv2d:
+      return Op::conv2d_grad_input;
+    case Op::depthwise_conv2d:
+      return Op::depthwise_conv2d_grad_input;
+    default:
+      return Op::matmul;  // linear: dx = dy w
   }
 }
 
@@ -31,8 +34,8 @@ struct Fold {
   std::vector<std::pair<NodeId, NodeId>> backward;
 };
 
-// Whether a norm can be folded; fills in where. The layer's output must have no other reader, and the
-// gradient between norm and layer no reader but the layer's grad_input.
+// Whether a norm can be folded; fills in where. The layer's output must have no other reader, and
+// the gradient between norm and layer no reader but the layer's grad_input.
 bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& readers, NodeId norm,
                Fold* fold) {
   const Node& bn = graph.nodes[norm];
@@ -47,8 +50,8 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
   if (!frozen(graph, node.inputs[1])) return false;
   if (node.input(2) != kNone && !frozen(graph, node.inputs[2])) return false;
   if (node.output(1) != kNone || readers[x].size() != 1) return false;
-  if (const ValueId beta = bn.inputs[2]; !frozen(graph, beta) &&
-                                         graph.value(beta).role != Role::parameter)
+  if (const ValueId beta = bn.inputs[2];
+      !frozen(graph, beta) && graph.value(beta).role != Role::parameter)
     return false;
   // A norm that is shared by several places is left alone: its gradients could not be told apart.
   for (size_t i = 0; i < graph.nodes.size(); ++i)

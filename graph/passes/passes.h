@@ -12,8 +12,8 @@ namespace attune {
 void fold_constants(Graph& graph);
 
 // Moves the transposes that import put around convolutional nodes through element-wise operators,
-// pads them into constants, and removes the pairs that cancel, so that the convolutional part of the
-// network is NHWC from end to end. Graph inputs stay as the model has them.
+// pads them into constants, and removes the pairs that cancel, so that the convolutional part of
+// the network is NHWC from end to end. Graph inputs stay as the model has them.
 void to_channels_last(Graph& graph);
 
 // Removes nodes none of whose outputs reaches a graph output or an in-place update.
@@ -22,17 +22,18 @@ void remove_dead(Graph& graph);
 // Replaces a node by an earlier one that computes the same from the same inputs.
 void share_common_subexpressions(Graph& graph);
 
-// Feeds the model's first input from bytes: the input port becomes u8 [N,H,W,C], and a `normalize` node
-// computes byte * scale[c] + offset[c]. The model's input must be an image [N,C,H,W].
+// Feeds the model's first input from bytes: the input port becomes u8 [N,H,W,C], and a `normalize`
+// node computes byte * scale[c] + offset[c]. The model's input must be an image [N,C,H,W].
 void take_byte_images(Graph& graph, const std::vector<double>& scale,
                       const std::vector<double>& offset);
 
-// Folds batch norm into the convolution or linear layer before it where that layer's weight and bias
-// and the norm's gamma are frozen, backward pass included. A trained beta becomes the layer's bias.
+// Folds batch norm into the convolution or linear layer before it where that layer's weight and
+// bias and the norm's gamma are frozen, backward pass included. A trained beta becomes the layer's
+// bias.
 void fold_batch_norm(Graph& graph);
 
-// Makes a clamp that alone reads a convolution's or linear layer's output that layer's own, with its
-// mask.
+// Makes a clamp that alone reads a convolution's or linear layer's output that layer's own, with
+// its mask.
 void fuse_clamp(Graph& graph);
 
 // Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an

@@ -53,8 +53,7 @@ struct Dependencies {
       if (reader == update) continue;
       (*edges)[static_cast<size_t>(reader)].insert(update);
       const Node& node = graph.nodes[static_cast<size_t>(reader)];
-      if (node.op == Op::reshape)
-        wait_for_readers(graph, readers, node.outputs[0], update, edges);
+      if (node.op == Op::reshape) wait_for_readers(graph, readers, node.outputs[0], update, edges);
     }
   }
 };

@@ -13,8 +13,8 @@
 #include <iterator>
 #include <sstream>
 
-#include "tests/support/onnx_builder.h"
 #include "tests/support/files.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 

@@ -8,7 +8,7 @@ namespace attune::test {
 namespace {
 
 const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate",
-                              "predict", "export",  "verify"};
+                              "predict", "export",  "verify", "bench"};
 
 // Bad input: status 2, nothing on standard output, one line that starts with "attune: ".
 void check_refused(const Workshop::Result& result, const std::string& reason) {
@@ -47,7 +47,10 @@ TEST_CASE("help goes to standard output and has an example of every verb") {
 TEST_CASE("a wrong command line is one line and status 2") {
   Workshop shop;
   check_refused(shop.run(""), "subcommand is required");
-  check_refused(shop.run("fly"), "--help");
+  check_refused(shop.run("fly"), "unknown verb fly; see attune --help");
+  check_refused(shop.run("tran net.att --data data.npz"), "unknown verb tran");
+  check_refused(shop.run("compile net.onnx -o net.att --schem full"), "unknown option --schem;");
+  check_refused(shop.run("inspect net.att another"), "unexpected argument another");
   check_refused(shop.run("train"), "see attune train --help");
   check_refused(shop.run("train net.att --data data.npz --fast"), "--fast");
   check_refused(shop.run("train net.att --data data.npz --epochs many"), "epochs");
@@ -111,6 +114,11 @@ TEST_CASE("compile replaces plans and nothing else") {
   CHECK(shop.run("compile net.onnx -o net.att").status == 0);
   const std::string plan = shop.read("net.att");
   check_refused(shop.run("compile data.npz -o net.att"), "data.npz");
+  check_refused(shop.run("compile . -o net.att"), ".: is not a file");
+  shop.write("names.txt", "ant\nbee\ncat\n");
+  check_refused(
+      shop.run("compile net.onnx -o net.att --loss mean_squared_error --labels names.txt"),
+      "has no classes");
   check_refused(shop.run("compile net.onnx -o net.att --scheme nonsense"), "nonsense");
   CHECK(shop.read("net.att") == plan);
   CHECK(shop.run("compile net.onnx -o net.att --batch-size 2").status == 0);

@@ -154,6 +154,8 @@ TEST_CASE("wrong files are refused with the file's name and the key") {
       {R"({"image": {"width": 4, "height": 4, "std": -1}})", "\"std\""},
       {R"({"image": {"width": 4, "height": 4, "std": 1e-300}})", "\"std\""},
       {R"({"image": {"width": 4, "height": 4, "mean": [1, 2, null]}})", "\"mean\""},
+      {R"({"image": {"width": 4, "height": 4, "mean": 1e300}})", "\"mean\" is 1e+300"},
+      {R"({"image": {"width": 4, "height": 4, "mean": 1e999}})", "too large"},
       {R"({"mfcc": {"fft_size": 500}})", "power of two"},
       {R"({"mfcc": {"frame_length": 600}})", "\"frame_length\" is above \"fft_size\""},
       {R"({"mfcc": {"samples": 100}})", "\"frame_length\" is above \"samples\""},
@@ -171,6 +173,19 @@ TEST_CASE("wrong files are refused with the file's name and the key") {
     CAPTURE(message);
     CHECK(contains(message, shop.path("bad.json")));
     CHECK(contains(message, row.reason));
+  }
+  // Neither a stack overflow nor a message as long as the file.
+  const std::string many(100000, 'k');
+  std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  for (const std::string& value : {deep, "\"" + many + "\"", "\"\n" + many + "\""}) {
+    shop.write("bad.json", "{\"image\": {\"width\": " + value + "}}");
+    CHECK(contains(error(shop.path("bad.json")), shop.path("bad.json")));
+    CHECK(error(shop.path("bad.json")).size() < 1000);
+  }
+  for (const std::string& text : {"{\"" + many + "\": 1}", "{\"image\": {\"" + many + "\": 1}}"}) {
+    shop.write("bad.json", text);
+    CHECK(contains(error(shop.path("bad.json")), "kkk"));
+    CHECK(error(shop.path("bad.json")).size() < 1000);
   }
   CHECK(contains(error(shop.path("gone.json")), "no readable file"));
   CHECK(contains(error(shop.path("")), "no readable file"));

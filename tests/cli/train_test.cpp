@@ -156,6 +156,9 @@ TEST_CASE("a new run says that it will replace an old one") {
   Workshop shop;
   shop.compile();
   CHECK_FALSE(contains(shop.run("train net.att --data data.npz --epochs 1").error, "earlier run"));
+  // One that cannot start replaces nothing.
+  check_refused(shop.run("train net.att --data nowhere --epochs 1"), "nowhere");
+  check_refused(shop.run("train net.att --data data.npz --learning-rate -1"), "learning rate");
   CHECK(contains(shop.run("train net.att --data data.npz --epochs 1").error, "earlier run"));
   CHECK(contains(shop.run("train net.att --data data.npz --resume net.atc").error, "already done"));
 }

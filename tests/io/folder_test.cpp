@@ -117,7 +117,7 @@ TEST_CASE("class folders need class names") {
   folder.write("3/a.png", grey_png(1, 1, 1));
   DatasetRequest request = image_request(1, 1, 1, {});
   request.classes = 10;
-  CHECK(contains(open_error(folder.path(), request), "give the labels' names when compiling"));
+  CHECK(contains(open_error(folder.path(), request), "compile it with --labels"));
   request.classes = 0;
   CHECK(contains(open_error(folder.path(), request), "the model learns numbers"));
   request.labels_optional = true;

@@ -158,7 +158,7 @@ TEST_CASE("bad schemes are refused with the place and what is wrong there") {
       {"[]", "not an object"},
       {"3", "not an object"},
       {R"({"haed": true})", "unknown key 'haed'"},
-      {R"({"head": "yes"})", "type"},
+      {R"({"head": "yes"})", "head is \"yes\", not true or false"},
       {R"({"head": false})", "trains nothing"},
       {R"({"bias_last": 4})", "has 3 before"},
       {R"({"bias_last": -1})", "-1"},
@@ -184,7 +184,11 @@ TEST_CASE("bad schemes are refused with the place and what is wrong there") {
       {R"({"layers": [{"layer": 0, "input_channels": [0], "output_channels": [0]}]})", "both"},
       {R"({"parameters": [{"name": "nothing"}]})", "no parameter 'nothing'"},
       {R"({"parameters": [{"name": "stem_bn.mean"}]})", "no parameter 'stem_bn.mean'"},
-      {R"({"parameters": [{"name": 3}]})", "type"},
+      {R"({"parameters": [{"name": 3}]})", "name is 3, not a text"},
+      {R"({"parameters": [{}]})", "has no name"},
+      {R"({"layers": [{"output_channels": 1}]})", "has no layer"},
+      {R"({"layers": [{"layer": 18446744073709551615}]})", "layer is 18446744073709551615"},
+      {R"({"layers": [{"layer": 1e999}]})", "number that is too large"},
       {R"({"parameters": [{"name": "fc.bias", "output_channels": [0]}]})", "no layer's weight"}};
   for (const auto& [json, message] : kFiles) {
     CAPTURE(std::string(json));
@@ -193,6 +197,34 @@ TEST_CASE("bad schemes are refused with the place and what is wrong there") {
     CHECK(contains(error, message));
     CHECK(contains(error, "attune_scheme_"));
   }
+}
+
+TEST_CASE("hostile scheme files end in a short message, not in a stack overflow") {
+  const auto nested = [](const std::string& open, const std::string& close) {
+    std::string text;
+    for (int i = 0; i < 200000; ++i) text += open;
+    text += "1";
+    for (int i = 0; i < 200000; ++i) text += close;
+    return text;
+  };
+  const std::string many(100000, 'n'), deep = nested("[", "]"), objects = nested("{\"a\":", "}");
+  std::string zeros = "0";
+  for (int i = 0; i < 100000; ++i) zeros += ",0";
+  const std::pair<std::string, const char*> kFiles[] = {
+      {deep, "nested deeper"},
+      {R"({"head": )" + deep + "}", "nested deeper"},
+      {R"({"layers": [{"layer": 0, "input_channels": )" + objects + "}]}", "nested deeper"},
+      {std::string(200000, '['), "nested deeper"},
+      {"{\"" + many + "\": 1}", "unknown key 'nnn"},
+      {R"({"parameters": [{"name": ")" + many + R"("}]})", "no parameter 'nnn"},
+      {R"({"layers": [{"layer": 0, "input_channels": ")" + many + R"("}]})", "not \"nnn"},
+      {R"({"bias_last": [)" + zeros + "]}", "bias_last is a list of 100001 elements"}};
+  for (const auto& [json, message] : kFiles) {
+    const std::string error = error_of([&] { parse(json); });
+    CHECK(contains(error, message));
+    CHECK(error.size() < 1000);
+  }
+  CHECK(contains(error_of([] { parse_scheme("/", forward()); }), "is neither full"));
 }
 
 }  // namespace

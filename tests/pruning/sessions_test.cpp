@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tests/support/allocations.h"
 #include "tests/pruning/subjects.h"
+#include "tests/support/allocations.h"
 
 // What a session computes does not depend on threads, on what lies in dead memory, or on luck; and
 // running allocates nothing.

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Compares training steps of Attune with those of its peers, and writes docs/peers.md with it. Arguments go to
+# compare.py: `bench/peers/run.sh --rounds 5 --steps 20`. TORCH_PYTHON=PYTHON: one with a newer PyTorch, to be
+# measured too. OFFLINE=1: no peers that are not there already.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cmake/install_packages.sh build test
+cmake -S . -B build -G Ninja -Wno-dev >/dev/null
+cmake --build build --target attune >/dev/null
+folder=build/peers
+mkdir -p "$folder"
+found=(--peer pytorch=/usr/bin/python3)
+
+# peer NAME MODULE PACKAGES...: in an environment of its own, which later runs find again.
+peer() {
+  local name=$1 module=$2 python=$folder/venv-$1/bin/python
+  shift 2
+  if ! "$python" -c "import $module" >/dev/null 2>&1; then
+    if [ -n "${OFFLINE:-}" ]; then
+      found+=(--missing "$name=not installed, and OFFLINE is set")
+      return
+    fi
+    echo "Installing $*" >&2
+    # ONNX Runtime's training imports PyTorch: Debian's serves.
+    local site=()
+    [ "$name" != onnxruntime ] || site=(--system-site-packages)
+    /usr/bin/python3 -m venv "${site[@]}" "$folder/venv-$name" 2>"$folder/$name.log" &&
+      "$python" -m pip install -q "$@" >"$folder/$name.log" 2>&1 || true
+  fi
+  if "$python" -c "import $module" >"$folder/$name.log" 2>&1; then
+    found+=(--peer "$name=$PWD/$python")
+  else
+    found+=(--missing "$name=$(tail -n 1 "$folder/$name.log" | tr -d '|' | cut -c 1-200)")
+  fi
+}
+peer onnxruntime onnxruntime.training.api onnxruntime-training-cpu 'onnx<1.17' 'protobuf<5' 'numpy<2'
+peer tensorflow tensorflow tensorflow-cpu==2.19.1
+if [ -n "${TORCH_PYTHON:-}" ]; then
+  found+=(--peer "pytorch_new=$TORCH_PYTHON")
+else
+  found+=(--missing "PyTorch, newer=its package brings several GB of CUDA libraries; give TORCH_PYTHON")
+fi
+found+=(--missing "MNN=its Python optimizer leaves the loss of the converted model as it was")
+exec /usr/bin/python3 bench/peers/compare.py --attune "$PWD/build/bin/attune" --folder "$folder" \
+  "${found[@]}" "$@"

@@ -1,0 +1,202 @@
+#include "cli/step_times.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "engine/batch.h"
+#include "engine/plan_generated.h"
+#include "engine/plan_tensor.h"
+#include "engine/random.h"
+#include "graph/error.h"
+
+namespace attune::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kWarmUps = 2;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+const format::Step& step_of(const Session& session, ProgramKind kind, int step) {
+  return *session.plan().program(kind)->steps()->Get(static_cast<unsigned>(step));
+}
+
+// Inputs of a program, kept apart, since a run may overwrite the arena's.
+class Inputs {
+ public:
+  Inputs(const Session& session, ProgramKind kind) {
+    const format::Program& program = *session.plan().program(kind);
+    Random random(0, 0);
+    for (unsigned i = 0; program.inputs() && i < program.inputs()->size(); ++i) {
+      const std::string_view name = program.inputs()->Get(i)->name()->string_view();
+      const Tensor tensor = session.input(kind, name);
+      fill(name, tensor, session.plan().table().class_count(), random);
+      const auto* bytes = tensor.as<std::byte>();
+      ports_.push_back({tensor, {bytes, bytes + tensor.bytes()}});
+    }
+  }
+
+  void write() const {
+    for (const Port& port : ports_)
+      std::memcpy(port.tensor.data, port.bytes.data(), port.bytes.size());
+  }
+
+ private:
+  struct Port {
+    Tensor tensor;
+    std::vector<std::byte> bytes;
+  };
+
+  static void fill(std::string_view name, const Tensor& tensor, int32_t classes, Random& random) {
+    if (name == "learning_rate" || name == "step") {
+      set_scalar(tensor, name == "step" ? 1 : 0);
+      return;
+    }
+    const auto count = static_cast<size_t>(tensor.shape.elements());
+    const auto reals = [&](auto* values) {
+      for (size_t i = 0; i < count; ++i)
+        values[i] = name == "weights" ? 1 : static_cast<float>(random.next() >> 40) * 0x1p-23f - 1;
+    };
+    if (tensor.dtype == DType::f32) {
+      reals(tensor.as<float>());
+    } else if (tensor.dtype == DType::f64) {
+      reals(tensor.as<double>());
+    } else {
+      std::memset(tensor.data, 0, tensor.bytes());
+      if (name == "labels" && tensor.dtype == DType::i32)
+        for (size_t i = 0; i < count; ++i)
+          tensor.as<int32_t>()[i] =
+              static_cast<int32_t>(random.below(static_cast<uint64_t>(std::max(classes, 1))));
+    }
+  }
+
+  std::vector<Port> ports_;
+};
+
+// The times of one run's steps: from the end of the one before, or from the start of the run.
+struct StepClock {
+  Clock::time_point last;
+  std::vector<double> seconds;
+
+  static void observe(void* context, ProgramKind, int step, const KernelArgs&) {
+    auto& self = *static_cast<StepClock*>(context);
+    const auto now = Clock::now();
+    self.seconds[static_cast<size_t>(step)] =
+        std::chrono::duration<double>(now - self.last).count();
+    self.last = now;
+  }
+};
+
+// Observes a session as long as it lives.
+class Observation {
+ public:
+  Observation(Session& session, StepClock& clock) : session_(session) {
+    session_.set_observer(&StepClock::observe, &clock);
+  }
+  ~Observation() { session_.set_observer(nullptr, nullptr); }
+  Observation(const Observation&) = delete;
+  Observation& operator=(const Observation&) = delete;
+
+ private:
+  Session& session_;
+};
+
+}  // namespace
+
+std::vector<Phase> step_phases(const Session& session, ProgramKind kind) {
+  const format::Program& program = *session.plan().program(kind);
+  // What was written where in the arena, the latest last: views of a tensor have numbers of their
+  // own, and lie in the memory of the tensor.
+  struct Written {
+    uint64_t begin, end;
+    bool is_gradient;
+  };
+  std::vector<Written> written;
+  const auto is_gradient = [&](int32_t id) {
+    if (id < 0) return false;
+    const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
+    if (tensor.segment() != format::Segment::arena) return false;
+    for (auto w = written.rbegin(); w != written.rend(); ++w)
+      if (w->begin <= tensor.offset() && tensor.offset() < w->end) return w->is_gradient;
+    return false;
+  };
+  std::vector<Phase> phases;
+  for (int i = 0; i < session.step_count(kind); ++i) {
+    const format::Step& step = step_of(session, kind, i);
+    const OpKind op = op_info(session.step_op(kind, i)).kind;
+    bool backward = op == OpKind::backward;
+    if (op != OpKind::update)
+      for (const int32_t id : list_of(step.inputs())) backward = backward || is_gradient(id);
+    phases.push_back(op == OpKind::update ? Phase::update
+                     : backward           ? Phase::backward
+                                          : Phase::forward);
+    for (const int32_t id : list_of(step.outputs())) {
+      if (id < 0) continue;
+      const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
+      if (tensor.segment() == format::Segment::arena)
+        written.push_back(
+            {tensor.offset(), tensor.offset() + described_tensor(tensor).bytes(), backward});
+    }
+  }
+  return phases;
+}
+
+uint64_t operand_bytes(const Session& session, ProgramKind kind, int step) {
+  const format::Program& program = *session.plan().program(kind);
+  const format::Step& table = step_of(session, kind, step);
+  uint64_t bytes = 0;
+  const auto add = [&](std::span<const int32_t> ids) {
+    for (const int32_t id : ids)
+      if (id >= 0)
+        bytes += described_tensor(*program.tensors()->Get(static_cast<unsigned>(id))).bytes();
+  };
+  add(list_of(table.inputs()));
+  add(list_of(table.outputs()));
+  return bytes;
+}
+
+uint64_t step_macs(const Session& session, ProgramKind kind, int step) {
+  return step_of(session, kind, step).macs();
+}
+
+ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats) {
+  const auto steps = static_cast<size_t>(session.step_count(kind));
+  ProgramTimes times;
+  times.kind = kind;
+  times.repeats = repeats;
+  times.step_phase = step_phases(session, kind);
+  const Inputs inputs(session, kind);
+  StepClock clock;
+  clock.seconds.resize(steps);
+  const Observation observation(session, clock);
+
+  std::vector<double> totals, phases[kPhaseCount];
+  std::vector<std::vector<double>> runs(steps);
+  for (int i = -kWarmUps; i < repeats; ++i) {
+    inputs.write();
+    const auto start = clock.last = Clock::now();
+    throw_if_error(session.run(kind));
+    const double total = std::chrono::duration<double>(Clock::now() - start).count();
+    if (i < 0) continue;
+    totals.push_back(total);
+    double sums[kPhaseCount] = {};
+    for (size_t s = 0; s < steps; ++s) {
+      runs[s].push_back(clock.seconds[s]);
+      sums[static_cast<size_t>(times.step_phase[s])] += clock.seconds[s];
+    }
+    for (int p = 0; p < kPhaseCount; ++p) phases[p].push_back(sums[p]);
+  }
+  session.reset_state();
+  times.fastest = *std::min_element(totals.begin(), totals.end());
+  times.total = median(std::move(totals));
+  for (int p = 0; p < kPhaseCount; ++p) times.phases[p] = median(std::move(phases[p]));
+  for (auto& run : runs) times.steps.push_back(median(std::move(run)));
+  return times;
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+
+namespace attune::cli {
+
+// The parts of a training step, as people count them.
+enum class Phase { forward, backward, update };
+inline constexpr int kPhaseCount = 3;
+constexpr const char* phase_name(Phase phase) {
+  constexpr const char* kNames[] = {"forward", "backward", "update"};
+  return kNames[static_cast<int>(phase)];
+}
+
+// The phase of every step of a program: by the operator's kind (losses and metrics are forward),
+// except that what is computed from a gradient is backward whatever its operator.
+std::vector<Phase> step_phases(const Session& session, ProgramKind kind);
+
+// Bytes of a step's operands: what it reads and writes, each once.
+uint64_t operand_bytes(const Session& session, ProgramKind kind, int step);
+uint64_t step_macs(const Session& session, ProgramKind kind, int step);
+
+// Median times of a program's repeats, in seconds.
+struct ProgramTimes {
+  ProgramKind kind = ProgramKind::train_step;
+  int repeats = 0;
+  double total = 0, fastest = 0;    // of whole runs
+  double phases[kPhaseCount] = {};  // each the median of its sums
+  std::vector<double> steps;        // each the median of its own times
+  std::vector<Phase> step_phase;
+};
+
+// Runs a program `repeats` times after two runs that do not count, on random inputs with a learning
+// rate of 0, and puts the session's state back to what the plan holds. Throws Error.
+ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats);
+
+}  // namespace attune::cli

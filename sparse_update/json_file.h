@@ -1,0 +1,19 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace attune {
+
+// Reads a JSON file that a user wrote. Throws Error where it is no regular file, no JSON, or nested
+// deeper than anything that is meant here: what walks a value may recurse. `where` starts messages.
+nlohmann::json read_json_file(const std::string& path, const std::string& where);
+
+// JSON in a plan, or discarded where it is none or nested as deep.
+nlohmann::json parse_plan_json(const char* text);
+
+// A value as a message shows it: JSON in one line, cut where it is long.
+std::string shown_json(const nlohmann::json& value);
+std::string shown_name(const std::string& name);
+
+}  // namespace attune
