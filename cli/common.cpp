@@ -25,9 +25,9 @@ void OutputOptions::add(CLI::App* app) {
 void SessionChoice::add(CLI::App* app) {
   app->add_option(
          "--backend", backend,
-         "Kernels to run: best, reference, eigen or xnnpack; where the one asked for lacks "
-         "an operator, the next one of xnnpack, eigen, reference runs it")
-      ->check(CLI::IsMember({"best", "reference", "eigen", "xnnpack"}));
+         "Kernels to run: best, reference, eigen, simd or xnnpack; where the one asked for lacks "
+         "an operator, the next one of xnnpack, simd, eigen, reference runs it")
+      ->check(CLI::IsMember({"best", "reference", "eigen", "simd", "xnnpack"}));
   app->add_option("--threads", threads,
                   "Threads, the program's own included; the result does not depend on it. More "
                   "help large models, where as many processors are idle")
@@ -39,10 +39,14 @@ SessionOptions SessionChoice::options() const {
   options.threads = threads;
   options.backend = backend == "reference" ? BackendChoice::reference
                     : backend == "eigen"   ? BackendChoice::eigen
+                    : backend == "simd"    ? BackendChoice::simd
                     : backend == "xnnpack" ? BackendChoice::xnnpack
                                            : BackendChoice::best;
   if (options.backend == BackendChoice::eigen && !backend_available(Backend::eigen))
     throw_error("--backend eigen: this program was built without it");
+  if (options.backend == BackendChoice::simd && !backend_available(Backend::simd))
+    throw_error(
+        "--backend simd: this program was built without it, or the processor lacks what it needs");
   if (options.backend == BackendChoice::xnnpack && !backend_available(Backend::xnnpack))
     throw_error(
         "--backend xnnpack: this program was built without it, or the processor lacks what "

@@ -14,8 +14,8 @@
 namespace attune {
 
 // Which kernels run a step: the named backend where it has the operator, else the next one of
-// xnnpack, eigen, reference. `best` chooses by what is measured to be fastest.
-enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack };
+// xnnpack, simd, eigen, reference. `best` chooses by what is measured to be fastest.
+enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack, simd };
 
 struct SessionOptions {
   BackendChoice backend = BackendChoice::best;

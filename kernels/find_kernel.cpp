@@ -4,6 +4,9 @@
 #ifdef ATTUNE_HAVE_EIGEN
 #include "kernels/eigen/table.h"
 #endif
+#ifdef ATTUNE_HAVE_HWY
+#include "kernels/simd/table.h"
+#endif
 #ifdef ATTUNE_HAVE_XNNPACK
 #include "kernels/xnnpack/table.h"
 #endif
@@ -26,6 +29,12 @@ bool backend_available(Backend backend) {
 #else
       return false;
 #endif
+    case Backend::simd:
+#ifdef ATTUNE_HAVE_HWY
+      return simd_available();
+#else
+      return false;
+#endif
   }
   return false;
 }
@@ -45,6 +54,12 @@ const Kernel* find_kernel(Backend backend, Op op, DType dtype) {
     case Backend::xnnpack:
 #ifdef ATTUNE_HAVE_XNNPACK
       return find_xnnpack_kernel(op, dtype);
+#else
+      return nullptr;
+#endif
+    case Backend::simd:
+#ifdef ATTUNE_HAVE_HWY
+      return find_simd_kernel(op, dtype);
 #else
       return nullptr;
 #endif

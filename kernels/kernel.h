@@ -45,10 +45,10 @@ struct Kernel {
   void (*release)(void* prepared) = nullptr;
 };
 
-enum class Backend : uint8_t { reference = 0, eigen = 1, xnnpack = 2 };
-inline constexpr int kBackendCount = 3;
+enum class Backend : uint8_t { reference = 0, eigen = 1, xnnpack = 2, simd = 3 };
+inline constexpr int kBackendCount = 4;
 constexpr const char* backend_name(Backend backend) {
-  constexpr const char* kNames[] = {"reference", "eigen", "xnnpack"};
+  constexpr const char* kNames[] = {"reference", "eigen", "xnnpack", "simd"};
   return kNames[static_cast<int>(backend)];
 }
 bool backend_available(Backend backend);

@@ -45,6 +45,9 @@ std::vector<Conv> make_conv_cases() {
       {"depthwise as groups", 1, 5, 6, 7, 7, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 7},
       {"wide depthwise", 1, 5, 4, 70, 8, 3, 3, 1, 1, 1, 1, 1, 1},
       {"wide depthwise, stride 2", 2, 7, 6, 37, 8, 3, 3, 2, 2, 0, 0, 1, 1},
+      {"a mask of whole bytes, many rows", 2, 9, 11, 13, 56, 1, 1},
+      {"a mask of whole bytes, 3x3", 1, 7, 6, 5, 24, 3, 3, 1, 1, 1, 1, 1, 1},
+      {"3x3, lines of more than a block of pixels", 1, 4, 300, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1},
   };
   std::mt19937 engine(20240229);
   const auto pick = [&](auto... values) {
@@ -87,6 +90,16 @@ Operand bias_operand(int outputs, Bias bias) {
 
 const std::vector<Conv>& conv_cases() {
   static const std::vector<Conv> cases = make_conv_cases();
+  return cases;
+}
+
+const std::vector<Conv>& wide_depthwise_cases() {
+  static const std::vector<Conv> cases = {
+      {"wide 5x5", 1, 9, 17, 35, 4, 5, 5, 1, 1, 2, 2, 2, 2},
+      {"wide 5x5, stride 2", 2, 14, 15, 19, 4, 5, 5, 2, 2, 1, 2, 2, 1},
+      {"wide 7x7", 1, 8, 16, 21, 4, 7, 7, 1, 1, 3, 3, 3, 3},
+      {"wide 7x7, stride 2", 1, 15, 30, 18, 4, 7, 7, 2, 2, 3, 2, 3, 2},
+  };
   return cases;
 }
 

@@ -27,6 +27,9 @@ struct Conv {
 // same.
 const std::vector<Conv>& conv_cases();
 
+// Large windows over more channels than a vector has, for depthwise convolution only.
+const std::vector<Conv>& wide_depthwise_cases();
+
 enum class Bias { absent, trained, frozen };
 
 // w is frozen. `clamps` clamps to [-0.5, 0.75] and asks for the mask.

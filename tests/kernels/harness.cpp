@@ -121,7 +121,7 @@ bool Value::guards_intact() const {
 }
 
 std::vector<Value> run(const Call& call, const RunOptions& options) {
-  const Kernel* kernel = find_kernel(Backend::reference, call.op, options.real);
+  const Kernel* kernel = find_kernel(options.backend, call.op, options.real);
   REQUIRE(kernel != nullptr);
   std::vector<Value> inputs, outputs;
   for (const Value& v : call.inputs) inputs.push_back(v.as(options.real));
@@ -167,6 +167,24 @@ std::vector<Value> run(const Call& call, const RunOptions& options) {
     if (lies_on[i] >= 0) outputs[i] = inputs[lies_on[i]];
   }
   return outputs;
+}
+
+bool supports(Backend backend, const Call& call, DType real) {
+  const Kernel* kernel = find_kernel(backend, call.op, real);
+  if (!kernel || !kernel->supports) return kernel != nullptr;
+  std::vector<Value> values;
+  for (const Value& v : call.inputs) values.push_back(v.as(real));
+  for (const Value& v : call.outputs) values.push_back(v.as(real));
+  std::vector<Tensor> tensors;
+  for (Value& v : values) tensors.push_back(v.tensor());
+  KernelArgs args;
+  args.inputs = tensors.data();
+  args.num_inputs = static_cast<int>(call.inputs.size());
+  args.outputs = tensors.data() + call.inputs.size();
+  args.num_outputs = static_cast<int>(call.outputs.size());
+  const NoAttrs none;
+  args.attrs = call.attrs ? call.attrs : &none;
+  return kernel->supports(args);
 }
 
 Value run1(Op op, const void* attrs, std::vector<Value> inputs, Value output,

@@ -53,17 +53,21 @@ struct Call {
 };
 
 struct RunOptions {
+  Backend backend = Backend::reference;
   DType real = DType::f64;
   int threads = 1;
   uint8_t garbage = 0xff;  // what outputs hold before: NaN
   int in_place = -1;       // the input that output 0 lies on
 };
 
-// Runs the reference kernel with all real tensors in `options.real` and returns the outputs (for
-// updates, what they wrote over). Guards are checked.
+// Runs a kernel, the reference one unless asked otherwise, with all real tensors in `options.real`
+// and returns the outputs (for updates, what they wrote over). Guards are checked.
 std::vector<Value> run(const Call& call, const RunOptions& options = {});
 Value run1(Op op, const void* attrs, std::vector<Value> inputs, Value output,
            const RunOptions& options = {});
+
+// Whether the backend has a kernel for the call and takes it.
+bool supports(Backend backend, const Call& call, DType real);
 
 // The largest difference between elements, relative to the largest magnitude in b (at least 1).
 double relative_difference(const Value& a, const Value& b);

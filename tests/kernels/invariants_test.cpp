@@ -43,7 +43,7 @@ TEST_CASE("an id that no operator has finds no kernel") {
 
 TEST_CASE("a backend that is not there has no kernels") {
   CHECK(backend_available(Backend::reference));
-  for (Backend backend : {Backend::eigen, Backend::xnnpack}) {
+  for (Backend backend : {Backend::eigen, Backend::xnnpack, Backend::simd}) {
     if (backend_available(backend)) continue;
     for (const OpInfo& info : kOps) CHECK(find_kernel(backend, info.op, DType::f32) == nullptr);
   }

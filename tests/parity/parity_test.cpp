@@ -52,7 +52,7 @@ struct Worst {
 struct Row {
   Worst gradient, unfused, one_step, five_steps;
   double torch = 0;
-  Worst single[4];  // by BackendChoice
+  Worst single[5];  // by BackendChoice
 };
 
 // Elements of the trained slice in the model's order.
@@ -195,7 +195,7 @@ void check_single(const ParityCase& c, const OnnxModel& model, Row* row) {
   const CompiledPlan compiled(model, options_for(c, DType::f32));
   for (const CaseSlice& slice : c.trained) row->torch = std::max(row->torch, slice.f32_error);
   for (BackendChoice backend : {BackendChoice::best, BackendChoice::reference, BackendChoice::eigen,
-                                BackendChoice::xnnpack}) {
+                                BackendChoice::simd, BackendChoice::xnnpack}) {
     CAPTURE(static_cast<int>(backend));
     const auto session = compiled.session(session_options(backend));
     run_step(c, *session, 0, 0);
@@ -209,10 +209,11 @@ void check_single(const ParityCase& c, const OnnxModel& model, Row* row) {
 
 void print_row(const std::string& name, const Row& row) {
   const auto single = [&](BackendChoice b) { return row.single[static_cast<int>(b)].error; };
-  fmt::print("{:28} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e}\n",
-             name, row.gradient.error, row.unfused.error, row.one_step.error, row.five_steps.error,
-             row.torch, single(BackendChoice::reference), single(BackendChoice::eigen),
-             single(BackendChoice::xnnpack), single(BackendChoice::best));
+  fmt::print(
+      "{:28} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e} {:9.1e}\n",
+      name, row.gradient.error, row.unfused.error, row.one_step.error, row.five_steps.error,
+      row.torch, single(BackendChoice::reference), single(BackendChoice::eigen),
+      single(BackendChoice::simd), single(BackendChoice::xnnpack), single(BackendChoice::best));
   std::fflush(stdout);
 }
 
@@ -268,9 +269,9 @@ TEST_CASE("gradients and trained parameters are those of PyTorch") {
   // Cases come one after the other; each is compared while PyTorch makes the next one.
   std::FILE* python = ::popen(command.c_str(), "r");
   REQUIRE(python != nullptr);
-  fmt::print("{:28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+  fmt::print("{:28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
              "worst relative error", "f64 grad", "unfused", "1 step", "5 steps", "torch f32",
-             "reference", "eigen", "xnnpack", "best");
+             "reference", "eigen", "simd", "xnnpack", "best");
   char line[256];
   std::set<std::string> networks;
   while (std::fgets(line, sizeof(line), python)) {

@@ -66,7 +66,8 @@ void check_against_full(const Subject& subject, bool fuse, DType real,
 // Folding batch norm depends on what is trained, so models that have it are compared unfused.
 TEST_CASE("gradients under a scheme are slices of the full graph's, bit for bit") {
   const std::vector<BackendCase> backends = {{"reference", BackendChoice::reference},
-                                             {"eigen", BackendChoice::eigen}};
+                                             {"eigen", BackendChoice::eigen},
+                                             {"simd", BackendChoice::simd}};
   for (const Subject* subject : all_subjects()) {
     check_against_full(*subject, false, DType::f32, backends);
     if (!subject->has_norms) check_against_full(*subject, true, DType::f32, backends);

@@ -37,6 +37,7 @@ struct BackendCase {
 };
 inline constexpr BackendCase kBackends[] = {{"reference", BackendChoice::reference},
                                             {"eigen", BackendChoice::eigen},
+                                            {"simd", BackendChoice::simd},
                                             {"xnnpack", BackendChoice::xnnpack},
                                             {"best", BackendChoice::best}};
 

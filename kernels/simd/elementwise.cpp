@@ -1,0 +1,120 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/simd/elementwise.cpp"
+#include <hwy/foreach_target.h>
+//
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/simd/kernels.h"
+#include "kernels/simd/vector-inl.h"
+
+// One element in, one out. Outputs may lie on inputs: an element is read before it is written.
+HWY_BEFORE_NAMESPACE();
+namespace attune::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+// A multiple of 64, so that no two threads write the same byte of a mask.
+constexpr int64_t kElementTile = 8192;
+
+// ---- Add ---------------------------------------------------------------------------------------
+
+bool add_supports(const KernelArgs& args) {
+  return args.input(0).shape == args.output(0).shape && args.input(1).shape == args.output(0).shape;
+}
+
+void add_elements(const float* a, const float* b, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(hn::Add(load(a + i), load(b + i)), y + i);
+  for (; i < n; ++i) y[i] = a[i] + b[i];
+}
+
+void add(const KernelArgs& args) {
+  const float *a = args.input(0).as<float>(), *b = args.input(1).as<float>();
+  float* y = args.output(0).as<float>();
+  args.pool->parallel_for(args.output(0).shape.elements(), kElementTile,
+                          [=](int64_t begin, int64_t end) {
+                            add_elements(a + begin, b + begin, y + begin, end - begin);
+                          });
+}
+
+// ---- Clamp -------------------------------------------------------------------------------------
+
+void clamp_elements(const float* x, float* y, int64_t n, float min, float max) {
+  const V lo = repeat(min), hi = repeat(max);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(clamp_vector(load(x + i), lo, hi), y + i);
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    store_partial(clamp_vector(load_partial(x + i, rest), lo, hi), y + i, rest);
+  }
+}
+
+void clamp(const KernelArgs& args) {
+  const auto& a = args.attributes<ClampAttrs>();
+  const float min = static_cast<float>(a.min), max = static_cast<float>(a.max);
+  const float* x = args.input(0).as<float>();
+  float* y = args.output(0).as<float>();
+  uint8_t* mask = args.output(1).as<uint8_t>();
+  args.pool->parallel_for(args.output(0).shape.elements(), kElementTile,
+                          [=](int64_t begin, int64_t end) {
+                            clamp_elements(x + begin, y + begin, end - begin, min, max);
+                            if (mask)
+                              write_mask(y + begin, end - begin, min, max, mask + begin / 8);
+                          });
+}
+
+// dx = mask ? dy : 0. A masked NaN is 0 too.
+void select_elements(const float* dy, const uint8_t* mask, float* dx, int64_t n) {
+  int64_t i = 0;
+  for (; i + 64 <= n; i += 64, mask += 8) {
+    uint64_t bits;
+    std::memcpy(&bits, mask, 8);
+#if HWY_IS_BIG_ENDIAN
+    bits = __builtin_bswap64(bits);
+#endif
+    for (int j = 0; j < 64; j += kLanes) {
+      // LoadMaskBits may read eight bytes.
+      const uint64_t part = bits >> j;
+      uint8_t bytes[8];
+      for (int b = 0; b < 8; ++b) bytes[b] = static_cast<uint8_t>(part >> 8 * b);
+      const auto chosen = hn::LoadMaskBits(D(), bytes);
+      store(hn::IfThenElseZero(chosen, load(dy + i + j)), dx + i + j);
+    }
+  }
+  for (int64_t j = 0; i + j < n; ++j) dx[i + j] = mask[j / 8] >> (j % 8) & 1 ? dy[i + j] : 0.0f;
+}
+
+void mask_grad(const KernelArgs& args) {
+  const float* dy = args.input(0).as<float>();
+  const uint8_t* mask = args.input(1).as<uint8_t>();
+  float* dx = args.output(0).as<float>();
+  args.pool->parallel_for(args.output(0).shape.elements(), kElementTile,
+                          [=](int64_t begin, int64_t end) {
+                            select_elements(dy + begin, mask + begin / 8, dx + begin, end - begin);
+                          });
+}
+
+constexpr Kernel kAdd{add, add_supports, nullptr, nullptr, nullptr};
+constexpr Kernel kClamp{clamp, nullptr, nullptr, nullptr, nullptr};
+constexpr Kernel kMaskGrad{mask_grad, nullptr, nullptr, nullptr, nullptr};
+
+}  // namespace
+
+const Kernel* find_elementwise_here(Op op) {
+  if (op == Op::add) return &kAdd;
+  if (op == Op::clamp) return &kClamp;
+  if (op == Op::mask_grad) return &kMaskGrad;
+  return nullptr;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace attune::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attune::simd {
+HWY_EXPORT(find_elementwise_here);
+const Kernel* find_elementwise(Op op) { return HWY_DYNAMIC_DISPATCH(find_elementwise_here)(op); }
+}  // namespace attune::simd
+#endif

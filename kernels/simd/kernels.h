@@ -1,0 +1,22 @@
+#pragma once
+
+#include "kernels/kernel.h"
+
+// The kernels of each file of the backend, for the processor it runs on. Null: not in this file.
+namespace attune::simd {
+
+const Kernel* find_conv2d(Op op);
+const Kernel* find_depthwise_conv2d(Op op);
+const Kernel* find_linear_matmul(Op op);
+const Kernel* find_elementwise(Op op);
+const Kernel* find_update(Op op);
+const Kernel* find_reduce(Op op);
+
+// Whether the first inputs and the first output have elements.
+inline bool has_elements(const KernelArgs& args) {
+  for (int i = 0; i < args.num_inputs; ++i)
+    if (i < 2 && args.inputs[i].shape.elements() <= 0) return false;
+  return args.output(0).shape.elements() > 0;
+}
+
+}  // namespace attune::simd

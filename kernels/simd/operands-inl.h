@@ -1,0 +1,249 @@
+// What products multiply. Included once a target: no #pragma once.
+#if defined(ATTUNE_KERNELS_SIMD_OPERANDS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ATTUNE_KERNELS_SIMD_OPERANDS_INL_H_
+#undef ATTUNE_KERNELS_SIMD_OPERANDS_INL_H_
+#else
+#define ATTUNE_KERNELS_SIMD_OPERANDS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/simd/vector-inl.h"
+
+// A source of rows makes a cursor at a row; cursor.runs(begin, end, f) calls f.put(at, source,
+// length) for consecutive runs of elements [begin, end) of its row, `at` counting from `begin`; a
+// null source stands for zeros. cursor.next() goes to the next row.
+HWY_BEFORE_NAMESPACE();
+namespace attune::simd {
+namespace HWY_NAMESPACE {
+
+// A dense matrix, or one of its column ranges.
+struct MatrixRows {
+  const float* data;
+  int64_t stride;
+  struct Cursor {
+    const float* row;
+    int64_t stride;
+    template <class F>
+    void runs(int64_t begin, int64_t end, F& f) const {
+      f.put(0, row + begin, end - begin);
+    }
+    void next() { row += stride; }
+  };
+  Cursor at(int64_t row) const { return {data + row * stride, stride}; }
+};
+
+// One axis of a sliding window: tap t at place i reads index i * stride + offset + t * delta, which
+// is padding outside of [0, limit).
+struct WindowAxis {
+  int64_t count;  // places
+  int64_t taps;
+  int64_t stride, offset, delta;
+  int64_t limit;
+
+  int64_t index(int64_t i, int64_t t) const { return i * stride + offset + t * delta; }
+  bool inside(int64_t index) const { return index >= 0 && index < limit; }
+};
+
+// Row (n, i, j), flat, holds the elements (tap of h, tap of w, channel), flat, of an NHWC image.
+struct PatchRows {
+  const float* data;
+  WindowAxis h, w;
+  int64_t channels;
+
+  struct Cursor {
+    const PatchRows& p;
+    const float* image;
+    int64_t i, j;
+
+    template <class F>
+    void runs(int64_t begin, int64_t end, F& f) const {
+      int64_t th = 0, tw = 0, channel = begin;
+      if (begin != 0) {
+        const int64_t tap = begin / p.channels;
+        channel = begin % p.channels;
+        th = tap / p.w.taps, tw = tap % p.w.taps;
+      }
+      for (int64_t at = begin; at < end;) {
+        const int64_t y = p.h.index(i, th), x = p.w.index(j, tw);
+        const bool line = p.h.inside(y), inside = line && p.w.inside(x);
+        int64_t taps = 1;
+        if (!line)
+          taps = p.w.taps - tw;
+        else if (inside && p.w.delta == 1)  // neighbouring taps are neighbours in memory
+          taps = std::min(p.w.taps - tw, p.w.limit - x);
+        const int64_t length = std::min(taps * p.channels - channel, end - at);
+        f.put(at - begin, inside ? image + (y * p.w.limit + x) * p.channels + channel : nullptr,
+              length);
+        at += length;
+        channel = 0;
+        tw += taps;
+        if (tw == p.w.taps) tw = 0, ++th;
+      }
+    }
+    void next() {
+      if (++j < p.w.count) return;
+      j = 0;
+      if (++i < p.h.count) return;
+      i = 0;
+      image += p.h.limit * p.w.limit * p.channels;
+    }
+  };
+  Cursor at(int64_t row) const {
+    const int64_t n = row / (w.count * h.count);
+    return {*this, data + n * h.limit * w.limit * channels, row / w.count % h.count, row % w.count};
+  }
+};
+
+// ---- Operand a: `rows` rows from m, elements [k, k + count), into a buffer ----------------------
+
+// The buffer holds element (i, k) at i * kBlockK + k, or at k * kTileRows + i where kKMajor.
+
+struct CopyRun {
+  float* to;
+  void put(int64_t at, const float* source, int64_t length) {
+    if (source)
+      copy(to + at, source, length);
+    else
+      fill_zeros(to + at, length);
+  }
+};
+
+template <class Rows>
+struct RowMajorA {
+  static constexpr bool kKMajor = false;
+  Rows source;
+  template <int kRowStride>
+  void pack(float* to, int64_t m, int rows, int64_t k, int count) const {
+    auto cursor = source.at(m);
+    for (int i = 0; i < rows; ++i, cursor.next()) {
+      CopyRun run{to + int64_t{i} * kRowStride};
+      cursor.runs(k, k + count, run);
+    }
+  }
+};
+
+// a[m, k] = data[k * stride + m].
+struct ColMajorA {
+  static constexpr bool kKMajor = true;
+  const float* data;
+  int64_t stride;
+  template <int kRowStride>
+  void pack(float* to, int64_t m, int rows, int64_t k, int count) const {
+    const float* from = data + k * stride + m;
+    for (int j = 0; j < count; ++j, from += stride, to += kRowStride) copy(to, from, rows);
+  }
+};
+
+// ---- Operand b: rows [begin, end) of a block, into panels of 2 vectors
+// ---------------------------
+
+inline constexpr int kPanel = 2 * kLanes;
+
+struct PanelRun {
+  float* base;
+  int64_t panel;  // floats
+  void put(int64_t at, const float* source, int64_t length) {
+    float* to = base + at / kPanel * panel;
+    int64_t place = at % kPanel;
+    while (length > 0) {
+      const int64_t n = std::min<int64_t>(kPanel - place, length);
+      if (n == kPanel && source) {
+        store(load(source), to);
+        store(load(source + kLanes), to + kLanes);
+      } else if (source) {
+        copy(to + place, source, n);
+      } else {
+        fill_zeros(to + place, n);
+      }
+      if (source) source += n;
+      length -= n;
+      to += panel;
+      place = 0;
+    }
+  }
+};
+
+template <class Rows>
+struct RowMajorB {
+  Rows source;
+  // Work to pack a block is split into this many parts.
+  static int64_t parts(int count, int64_t) { return count; }
+  static constexpr int64_t kPartsTile = 16;
+  void pack(float* to, int64_t k, int count, int64_t cols, int64_t begin, int64_t end) const {
+    auto cursor = source.at(k + begin);
+    const int64_t panel = int64_t{count} * kPanel;
+    for (int64_t row = begin; row < end; ++row, cursor.next()) {
+      PanelRun run{to + row * kPanel, panel};
+      cursor.runs(0, cols, run);
+      if (cols % kPanel != 0)
+        fill_zeros(to + row * kPanel + cols / kPanel * panel + cols % kPanel,
+                   kPanel - cols % kPanel);
+    }
+  }
+};
+
+// Four elements from each of kLanes rows: block j of the vector is row first + 4 * j.
+HWY_INLINE V load_blocks(const float* p, int64_t stride) {
+  const D d;
+  if constexpr (kLanes == 4) {
+    (void)stride;
+    return load(p);
+  } else if constexpr (kLanes == 8) {
+    return hn::IfThenElse(hn::FirstN(d, 4), hn::LoadDup128(d, p),
+                          hn::LoadDup128(d, p + 4 * stride));
+  } else {
+    return hn::IfThenElse(
+        hn::FirstN(d, 8),
+        hn::IfThenElse(hn::FirstN(d, 4), hn::LoadDup128(d, p), hn::LoadDup128(d, p + 4 * stride)),
+        hn::IfThenElse(hn::FirstN(d, 12), hn::LoadDup128(d, p + 8 * stride),
+                       hn::LoadDup128(d, p + 12 * stride)));
+  }
+}
+
+// to[k * to_stride + j] = from[j * stride + k] for k < 4, j < kLanes.
+HWY_INLINE void transpose_four(const float* from, int64_t stride, float* to, int64_t to_stride) {
+  const hn::Repartition<uint64_t, D> wide;
+  const D d;
+  const V a = load_blocks(from, stride), b = load_blocks(from + stride, stride);
+  const V c = load_blocks(from + 2 * stride, stride), e = load_blocks(from + 3 * stride, stride);
+  const auto ab_low = hn::BitCast(wide, hn::InterleaveLower(d, a, b));
+  const auto ab_high = hn::BitCast(wide, hn::InterleaveUpper(d, a, b));
+  const auto ce_low = hn::BitCast(wide, hn::InterleaveLower(d, c, e));
+  const auto ce_high = hn::BitCast(wide, hn::InterleaveUpper(d, c, e));
+  store(hn::BitCast(d, hn::InterleaveLower(wide, ab_low, ce_low)), to);
+  store(hn::BitCast(d, hn::InterleaveUpper(wide, ab_low, ce_low)), to + to_stride);
+  store(hn::BitCast(d, hn::InterleaveLower(wide, ab_high, ce_high)), to + 2 * to_stride);
+  store(hn::BitCast(d, hn::InterleaveUpper(wide, ab_high, ce_high)), to + 3 * to_stride);
+}
+
+// b[k, n] = data[n * stride + k].
+struct ColMajorB {
+  const float* data;
+  int64_t stride;
+  static int64_t parts(int, int64_t cols) { return (cols + kPanel - 1) / kPanel; }
+  static constexpr int64_t kPartsTile = 1;
+  // Here parts are panels.
+  void pack(float* to, int64_t k, int count, int64_t cols, int64_t begin, int64_t end) const {
+    for (int64_t half = 2 * begin; half < 2 * end; ++half) {
+      const int64_t n = half * kLanes;
+      const float* from = data + n * stride + k;
+      float* panel = to + half / 2 * count * kPanel + half % 2 * kLanes;
+      int j = 0;
+      if (n + kLanes <= cols)
+        for (; j + 4 <= count; j += 4) transpose_four(from + j, stride, panel + j * kPanel, kPanel);
+      const int64_t rows = std::clamp<int64_t>(cols - n, 0, kLanes);
+      for (; j < count; ++j) {
+        for (int64_t i = 0; i < rows; ++i) panel[j * kPanel + i] = from[i * stride + j];
+        for (int64_t i = rows; i < kLanes; ++i) panel[j * kPanel + i] = 0;
+      }
+    }
+  }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace attune::simd
+HWY_AFTER_NAMESPACE();
+
+#endif

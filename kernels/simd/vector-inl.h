@@ -1,0 +1,119 @@
+// Vectors of the target that is being compiled. Included once a target: no #pragma once.
+#if defined(ATTUNE_KERNELS_SIMD_VECTOR_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ATTUNE_KERNELS_SIMD_VECTOR_INL_H_
+#undef ATTUNE_KERNELS_SIMD_VECTOR_INL_H_
+#else
+#define ATTUNE_KERNELS_SIMD_VECTOR_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/thread_pool.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attune::simd {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+inline constexpr int kLanes = HWY_LANES(float);
+
+HWY_INLINE V zero() { return hn::Zero(D()); }
+HWY_INLINE V repeat(float v) { return hn::Set(D(), v); }
+HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
+HWY_INLINE void store(V v, float* p) { hn::StoreU(v, D(), p); }
+
+// The first n < kLanes elements, zeros behind them. Touches no other memory: not every target's
+// masked load promises that.
+HWY_INLINE V load_partial(const float* p, int n) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  return hn::MaskedLoad(hn::FirstN(D(), static_cast<size_t>(n)), D(), p);
+#else
+  HWY_ALIGN float buffer[kLanes] = {};
+  for (int i = 0; i < n; ++i) buffer[i] = p[i];
+  return hn::Load(D(), buffer);
+#endif
+}
+
+HWY_INLINE void store_partial(V v, float* p, int n) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  hn::BlendedStore(v, hn::FirstN(D(), static_cast<size_t>(n)), D(), p);
+#else
+  HWY_ALIGN float buffer[kLanes];
+  hn::Store(v, D(), buffer);
+  for (int i = 0; i < n; ++i) p[i] = buffer[i];
+#endif
+}
+
+// A whole vector, or its first n elements.
+template <bool kPartial>
+HWY_INLINE V load_some(const float* p, int n) {
+  if constexpr (kPartial) return load_partial(p, n);
+  return load(p);
+}
+template <bool kPartial>
+HWY_INLINE void store_some(V v, float* p, int n) {
+  if constexpr (kPartial)
+    store_partial(v, p, n);
+  else
+    store(v, p);
+}
+
+// NaN stays NaN: where an operand is NaN, x86 gives the second one.
+HWY_INLINE V clamp_vector(V v, V min, V max) { return hn::Min(max, hn::Max(min, v)); }
+
+HWY_INLINE void copy(float* to, const float* from, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(load(from + i), to + i);
+  if (i < n)
+    store_partial(load_partial(from + i, static_cast<int>(n - i)), to + i, static_cast<int>(n - i));
+}
+HWY_INLINE void fill_zeros(float* to, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(zero(), to + i);
+  if (i < n) store_partial(zero(), to + i, static_cast<int>(n - i));
+}
+
+// Writes the mask of y, all of it: bits past the last element are zeros.
+inline void write_mask(const float* y, int64_t elements, float min, float max, uint8_t* mask) {
+  constexpr int kStep = kLanes < 8 ? 8 : kLanes;  // whole bytes
+  const V lo = repeat(min), hi = repeat(max);
+  int64_t i = 0;
+  for (; i + kStep <= elements; i += kStep, mask += kStep / 8) {
+    uint8_t bits[kStep / 8 < 8 ? 8 : kStep / 8] = {};
+    for (int j = 0; j < kStep; j += kLanes) {
+      const V v = load(y + i + j);
+      uint8_t part[8] = {};
+      hn::StoreMaskBits(D(), hn::And(hn::Gt(v, lo), hn::Lt(v, hi)), part);
+      if constexpr (kLanes >= 8)
+        for (int b = 0; b < kLanes / 8; ++b) bits[b] = part[b];
+      else
+        bits[0] = static_cast<uint8_t>(bits[0] | part[0] << j);
+    }
+    for (int b = 0; b < kStep / 8; ++b) mask[b] = bits[b];
+  }
+  for (; i < elements; i += 8, ++mask) {
+    unsigned bits = 0;
+    for (int64_t j = 0; j < 8 && i + j < elements; ++j)
+      bits |= unsigned{(y[i + j] > min) && (y[i + j] < max)} << j;
+    *mask = static_cast<uint8_t>(bits);
+  }
+}
+
+// The same as a pass of its own.
+inline void write_mask(const float* y, int64_t elements, float min, float max, uint8_t* mask,
+                       ThreadPool& pool) {
+  pool.parallel_for((elements + 7) / 8, 4096, [=](int64_t begin, int64_t end) {
+    write_mask(y + begin * 8, std::min(end * 8, elements) - begin * 8, min, max, mask + begin);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace attune::simd
+HWY_AFTER_NAMESPACE();
+
+#endif
