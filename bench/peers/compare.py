@@ -21,8 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COME_AGAIN = 75  # a peer has made its files, and measures when it is run again
 
-CONFIGURATIONS = [(scheme, batch, threads) for scheme in ("full", "sparse") for batch in (1, 8)
-                  for threads in (1, 2)]
+CONFIGURATIONS = [(scheme, batch, threads) for threads in (1, 2) for batch in (1, 8)
+                  for scheme in ("full", "sparse")]
 SCHEMES = {
     "full": "every weight and bias",
     "sparse": "the classifier, all biases from the seventh-last block on, and the weights of the first "
@@ -38,6 +38,9 @@ def arguments():
     parser.add_argument("--missing", action="append", default=[], help="NAME=WHY of one that is not")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--threads", type=int, choices=(1, 2), help="only with so many")
+    parser.add_argument("--resume", action="store_true",
+                        help="keep what docs/peers.json holds, and measure what it lacks")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch with NHWC, too")
     return parser.parse_args()
 
@@ -90,27 +93,28 @@ def peer(name, python, environment=None):
     return measure
 
 
-def measure_all(programs):
-    """(program, configuration) -> {"ms": [..], "memory": [..]} or {"error": why}."""
-    results = {}
-    for scheme, batch, threads in CONFIGURATIONS:
-        for round_number in range(args.rounds):
-            for name, measure in programs.items():
-                cell = results.setdefault((name, (scheme, batch, threads)), {"ms": [], "memory": []})
-                if "error" in cell:
-                    continue
-                try:
-                    answer = measure(scheme, batch, threads)
-                except (RuntimeError, json.JSONDecodeError) as error:
-                    cell["error"] = str(error)
-                    print(f"{name} {scheme} {batch} {threads}: {error}", file=sys.stderr)
-                    continue
-                cell["ms"].append(answer["ms"])
-                cell["memory"].append(answer["memory"])
-                cell["version"] = answer["version"]
-                cell["own_memory"] = answer.get("own_memory")
-                print(f"{scheme} batch {batch} threads {threads} round {round_number + 1}: {name} "
-                      f"{answer['ms']:.1f} ms, {answer['memory'] / 1e6:.0f} MB", file=sys.stderr)
+def measure_all(programs, configuration):
+    """program -> {"ms": [..], "memory": [..]} or, besides, "error": why."""
+    results = {name: {"ms": [], "memory": [], "load": []} for name in programs}
+    for round_number in range(args.rounds):
+        for name, measure in programs.items():
+            cell = results[name]
+            if "error" in cell:
+                continue
+            try:
+                answer = measure(*configuration)
+            except (RuntimeError, json.JSONDecodeError) as error:
+                cell["error"] = str(error)
+                print(f"{name} {configuration}: {error}", file=sys.stderr)
+                continue
+            cell["ms"].append(answer["ms"])
+            cell["memory"].append(answer["memory"])
+            cell["load"].append(os.getloadavg()[0])
+            cell["version"] = answer["version"]
+            cell["own_memory"] = answer.get("own_memory")
+            print("{} batch {} threads {} round {}: {} {:.1f} ms, {:.0f} MB".format(
+                *configuration, round_number + 1, name, answer["ms"], answer["memory"] / 1e6),
+                file=sys.stderr)
     return results
 
 
@@ -129,12 +133,26 @@ def versions(results):
     return found
 
 
+def rounds_text(results):
+    rounds = sorted({len(cell["ms"]) for cell in results.values() if cell["ms"]})
+    return " or ".join(map(str, rounds)) or "no"
+
+
+def load_text(results):
+    loads = [load for cell in results.values() for load in cell.get("load", [])]
+    if not loads:
+        return ""
+    return (f", shared with other work: the load average, these programs included, was {min(loads):.0f} .. "
+            f"{max(loads):.0f}")
+
+
 def table(results, programs, of):
     lines = ["| scheme | batch | threads | " + " | ".join(programs) + " |",
              "| --- | ---: | ---: | " + " | ".join("---:" for _ in programs) + " |"]
     for configuration in CONFIGURATIONS:
-        cells = [of(results[name, configuration], results["Attune", configuration])
-                 for name in programs]
+        own = results.get(("Attune", configuration))
+        cells = [of(results[name, configuration], own) if (name, configuration) in results
+                 else "not measured" for name in programs]
         lines.append("| " + " | ".join([*map(str, configuration), *cells]) + " |")
     return "\n".join(lines)
 
@@ -143,7 +161,7 @@ def time_text(cell, own):
     if "error" in cell:
         return "failed"
     ms = statistics.median(cell["ms"])
-    if cell is own or "error" in own:
+    if cell is own or not own or not own["ms"]:
         return f"{ms:.1f} ms"
     return f"{ms:.1f} ms ({ms / statistics.median(own['ms']):.2f})"
 
@@ -176,9 +194,11 @@ that is in memory already. What is trained:
 
 {schemes}
 
-Machine: {processor()}, {os.cpu_count()} processors, shared with other work: **compare ratios within a row, not
-times across rows**. Each number is the median of {args.rounds} rounds in which the programs took turns, a process
-each; a round is the median of {args.steps} steps after two that do not count.
+Machine: {processor()}, {os.cpu_count()} processors{load_text(results)}.
+**Compare ratios within a row, not times across rows.** Where more threads want to run than there are processors,
+threads that wait for each other wait long, and rows of several threads say little about a machine of one's own.
+
+Each number is the median of {rounds_text(results)} rounds in which the programs took turns, a process each; a round is the median of a few steps (`--steps`) after two that do not count.
 
 | program | version |
 | --- | --- |
@@ -222,11 +242,23 @@ if "onnxruntime" in peers:
     programs["ONNX Runtime"] = peer("onnxruntime_training", peers["onnxruntime"])
 if "tensorflow" in peers:
     programs["TensorFlow"] = peer("tensorflow_graph", peers["tensorflow"])
-results = measure_all(programs)
 docs = ROOT / "docs"
 docs.mkdir(exist_ok=True)
-(docs / "peers.md").write_text(page(results, list(programs), missing))
-rows = [{"program": name, "scheme": c[0], "batch": c[1], "threads": c[2], **cell}
-        for (name, c), cell in results.items()]
-(docs / "peers.json").write_text(json.dumps({"rows": rows, "missing": missing}, indent=1) + "\n")
-(docs / "peers.svg").write_text(plot.svg(rows))
+results = {}
+if args.resume and (docs / "peers.json").exists():
+    for row in json.loads((docs / "peers.json").read_text())["rows"]:
+        name, *configuration = (row.pop(k) for k in ("program", "scheme", "batch", "threads"))
+        results[name, tuple(configuration)] = row
+done = {configuration for _, configuration in results}
+for configuration in CONFIGURATIONS:
+    if configuration in done or (args.threads and configuration[2] != args.threads):
+        continue
+    for name, cell in measure_all(programs, configuration).items():
+        results[name, configuration] = cell
+    # After each, so that an interrupted run can be resumed.
+    names = list(dict.fromkeys([*programs, *(name for name, _ in results)]))
+    rows = [{"program": name, "scheme": c[0], "batch": c[1], "threads": c[2], **cell}
+            for (name, c), cell in results.items()]
+    (docs / "peers.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    (docs / "peers.md").write_text(page(results, names, missing))
+    (docs / "peers.svg").write_text(plot.svg(rows))

@@ -38,8 +38,8 @@ peer tensorflow tensorflow tensorflow-cpu==2.19.1
 if [ -n "${TORCH_PYTHON:-}" ]; then
   found+=(--peer "pytorch_new=$TORCH_PYTHON")
 else
-  found+=(--missing "PyTorch, newer=its package brings several GB of CUDA libraries; give TORCH_PYTHON")
+  found+=(--missing "PyTorch, newer=give TORCH_PYTHON=PYTHON, one that has it")
 fi
-found+=(--missing "MNN=its Python optimizer leaves the loss of the converted model as it was")
+found+=(--missing "MNN=no program for it yet; in a first try its optimizer left the loss of the converted model as it was")
 exec /usr/bin/python3 bench/peers/compare.py --attune "$PWD/build/bin/attune" --folder "$folder" \
   "${found[@]}" "$@"
