@@ -56,6 +56,13 @@ class Inspection {
   bool mask_out() const {
     return !has_out(1) || (out_[1].dtype == DType::mask && out(1) == out(0));
   }
+  // Optional output 1 is a sum over all axes of output 0 but the last.
+  bool sums_out() const {
+    if (!has_out(1)) return true;
+    Shape sum = out(0);
+    for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
+    return real_out(1) && out(1) == sum;
+  }
   bool same(const Shape& a, const Shape& b) const { return a == b; }
 
  private:
@@ -247,7 +254,8 @@ bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) 
     case Op::hard_sigmoid:
       return s.all_real() && s.in(0) == s.out(0) && s.mask_out();
     case Op::mask_grad:
-      return s.real_in(0) && s.real_out(0) && s.in(0) == s.out(0) && s.in(1) == s.in(0);
+      return s.real_in(0) && s.real_out(0) && s.in(0) == s.out(0) && s.in(1) == s.in(0) &&
+             s.sums_out();
     case Op::hard_swish_grad:
     case Op::sigmoid_grad:
     case Op::tanh_grad:

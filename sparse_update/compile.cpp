@@ -64,6 +64,7 @@ void optimize(Graph& graph, bool fuse) {
     fold_batch_norm(graph);
     remove_dead(graph);
     fuse_clamp(graph);
+    fuse_bias_gradient(graph);
   }
   fold_constants(graph);
   remove_dead(graph);

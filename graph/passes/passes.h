@@ -36,6 +36,10 @@ void fold_batch_norm(Graph& graph);
 // its mask.
 void fuse_clamp(Graph& graph);
 
+// Lets a mask_grad sum what it writes, where a reduce reads that for the gradient of a bias: memory
+// is walked through once.
+void fuse_bias_gradient(Graph& graph);
+
 // Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an
 // update waits for the last reader of the old weight). Keeps the order where that is no worse.
 void schedule(Graph& graph);
