@@ -48,6 +48,7 @@ else
 fi
 peer onnxruntime onnxruntime.training.api onnxruntime-training-cpu 'onnx<1.17' 'protobuf<5' 'numpy<2'
 peer tensorflow tensorflow tensorflow-cpu==2.19.1
+peer mnn MNN MNN==3.6.1 'numpy<3'
 # Debian's own PyTorch, where there is no newer one or it is asked for.
 if [[ ,$peers, == *,pytorch_debian,* || " ${found[*]} " == *" --missing pytorch="* ]]; then
   found+=(--peer pytorch_debian=/usr/bin/python3)
