@@ -42,8 +42,9 @@ def main(folder, python, program, *models):
             rest = ["--folder", folder, "--model", model, "--scheme", scheme, "--batch", str(BATCH),
                     "--threads", "1", "--steps", "3", "--seconds", "0"]
             own = gradients([program, *rest], net, scheme)
-            worst = min(difference(own, gradients(pytorch + rest, net, scheme, layout))
-                        for layout in ("", "1"))
+            worst = difference(own, gradients(pytorch + rest, net, scheme))
+            if not worst < TOLERANCE:
+                worst = min(worst, difference(own, gradients(pytorch + rest, net, scheme, "1")))
             print(f"{model}, {scheme}: gradients differ by {worst:.1e} at most", file=sys.stderr)
             if not worst < TOLERANCE:
                 raise SystemExit(f"{program}: wrong gradients of {model}, {scheme}: {worst:.1e}")

@@ -55,6 +55,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--attune", required=True, help="the attune command")
     parser.add_argument("--folder", required=True, help="for models and plans")
+    parser.add_argument("--command", default="compare.py", help="as the page shall name it")
     parser.add_argument("--peer", type=pair, action="append", default=[],
                         help="NAME=PROGRAM of a peer that is there: its Python, or the program itself")
     parser.add_argument("--missing", type=pair, action="append", default=[], help="NAME=WHY of one that is not")
@@ -66,7 +67,7 @@ def arguments():
     parser.add_argument("--threads", type=int, choices=THREADS, help="only with so many")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100, help="of a round, at most")
-    parser.add_argument("--seconds", type=float, default=1, help="of a round, about; 3 steps at least")
+    parser.add_argument("--seconds", type=float, default=1, help="of a round, about; mostly 3 steps at least")
     parser.add_argument("--resume", action="store_true",
                         help="keep what docs/peers.json holds, and measure what it lacks")
     return parser.parse_args()
@@ -119,7 +120,7 @@ def attune(model, scheme, batch, threads):
                         file_of(f"{model}-{scheme}.json"), "--batch-size", str(batch), "--quiet"], check=True)
         compiled.add(plan)
     # It takes a number of repeats only: as many as the time allows.
-    first = attune_bench(plan, threads, 3)
+    first = attune_bench(plan, threads, 1)
     repeats = int(1e3 * args.seconds / first["programs"][0]["ms"])
     answer = attune_bench(plan, threads, max(3, min(args.steps, repeats)))
     return {"ms": answer["programs"][0]["ms"], "memory": answer["peak_resident_bytes"], "version": "this tree",
@@ -211,7 +212,7 @@ def write(results, missing, seconds):
     rows = [{"program": name, **dict(zip(("model", "scheme", "batch", "threads"), c)), **cell}
             for (name, c), cell in results.items()]
     (docs / "peers.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
-    (docs / "peers.md").write_text(page.page(results, missing, seconds))
+    (docs / "peers.md").write_text(page.page(results, missing, args.command, seconds))
     (docs / "peers.svg").write_text(plot.svg(rows))
 
 

@@ -73,7 +73,8 @@ def memory_text(cell, _):
     return text + (f" (session {cell['own_memory'] / 1e6:.1f})" if cell.get("own_memory") else "")
 
 
-def page(results, missing, seconds):
+def page(results, missing, command, seconds):
+    """`command` made it, in so many seconds."""
     programs = list(dict.fromkeys(name for name, _ in results))
     found = versions(results)
     listed = "\n".join([f"| {name} | {found.get(name, 'failed')} |" for name in programs] +
@@ -84,9 +85,9 @@ def page(results, missing, seconds):
     models = "\n".join(f"- **{name}**: {what}" for name, what in network.MODELS.items())
     return f"""# Training steps of Attune and its peers
 
-Written by `bench/peers/run.sh` on {time.strftime("%Y-%m-%d")}, in {seconds / 60:.0f} minutes; do not edit. Whole training steps
-(forward, loss, backward, update) in single precision, BatchNorm folded, cross entropy, SGD with momentum
-{network.MOMENTUM} (ONNX Runtime: without momentum, which it does not offer). The peers start from the same weights and
+Written by `{command}` on {time.strftime("%Y-%m-%d")}, in {seconds / 60:.0f} minutes; do not edit.
+Whole training steps (forward, loss, backward, update) in single precision, BatchNorm folded, cross entropy, SGD
+with momentum {network.MOMENTUM} (ONNX Runtime: without momentum, which it does not offer). The peers start from the same weights and
 take the same data, which is in memory already, and their losses are checked to be the same.
 
 {models}
@@ -99,8 +100,8 @@ Machine: {processor()}, {os.cpu_count()} processors{load_text(results)}.
 **Compare ratios within a row, not times across rows.** Where more threads want to run than there are processors,
 threads that wait for each other wait long, and rows of several threads say little about a machine of one's own.
 
-Each number is the median of {rounds_text(results)} rounds in which the programs took turns, a process each; a round is the median
-of its steps, for a second or so, after two that do not count.
+Each number is the median of {rounds_text(results)} rounds in which the programs took turns, a process each; a round
+is the median of its steps, for a second or so, after two that do not count.
 
 | program | version |
 | --- | --- |

@@ -32,7 +32,7 @@ def svg(rows):
     for program, colour in zip(programs, COLOURS):
         out.append(f'<rect x="{at}" y="28" width="10" height="10" fill="{colour}"/>'
                    f'<text x="{at + 14}" y="37">{escape(program)}</text>')
-        at += 34 + 7 * len(program)
+        at += 28 + 6 * len(program)
     for tick in TICKS:
         if low <= tick <= high:
             out.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 6}" y2="{height - 22}" '

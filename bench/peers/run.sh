@@ -53,4 +53,5 @@ peer mnn MNN MNN==3.6.1 'numpy<3'
 if [[ ,$peers, == *,pytorch_debian,* || " ${found[*]} " == *" --missing pytorch="* ]]; then
   found+=(--peer pytorch_debian=/usr/bin/python3)
 fi
-exec /usr/bin/python3 bench/peers/compare.py --attune "$PWD/build/bin/attune" --folder "$folder" "${found[@]}" "$@"
+exec /usr/bin/python3 bench/peers/compare.py --attune "$PWD/build/bin/attune" --folder "$folder" \
+  --command "$(echo bench/peers/run.sh "$@")" "${found[@]}" "$@"

@@ -14,8 +14,8 @@ def arguments():
     parser.add_argument("--scheme", required=True)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--steps", type=int, required=True, help="at most; 3 at least")
-    parser.add_argument("--seconds", type=float, required=True, help="after which no further step is begun")
+    parser.add_argument("--steps", type=int, required=True, help="at most")
+    parser.add_argument("--seconds", type=float, required=True, help="for all steps, about")
     parser.add_argument("--gradients", help="write those of the first step to this file")
     return parser.parse_args()
 
@@ -28,11 +28,19 @@ def peak_resident_bytes():
     raise RuntimeError("no VmHWM in /proc/self/status")
 
 
+def enough(times, args):
+    """Three steps at least, unless they take very long; then as many as there is time for."""
+    if len(times) >= args.steps:
+        return True
+    spent = 1e-3 * sum(times)
+    return len(times) > 0 and spent >= (args.seconds if len(times) >= 3 else 10 * args.seconds)
+
+
 def measure(step, args, version):
     """`step` runs one whole training step and returns the loss as a number."""
     losses = [step() for _ in range(network.WARM_UPS)]
     times = []
-    while len(times) < args.steps and (len(times) < 3 or sum(times) < 1e3 * args.seconds):
+    while not enough(times, args):
         start = time.perf_counter()
         losses.append(step())
         times.append(1e3 * (time.perf_counter() - start))
