@@ -7,11 +7,15 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cmake/install_packages.sh build bench
 cmake -S . -B build -G Ninja -Wno-dev >/dev/null
-cmake --build build --target attune onednn_graph >/dev/null
+cmake --build build --target attune >/dev/null
 folder=build/peers
 mkdir -p "$folder"
 export PYTHONDONTWRITEBYTECODE=1
-found=(--peer "onednn=$PWD/build/bin/onednn_graph")
+if cmake --build build --target onednn_graph >"$folder/onednn.log" 2>&1; then
+  found=(--peer "onednn=$PWD/build/bin/onednn_graph")
+else
+  found=(--missing "onednn=$(tail -n 1 "$folder/onednn.log" | tr -d '|' | cut -c 1-200)")
+fi
 
 peers=pytorch,onednn,onnxruntime,tensorflow,mnn
 for ((i = 1; i < $#; ++i)); do
