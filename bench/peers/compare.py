@@ -25,6 +25,7 @@ THREADS = (1, 2)
 # Name on the command line -> name in the page, program, and what its environment has besides.
 PROGRAMS = {
     "pytorch": [("PyTorch", "pytorch.py", {}), ("PyTorch NHWC", "pytorch.py", {"CHANNELS_LAST": "1"})],
+    "pytorch_compiled": [("PyTorch compiled", "pytorch.py", {"COMPILE": "1"})],
     "pytorch_debian": [("PyTorch of Debian", "pytorch.py", {}),
                        ("PyTorch of Debian, NHWC", "pytorch.py", {"CHANNELS_LAST": "1"})],
     "onednn": [("oneDNN graph", None, {})],

@@ -1,4 +1,4 @@
-"""A training step in PyTorch, eagerly. CHANNELS_LAST=1: activations and weights in NHWC."""
+"""A training step in PyTorch. CHANNELS_LAST=1: activations and weights in NHWC. COMPILE=1: with torch.compile."""
 import os
 
 import torch
@@ -66,6 +66,8 @@ def forward(x):
     return values[-1].flatten(1)
 
 
+if os.environ.get("COMPILE"):
+    forward = torch.compile(forward)
 optimizer = torch.optim.SGD(learn, lr=network.LEARNING_RATE, momentum=network.MOMENTUM)
 
 

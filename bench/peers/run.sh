@@ -22,6 +22,9 @@ for ((i = 1; i < $#; ++i)); do
   [ "${!i}" != --peers ] || { j=$((i + 1)) && peers=${!j}; }
 done
 
+# torch.compile, only where asked for: half a minute a process.
+[[ ,$peers, != *,pytorch_compiled,* ]] || peers+=,pytorch
+
 # peer NAME MODULE PACKAGES...: in an environment of its own, which later runs find again.
 peer() {
   local name=$1 module=$2 python=$folder/venv-$1/bin/python
@@ -50,6 +53,10 @@ if [ -n "${TORCH_PYTHON:-}" ]; then
 else
   peer pytorch torch torch==2.5.1 'numpy<3'
 fi
+for entry in "${found[@]}"; do
+  [[ ,$peers, != *,pytorch_compiled,* || $entry != pytorch=/* ]] ||
+    found+=(--peer "pytorch_compiled=${entry#pytorch=}")
+done
 peer onnxruntime onnxruntime.training.api onnxruntime-training-cpu 'onnx<1.17' 'protobuf<5' 'numpy<2'
 peer tensorflow tensorflow tensorflow-cpu==2.19.1
 peer mnn MNN MNN==3.6.1 'numpy<3'
