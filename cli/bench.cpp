@@ -1,8 +1,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <optional>
+#include <string>
 
 #include "cli/machine_peak.h"
 #include "cli/step_times.h"
@@ -106,7 +108,12 @@ Measured add_work(const Session& session, ProgramTimes times,
   return measured;
 }
 
+// getrusage alone would count the program that started this one, if that was larger.
 size_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  size_t kilobytes = 0;
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<size_t>(usage.ru_maxrss) * 1024;
