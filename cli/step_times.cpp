@@ -195,7 +195,10 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats) {
   times.fastest = *std::min_element(totals.begin(), totals.end());
   times.total = median(std::move(totals));
   for (int p = 0; p < kPhaseCount; ++p) times.phases[p] = median(std::move(phases[p]));
-  for (auto& run : runs) times.steps.push_back(median(std::move(run)));
+  for (auto& run : runs) {
+    times.fastest_steps.push_back(*std::min_element(run.begin(), run.end()));
+    times.steps.push_back(median(std::move(run)));
+  }
   return times;
 }
 

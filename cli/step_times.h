@@ -32,6 +32,7 @@ struct ProgramTimes {
   double total = 0, fastest = 0;    // of whole runs
   double phases[kPhaseCount] = {};  // each the median of its sums
   std::vector<double> steps;        // each the median of its own times
+  std::vector<double> fastest_steps;
   std::vector<Phase> step_phase;
 };
 

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "engine/random.h"
+
 namespace attune {
 namespace {
 
@@ -26,7 +28,6 @@ class NetworkWriter {
 
   const std::string& at() const { return at_; }
   int64_t channels() const { return channels_; }
-  void go_to(const std::string& value, int64_t channels) { at_ = value, channels_ = channels; }
 
   struct Convolution {
     int kernel_h = 1, kernel_w = 1, stride = 1;
@@ -35,8 +36,8 @@ class NetworkWriter {
   void convolution(int64_t outputs, const Convolution& c) {
     const int64_t groups = c.depthwise ? channels_ : 1;
     std::vector<std::string> inputs = {
-        at_, tensor({outputs, channels_ / groups, c.kernel_h, c.kernel_w})};
-    if (!c.norm) inputs.push_back(tensor({outputs}));
+        at_, weight({outputs, channels_ / groups, c.kernel_h, c.kernel_w})};
+    if (!c.norm) inputs.push_back(filled({outputs}, 0));
     onnx::NodeProto& node = add("Conv", inputs);
     ints(node, "kernel_shape", {c.kernel_h, c.kernel_w});
     ints(node, "strides", {c.stride, c.stride});
@@ -46,10 +47,10 @@ class NetworkWriter {
     group->set_name("group"), group->set_type(onnx::AttributeProto::INT), group->set_i(groups);
     channels_ = outputs;
     if (c.norm)
-      add("BatchNormalization",
-          {at_, tensor({outputs}), tensor({outputs}), tensor({outputs}), tensor({outputs})});
+      add("BatchNormalization", {at_, filled({outputs}, 1), filled({outputs}, 0),
+                                 filled({outputs}, 0), filled({outputs}, 1)});
   }
-  void clamp6() { add("Clip", {at_, tensor({}, 0), tensor({}, 6)}); }
+  void clamp6() { add("Clip", {at_, filled({}, 0), filled({}, 6)}); }
   void plain(const char* op) { add(op, {at_}); }
   void add_from(const std::string& value) { add("Add", {at_, value}); }
   void max_pool() {
@@ -62,7 +63,7 @@ class NetworkWriter {
     ints(node, "kernel_shape", {h, w}), ints(node, "strides", {h, w});
   }
   void linear(int64_t outputs) {
-    onnx::NodeProto& node = add("Gemm", {at_, tensor({outputs, channels_}), tensor({outputs})});
+    onnx::NodeProto& node = add("Gemm", {at_, weight({outputs, channels_}), filled({outputs}, 0)});
     auto* transposed = node.add_attribute();
     transposed->set_name("transB"), transposed->set_type(onnx::AttributeProto::INT);
     transposed->set_i(1);
@@ -90,17 +91,30 @@ class NetworkWriter {
     node.add_output(at_ = node.name() + "_y");
     return node;
   }
-  // Small numbers of both signs, so that nothing grows from layer to layer; variances are those of
-  // them that stay positive, hence one for all.
-  std::string tensor(const std::vector<int64_t>& dims, float value = 0.02f) {
+  onnx::TensorProto& tensor(const std::vector<int64_t>& dims) {
     auto& tensor = *graph().add_initializer();
     tensor.set_name(fmt::format("t{}", graph().initializer_size()));
     tensor.set_data_type(onnx::TensorProto::FLOAT);
-    int64_t elements = 1;
-    for (const int64_t d : dims) tensor.add_dims(d), elements *= d;
-    for (int64_t i = 0; i < elements; ++i)
-      tensor.add_float_data(dims.size() > 1 && i % 2 ? -value : value);
-    return tensor.name();
+    for (const int64_t d : dims) tensor.add_dims(d);
+    return tensor;
+  }
+  std::string filled(const std::vector<int64_t>& dims, float value) {
+    onnx::TensorProto& made = tensor(dims);
+    const int64_t elements = dims.empty() ? 1 : dims.front();
+    for (int64_t i = 0; i < elements; ++i) made.add_float_data(value);
+    return made.name();
+  }
+  // Random, and of a size that keeps activations and gradients as large as they are: numbers that
+  // vanish would be denormal in the end, and those are slow.
+  std::string weight(const std::vector<int64_t>& dims) {
+    onnx::TensorProto& made = tensor(dims);
+    int64_t inputs = 1;  // of an output
+    for (size_t i = 1; i < dims.size(); ++i) inputs *= dims[i];
+    const double range = std::sqrt(6.0 / static_cast<double>(inputs));
+    for (int64_t i = 0; i < dims.front() * inputs; ++i)
+      made.add_float_data(
+          static_cast<float>(range * (static_cast<double>(random_.next() >> 11) * 0x1p-52 - 1)));
+    return made.name();
   }
   static void ints(onnx::NodeProto& node, const char* name, const std::vector<int64_t>& values) {
     auto* attribute = node.add_attribute();
@@ -109,6 +123,7 @@ class NetworkWriter {
   }
 
   onnx::ModelProto proto_;
+  Random random_{0, 0};
   std::string at_;
   int64_t channels_ = 0;
 };
@@ -193,7 +208,8 @@ std::vector<RepresentativePlan> representative_plans() {
     options.scheme = scheme;
     options.batch = batch;
     options.optimizer.kind = optimizer;
-    plans.push_back({fmt::format("{}, {}, batch {}", name, scheme, batch), model, options});
+    const std::string shown = scheme.starts_with('{') ? "slices" : scheme;
+    plans.push_back({fmt::format("{}, {}, batch {}", name, shown, batch), model, options});
   };
   const std::string half = R"({"bias_last": 20, "layers": [{"layer": 10, "input_channels": 0.5},
       {"layer": 13, "input_channels": 0.25}, {"layer": 16, "input_channels": 0.5},

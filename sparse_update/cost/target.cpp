@@ -156,7 +156,7 @@ std::string target_text(const Target& target) {
       dump(target.name), target.threads, rounded(target.gflop_s), rounded(target.step_us));
   const char* separator = "\n    ";
   for (const Target::Bandwidth& b : target.bandwidth) {
-    text += separator + dump(Json{{"bytes", b.bytes}, {"gb_s", rounded(b.gb_s)}});
+    text += separator + dump(Json{{"bytes", std::llround(b.bytes)}, {"gb_s", rounded(b.gb_s)}});
     separator = ",\n    ";
   }
   text += "\n  ],\n  \"points\": [";
