@@ -221,7 +221,7 @@ void print_totals(const Session& session, const std::vector<Measured>& programs)
 std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
 
 void print_estimates(const std::vector<Measured>& programs, const Target& target) {
-  Table table({"estimate: " + target.name, ">ms", ">fastest", ">error", ">of it measured"});
+  Table table({"estimate: " + shown(target.name), ">ms", ">fastest", ">error", ">of it measured"});
   for (const Measured& m : programs)
     table.row({program_name(m.times.kind), fmt::format("{:.3f}", m.estimate->ms()),
                milliseconds(m.times.fastest), fmt::format("{:+.1f} %", 100 * m.error()),

@@ -253,7 +253,7 @@ void print_estimates(const Estimates& estimates, const Rates* rates) {
         "machine.json\n");
     return;
   }
-  Table table({"estimate: " + rates->target().name, ">ms", ">of it measured"});
+  Table table({"estimate: " + shown(rates->target().name), ">ms", ">of it measured"});
   for (const ProgramEstimate& e : estimates)
     table.row({program_name(e.kind), fmt::format("{:.3f}", e.ms()),
                fmt::format("{:.0f} %", 100 * e.measured_share())});

@@ -135,10 +135,12 @@ void measure(const Source& source, size_t number, const SessionChoice& choice,
   for (int k = 0; k < kProgramCount; ++k) {
     const auto kind = static_cast<ProgramKind>(k);
     if (!session->has(kind)) continue;
-    const double once = measure_program(*session, kind, 1).fastest;
-    const int repeats =
-        std::clamp(static_cast<int>(kRunSeconds / std::max(once, 1e-9)), 1, kMostRepeats);
-    measurements->add(number, *session, measure_program(*session, kind, repeats));
+    const ProgramTimes once = measure_program(*session, kind, 1, StepClockKind::undisturbed);
+    const int repeats = std::min(static_cast<int>(kRunSeconds / once.fastest), kMostRepeats);
+    measurements->add(number, *session, once);
+    if (repeats > 0)
+      measurements->add(number, *session,
+                        measure_program(*session, kind, repeats, StepClockKind::undisturbed));
   }
 }
 
@@ -204,8 +206,9 @@ int run(const Options& options) {
   }
   Table table({"", ""});
   table.row({"target", fmt::format("{}, {}", options.output, bytes_text(text.size()))});
-  table.row({"machine", fmt::format("{}, {} thread{}, {:.1f} GFLOP/s", target.name, target.threads,
-                                    target.threads == 1 ? "" : "s", target.gflop_s)});
+  table.row(
+      {"machine", fmt::format("{}, {} thread{}, {:.1f} GFLOP/s", shown(target.name), target.threads,
+                              target.threads == 1 ? "" : "s", target.gflop_s)});
   table.row({"points", fmt::format("{} steps of {} plans", count_text(target.points.size()),
                                    sources.size())});
   fmt::print("{}", table.text());

@@ -114,6 +114,7 @@ std::vector<StepTime> CostModel::step_times(const PlanProgram& program) {
 }
 
 Cost CostModel::cost(const PlanContents& contents) {
+  if (contents.programs.empty()) throw_error("cost: the plan has no program to estimate");
   Cost cost;
   const PlanSizes sizes = measure_plan(contents);
   cost.constants_bytes = sizes.constants;
