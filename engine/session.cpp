@@ -92,10 +92,8 @@ size_t Session::program_bytes(size_t steps, size_t tensors, size_t operands) {
   return steps * sizeof(BoundStep) + (tensors + operands) * sizeof(Tensor);
 }
 
-Session::~Session() {
-  programs_.reset();
-  std::free(owned_memory_);
-}
+// Kernels release what they prepared while the memory they looked at is still there.
+Session::~Session() { programs_.reset(); }
 
 namespace {
 
@@ -205,15 +203,14 @@ Status Session::bind(const SessionOptions& options) {
   const Layout layout = lay_out(table.state_bytes(), table.arena_bytes(), workspace_bytes);
   std::byte* memory = options.memory.data();
   if (options.memory.empty()) {
-    owned_memory_ = static_cast<std::byte*>(std::aligned_alloc(kTensorAlignment, layout.total));
-    memory = owned_memory_;
-    if (!memory) return out_of_memory(plan_, layout.total);
+    if (!owned_memory_.allocate(layout.total)) return out_of_memory(plan_, layout.total);
+    memory = owned_memory_.data();
   } else if (options.memory.size() < layout.total ||
              reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0) {
     return Status::error("%s: the session needs %zu bytes aligned to %zu, and was given %zu",
                          plan_.name(), layout.total, kTensorAlignment, options.memory.size());
   }
-  std::memset(memory, 0, layout.total);
+  if (!options.memory.empty()) std::memset(memory, 0, layout.total);
   state_ = {memory + layout.state, table.state_bytes()};
   arena_ = {memory + layout.arena, table.arena_bytes()};
   workspace_ = {memory + layout.workspace, workspace_bytes};

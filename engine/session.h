@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "engine/kernel_choice.h"
+#include "engine/memory_block.h"
 #include "engine/plan.h"
 #include "engine/status.h"
 #include "kernels/thread_pool.h"
@@ -98,7 +99,7 @@ class Session {
   std::unique_ptr<ThreadPool> own_pool_;
   ThreadPool* pool_ = nullptr;
   ThreadPool serial_{1};  // for steps too small to share
-  std::byte* owned_memory_ = nullptr;
+  MemoryBlock owned_memory_;
   std::span<std::byte> state_, arena_, workspace_;
   size_t held_bytes_ = 0, session_bytes_ = 0;
   bool poison_ = false;
