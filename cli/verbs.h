@@ -13,5 +13,6 @@ Verb add_predict(CLI::App& app);
 Verb add_export(CLI::App& app);
 Verb add_verify(CLI::App& app);
 Verb add_bench(CLI::App& app);
+Verb add_profile(CLI::App& app);
 
 }  // namespace attune::cli

@@ -8,6 +8,8 @@ namespace attune {
 // Reads a JSON file that a user wrote. Throws Error where it is no regular file, no JSON, or nested
 // deeper than anything that is meant here: what walks a value may recurse. `where` starts messages.
 nlohmann::json read_json_file(const std::string& path, const std::string& where);
+// The same of a text that the user wrote elsewhere.
+nlohmann::json read_json_text(const std::string& text, const std::string& where);
 
 // JSON in a plan, or discarded where it is none or nested as deep.
 nlohmann::json parse_plan_json(const char* text);
