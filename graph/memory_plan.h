@@ -16,7 +16,8 @@ struct MemoryPlan {
   int64_t lower_bound = 0;  // the most bytes alive at once
 
   int64_t offset_of(ValueId value) const {
-    return offsets[static_cast<size_t>(storage.of_value[static_cast<size_t>(value)])];
+    const auto v = static_cast<size_t>(value);
+    return offsets[static_cast<size_t>(storage.of_value[v])] + storage.at[v];
   }
 };
 

@@ -10,6 +10,20 @@
 namespace attune::test {
 namespace {
 
+// Whether two storages at these offsets share a byte at some time.
+bool overlap(const Storage& a, int64_t a_at, const Storage& b, int64_t b_at) {
+  for (const StorageRange& p : a.ranges)
+    for (const StorageRange& q : b.ranges) {
+      if (a_at + p.offset >= b_at + q.offset + q.bytes ||
+          b_at + q.offset >= a_at + p.offset + p.bytes)
+        continue;
+      for (const Life& x : p.lives)
+        for (const Life& y : q.lives)
+          if (x.first <= y.last && y.first <= x.last) return true;
+    }
+  return false;
+}
+
 void check_plan(const Graph& graph, const MemoryPlan& plan) {
   const auto& storages = plan.storage.storages;
   int64_t top = 0;
@@ -21,16 +35,11 @@ void check_plan(const Graph& graph, const MemoryPlan& plan) {
     REQUIRE(plan.offsets[a] >= 0);
     CHECK(plan.offsets[a] % static_cast<int64_t>(kTensorAlignment) == 0);
     top = std::max(top, plan.offsets[a] + storages[a].bytes);
-    for (size_t b = 0; b < a; ++b) {
-      if (!storages[b].in_arena) continue;
-      const bool together =
-          storages[a].first <= storages[b].last && storages[b].first <= storages[a].last;
-      const bool overlap = plan.offsets[a] < plan.offsets[b] + storages[b].bytes &&
-                           plan.offsets[b] < plan.offsets[a] + storages[a].bytes;
-      if (together && overlap)
+    for (size_t b = 0; b < a; ++b)
+      if (storages[b].in_arena &&
+          overlap(storages[a], plan.offsets[a], storages[b], plan.offsets[b]))
         FAIL_CHECK(graph.value(storages[a].root).name
                    << " and " << graph.value(storages[b].root).name << " overlap");
-    }
   }
   CHECK(top == plan.arena_bytes);
   CHECK(plan.lower_bound <= plan.arena_bytes);
