@@ -40,7 +40,7 @@ Preprocessing:
 
 struct Options {
   std::string model, plan, loss = "cross_entropy", optimizer = "momentum", labels,
-                           preprocess = "none";
+                           preprocess = "none", tiling = "off";
   std::vector<std::string> input_shapes;
   double momentum = 0.9;
   bool nesterov = false;
@@ -98,6 +98,7 @@ std::vector<std::string> read_class_names(const std::string& path) {
 CompileOptions compile_options(const Options& options) {
   CompileOptions result = options.compile;
   result.loss = parse_loss(options.loss);
+  result.tile = options.tiling == "auto";
   result.optimizer.kind = parse_optimizer(options.optimizer);
   const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
   if (!momentum && (options.verb->count("--momentum") > 0 || options.nesterov))
@@ -219,6 +220,10 @@ Verb add_compile(CLI::App& app) {
       ->always_capture_default(false);
   verb->add_option("--preprocess", options->preprocess,
                    "How raw data becomes the model's input; see below");
+  verb->add_option("--memory-tiling", options->tiling,
+                   "auto: compute the first layers a few rows at a time where that makes the arena "
+                   "smaller, at the price of more steps; off: whole layers")
+      ->check(CLI::IsMember({"auto", "off"}));
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -39,8 +39,12 @@ void ArenaPoison::for_spans(const format::Program& program, int* written, F&& se
   const auto write = [&](int32_t id, int step) {
     const format::Tensor* t = tensor_at(id);
     if (!t) return;
-    const size_t end = t->offset() + described_tensor(*t).bytes();
-    for (size_t b = t->offset() / kBlock; b * kBlock < end; ++b) written[b] = step;
+    const size_t begin = t->offset(), end = begin + described_tensor(*t).bytes();
+    for (size_t b = begin / kBlock; b * kBlock < end; ++b) {
+      // Beside what is written, a block may hold something older.
+      const bool all = b * kBlock >= begin && (b + 1) * kBlock <= end;
+      if (all || written[b] == kNever) written[b] = step;
+    }
   };
   const auto read = [&](int32_t id, int step) {
     const format::Tensor* t = tensor_at(id);

@@ -127,7 +127,7 @@ int64_t volume(const Storage& storage) {
 
 }  // namespace
 
-MemoryPlan plan_memory(const Graph& graph) {
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
   MemoryPlan plan;
   plan.storage = assign_storage(graph);
   const auto& storages = plan.storage.storages;
@@ -164,6 +164,27 @@ MemoryPlan plan_memory(const Graph& graph) {
   sorted_by([](const Storage& s) { return -int64_t{s.life.first}; });
   // What rolls over its rows first: it has the fewest places.
   sorted_by([&](const Storage& s) { return std::tuple(s.ranges.size() > 1, s.bytes); });
+  // The same, but those whose start is free at times last: others fit in below them.
+  const auto starts_free = [](const Storage& s) {
+    int64_t longest = 0, first = 0;
+    for (const Life& life : s.ranges.front().lives) first += life.last - life.first;
+    for (const StorageRange& range : s.ranges) {
+      int64_t steps = 0;
+      for (const Life& life : range.lives) steps += life.last - life.first;
+      longest = std::max(longest, steps);
+    }
+    return 2 * first < longest;
+  };
+  const auto density = [](const Storage& s) {
+    int64_t steps = 0;
+    for (const Life& life : s.ranges.front().lives) steps += life.last - life.first;
+    return steps;
+  };
+  sorted_by([&](const Storage& s) {
+    return std::tuple(!starts_free(s), s.ranges.size() == 1, density(s));
+  });
+  sorted_by([&](const Storage& s) { return std::tuple(!starts_free(s), density(s)); });
+  sorted_by([&](const Storage& s) { return std::tuple(!starts_free(s), s.bytes); });
   // Those alive where most bytes are first, the largest below.
   const std::vector<int64_t> live = plan.storage.live_bytes(static_cast<int>(graph.nodes.size()));
   const int peak = static_cast<int>(std::max_element(live.begin(), live.end()) - live.begin()) - 1;
@@ -176,7 +197,9 @@ MemoryPlan plan_memory(const Graph& graph) {
 
   // Moves one item to another place in the order while that does no harm.
   Random random;
-  const size_t tries = items.size() < 2 ? 0 : std::min<size_t>(2000, 4'000'000 / items.size());
+  const size_t tries = items.size() < 2 || effort == PackEffort::quick
+                           ? 0
+                           : std::min<size_t>(2000, 4'000'000 / items.size());
   for (size_t t = 0; t < tries && best > plan.lower_bound; ++t) {
     order = best_order;
     const size_t from = random.below(order.size()), to = random.below(order.size());

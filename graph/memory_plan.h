@@ -24,6 +24,7 @@ struct MemoryPlan {
 // Packs storages so that those alive at the same time do not overlap. Tries several orders of
 // placement, then a seeded search over orders, and keeps the smallest; stops where the lower bound
 // is reached. The same graph always gives the same plan.
-MemoryPlan plan_memory(const Graph& graph);
+enum class PackEffort : uint8_t { quick, full };  // quick: without the search
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort = PackEffort::full);
 
 }  // namespace attune
