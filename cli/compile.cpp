@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "cli/output_file.h"
 #include "cli/seed.h"
@@ -132,6 +133,21 @@ void check_loads(std::span<const std::byte> bytes, const std::string& name, Plan
   throw_if_error(Plan::from_memory({memory->get(), bytes.size()}, name.c_str(), plan));
 }
 
+// What a program would take if each tensor that is given or computed had memory of its own.
+uint64_t unplanned_bytes(const format::Program& program) {
+  std::set<int32_t> own;
+  for (const format::Port* port : *program.inputs()) own.insert(port->tensor());
+  for (const format::Step* step : *program.steps())
+    for (int32_t id : list_of(step->outputs()))
+      if (id >= 0) own.insert(id);
+  uint64_t bytes = 0;
+  for (int32_t id : own) {
+    const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
+    if (tensor.segment() == format::Segment::arena) bytes += described_tensor(tensor).bytes();
+  }
+  return bytes;
+}
+
 void report(const Options& options, const Plan& plan) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
@@ -157,6 +173,7 @@ void report(const Options& options, const Plan& plan) {
     json["state_bytes"] = table.state_bytes();
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
+    json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
     print_json(json);

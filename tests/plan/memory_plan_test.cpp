@@ -111,7 +111,7 @@ TEST_CASE("no two tensors of shared models overlap, and the arena is near the lo
           check_plan(program.graph, program.memory);
           check_contents(program.graph, program.memory);
           CHECK(static_cast<double>(program.memory.arena_bytes) <=
-                1.05 * static_cast<double>(program.memory.lower_bound));
+                1.01 * static_cast<double>(program.memory.lower_bound));
         }
       }
   }

@@ -329,8 +329,7 @@ void check_same_training(const OnnxModel& model, const CompileOptions& options,
       fill_inputs(*session, kind, 9);
       const Status status = session->run(kind);
       REQUIRE_MESSAGE(status.is_ok(), std::string(status.message()));
-      const Tensor out =
-          session->output(kind, kind == ProgramKind::evaluate ? "loss" : "output");
+      const Tensor out = session->output(kind, kind == ProgramKind::evaluate ? "loss" : "output");
       results.emplace_back(out.as<std::byte>(), out.as<std::byte>() + out.bytes());
     }
     if (exact) CHECK(results[0] == results[1]);
@@ -350,6 +349,26 @@ TEST_CASE("published networks train to the same bits with and without tiling") {
       check_same_training(*model, options, BackendChoice::reference, true);
     check_same_training(*model, options, BackendChoice::simd, false);
   }
+}
+
+TEST_CASE("an arena within a budget, with no more strips than that takes") {
+  const auto model = shared_model("mcunet-5fps-f32.onnx");
+  if (!model) return;
+  const auto steps_within = [&](int64_t budget) {
+    const Compiled compiled = compile(*model, options_with("bias:9", [&](CompileOptions& o) {
+      o.batch = 1;
+      o.classes = 10;
+      o.arena_budget = budget;
+    }));
+    for (const PlanProgram& program : compiled.contents.programs)
+      CHECK(program.memory.arena_bytes <= budget);
+    return compiled.contents.programs[0].graph.nodes.size();
+  };
+  const size_t whole = steps_within(700 << 10), some = steps_within(450 << 10),
+               many = steps_within(312 << 10);
+  CHECK(whole < some);
+  CHECK(some < many);
+  CHECK(contains(error_of([&] { steps_within(100 << 10); }), "needs an arena of"));
 }
 
 }  // namespace
