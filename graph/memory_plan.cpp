@@ -215,4 +215,10 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
   return plan;
 }
 
+bool fits(const Graph& graph, int64_t bytes) {
+  const MemoryPlan quick = plan_memory(graph, PackEffort::quick);
+  if (quick.arena_bytes <= bytes) return true;
+  return quick.lower_bound <= bytes && plan_memory(graph).arena_bytes <= bytes;
+}
+
 }  // namespace attune

@@ -27,4 +27,7 @@ struct MemoryPlan {
 enum class PackEffort : uint8_t { quick, full };  // quick: without the search
 MemoryPlan plan_memory(const Graph& graph, PackEffort effort = PackEffort::full);
 
+// Whether the graph as it is has an arena of at most so many bytes.
+bool fits(const Graph& graph, int64_t bytes);
+
 }  // namespace attune

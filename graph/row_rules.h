@@ -5,8 +5,8 @@
 
 #include "graph/graph.h"
 
-// Which rows of its inputs an operator reads for some rows of its output, and the node that computes
-// just these. A row is everything at one place of axis 1 of y[1,H,W,C].
+// Which rows of its inputs an operator reads for some rows of its output, and the node that
+// computes just these. A row is everything at one place of axis 1 of y[1,H,W,C].
 namespace attune {
 
 struct Rows {

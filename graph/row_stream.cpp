@@ -57,8 +57,8 @@ RowRegion row_region(const Graph& graph, const std::vector<bool>& candidates, No
     const auto [at, fresh] = images.try_emplace({v, axis}, static_cast<int>(region.images.size()));
     if (fresh) {
       const int height = graph.shape(v)[axis];
-      region.images.push_back({v, height, row_bytes(graph.value(v), height), kNone,
-                               read[static_cast<size_t>(v)], {}});
+      region.images.push_back(
+          {v, height, row_bytes(graph.value(v), height), kNone, read[static_cast<size_t>(v)], {}});
     }
     return at->second;
   };
@@ -133,8 +133,8 @@ int64_t stream_bytes(const RowRegion& region, const std::vector<Strip>& strips) 
   const auto settle = [&](int i) {
     const RowImage& image = region.images[static_cast<size_t>(i)];
     const int first = first_needed(region, image, done);
-    if (image.maker == kNone) {  // there as a whole until it is not needed any more
-      set(i, image.kept || first < image.height ? image.row_bytes * image.height : 0);
+    if (image.maker == kNone) {  // all there, and gone row by row
+      set(i, image.row_bytes * (image.height - first));
       return;
     }
     const int made = done[static_cast<size_t>(image.maker)];

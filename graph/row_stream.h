@@ -5,8 +5,9 @@
 
 #include "graph/row_rules.h"
 
-// Part of a graph computed a few rows at a time, without computing any row twice: a node runs as soon
-// as somebody needs its next rows, and of each image only the rows that are still to be read stay.
+// Part of a graph computed a few rows at a time, without computing any row twice: a node runs as
+// soon as somebody needs its next rows, and of each image only the rows that are still to be read
+// stay.
 namespace attune {
 
 // An image that the region computes or reads.

@@ -65,16 +65,26 @@ class Assignment {
 
   void find_last_reads() {
     last_read_.assign(graph_.values.size(), -1);
+    read_whole_.assign(graph_.values.size(), false);
     for (int s = 0; s < steps_; ++s) {
       const Node& node = graph_.nodes[static_cast<size_t>(s)];
-      for (ValueId v : node.inputs)
-        if (v != kNone) last_read_[index(v)] = s;
+      for (ValueId v : node.inputs) {
+        if (v == kNone) continue;
+        last_read_[index(v)] = s;
+        if (node.op == Op::slice)
+          slices_[v].push_back(s);
+        else
+          read_whole_[index(v)] = true;
+      }
       for (const auto* ids : {&node.inputs, &node.outputs})
         for (ValueId v : *ids)
           if (v != kNone && graph_.value(v).lies_in != kNone)
             members_last_[index(graph_.value(v).lies_in)] = s;
     }
-    for (const Port& port : graph_.outputs) last_read_[index(port.value)] = steps_;
+    for (const Port& port : graph_.outputs) {
+      last_read_[index(port.value)] = steps_;
+      read_whole_[index(port.value)] = true;
+    }
     // Views extend a storage's life beyond the reads of its first value: a storage may be
     // overwritten only where nothing in it is read later.
     view_last_ = last_read_;
@@ -190,33 +200,62 @@ class Assignment {
            graph_.shape(x) == graph_.shape(y);
   }
 
+  // Bytes of a storage and how long one value needs them.
+  struct Piece {
+    int64_t begin, end;
+    Life life;
+  };
+
+  void add_pieces(ValueId v, std::vector<Piece>* pieces) const {
+    const int64_t at = map_.at[index(v)], bytes = bytes_of(graph_.value(v));
+    const Life life = lives_[index(v)];
+    const auto slices = slices_.find(v);
+    if (read_whole_[index(v)] || slices == slices_.end()) {
+      pieces->push_back({at, at + bytes, life});
+      return;
+    }
+    // What only slices read goes slice by slice.
+    pieces->push_back({at, at + bytes, {life.first, life.first}});
+    for (int step : slices->second) {
+      const Node& node = graph_.nodes[static_cast<size_t>(step)];
+      const int axis = node.as<SliceAttrs>().axis;
+      const Shape &x = graph_.shape(v), &y = graph_.shape(node.outputs[0]);
+      const int64_t row = bytes / x.product(0, axis + 1);
+      for (int64_t o = 0; o < x.product(0, axis); ++o) {
+        const int64_t begin = at + (o * x[axis] + node.as<SliceAttrs>().start) * row;
+        pieces->push_back({begin, begin + y[axis] * row, {life.first, step}});
+      }
+    }
+  }
+
   // Extent and ranges, from the places and lives of the members.
   void finish(Storage& storage, const std::vector<ValueId>& members) const {
+    std::vector<Piece> pieces;
+    for (ValueId v : members) add_pieces(v, &pieces);
     std::vector<int64_t> cuts;
-    for (ValueId v : members) {
-      cuts.push_back(map_.at[index(v)] / kAlign * kAlign);
-      cuts.push_back(align(map_.at[index(v)] + bytes_of(graph_.value(v))));
+    for (Piece& piece : pieces) {
+      cuts.push_back(piece.begin = piece.begin / kAlign * kAlign);
+      cuts.push_back(piece.end = align(piece.end));
     }
     std::sort(cuts.begin(), cuts.end());
     cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
     storage.bytes = cuts.back();
     if (!storage.in_arena) return;
+    std::vector<std::vector<Life>> lives(cuts.size());
+    for (const Piece& piece : pieces)
+      for (auto c = std::lower_bound(cuts.begin(), cuts.end(), piece.begin); *c < piece.end; ++c)
+        lives[static_cast<size_t>(c - cuts.begin())].push_back(piece.life);
     for (size_t c = 0; c + 1 < cuts.size(); ++c) {
-      std::vector<Life> lives;
-      for (ValueId v : members)
-        if (map_.at[index(v)] < cuts[c + 1] &&
-            map_.at[index(v)] + bytes_of(graph_.value(v)) > cuts[c])
-          lives.push_back(lives_[index(v)]);
-      if (lives.empty()) continue;
-      lives = merged(std::move(lives));
+      if (lives[c].empty()) continue;
+      std::vector<Life> apart = merged(std::move(lives[c]));
       if (!storage.ranges.empty()) {
         StorageRange& last = storage.ranges.back();
-        if (last.lives == lives && last.offset + last.bytes == cuts[c]) {
+        if (last.lives == apart && last.offset + last.bytes == cuts[c]) {
           last.bytes = cuts[c + 1] - last.offset;
           continue;
         }
       }
-      storage.ranges.push_back({cuts[c], cuts[c + 1] - cuts[c], std::move(lives)});
+      storage.ranges.push_back({cuts[c], cuts[c + 1] - cuts[c], std::move(apart)});
     }
     storage.life = {INT32_MAX, -1};
     for (const StorageRange& range : storage.ranges) {
@@ -230,9 +269,11 @@ class Assignment {
   StorageMap map_;
   std::vector<std::vector<ValueId>> members_;  // by storage
   std::map<ValueId, int> of_root_;
-  std::vector<Life> lives_;        // by value
-  std::vector<int> last_read_;     // by value: the last step that reads it itself
-  std::vector<int> view_last_;     // the same, or a reshape of it
+  std::vector<Life> lives_;                     // by value
+  std::vector<int> last_read_;                  // by value: the last step that reads it itself
+  std::vector<bool> read_whole_;                // by value: by anything but slices
+  std::map<ValueId, std::vector<int>> slices_;  // steps that read a part of a value
+  std::vector<int> view_last_;                  // the same, or a reshape of it
   std::vector<int> members_last_;  // by value: the last step of what lies in it; -1: nothing does
 };
 

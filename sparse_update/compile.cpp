@@ -71,6 +71,7 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
   schedule(graph);
   if (options.tile || options.arena_budget > 0)
     tile_rows(graph, std::max(arena, options.arena_budget));
+  if (options.arena_budget > 0) rematerialize(graph, options.arena_budget);
   graph.verify();
 }
 

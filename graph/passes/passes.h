@@ -48,4 +48,10 @@ void schedule(Graph& graph);
 // anything.
 bool tile_rows(Graph& graph, int64_t budget_bytes = 0);
 
+// Computes saved activations a second time, for their readers behind the loss, instead of keeping
+// them, until the peak of memory is within the budget: those first that save most bytes for a
+// multiplication, and only where the peak falls. The copies compute the same bits. Returns whether
+// it changed anything.
+bool rematerialize(Graph& graph, int64_t budget_bytes);
+
 }  // namespace attune

@@ -13,8 +13,9 @@
 namespace attune {
 namespace {
 
-// Where the rows that are still to be read wait for those that come behind them. An image needs most
-// memory while it is read; which of these lets others have that memory meanwhile depends on them.
+// Where the rows that are still to be read wait for those that come behind them. An image needs
+// most memory while it is read; which of these lets others have that memory meanwhile depends on
+// them.
 enum class Waits : uint8_t {
   at_end,    // of the image's buffer: moved to its start when the next rows come
   at_start,  // of the image's buffer
@@ -66,9 +67,7 @@ class StripEmitter {
   const RowImage& image(int i) const { return region_.images[static_cast<size_t>(i)]; }
   Buffer& buffer(int i) { return buffers_[static_cast<size_t>(i)]; }
   const RowNode& row_node(int n) const { return region_.nodes[static_cast<size_t>(n)]; }
-  const Node& original(int n) const {
-    return original_nodes_[static_cast<size_t>(row_node(n).id)];
-  }
+  const Node& original(int n) const { return original_nodes_[static_cast<size_t>(row_node(n).id)]; }
   Rows window(int n, int input, Rows rows) const {
     return row_node(n).rule.window(rows, image(input).height);
   }
@@ -149,9 +148,9 @@ class StripEmitter {
   // Rows of what was there before the region: in place where they lie together.
   ValueId read_given(const RowImage& from, int axis, Rows rows) {
     if (rows.count() == from.height) return from.value;
-    Node node = slice(from.value, axis, rows.begin, rows.count(),
-                      fmt::format("{}/rows{}to{}", graph_.value(from.value).name, rows.begin,
-                                  rows.end - 1));
+    Node node = slice(
+        from.value, axis, rows.begin, rows.count(),
+        fmt::format("{}/rows{}to{}", graph_.value(from.value).name, rows.begin, rows.end - 1));
     const Value& whole = graph_.value(from.value);
     if (whole.shape.product(0, axis) == 1) {
       const int64_t before = rows.begin * whole.shape.product(axis + 1, whole.shape.rank);
@@ -171,13 +170,24 @@ class StripEmitter {
     if (first == held.begin) return;
     if (first == held.end) return b.pieces.clear();
     const Rows rest{first, held.end};
+    Node view = slice(whole(i), 1, first - held.begin, rest.count(), rows_name(i, rest));
+    lay(i, view.outputs[0], first);
+    b.pieces = {{rest, append(std::move(view))}};
     const Waits where = waits_[static_cast<size_t>(i)];
-    Node node = slice(whole(i), 1, first - held.begin, rest.count(), rows_name(i, rest));
+    if (where == Waits::at_end) return;
     if (where == Waits::elsewhere) b.root = b.home;
-    if (where != Waits::at_end) b.base = first;
-    lay(i, node.outputs[0], first);
+    move(i);
     if (where == Waits::elsewhere) b.home = b.root;
-    b.pieces = {{rest, append(std::move(node))}};
+  }
+
+  // Moves all pieces to the start of the buffer, which may be a new one.
+  void move(int i) {
+    Buffer& b = buffer(i);
+    const Rows rows{b.pieces.front().rows.begin, b.pieces.back().rows.end};
+    Node node = slice(whole(i), 1, 0, rows.count(), rows_name(i, rows) + "/moved");
+    b.base = rows.begin;
+    lay(i, node.outputs[0], rows.begin);
+    b.pieces = {{rows, append(std::move(node))}};
   }
 
   // Makes room for a strip behind the rows that wait.
@@ -191,13 +201,9 @@ class StripEmitter {
       if (waits_[static_cast<size_t>(i)] == Waits::elsewhere) b.root = kNone;
       return;
     }
-    const Rows rows{b.pieces.front().rows.begin, b.pieces.back().rows.end};
-    if (rows.begin == b.base && !elsewhere) return;
-    Node node = slice(whole(i), 1, 0, rows.count(), rows_name(i, rows) + "/moved");
+    if (b.pieces.front().rows.begin == b.base && !elsewhere) return;
     if (elsewhere) b.root = kNone;
-    b.base = rows.begin;
-    lay(i, node.outputs[0], rows.begin);
-    b.pieces = {{rows, append(std::move(node))}};
+    move(i);
   }
 
   // Lays a strip in the buffer of its image, or where the node that overwrites it will put its own.
@@ -309,7 +315,7 @@ Graph with_strips(const Graph& graph, const RowRegion& region, const std::vector
 
 struct Choice {
   NodeId end = kNone;
-  std::vector<int> rows;  // by the region's node
+  std::vector<int> rows;       // by the region's node
   int64_t peak = INT64_MAX;    // expected
   int64_t around = INT64_MAX;  // before and after the region, which no strips change
   size_t strips = 0;
@@ -462,14 +468,18 @@ Graph best_packed(const Graph& graph, const RowRegion& region, const std::vector
 
 bool tile_rows(Graph& graph, int64_t budget_bytes) {
   graph.index();
+  if (fits(graph, budget_bytes)) return false;
   const int64_t arena = plan_memory(graph, PackEffort::quick).arena_bytes;
   int64_t best = arena;
   bool tiled = false;
   Graph untiled = graph;
-  // The less room packing wastes, the fewer strips do. The last try is for the smallest peak.
-  const std::pair<int64_t, double> tries[] = {{budget_bytes, 1}, {budget_bytes, 1.08},
-                                              {budget_bytes, 1.16}, {budget_bytes, 1.25},
-                                              {budget_bytes, 1.4}, {0, 1}};
+  // What packing wastes shows afterwards: first less and less for the fewest strips within the
+  // budget, then for the smallest peak.
+  std::vector<std::pair<int64_t, double>> tries;
+  if (budget_bytes > 0)
+    for (const double share : {1.0, 0.92, 0.84, 0.76, 0.68, 0.6})
+      tries.push_back({static_cast<int64_t>(share * static_cast<double>(budget_bytes)), 1.0});
+  for (const double room : {1.0, 1.08, 1.16, 1.25, 1.4}) tries.push_back({0, room});
   for (const auto& [budget, room] : tries) {
     if (best <= budget_bytes) break;
     const Choice choice = Chooser(untiled, arena, budget, room).choose();
@@ -477,7 +487,7 @@ bool tile_rows(Graph& graph, int64_t budget_bytes) {
     const RowRegion region = row_region(untiled, find_candidates(untiled), choice.end);
     Graph packed = best_packed(untiled, region, stream(region, choice.rows), &best);
     if (!packed.nodes.empty()) graph = std::move(packed), tiled = true;
-    if (best <= choice.around) break;
+    if (budget == 0 && best <= choice.around) break;
   }
   return tiled;
 }
