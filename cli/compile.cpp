@@ -1,5 +1,6 @@
 #include "sparse_update/compile.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -148,7 +149,17 @@ uint64_t unplanned_bytes(const format::Program& program) {
   return bytes;
 }
 
-void report(const Options& options, const Plan& plan) {
+// The training step's node during which most bytes of the arena are alive.
+std::string peak_of(const Compiled& compiled) {
+  const PlanProgram& train = compiled.contents.programs.front();
+  const auto live = train.memory.storage.live_bytes(static_cast<int>(train.graph.nodes.size()));
+  const auto at = std::max_element(live.begin(), live.end()) - live.begin() - 1;
+  if (at < 0 || at >= static_cast<std::ptrdiff_t>(train.graph.nodes.size())) return "";
+  const Node& node = train.graph.nodes[static_cast<size_t>(at)];
+  return fmt::format("{} {}", op_name(node.op), node.name);
+}
+
+void report(const Options& options, const Plan& plan, const std::string& peak_step) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) {
@@ -174,6 +185,7 @@ void report(const Options& options, const Plan& plan) {
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
     json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
+    json["peak"] = peak_step;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
     print_json(json);
@@ -201,7 +213,7 @@ int run(const Options& options) {
   std::shared_ptr<std::byte> memory;
   check_loads(compiled.plan, options.plan, &plan, &memory);
   write_file(options.plan, compiled.plan);
-  report(options, plan);
+  report(options, plan, peak_of(compiled));
   plan = Plan();
   return 0;
 }

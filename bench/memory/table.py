@@ -32,6 +32,11 @@ computes the same gradients, to the bit with the reference kernels.
   tiling costs steps and copies of rows, and no computation.
 - *Input of bytes*: the image is kept as bytes, and scaled as its rows are read.
 
+What sets the peak: in a full update the saved activations, at the first gradients; in a sparse one an early layer, until it is tiled;
+then the widest halos of the strips, or the largest gradient of a weight. These are the operator and the layer:
+
+{peaks}
+
 The arena is shared with the programs that evaluate and predict. Parameters that are trained, and the frozen weights, are not
 in it: `attune inspect` shows all parts.
 """
@@ -48,14 +53,18 @@ def compiled(attune, models, scratch, network, scheme, options):
 def main():
     attune, models, scratch = sys.argv[1:]
     pathlib.Path(scratch).mkdir(parents=True, exist_ok=True)
+    peaks = ["| the peak is at | " + " | ".join(NETWORKS) + " |", "| --- |" + " --- |" * len(NETWORKS)]
     lines = ["| arena, KiB (steps) | " + " | ".join(NETWORKS) + " |", "| --- |" + " --- |" * len(NETWORKS)]
     for name, scheme, options, figure in ROWS:
-        cells = []
+        cells, steps = [], []
         for network in NETWORKS.values():
             plan = compiled(attune, models, scratch, network, scheme, options)
             cells.append(f"{plan[figure] / 1024:,.1f} ({plan['train_steps']})")
+            steps.append("`" + plan["peak"] + "`")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    print(PAGE.format(table="\n".join(lines)), end="")
+        if figure == "arena_bytes":
+            peaks.append(f"| {name} | " + " | ".join(steps) + " |")
+    print(PAGE.format(table="\n".join(lines), peaks="\n".join(peaks)), end="")
 
 
 main()
