@@ -148,6 +148,45 @@ TEST_CASE("a graph without temporaries needs no arena but its inputs") {
   CHECK(plan_memory(Graph()).arena_bytes == 0);
 }
 
+// y = tanh(x) in rows of a buffer: two rows of x[1,4,64], then the two others over them.
+Graph rows_in_a_buffer(bool read_first_rows_late) {
+  Graph graph;
+  const ValueId x = graph.add_input("x", DType::f32, {1, 4, 64});
+  const Shape half{1, 2, 64};
+  const ValueId a = graph.emit(Op::slice, SliceAttrs{1, 0}, {x}, "a", &half);
+  const ValueId b = graph.emit(Op::slice, SliceAttrs{1, 2}, {x}, "b", &half);
+  const ValueId first = graph.emit(Op::tanh, NoAttrs{}, {a}, "first");
+  graph.outputs.push_back({"early", graph.emit(Op::reduce, ReduceAttrs{7}, {first}, "early")});
+  const ValueId second = graph.emit(Op::tanh, NoAttrs{}, {b}, "second");
+  graph.value(second).lies_in = first;
+  if (read_first_rows_late)
+    graph.outputs.push_back({"late", graph.emit(Op::reduce, ReduceAttrs{7}, {first}, "late")});
+  graph.outputs.push_back({"end", graph.emit(Op::reduce, ReduceAttrs{7}, {second}, "end")});
+  graph.value(a).lies_in = graph.value(b).lies_in = x;
+  graph.value(b).lies_at = 128;
+  graph.index();
+  graph.verify();
+  return graph;
+}
+
+TEST_CASE("values in one buffer share its memory, one after the other") {
+  const Graph graph = rows_in_a_buffer(false);
+  CHECK(is_view(graph, graph.nodes[0]));
+  CHECK(is_view(graph, graph.nodes[1]));
+  const MemoryPlan plan = plan_memory(graph);
+  check_plan(graph, plan);
+  // Half of x is gone when the buffer is there.
+  CHECK(plan.arena_bytes < 1024 + 512 + 3 * 64);
+  CHECK(contains(error_of([] { plan_memory(rows_in_a_buffer(true)); }),
+                 "overwrites 'first' before its last reader"));
+}
+
+TEST_CASE("values that cannot lie where they are said to are refused") {
+  Graph graph = rows_in_a_buffer(false);
+  graph.value(graph.nodes[0].outputs[0]).lies_at = -1;
+  CHECK(contains(error_of([&] { graph.verify(); }), "cannot lie -1 elements into 'x'"));
+}
+
 TEST_CASE("the same graph gives the same memory plan") {
   const Compiled compiled = compile(convnet(), options_with("full"));
   for (const PlanProgram& program : compiled.contents.programs)
