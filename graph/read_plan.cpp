@@ -209,9 +209,9 @@ class PlanReader {
     if (parts.size() > 1)
       parts = {graph_.emit(Op::concat, AxisAttrs{row_axis(graph_.shape(id))}, parts,
                            graph_.value(id).name + "/rows")};
-    Node& last = graph_.nodes.back();
-    if (last.outputs[0] != parts[0]) return parts[0];  // all of what was written
-    last.outputs[0] = id;
+    // One of the plan's tensors: all of what was written.
+    if (static_cast<size_t>(parts[0]) < written_.size()) return parts[0];
+    graph_.nodes.back().outputs[0] = id;
     written_[static_cast<size_t>(id)] = true;
     return id;
   }
@@ -225,7 +225,8 @@ class PlanReader {
 
   // Bytes `from` .. `from + size` of a value, as rows of tensor `id`.
   ValueId part(ValueId id, ValueId source, uint64_t from, uint64_t size) {
-    const Shape &whole = graph_.shape(source), &wanted = graph_.shape(id);
+    Shape whole = graph_.shape(source);
+    const Shape wanted = graph_.shape(id);
     const auto fail = [&] {
       throw_error("{}: {}: tensor {} ({}) lies on {} ({}), and is no view of it", plan_.name(),
                   program_.name()->str(), graph_.value(id).name, type_text(graph_.value(id)),
@@ -233,17 +234,26 @@ class PlanReader {
     };
     const DType stored = static_cast<DType>(described(id).dtype());
     if (described(source).dtype() != described(id).dtype() || stored == DType::mask) fail();
-    if (wanted.rank != whole.rank || wanted.rank == 0) fail();
+    if (wanted.rank == 0) fail();
     int axis = row_axis(wanted);
-    for (int i = wanted.rank - 1; i >= 0; --i)
+    bool alike = wanted.rank == whole.rank;
+    for (int i = wanted.rank - 1; alike && i >= 0; --i)
       if (wanted[i] != whole[i]) {
         axis = i;
         break;
       }
-    if (whole.product(0, axis) != 1 || wanted.product(0, axis) != 1) fail();
+    alike = alike && whole.product(0, axis) == 1 && wanted.product(0, axis) == 1;
+    if (!alike) axis = row_axis(wanted);
     const uint64_t row =
         dtype_bytes(stored, static_cast<size_t>(wanted.product(axis + 1, wanted.rank)));
     if (from % row != 0 || size % row != 0) fail();
+    if (!alike) {  // rows of a view of the source
+      if (bytes(source) % row != 0) fail();
+      whole = wanted;
+      whole[axis] = static_cast<int32_t>(bytes(source) / row);
+      source =
+          graph_.emit(Op::reshape, NoAttrs{}, {source}, graph_.value(id).name + "/view", &whole);
+    }
     Shape shape = whole;
     shape[axis] = static_cast<int32_t>(size / row);
     if (shape == whole) return source;

@@ -103,8 +103,14 @@ class Assignment {
     members_[static_cast<size_t>(storage)].push_back(v);
   }
 
+  // Memory of its own, or where it lies in its root's, which may be a view or in place itself.
   void open(ValueId v, int first) {
     const ValueId root = root_of(graph_, v);
+    const Value& value = graph_.value(v);
+    const auto inside =
+        static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.lies_at)));
+    if (map_.of_value[index(root)] >= 0)
+      return add(v, map_.of_value[index(root)], map_.at[index(root)] + inside, first);
     const auto [storage, fresh] =
         of_root_.try_emplace(root, static_cast<int>(map_.storages.size()));
     if (fresh) {
@@ -114,9 +120,7 @@ class Assignment {
       map_.storages.push_back(std::move(opened));
       members_.emplace_back();
     }
-    const Value& value = graph_.value(v);
-    add(v, storage->second,
-        static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.lies_at))), first);
+    add(v, storage->second, inside, first);
   }
 
   void join(ValueId v, ValueId with, int first) {
@@ -162,11 +166,11 @@ class Assignment {
   // Whether nothing that lies where x lies is read or written after this step.
   bool dies(ValueId x, int step) const {
     const int storage = map_.of_value[index(x)];
-    const Storage& s = map_.storages[static_cast<size_t>(storage)];
-    if (!s.in_arena || members_last_[index(s.root)] > step) return false;
+    if (!map_.storages[static_cast<size_t>(storage)].in_arena) return false;
     const auto& members = members_[static_cast<size_t>(storage)];
-    return std::all_of(members.begin(), members.end(),
-                       [&](ValueId v) { return view_last_[index(v)] <= step; });
+    return std::all_of(members.begin(), members.end(), [&](ValueId v) {
+      return view_last_[index(v)] <= step && members_last_[index(v)] <= step;
+    });
   }
 
   // A node that writes y where it lies leaves alone what is still read there.

@@ -207,7 +207,27 @@ TEST_CASE("what is read behind the tiled layers is whole again") {
   check_tiled(n.graph);
 }
 
-TEST_CASE("images of bytes, and planes, are read in strips") {
+TEST_CASE("images of bytes, planes, and views of an input are read in strips") {
+  {
+    Network n(1, 1, 1);
+    n.graph = Graph();
+    n.x = n.graph.add_input("x", DType::f32, {1, 1, 31, 10});
+    const Shape image{1, 31, 10, 1};
+    const ValueId view = n.graph.emit(Op::reshape, NoAttrs{}, {n.x}, "view", &image);
+    n.output("y", n.conv(n.conv(view, 32, {3, 2, 1, 1}), 2, {3, 2, 1, 1}));
+    check_tiled(n.graph);
+  }
+  {
+    // The view lies on an input that something else changes in place behind the strips.
+    Network n(1, 1, 1);
+    n.graph = Graph();
+    n.x = n.graph.add_input("x", DType::f32, {1, 1, 31, 10});
+    const Shape image{1, 31, 10, 1};
+    const ValueId view = n.graph.emit(Op::reshape, NoAttrs{}, {n.x}, "view", &image);
+    n.output("y", n.conv(n.conv(view, 32, {3, 2, 1, 1}), 2, {3, 2, 1, 1}));
+    n.output("changed", n.op(Op::tanh, {n.x}));
+    check_tiled(n.graph);
+  }
   {
     Network n(1, 1, 1);
     n.graph = Graph();
