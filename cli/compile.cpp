@@ -1,10 +1,12 @@
 #include "sparse_update/compile.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "cli/output_file.h"
 #include "cli/seed.h"
@@ -40,7 +42,7 @@ Preprocessing:
 
 struct Options {
   std::string model, plan, loss = "cross_entropy", optimizer = "momentum", labels,
-                           preprocess = "none";
+                           preprocess = "none", tiling = "off";
   std::vector<std::string> input_shapes;
   double momentum = 0.9;
   bool nesterov = false;
@@ -98,6 +100,7 @@ std::vector<std::string> read_class_names(const std::string& path) {
 CompileOptions compile_options(const Options& options) {
   CompileOptions result = options.compile;
   result.loss = parse_loss(options.loss);
+  result.tile = options.tiling == "auto";
   result.optimizer.kind = parse_optimizer(options.optimizer);
   const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
   if (!momentum && (options.verb->count("--momentum") > 0 || options.nesterov))
@@ -131,7 +134,32 @@ void check_loads(std::span<const std::byte> bytes, const std::string& name, Plan
   throw_if_error(Plan::from_memory({memory->get(), bytes.size()}, name.c_str(), plan));
 }
 
-void report(const Options& options, const Plan& plan) {
+// What a program would take if each tensor that is given or computed had memory of its own.
+uint64_t unplanned_bytes(const format::Program& program) {
+  std::set<int32_t> own;
+  for (const format::Port* port : *program.inputs()) own.insert(port->tensor());
+  for (const format::Step* step : *program.steps())
+    for (int32_t id : list_of(step->outputs()))
+      if (id >= 0) own.insert(id);
+  uint64_t bytes = 0;
+  for (int32_t id : own) {
+    const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
+    if (tensor.segment() == format::Segment::arena) bytes += described_tensor(tensor).bytes();
+  }
+  return bytes;
+}
+
+// The training step's node during which most bytes of the arena are alive.
+std::string peak_of(const Compiled& compiled) {
+  const PlanProgram& train = compiled.contents.programs.front();
+  const auto live = train.memory.storage.live_bytes(static_cast<int>(train.graph.nodes.size()));
+  const auto at = std::max_element(live.begin(), live.end()) - live.begin() - 1;
+  if (at < 0 || at >= static_cast<std::ptrdiff_t>(train.graph.nodes.size())) return "";
+  const Node& node = train.graph.nodes[static_cast<size_t>(at)];
+  return fmt::format("{} {}", op_name(node.op), node.name);
+}
+
+void report(const Options& options, const Plan& plan, const std::string& peak_step) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) {
@@ -156,6 +184,8 @@ void report(const Options& options, const Plan& plan) {
     json["state_bytes"] = table.state_bytes();
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
+    json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
+    json["peak"] = peak_step;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
     print_json(json);
@@ -183,7 +213,7 @@ int run(const Options& options) {
   std::shared_ptr<std::byte> memory;
   check_loads(compiled.plan, options.plan, &plan, &memory);
   write_file(options.plan, compiled.plan);
-  report(options, plan);
+  report(options, plan, peak_of(compiled));
   plan = Plan();
   return 0;
 }
@@ -219,6 +249,10 @@ Verb add_compile(CLI::App& app) {
       ->always_capture_default(false);
   verb->add_option("--preprocess", options->preprocess,
                    "How raw data becomes the model's input; see below");
+  verb->add_option("--memory-tiling", options->tiling,
+                   "auto: compute the first layers a few rows at a time where that makes the arena "
+                   "smaller, at the price of more steps; off: whole layers")
+      ->check(CLI::IsMember({"auto", "off"}));
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

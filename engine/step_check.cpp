@@ -49,6 +49,12 @@ class Inspection {
       if (t.data && t.dtype != real_) return false;
     return real_out(0);
   }
+  // The inputs and output 0 share a type whose elements are whole bytes.
+  bool one_type(size_t inputs) const {
+    for (size_t i = 0; i < inputs; ++i)
+      if (!has_in(i) || in_[i].dtype != out_[0].dtype) return false;
+    return out_[0].dtype != DType::mask;
+  }
   bool vector_in(size_t i, int32_t n) const { return is_vector(in_[i], real_, n); }
   bool optional_vector_in(size_t i, int32_t n) const { return !has_in(i) || vector_in(i, n); }
   bool int_vector_in(size_t i, int32_t n) const { return is_vector(in_[i], DType::i32, n); }
@@ -283,11 +289,12 @@ bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) 
     case Op::transpose:
       return s.all_real() && check_transpose(*static_cast<const TransposeAttrs*>(attrs), s);
     case Op::concat:
-      return s.all_real() && check_concat(*static_cast<const AxisAttrs*>(attrs), s, inputs);
+      return s.one_type(inputs) && check_concat(*static_cast<const AxisAttrs*>(attrs), s, inputs);
     case Op::slice: {
       const auto& a = *static_cast<const SliceAttrs*>(attrs);
-      return s.all_real() && axis_of(a.axis, s.in(0)) && equal_except(s.in(0), s.out(0), a.axis) &&
-             a.start >= 0 && int64_t{a.start} + s.out(0)[a.axis] <= s.in(0)[a.axis];
+      return s.one_type(inputs) && axis_of(a.axis, s.in(0)) &&
+             equal_except(s.in(0), s.out(0), a.axis) && a.start >= 0 &&
+             int64_t{a.start} + s.out(0)[a.axis] <= s.in(0)[a.axis];
     }
     case Op::gather: {
       const auto& a = *static_cast<const AxisAttrs*>(attrs);

@@ -80,6 +80,20 @@ const Value* find_value(const Graph& graph, const std::string& name) {
   return nullptr;
 }
 
+// Values that a step or a port has to do with.
+std::vector<bool> used_by_steps(const Graph& graph) {
+  std::vector<bool> used(graph.values.size());
+  for (const auto* ports : {&graph.inputs, &graph.outputs})
+    for (const Port& port : *ports) used[static_cast<size_t>(port.value)] = true;
+  for (const Node& node : graph.nodes) {
+    if (is_view(graph, node)) continue;
+    for (const auto* ids : {&node.inputs, &node.outputs})
+      for (ValueId v : *ids)
+        if (v != kNone) used[static_cast<size_t>(v)] = true;
+  }
+  return used;
+}
+
 class PlanWriter {
  public:
   PlanWriter(const PlanContents& contents, bool only_measure)
@@ -159,8 +173,9 @@ class PlanWriter {
     const Graph& graph = program.graph;
     std::vector<int32_t> index(graph.values.size(), -1);
     std::vector<fb::Offset<format::Tensor>> tensors;
+    const std::vector<bool> used = used_by_steps(graph);
     for (size_t v = 0; v < graph.values.size(); ++v) {
-      if (program.memory.storage.of_value[v] < 0) continue;
+      if (!used[v]) continue;
       index[v] = static_cast<int32_t>(tensors.size());
       tensors.push_back(add_tensor(program, static_cast<ValueId>(v)));
     }
@@ -171,7 +186,7 @@ class PlanWriter {
     };
     std::vector<fb::Offset<format::Step>> steps;
     for (const Node& node : graph.nodes) {
-      if (node.op == Op::reshape) continue;  // a view: the planner laid it on its input
+      if (is_view(graph, node)) continue;  // the planner laid it where it would copy from
       std::vector<int32_t> ints;
       std::vector<double> reals;
       encode_attrs(node.attrs, &ints, &reals);
