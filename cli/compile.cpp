@@ -42,7 +42,8 @@ Preprocessing:
 
 struct Options {
   std::string model, plan, loss = "cross_entropy", optimizer = "momentum", labels,
-                           preprocess = "none", tiling = "off";
+                           preprocess = "none", tiling = "off",
+                           strips = "off";
   std::vector<std::string> input_shapes;
   double momentum = 0.9;
   bool nesterov = false;
@@ -101,6 +102,7 @@ CompileOptions compile_options(const Options& options) {
   CompileOptions result = options.compile;
   result.loss = parse_loss(options.loss);
   result.tile = options.tiling == "auto";
+  result.split_gradients = options.strips == "auto";
   result.optimizer.kind = parse_optimizer(options.optimizer);
   const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
   if (!momentum && (options.verb->count("--momentum") > 0 || options.nesterov))
@@ -252,6 +254,10 @@ Verb add_compile(CLI::App& app) {
   verb->add_option("--memory-tiling", options->tiling,
                    "auto: compute the first layers a few rows at a time where that makes the arena "
                    "smaller, at the price of more steps; off: whole layers")
+      ->check(CLI::IsMember({"auto", "off"}));
+  verb->add_option("--gradient-strips", options->strips,
+                   "auto: compute gradients of weights some output channels at a time, and update "
+                   "these at once, where that makes the arena smaller; off: whole gradients")
       ->check(CLI::IsMember({"auto", "off"}));
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
