@@ -192,16 +192,16 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
     return std::tuple(s.life.first <= peak && peak <= s.life.last, duration(s), s.bytes);
   });
 
-  // Moves one item to another place in the order while that does no harm; every other time one
-  // that reaches too high, to an earlier place.
+  // Moves one item to another place in the order while that does no harm; at first every other
+  // time one that reaches too high, to an earlier place.
   Random random;
   const size_t tries = items.size() < 2 || effort == PackEffort::quick
                            ? 0
-                           : std::min<size_t>(2000, 4'000'000 / items.size());
+                           : std::min<size_t>(4000, 8'000'000 / items.size());
   for (size_t t = 0; t < tries && best > plan.lower_bound; ++t) {
     order = best_order;
     size_t from = random.below(order.size()), to = random.below(order.size());
-    if (t % 2 == 0) {
+    if (t < tries / 2 && t % 2 == 0) {
       std::vector<size_t> high;
       for (size_t i = 0; i < order.size(); ++i)
         if (best_offsets[static_cast<size_t>(order[i])] + packing.storage(order[i]).bytes >

@@ -145,8 +145,8 @@ TEST_CASE("a graph without temporaries needs no arena but its inputs") {
   const ValueId x = graph.add_input("x", DType::f32, {3});
   graph.outputs.push_back({"y", x});
   const MemoryPlan plan = plan_memory(graph);
-  CHECK(plan.arena_bytes == 64);
-  CHECK(plan.lower_bound == 64);
+  CHECK(plan.arena_bytes == 16);
+  CHECK(plan.lower_bound == 16);
   CHECK(plan_memory(Graph()).arena_bytes == 0);
 }
 
