@@ -42,8 +42,7 @@ Preprocessing:
 
 struct Options {
   std::string model, plan, loss = "cross_entropy", optimizer = "momentum", labels,
-                           preprocess = "none", tiling = "off",
-                           strips = "off";
+                           preprocess = "none", tiling = "off", strips = "off";
   std::vector<std::string> input_shapes;
   double momentum = 0.9;
   bool nesterov = false;
@@ -237,6 +236,11 @@ Verb add_compile(CLI::App& app) {
       ->always_capture_default(false);
   verb->add_option("--weight-decay", compile.optimizer.weight_decay, "Weight decay");
   verb->add_option("--batch-size", compile.batch, "Examples in a training step");
+  verb->add_option("--micro-batch", compile.micro_batch,
+                   "Go through the batch so many examples at a time, add up the gradients, and "
+                   "update once: less memory, more steps (default: all at once)")
+      ->check(CLI::Range(1, 65536))
+      ->always_capture_default(false);
   verb->add_option("--input-shape", options->input_shapes,
                    "NAME:1x3x224x224, for an input whose size the model leaves open; again for "
                    "another input")

@@ -8,6 +8,7 @@
 #include "graph/error.h"
 #include "graph/head.h"
 #include "graph/memory_plan.h"
+#include "graph/micro_batches.h"
 #include "graph/passes/passes.h"
 #include "sparse_update/prune.h"
 
@@ -20,6 +21,10 @@ void check_options(const CompileOptions& options) {
                                     {"predict batch", options.predict_batch}})
     if (value < 0 || value > 65536 || (value == 0 && std::string(name) != "evaluate batch"))
       throw_error("--batch-size: {} size {} is not in 1 .. 65536", name, value);
+  if (options.micro_batch < 0 || options.micro_batch > options.batch ||
+      (options.micro_batch > 0 && options.batch % options.micro_batch != 0))
+    throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
+                options.micro_batch, options.batch);
 }
 
 // Input names that training needs for itself.
@@ -111,9 +116,26 @@ PlanProgram finish(ProgramKind kind, int batch, Graph graph, const CompileOption
   return program;
 }
 
+// Repeats the graph of a micro-batch, optimised, for the whole batch, and updates by the sums of
+// its gradients.
+void accumulate(Graph& graph, const CompileOptions& options, std::vector<Update>& updates) {
+  const auto port = [](size_t update) { return fmt::format("gradient {}", update); };
+  for (size_t i = 0; i < updates.size(); ++i)
+    graph.outputs.push_back({port(i), updates[i].gradient});
+  add_up_outputs(graph);
+  optimize(graph, options, 0);
+  repeat_micro_batch(graph, options.batch / options.micro_batch);
+  for (size_t i = 0; i < updates.size(); ++i) updates[i].gradient = graph.output(port(i));
+  std::erase_if(graph.outputs, [](const Port& p) { return p.name.starts_with("gradient "); });
+  append_optimizer(graph, options.optimizer, updates);
+  graph.index();
+  graph.verify();
+}
+
 PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
                                std::vector<PlanParameter>* parameters) {
-  const AttachedLoss loss = attach_loss(graph, options.loss, true);
+  AttachedLoss loss = attach_loss(graph, options.loss, true);
+  if (options.micro_batch > 0) weigh_micro_batch(graph, loss);
   std::vector<ValueId> wanted;
   for (size_t v = 0; v < graph.values.size(); ++v)
     if (graph.values[v].role == Role::parameter) wanted.push_back(static_cast<ValueId>(v));
@@ -124,7 +146,10 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     throw_error("the scheme needs gradients that do not exist: {}", fmt::join(missing, ", "));
   const auto gradients = differentiate(graph, loss.seed, wanted);
   std::vector<Update> updates = prune(graph, scheme, gradients);
-  append_optimizer(graph, options.optimizer, updates);
+  if (options.micro_batch > 0)
+    accumulate(graph, options, updates);
+  else
+    append_optimizer(graph, options.optimizer, updates);
   for (const Update& update : updates) {
     const Value& parameter = graph.value(update.parameter);
     if (options.expose_gradients)
@@ -134,7 +159,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
-  optimize(graph, options, 0);
+  if (options.micro_batch == 0) optimize(graph, options, 0);
   return finish(ProgramKind::train_step, options.batch, std::move(graph), options);
 }
 
@@ -242,10 +267,11 @@ Compiled compile(const OnnxModel& model, const CompileOptions& options) {
   Compiled compiled;
   PlanContents& contents = compiled.contents;
 
-  Graph train = forward_graph(model, options, options.batch);
-  const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : options.batch;
+  const int at_once = options.micro_batch > 0 ? options.micro_batch : options.batch;
+  Graph train = forward_graph(model, options, at_once);
+  const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : at_once;
   Graph evaluate =
-      evaluate_batch == options.batch ? train : forward_graph(model, options, evaluate_batch);
+      evaluate_batch == at_once ? train : forward_graph(model, options, evaluate_batch);
   Graph predict = forward_graph(model, options, options.predict_batch);
 
   const Scheme scheme = parse_scheme(options.scheme, train);

@@ -19,8 +19,11 @@ struct CompileOptions {
   std::string scheme = "head";  // see parse_scheme
   Loss loss = Loss::cross_entropy;
   Optimizer optimizer = {.kind = OptimizerKind::momentum};
-  int batch = 8;           // of train_step
-  int evaluate_batch = 0;  // 0: like `batch`
+  int batch = 8;  // of train_step
+  // > 0: train_step goes through its batch so many examples at a time, adds up the gradients, and
+  // updates once: the arena is that of so few examples, and the sums. Must divide `batch`.
+  int micro_batch = 0;
+  int evaluate_batch = 0;  // 0: like `micro_batch`, or `batch` where there is none
   int predict_batch = 1;
   std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
   int classes = 0;                       // > 0: replace the last layer by a fresh one
