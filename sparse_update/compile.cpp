@@ -66,6 +66,7 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
     remove_dead(graph);
     fuse_clamp(graph);
     fuse_bias_gradient(graph);
+    fuse_mask_grad(graph);
   }
   fold_constants(graph);
   remove_dead(graph);
