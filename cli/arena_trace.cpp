@@ -5,6 +5,8 @@
 
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "engine/step_check.h"
+#include "kernels/attrs.h"
 
 namespace attune::cli {
 namespace {
@@ -22,12 +24,12 @@ class Tracer {
       const auto inputs = list_of(step.inputs());
       trace_.reads.emplace_back();
       for (size_t i = 0; i < inputs.size(); ++i)
-        for (int content : read(inputs[i], s))
+        for (int content : read(bytes_read(step, inputs[i]), s))
           trace_.reads.back().push_back({static_cast<int>(i), content});
       for (int32_t id : list_of(step.outputs())) write(id, s);
     }
     if (program_.outputs())
-      for (const format::Port* port : *program_.outputs()) read(port->tensor(), steps);
+      for (const format::Port* port : *program_.outputs()) read(bytes_of(port->tensor()), steps);
     while (!bytes_.empty()) release(bytes_.begin(), bytes_.begin()->second.last, false);
     count_live(steps);
     return std::move(trace_);
@@ -58,22 +60,54 @@ class Tracer {
     bytes_.emplace_hint(next, at, rest);
   }
 
-  // The bytes of a tensor that hold something, cut at its ends.
-  std::pair<Map::iterator, Map::iterator> bytes_of(const format::Tensor& tensor) {
-    const uint64_t begin = tensor.offset(), end = begin + described_tensor(tensor).bytes();
-    split(begin), split(end);
-    return {bytes_.lower_bound(begin), bytes_.lower_bound(end)};
+  struct Run {
+    uint64_t begin, end;
+  };
+  using Runs = std::vector<Run>;
+
+  // A tensor's bytes in the arena.
+  Runs bytes_of(int32_t id) const {
+    const format::Tensor* tensor = in_arena(id);
+    if (!tensor) return {};
+    return {{tensor->offset(), tensor->offset() + described_tensor(*tensor).bytes()}};
   }
 
-  std::vector<int> read(int32_t id, int step) {
+  // What a step reads of an input: a slice reads no more than it copies.
+  Runs bytes_read(const format::Step& step, int32_t id) const {
+    if (static_cast<Op>(step.op()) != Op::slice || !in_arena(id)) return bytes_of(id);
+    SliceAttrs attrs;
+    decode_attrs(Op::slice, list_of(step.ints()), list_of(step.reals()), &attrs);
+    const format::Tensor& x = *in_arena(id);
+    const Tensor from = described_tensor(x);
+    const Tensor to = described_tensor(
+        *program_.tensors()->Get(static_cast<unsigned>(list_of(step.outputs())[0])));
+    const auto bytes = [&](int64_t elements) {
+      return static_cast<uint64_t>(dtype_bytes(from.dtype, static_cast<size_t>(elements)));
+    };
+    const int64_t row = from.shape.product(attrs.axis + 1, from.shape.rank);
+    Runs runs;
+    for (int64_t i = 0; i < from.shape.product(0, attrs.axis); ++i) {
+      const uint64_t begin = x.offset() + bytes((i * from.shape[attrs.axis] + attrs.start) * row);
+      runs.push_back({begin, begin + bytes(to.shape[attrs.axis] * row)});
+    }
+    return runs;
+  }
+
+  // What a run of bytes holds, cut at its ends.
+  std::pair<Map::iterator, Map::iterator> held_in(const Run& run) {
+    split(run.begin), split(run.end);
+    return {bytes_.lower_bound(run.begin), bytes_.lower_bound(run.end)};
+  }
+
+  std::vector<int> read(const Runs& runs, int step) {
     std::vector<int> contents;
-    const format::Tensor* tensor = in_arena(id);
-    if (!tensor) return contents;
-    const auto [first, last] = bytes_of(*tensor);
-    for (auto at = first; at != last; ++at) {
-      at->second.last = step;
-      if (std::find(contents.begin(), contents.end(), at->second.content) == contents.end())
-        contents.push_back(at->second.content);
+    for (const Run& run : runs) {
+      const auto [first, last] = held_in(run);
+      for (auto at = first; at != last; ++at) {
+        at->second.last = step;
+        if (std::find(contents.begin(), contents.end(), at->second.content) == contents.end())
+          contents.push_back(at->second.content);
+      }
     }
     for (int content : contents) {
       auto& readers = trace_.contents[static_cast<size_t>(content)].readers;
@@ -83,17 +117,16 @@ class Tracer {
   }
 
   void write(int32_t id, int step) {
-    const format::Tensor* tensor = in_arena(id);
-    if (!tensor) return;
-    const auto [first, last] = bytes_of(*tensor);
-    for (auto at = first; at != last;) {
-      const bool handed_over = at->second.last == step && step >= 0;
-      const auto old = at++;
-      release(old, handed_over ? step - 1 : old->second.last, handed_over);
+    for (const Run& run : bytes_of(id)) {
+      const auto [first, last] = held_in(run);
+      for (auto at = first; at != last;) {
+        const bool handed_over = at->second.last == step && step >= 0;
+        const auto old = at++;
+        release(old, handed_over ? step - 1 : old->second.last, handed_over);
+      }
+      bytes_[run.begin] = {run.end, static_cast<int>(trace_.contents.size()), step};
+      trace_.contents.push_back({id, step, {}, {}});
     }
-    const uint64_t end = tensor->offset() + described_tensor(*tensor).bytes();
-    bytes_[tensor->offset()] = {end, static_cast<int>(trace_.contents.size()), step};
-    trace_.contents.push_back({id, step, {}, {}});
   }
 
   void release(Map::iterator bytes, int last, bool handed_over) {
