@@ -85,10 +85,19 @@ class Tracer {
       return static_cast<uint64_t>(dtype_bytes(from.dtype, static_cast<size_t>(elements)));
     };
     const int64_t row = from.shape.product(attrs.axis + 1, from.shape.rank);
+    const Run whole = bytes_of(id).front();
     Runs runs;
     for (int64_t i = 0; i < from.shape.product(0, attrs.axis); ++i) {
       const uint64_t begin = x.offset() + bytes((i * from.shape[attrs.axis] + attrs.start) * row);
-      runs.push_back({begin, begin + bytes(to.shape[attrs.axis] * row)});
+      const uint64_t end = begin + bytes(to.shape[attrs.axis] * row);
+      // As fine as memory is planned: a few channels of each pixel would be countless runs.
+      const Run run{
+          std::max(whole.begin, begin / kTensorAlignment * kTensorAlignment),
+          std::min(whole.end, (end + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment)};
+      if (!runs.empty() && run.begin <= runs.back().end)
+        runs.back().end = run.end;
+      else
+        runs.push_back(run);
     }
     return runs;
   }

@@ -300,9 +300,11 @@ void check_outputs(const Options& options) {
   if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
   if (!options.dot.empty() && options.dot != kStandardOutput)
     check_replaceable(options.dot, "a graph of a plan", is_dot_file);
-  std::error_code none;
-  if (!options.html.empty() && std::filesystem::weakly_canonical(options.html, none) ==
-                                   std::filesystem::weakly_canonical(options.dot, none))
+  const auto place = [](const std::string& path) {
+    std::error_code none;
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, none), none);
+  };
+  if (!options.html.empty() && place(options.html) == place(options.dot))
     throw_error("--html and --dot {}: choose another name for one of them", options.dot);
 }
 

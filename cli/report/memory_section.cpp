@@ -12,7 +12,8 @@ namespace attune::cli {
 namespace {
 
 constexpr size_t kMostAtPeak = 8;
-constexpr int kThinnest = 150;  // what is a smaller part of the picture has no outline
+constexpr size_t kMostParts = 400;  // of one content that are drawn apart
+constexpr int kThinnest = 150;      // what is a smaller part of the picture has no outline
 
 enum class Kind { input, activation, saved, gradient, parameter_gradient };
 constexpr int kKinds = 5;
@@ -63,6 +64,17 @@ std::string hover_text(const ProgramView& view, const ArenaContent& content, Kin
       kKindTexts[static_cast<int>(kind)], content.held.size() > 1 ? ", released in parts" : "");
 }
 
+// The parts of a content as they are drawn: as one where they are too many to be seen.
+std::vector<HeldBytes> drawn_parts(const ArenaContent& content) {
+  if (content.held.size() <= kMostParts) return content.held;
+  HeldBytes whole = content.held.front();
+  for (const HeldBytes& held : content.held) {
+    whole.end = std::max(whole.end, held.end);
+    whole.last = std::max(whole.last, held.last);
+  }
+  return {whole};
+}
+
 double columns(const ProgramView& view) { return static_cast<double>(view.phases.size()) + 2; }
 
 // Where the picture of a step begins: one column for what is there before the first.
@@ -75,7 +87,7 @@ std::string lives(const ProgramView& view, uint64_t arena) {
     const Kind kind = kind_of(view, content);
     std::string path;
     bool thin = false;
-    for (const HeldBytes& held : content.held) {
+    for (const HeldBytes& held : drawn_parts(content)) {
       thin = thin || (held.end - held.begin) * kThinnest < arena ||
              (held.last - held.first + 1) * kThinnest < columns(view);
       path += fmt::format("M{} {}h{}v{}h-{}z", column(held.first), arena - held.end,
