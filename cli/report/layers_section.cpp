@@ -69,7 +69,7 @@ std::string bars(const std::vector<PlanLayer>& layers, const std::vector<Costs>&
   double most = 0;
   for (const Costs& cost : costs) most = std::max(most, cost[0] + cost[1] + cost[2]);
   Plot plot(static_cast<double>(layers.size()), most, 130);
-  const double step = most > 0 ? tick_step(most, 3) : 1;
+  const double step = most > 0 ? tick_step(most, 4) : 1;
   for (double y = step; y <= most; y += step) {
     plot.across(y, "grid");
     plot.y_label(y, unit.text(y));
