@@ -31,8 +31,8 @@ trains or only predicts takes less. A step's bytes are what it reads and writes.
 `measured` where the target has this very step, `similar` where it follows from others, `roofline`
 where nothing but the machine's peak is known.
 
---html writes one page for any browser, without anything of the network: what is trained, what lies
-where in the arena when, what each layer costs, and with --front what a search had to choose from.)";
+--html writes one page for any browser, which works offline: what is trained, what lies where in the
+arena when, what each layer costs, and with --front what a search had to choose from.)";
 
 constexpr const char* kStandardOutput = "-";
 
