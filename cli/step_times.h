@@ -5,21 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/step_phases.h"
 #include "engine/session.h"
 
 namespace attune::cli {
-
-// The parts of a training step, as people count them.
-enum class Phase { forward, backward, update };
-inline constexpr int kPhaseCount = 3;
-constexpr const char* phase_name(Phase phase) {
-  constexpr const char* kNames[] = {"forward", "backward", "update"};
-  return kNames[static_cast<int>(phase)];
-}
-
-// The phase of every step of a program: by the operator's kind (losses and metrics are forward),
-// except that what is computed from a gradient is backward whatever its operator.
-std::vector<Phase> step_phases(const Session& session, ProgramKind kind);
 
 // Bytes of a step's operands: what it reads and writes, each once.
 uint64_t operand_bytes(const Session& session, ProgramKind kind, int step);
