@@ -10,6 +10,7 @@
 #include "engine/io/open_dataset.h"
 #include "engine/session.h"
 #include "graph/error.h"
+#include "sparse_update/number_text.h"
 
 // What the verbs share.
 namespace attune::cli {
@@ -77,9 +78,8 @@ Tensor first_output(const LoadedPlan& loaded, ProgramKind kind);
 std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
                                    const std::string& path);
 
-// "12.3 MB"; "1:02:03"; "12,345".
+// "12.3 MB"; "1:02:03".
 std::string bytes_text(size_t bytes);
 std::string duration_text(double seconds);
-std::string count_text(uint64_t count);
 
 }  // namespace attune::cli

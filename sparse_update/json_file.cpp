@@ -27,7 +27,10 @@ json read_json_file(const std::string& path, const std::string& where) {
   std::ifstream file;
   if (regular && !failure) file.open(path, std::ios::binary);
   if (!file.is_open() || !file) throw_error("{}: is not a file that can be read", where);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return read_json_text({std::istreambuf_iterator<char>(file), {}}, where);
+}
+
+json read_json_text(const std::string& text, const std::string& where) {
   const auto within_depth = [&](int depth, json::parse_event_t, json&) {
     if (depth > kMaxDepth)
       throw_error("{}: is nested deeper than {} levels; give what `attune compile --help` shows",

@@ -9,6 +9,9 @@ namespace attune {
 // deeper than anything that is meant here: what walks a value may recurse. `where` starts messages.
 nlohmann::json read_json_file(const std::string& path, const std::string& where);
 
+// The same for JSON that is given as text.
+nlohmann::json read_json_text(const std::string& text, const std::string& where);
+
 // JSON in a plan, or discarded where it is none or nested as deep.
 nlohmann::json parse_plan_json(const char* text);
 

@@ -36,6 +36,7 @@ struct Scheme {
 //             the order of execution. Channels are "input_channels" or "output_channels": a list of
 //             numbers, or a ratio in (0, 1] that keeps those whose weights have the largest L2 norm
 //             (at least one). A parameter without channels is trained whole.
+//   {...}     such JSON itself
 // Throws Error naming the file, the key and what is there instead.
 Scheme parse_scheme(const std::string& spec, const Graph& forward);
 

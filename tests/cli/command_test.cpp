@@ -14,16 +14,6 @@ namespace {
 const char* const kVerbs[] = {"compile", "inspect", "train",  "evaluate",
                               "predict", "export",  "verify", "bench"};
 
-// Bad input: status 2, nothing on standard output, one line that starts with "attune: ".
-void check_refused(const Workshop::Result& result, const std::string& reason) {
-  CAPTURE(result.error);
-  CHECK(result.status == 2);
-  CHECK(result.out.empty());
-  CHECK(count_lines(result.error) == 1);
-  CHECK(result.error.starts_with("attune: "));
-  CHECK(contains(result.error, reason));
-}
-
 }  // namespace
 
 TEST_CASE("help goes to standard output and has an example of every verb") {
