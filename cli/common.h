@@ -72,11 +72,15 @@ constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsi
 void load_parameters(LoadedPlan& loaded, const std::string& path);
 
 // The model's own first output in a program, or an absent tensor.
-Tensor first_output(const LoadedPlan& loaded, ProgramKind kind);
+Tensor first_output(const Session& session, ProgramKind kind);
 
-// Opens data for one of the plan's programs. Throws Error.
-std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+// Opens data for one of a plan's programs. Throws Error.
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path);
+inline std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+                                          const std::string& path) {
+  return open_data(*loaded.session, kind, path);
+}
 
 // "12.3 MB"; "1:02:03".
 std::string bytes_text(size_t bytes);

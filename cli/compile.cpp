@@ -1,8 +1,8 @@
 #include "sparse_update/compile.h"
 
-#include "cli/budget_options.h"
 #include "cli/compile_options.h"
 #include "cli/output_file.h"
+#include "cli/scheme_search.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
@@ -21,14 +21,14 @@ constexpr const char* kExamples = R"(Examples:
   attune compile net.onnx -o net.att --scheme scheme.json --input-shape image:1x3x96x96
   attune compile net.onnx -o net.att --scheme bias:8 --batch-size 1 --memory 256KiB
       --backend reference     refused where it does not fit
+  attune compile net.onnx -o net.att --scheme auto --data photos/train --memory 256KiB
 
 )";
 
 struct Options {
   std::string plan;
   CompileCommand compile;
-  BudgetOptions budget;
-  SessionChoice session;
+  SchemeSearch search;
   OutputOptions output;
 };
 
@@ -59,7 +59,7 @@ void report(const Options& options, const Plan& plan, const PlanCost& cost) {
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
-    if (!options.budget.budget().empty()) json["cost"] = cost_json(cost);
+    if (!options.search.budget.budget().empty()) json["cost"] = cost_json(cost);
     print_json(json);
     return;
   }
@@ -73,7 +73,7 @@ void report(const Options& options, const Plan& plan, const PlanCost& cost) {
   rows.row({"constants", bytes_text(table.constants_bytes())});
   rows.row({"state", bytes_text(table.state_bytes())});
   rows.row({"arena", bytes_text(table.arena_bytes())});
-  const Budget budget = options.budget.budget();
+  const Budget budget = options.search.budget.budget();
   if (budget.memory_bytes)
     rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.memory()),
                                     bytes_text(*budget.memory_bytes))});
@@ -87,20 +87,39 @@ void report(const Options& options, const Plan& plan, const PlanCost& cost) {
 
 // What the plan takes, where a budget asks for it.
 PlanCost counted_cost(const Options& options, const Plan& plan) {
-  const Budget budget = options.budget.budget();
+  const Budget budget = options.search.budget.budget();
   if (budget.empty()) return {};
   std::unique_ptr<Session> session;
-  throw_if_error(Session::create(plan, options.session.options(), &session));
-  double speed = options.budget.speed();
+  throw_if_error(Session::create(plan, options.search.session.options(), &session));
+  double speed = options.search.budget.speed();
   if (speed == 0 && budget.latency_ms) speed = measure_macs_per_second(*session);
   return plan_cost(*session, speed);
 }
 
+std::string searched_scheme(const Options& options, const OnnxModel& model,
+                            const CompileOptions& compile_with) {
+  SchemeSearch search = options.search;
+  search.output = options.plan;
+  search.quiet = options.output.quiet;
+  const SearchedScheme searched = search_for_scheme(model, compile_with, search);
+  const FoundScheme& best = searched.result.best;
+  if (!options.output.quiet)
+    print_note(fmt::format("trains {}: {}", scheme_text(searched.space, best.point),
+                           predicted_text(searched.gains, best.gain)));
+  return scheme_json(searched.space, best.point);
+}
+
 int run(const Options& options) {
   check_replaceable(options.plan, "a plan", is_plan_file);
-  const CompileOptions compile_with = options.compile.options();
-  const Budget budget = options.budget.budget();
+  CompileOptions compile_with = options.compile.options();
+  const bool searches = compile_with.scheme == "auto";
+  const bool has_data = !options.search.sensitivity.data.empty();
+  if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
+  if (!searches && has_data)
+    throw_error("--data: is for --scheme auto, not {}", compile_with.scheme);
+  const Budget budget = options.search.budget.budget();
   const OnnxModel model = OnnxModel::load(options.compile.model);
+  if (searches) compile_with.scheme = searched_scheme(options, model, compile_with);
   const Compiled compiled = compile(model, compile_with);
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(compiled.plan, options.plan);
@@ -120,8 +139,12 @@ Verb add_compile(CLI::App& app) {
   CLI::App* verb = add_verb(app, "compile", "Make a training plan of a model", help.c_str());
   options->compile.add(verb, true);
   verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
-  options->budget.add(verb);
-  options->session.add(verb);
+  options->search.budget.add(verb);
+  verb->add_option("--data", options->search.sensitivity.data,
+                   "Labelled data that --scheme auto estimates gains on; `attune search` has "
+                   "more to choose")
+      ->always_capture_default(false);
+  options->search.session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -14,6 +14,7 @@ const char* const kSchemesHelp = R"(Schemes:
   head      the classifier
   last:K    the classifier, and all parameters of the K layers before it
   bias:K    the classifier, and the biases of the K layers before it
+  auto      searched for within --memory, --flash and --latency, on --data; see `attune search`
   FILE      JSON: {"head": true, "bias_last": K, "weights_last": K,
                    "layers": [{"layer": 21, "input_channels": 0.5}],
                    "parameters": [{"name": "conv1.weight", "output_channels": [0, 3]}]}, or such JSON itself

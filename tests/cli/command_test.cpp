@@ -11,8 +11,8 @@
 namespace attune::test {
 namespace {
 
-const char* const kVerbs[] = {"compile", "inspect", "train",  "evaluate",
-                              "predict", "export",  "verify", "bench"};
+const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate",    "predict",
+                              "export",  "verify",  "bench", "sensitivity", "search"};
 
 }  // namespace
 
