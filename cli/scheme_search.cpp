@@ -24,8 +24,9 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
                                  const SchemeSearch& search) {
   const Budget budget = search.budget.budget();
   if (budget.empty()) throw_error("a search needs a budget; give --memory, --flash or --latency");
+  // The backend that is asked for is the device's; here the fastest estimates.
   const EstimateOptions estimate =
-      search.sensitivity.options(search.session, options.seed, search.output);
+      search.sensitivity.options(SessionChoice(), options.seed, search.output);
   TaskExamples examples = open_task(model, options, search.sensitivity);
   WorkProgress progress(search.quiet);
   const Progress report = progress.report();
@@ -66,7 +67,7 @@ std::string predicted_text(const Gains& gains, double gain) {
   if (gains.unit == "loss")
     return fmt::format("loss {:.4g}, {:+.4g} over the classifier alone, if gains add up",
                        -(gains.base + gain), -gain);
-  return fmt::format("{:.4g} of Fisher information", gain);
+  return fmt::format("a loss lower by {:.4g} after a step, by Fisher information", gain);
 }
 
 }  // namespace attune::cli

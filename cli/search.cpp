@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "cli/output_file.h"
 #include "cli/scheme_search.h"
 #include "cli/table.h"
@@ -47,7 +49,7 @@ Json result_json(const SearchedScheme& searched) {
   json["unit"] = searched.gains.unit;
   if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.base;
   json["found"] = found_json(searched, searched.result.best);
-  json["bound"] = searched.result.bound;
+  json["bound"] = std::isfinite(searched.result.bound) ? Json(searched.result.bound) : Json();
   json["compiled"] = searched.result.evaluations;
   return json;
 }
@@ -75,7 +77,8 @@ void report(const Options& options, const SearchedScheme& searched) {
   table.row({"scheme", options.search.output});
   table.row({"trains", scheme_text(searched.space, result.best.point)});
   table.row({"expected", predicted_text(searched.gains, result.best.gain)});
-  table.row({"at most", result.bound > result.best.gain
+  table.row({"at most", !std::isfinite(result.bound) ? "not known"
+                        : result.bound > result.best.gain
                             ? predicted_text(searched.gains, result.bound)
                             : "that: no scheme of the kind fits that gains more"});
   table.row({"memory", bytes_text(cost.memory()) +

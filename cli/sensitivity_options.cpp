@@ -23,7 +23,7 @@ void SensitivityOptions::add(CLI::App* verb, bool required) {
                    "weights (norm) or of the largest Fisher information (fisher)")
       ->check(CLI::IsMember({"norm", "fisher"}));
   verb->add_option("--examples", examples,
-                   "Examples to estimate with, at most; a third of them to judge by")
+                   "Examples to estimate with, at most; half of them to judge by")
       ->check(CLI::Range(int64_t{2}, int64_t{10'000'000}));
   verb->add_option("--head-epochs", head_epochs,
                    "Passes in which the classifier is trained alone, before anything is estimated")

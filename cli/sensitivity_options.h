@@ -12,8 +12,8 @@ namespace attune::cli {
 // The options of what estimates gains: `sensitivity`, `search`, and `compile --scheme auto`.
 struct SensitivityOptions {
   std::string data, estimator = "fisher", channels = "norm", cache;
-  int64_t examples = 1000, steps = 100, head_epochs = 5;
-  double learning_rate = 0.002, head_learning_rate = 0.005;
+  int64_t examples = 2000, steps = 100, head_epochs = 5;
+  double learning_rate = 0.0005, head_learning_rate = 0.005;
   int jobs = 0;
 
   // `required`: --data is.

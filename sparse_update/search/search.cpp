@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "graph/error.h"
 #include "sparse_update/search/evolution.h"
@@ -55,8 +56,12 @@ class Search {
     const SeparableProblem least = costs_.problem(gains_, 0);
     // The classifier alone has the smallest backward pass.
     consider({{frozen_point(space_), 0.0, {}}});
-    const std::vector<Solution> optimistic = best_of(least);
-    if (!optimistic.empty()) bound_ = optimistic.front().gain;
+    bool exact = true;
+    const std::vector<Solution> optimistic = best_of(least, &exact);
+    if (!exact)
+      bound_ = std::numeric_limits<double>::infinity();
+    else if (!optimistic.empty())
+      bound_ = optimistic.front().gain;
     consider(optimistic);
     for (double caution : kCautions) {
       if (done()) break;
@@ -74,9 +79,9 @@ class Search {
   bool done() const { return has_best_ && best_.gain >= bound_; }
 
   // The best of each depth, the most promising first.
-  std::vector<Solution> best_of(const SeparableProblem& problem) const {
+  std::vector<Solution> best_of(const SeparableProblem& problem, bool* exact = nullptr) const {
     std::vector<Solution> found;
-    for (auto& solution : knapsack_best(problem, limits_))
+    for (auto& solution : knapsack_best(problem, limits_, exact))
       if (solution && std::isfinite(solution->gain)) found.push_back(std::move(*solution));
     std::stable_sort(found.begin(), found.end(),
                      [](const Solution& a, const Solution& b) { return a.gain > b.gain; });

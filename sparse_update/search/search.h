@@ -28,7 +28,8 @@ struct FoundScheme {
 struct SearchResult {
   FoundScheme best;
   // No scheme of the space gains more than this within the budget, as far as costs that add up
-  // can tell: equal to best.gain where the search is over.
+  // can tell: equal to best.gain where the search is over, infinite where
+  // that is not known.
   double bound = 0;
   size_t evaluations = 0;  // schemes compiled
 };

@@ -24,6 +24,20 @@ FisherInformation fisher(const OnnxModel& model, const CompileOptions& options,
                             estimate.measure.session, estimate.measure.threads, report);
 }
 
+// The rate of plain gradient descent that an optimizer comes to; 0 where it sets its own steps.
+double descent_rate(const Optimizer& optimizer, double rate) {
+  switch (optimizer.kind) {
+    case OptimizerKind::sgd:
+      return rate;
+    case OptimizerKind::momentum:
+      return rate / (1 - optimizer.momentum);
+    case OptimizerKind::adam:
+    case OptimizerKind::adamw:
+      break;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Estimate estimate_gains(const OnnxModel& model, const CompileOptions& options,
@@ -40,8 +54,14 @@ Estimate estimate_gains(const OnnxModel& model, const CompileOptions& options,
   if (estimate.estimator == Estimator::fisher || estimate.fisher_channels) {
     const FisherInformation information =
         fisher(warm, kept, result.space, examples, estimate, progress);
-    if (estimate.fisher_channels) rank_channels(result.space, information.weight);
-    result.gains = fisher_gains(result.space, information);
+    if (estimate.fisher_channels) {
+      std::vector<std::vector<double>> scores;
+      for (const GradientMoments& moments : information.weight) scores.push_back(moments.trace);
+      rank_channels(result.space, scores);
+    }
+    result.gains =
+        fisher_gains(result.space, information,
+                     descent_rate(options.optimizer, estimate.measure.rate), options.batch);
   }
   if (estimate.estimator == Estimator::measured)
     result.gains = measured_gains(warm, kept, result.space, examples, estimate.measure, progress);

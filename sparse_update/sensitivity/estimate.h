@@ -13,7 +13,7 @@ struct EstimateOptions {
   Estimator estimator = Estimator::fisher;
   int64_t head_epochs = 5;  // of training the classifier alone, before anything is estimated
   double head_rate = 0.005;
-  int64_t fisher_examples = 256;
+  int64_t fisher_examples = 1000;
   bool fisher_channels = false;  // choose channels by Fisher information, not by norm
   MeasureOptions measure;        // its session and threads serve both estimators
 };

@@ -60,7 +60,7 @@ TaskExamples take_examples(Dataset& data, const Session& session, int64_t count,
   // A stream of its own: no epoch has this number.
   shuffled_order(Random(seed, std::numeric_limits<uint64_t>::max() - 1), data.size(), order.data());
   order.resize(static_cast<size_t>(std::clamp<int64_t>(count, 2, data.size())));
-  const auto split = order.end() - std::max<std::ptrdiff_t>(std::ssize(order) / 3, 1);
+  const auto split = order.end() - std::ssize(order) / 2;
   TaskExamples examples;
   examples.training =
       std::make_unique<ExamplesInMemory>(data, std::vector<int64_t>(order.begin(), split), session);

@@ -36,7 +36,7 @@ struct TaskExamples {
   std::unique_ptr<ExamplesInMemory> training, validation;
 };
 
-// At most `count` examples, chosen and split (a third for validation, at least one on each side) by
+// At most `count` examples, chosen and split (half of them for validation) by
 // the seed. Throws Error where there are fewer than two.
 TaskExamples take_examples(Dataset& data, const Session& session, int64_t count, uint64_t seed);
 

@@ -1,11 +1,8 @@
 #include "sparse_update/sensitivity/fisher.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <mutex>
-#include <numeric>
 
 #include "engine/batch.h"
 #include "graph/error.h"
@@ -15,32 +12,25 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kChunk = 8;  // examples whose sums are added as one, whatever the threads
+// Parts of the examples, each summed by itself and in order, so that threads decide nothing.
+constexpr int64_t kParts = 4;
 
-FisherInformation zeros(const SearchSpace& space) {
-  FisherInformation sums;
-  for (const SpaceLayer& layer : space.layers)
-    sums.weight.emplace_back(static_cast<size_t>(layer.input_channels));
-  sums.bias.resize(space.layers.size());
-  return sums;
-}
-
-double square(double x) { return x * x; }
+// Sums over examples of one parameter's gradient.
+struct Sums {
+  std::vector<float> gradient;  // by element
+  std::vector<double> squares;  // by channel
+  int64_t inner = 1;            // elements in a row that are of one channel
+};
 
 template <class Real>
-void add_squares(const Tensor& gradient, int axis, std::vector<double>* sums) {
-  const int64_t inner = gradient.shape.product(axis + 1, gradient.shape.rank);
-  const auto channels = static_cast<int64_t>(sums->size());
+void add(const Tensor& gradient, Sums* sums) {
+  const size_t channels = sums->squares.size(), inner = static_cast<size_t>(sums->inner);
   const Real* values = gradient.as<Real>();
-  for (int64_t i = 0; i < gradient.shape.elements(); ++i)
-    (*sums)[static_cast<size_t>(i / inner % channels)] += square(static_cast<double>(values[i]));
-}
-
-void add_squares(const Tensor& gradient, int axis, std::vector<double>* sums) {
-  if (gradient.dtype == DType::f64)
-    add_squares<double>(gradient, axis, sums);
-  else
-    add_squares<float>(gradient, axis, sums);
+  for (size_t i = 0; i < sums->gradient.size(); ++i) {
+    const double x = static_cast<double>(values[i]);
+    sums->gradient[i] += static_cast<float>(x);
+    sums->squares[i / inner % channels] += x * x;
+  }
 }
 
 // A session of the plan that trains everything, one example at a time, at a learning rate of zero.
@@ -53,7 +43,20 @@ class GradientReader {
     throw_if_error(Batch::bind(*session_, kTrain, examples, &batch_));
   }
 
-  void add(int64_t example, FisherInformation* sums) {
+  // `sums`: of layer l, 2 l its weight and 2 l + 1 its bias.
+  void add_example(int64_t example, std::vector<Sums>* sums) {
+    run(example);
+    for (size_t l = 0; l < space_.layers.size(); ++l) {
+      const SpaceLayer& layer = space_.layers[l];
+      add_gradient(layer.weight, layer.input_axis, &(*sums)[2 * l]);
+      add_gradient(layer.bias, -1, &(*sums)[2 * l + 1]);
+    }
+  }
+
+ private:
+  static constexpr ProgramKind kTrain = ProgramKind::train_step;
+
+  void run(int64_t example) {
     throw_if_error(batch_.fill(examples_, nullptr, example, 1));
     set_scalar(session_->input(kTrain, "learning_rate"), 0);
     if (const Tensor step = session_->input(kTrain, "step")) set_scalar(step, 1);
@@ -61,21 +64,22 @@ class GradientReader {
     if (!std::isfinite(batch_.loss()))
       throw_error("--estimator fisher: the loss of {} is not finite; the data holds such numbers",
                   examples_.describe(example));
-    for (size_t l = 0; l < space_.layers.size(); ++l) {
-      const SpaceLayer& layer = space_.layers[l];
-      if (const Tensor gradient = gradient_of(layer.weight))
-        add_squares(gradient, layer.input_axis, &sums->weight[l]);
-      std::vector<double> bias(1);
-      if (const Tensor gradient = gradient_of(layer.bias)) add_squares(gradient, 0, &bias);
-      sums->bias[l] += bias[0];
-    }
   }
 
- private:
-  static constexpr ProgramKind kTrain = ProgramKind::train_step;
-
-  Tensor gradient_of(const std::string& tensor) const {
-    return tensor.empty() ? Tensor{} : session_->output(kTrain, "grad:" + tensor);
+  // `axis` -1: all elements are one channel.
+  void add_gradient(const std::string& parameter, int axis, Sums* sums) const {
+    if (parameter.empty()) return;
+    const Tensor gradient = session_->output(kTrain, "grad:" + parameter);
+    if (!gradient) return;
+    if (sums->gradient.empty()) {
+      sums->gradient.resize(static_cast<size_t>(gradient.shape.elements()));
+      sums->squares.resize(axis < 0 ? 1 : static_cast<size_t>(gradient.shape[axis]));
+      sums->inner = gradient.shape.product(axis + 1, gradient.shape.rank);
+    }
+    if (gradient.dtype == DType::f64)
+      add<double>(gradient, sums);
+    else
+      add<float>(gradient, sums);
   }
 
   const SearchSpace& space_;
@@ -84,12 +88,41 @@ class GradientReader {
   Batch batch_;
 };
 
-void add(const FisherInformation& part, FisherInformation* sums) {
-  for (size_t l = 0; l < part.bias.size(); ++l) {
-    sums->bias[l] += part.bias[l];
-    for (size_t c = 0; c < part.weight[l].size(); ++c) sums->weight[l][c] += part.weight[l][c];
+// Of parameter `index` in all parts.
+GradientMoments moments(const std::vector<std::vector<Sums>>& parts, size_t index, int64_t count) {
+  const Sums& first = parts.front()[index];
+  const size_t channels = first.squares.size();
+  const auto n = static_cast<double>(count);
+  GradientMoments made{std::vector<double>(channels), std::vector<double>(channels)};
+  for (size_t i = 0; i < first.gradient.size(); ++i) {
+    double sum = 0;
+    for (const auto& part : parts)
+      if (!part[index].gradient.empty()) sum += static_cast<double>(part[index].gradient[i]);
+    made.squared_mean[i / static_cast<size_t>(first.inner) % channels] += sum / n * (sum / n);
   }
+  for (size_t c = 0; c < channels; ++c) {
+    for (const auto& part : parts)
+      if (!part[index].squares.empty()) made.trace[c] += part[index].squares[c] / n;
+    // The mean of n has a share of trace / n that is chance.
+    if (count > 1) made.squared_mean[c] = (n * made.squared_mean[c] - made.trace[c]) / (n - 1);
+  }
+  return made;
 }
+
+// What a choice trains, all together.
+struct Total {
+  double trace = 0, squared_mean = 0;
+
+  void add(const GradientMoments& moments, size_t channel) {
+    trace += moments.trace[channel];
+    squared_mean += moments.squared_mean[channel];
+  }
+  double gain(double rate, int batch) const {
+    if (rate == 0) return squared_mean;
+    return rate * squared_mean -
+           rate * rate / 2 * kCurvatureShare * trace * trace / static_cast<double>(batch);
+  }
+};
 
 }  // namespace
 
@@ -110,45 +143,44 @@ FisherInformation fisher_information(const OnnxModel& model, const CompileOption
   train_only.programs = 1u << static_cast<unsigned>(ProgramKind::train_step);
 
   count = std::clamp<int64_t>(count, 1, examples.size());
-  const int64_t chunks = (count + kChunk - 1) / kChunk;
-  std::vector<FisherInformation> parts(static_cast<size_t>(chunks), zeros(space));
+  std::vector<std::vector<Sums>> parts(kParts, std::vector<Sums>(2 * space.layers.size()));
   std::mutex reporting;
   int64_t done = 0;
-  const int workers = static_cast<int>(std::clamp<int64_t>(chunks, 1, threads));
-  for_each_in_parallel(static_cast<size_t>(workers), workers, [&](size_t worker) {
+  for_each_in_parallel(kParts, threads, [&](size_t part) {
     GradientReader reader(loaded.plan(), space, examples, train_only);
-    for (auto chunk = static_cast<int64_t>(worker); chunk < chunks; chunk += workers) {
-      const int64_t end = std::min(count, (chunk + 1) * kChunk);
-      for (int64_t i = chunk * kChunk; i < end; ++i)
-        reader.add(i, &parts[static_cast<size_t>(chunk)]);
+    for (auto i = static_cast<int64_t>(part); i < count; i += kParts) {
+      reader.add_example(i, &parts[part]);
       const std::lock_guard lock(reporting);
-      done += end - chunk * kChunk;
-      if (progress) progress(done, count);
+      if (progress) progress(++done, count);
     }
   });
-  FisherInformation mean = zeros(space);
-  for (const FisherInformation& part : parts) add(part, &mean);
-  const double scale = 1 / static_cast<double>(count);
-  for (double& x : mean.bias) x *= scale;
-  for (auto& layer : mean.weight)
-    for (double& x : layer) x *= scale;
-  return mean;
+  FisherInformation information;
+  for (size_t l = 0; l < space.layers.size(); ++l) {
+    information.weight.push_back(moments(parts, 2 * l, count));
+    information.bias.push_back(moments(parts, 2 * l + 1, count));
+  }
+  return information;
 }
 
-Gains fisher_gains(const SearchSpace& space, const FisherInformation& information) {
+Gains fisher_gains(const SearchSpace& space, const FisherInformation& information, double rate,
+                   int batch) {
   Gains gains;
   gains.unit = "fisher";
   gains.bias.push_back(0);
-  for (size_t l = space.layers.size(); l-- > 0;)
-    gains.bias.push_back(gains.bias.back() + information.bias[l]);
+  Total biases;
+  for (size_t l = space.layers.size(); l-- > 0;) {
+    if (!information.bias[l].trace.empty()) biases.add(information.bias[l], 0);
+    gains.bias.push_back(biases.gain(rate, batch));
+  }
   for (size_t l = 0; l < space.layers.size(); ++l) {
-    const std::vector<double>& scores = information.weight[l];
+    const GradientMoments& moments = information.weight[l];
     std::vector<double> row;
     for (const WeightOption& option : space.layers[l].options) {
-      double sum = 0;
-      if (option.ratio == 1) sum = std::accumulate(scores.begin(), scores.end(), 0.0);
-      for (int64_t channel : option.channels) sum += scores[static_cast<size_t>(channel)];
-      row.push_back(sum);
+      Total total;
+      if (option.ratio == 1)
+        for (size_t c = 0; c < moments.trace.size(); ++c) total.add(moments, c);
+      for (int64_t c : option.channels) total.add(moments, static_cast<size_t>(c));
+      row.push_back(total.gain(rate, batch));
     }
     gains.weight.push_back(std::move(row));
   }

@@ -13,9 +13,9 @@ namespace attune {
 
 // How each candidate is fine-tuned.
 struct MeasureOptions {
-  int64_t steps = 100;  // with a cosine to zero
-  double rate = 0.002;  // of all candidates
-  uint64_t seed = 0;    // of the order of the examples, the same for all
+  int64_t steps = 100;   // with a cosine to zero
+  double rate = 0.0005;  // of all candidates
+  uint64_t seed = 0;     // of the order of the examples, the same for all
   SessionOptions session;
   int threads = 1;    // candidates at a time
   std::string cache;  // a file of JSON lines; "": none

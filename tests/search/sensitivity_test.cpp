@@ -46,8 +46,8 @@ size_t count_file_lines(const std::string& path) {
 
 TEST_CASE("examples are taken and split by the seed alone") {
   const TaskExamples a = task_of(60), b = task_of(60), other = task_of(60, 2), all = task_of(1000);
-  CHECK(a.training->size() == 40);
-  CHECK(a.validation->size() == 20);
+  CHECK(a.training->size() == 30);
+  CHECK(a.validation->size() == 30);
   CHECK(a.training->hash() == b.training->hash());
   CHECK(a.training->hash() != a.validation->hash());
   CHECK(a.training->hash() != other.training->hash());
@@ -119,23 +119,28 @@ TEST_CASE("Fisher information is what finite differences of single losses give")
     throw_if_error(s->run(ProgramKind::evaluate));
     return batch.loss();
   };
-  const auto expected = [&](const std::string& tensor, const std::vector<int>& elements) {
-    double sum = 0;
-    for (int64_t example = 0; example < 3; ++example)
-      for (int element : elements) {
+  // Slopes of the loss of each example, by finite differences.
+  const auto check = [&](const GradientMoments& moments, size_t channel, const std::string& tensor,
+                         const std::vector<int>& elements) {
+    double trace = 0, products = 0;
+    for (int element : elements) {
+      double slopes[3];
+      for (int i = 0; i < 3; ++i) {
         const double h = 1e-4;
-        const double slope =
-            (loss(tensor, element, h, example) - loss(tensor, element, -h, example)) / (2 * h);
-        sum += slope * slope;
+        slopes[i] = (loss(tensor, element, h, i) - loss(tensor, element, -h, i)) / (2 * h);
+        trace += slopes[i] * slopes[i] / 3;
       }
-    return sum / 3;
+      // Pairs of different examples have the squared mean without bias.
+      products += (slopes[0] * slopes[1] + slopes[1] * slopes[2] + slopes[2] * slopes[0]) / 3;
+    }
+    CHECK(moments.trace[channel] == doctest::Approx(trace).epsilon(1e-4));
+    CHECK(moments.squared_mean[channel] == doctest::Approx(products).epsilon(1e-4));
   };
-  // project.weight [8,16,1,1]: channel 5 is element 5 of each of its rows.
-  CHECK(
-      information.weight[3][5] ==
-      doctest::Approx(expected("project.weight", {5, 21, 37, 53, 69, 85, 101, 117})).epsilon(1e-4));
-  CHECK(information.bias[3] ==
-        doctest::Approx(expected("project.bias", {0, 1, 2, 3, 4, 5, 6, 7})).epsilon(1e-4));
+  const std::vector<int> all = {0, 1, 2, 3, 4, 5, 6, 7};
+  std::vector<int> fifth;  // project.weight [8,16,1,1]: channel 5 is element 5 of each of its rows
+  for (int row : all) fifth.push_back(16 * row + 5);
+  check(information.weight[3], 5, "project.weight", fifth);
+  check(information.bias[3], 0, "project.bias", all);
 }
 
 TEST_CASE("estimates do not depend on the number of threads") {
@@ -155,19 +160,49 @@ TEST_CASE("estimates do not depend on the number of threads") {
   }
 }
 
-TEST_CASE("Fisher gains grow with what is trained") {
-  TaskExamples task = task_of(90);
-  EstimateOptions options = estimate_with(Estimator::fisher, 1);
-  for (const bool by_fisher : {false, true}) {
-    options.fisher_channels = by_fisher;
-    const Estimate estimate = estimate_gains(small_net(), options_for("head"), task, options);
-    for (size_t k = 1; k < estimate.gains.bias.size(); ++k)
-      CHECK(estimate.gains.bias[k] >= estimate.gains.bias[k - 1]);
-    for (const auto& row : estimate.gains.weight)
-      for (size_t o = 1; o < row.size(); ++o) CHECK(row[o] >= row[o - 1]);
-    CHECK(estimate.gains.weight[1].back() > 0);
-    CHECK(estimate.space.lists_channels == by_fisher);
+TEST_CASE("a Fisher gain is the decrease of a quadratic model of the loss") {
+  SearchSpace space;
+  space.layers.push_back({"a", "a.weight", "a.bias", 0, 2, {{0.5, {1}}, {1, {}}}});
+  space.layers.push_back({"b", "b.weight", "", 0, 1, {}});
+  space.layers.push_back({"c", "c.weight", "c.bias", 0, 1, {}});
+  FisherInformation information;
+  information.weight = {{{7, 5}, {3, 2}}, {{1}, {1}}, {{1}, {1}}};
+  information.bias = {{{2}, {0.5}}, {}, {{10}, {4}}};
+  const auto expected = [](double rate, double batch, double mean, double trace) {
+    return rate * mean - rate * rate / 2 * kCurvatureShare * trace * trace / batch;
+  };
+  for (const double rate : {0.01, 3.0}) {
+    for (const int batch : {1, 4}) {
+      const Gains gains = fisher_gains(space, information, rate, batch);
+      CHECK(gains.weight[0][0] == doctest::Approx(expected(rate, batch, 2, 5)));
+      CHECK(gains.weight[0][1] == doctest::Approx(expected(rate, batch, 5, 12)));
+      CHECK(gains.weight[1].empty());
+      CHECK(gains.bias[0] == 0);
+      CHECK(gains.bias[1] == doctest::Approx(expected(rate, batch, 4, 10)));
+      CHECK(gains.bias[2] == gains.bias[1]);
+      CHECK(gains.bias[3] == doctest::Approx(expected(rate, batch, 4.5, 12)));
+    }
   }
+  // Adam sets the size of its own steps.
+  CHECK(fisher_gains(space, information, 0, 4).weight[0][1] == doctest::Approx(5));
+}
+
+TEST_CASE("channels are ranked by the trace of Fisher information") {
+  TaskExamples task = task_of(90);
+  EstimateOptions options = estimate_with(Estimator::fisher, 2);
+  options.fisher_channels = true;
+  const Estimate ranked = estimate_gains(small_net(), options_for("head"), task, options);
+  options.fisher_channels = false;
+  const Estimate by_norm = estimate_gains(small_net(), options_for("head"), task, options);
+  CHECK(ranked.space.lists_channels);
+  CHECK(!by_norm.space.lists_channels);
+  for (size_t l = 0; l < ranked.space.layers.size(); ++l)
+    for (size_t o = 0; o < ranked.space.layers[l].options.size(); ++o)
+      CHECK(ranked.space.layers[l].options[o].channels.size() ==
+            by_norm.space.layers[l].options[o].channels.size());
+  // All channels are the same whatever their order.
+  CHECK(ranked.gains.weight[1].back() == by_norm.gains.weight[1].back());
+  CHECK(ranked.gains.bias == by_norm.gains.bias);
 }
 
 TEST_CASE("measured gains are kept, and an interrupted run goes on where it stopped") {
