@@ -54,7 +54,7 @@ Json found_json(const SearchedScheme& searched, const FoundScheme& scheme) {
   Json json;
   json["gain"] = scheme.gain;
   if (searched.gains.unit != "fisher")
-    json["predicted_" + searched.gains.unit] = searched.gains.base + scheme.gain;
+    json["predicted_" + searched.gains.unit] = searched.gains.reached(scheme.gain);
   json["cost"] = cost_json(scheme.cost);
   json["scheme"] = Json::parse(scheme_json(searched.space, scheme.point));
   return json;
@@ -66,7 +66,7 @@ std::string predicted_text(const Gains& gains, double gain) {
                        100 * (gains.base + gain), 100 * gain);
   if (gains.unit == "loss")
     return fmt::format("loss {:.4g}, {:+.4g} over the classifier alone, if gains add up",
-                       -(gains.base + gain), -gain);
+                       gains.reached(gain), -gain);
   return fmt::format("a loss lower by {:.4g} after a step, by Fisher information", gain);
 }
 

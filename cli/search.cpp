@@ -47,7 +47,7 @@ Json result_json(const SearchedScheme& searched) {
   Json json;
   json["estimator"] = searched.estimator;
   json["unit"] = searched.gains.unit;
-  if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.base;
+  if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
   json["found"] = found_json(searched, searched.result.best);
   json["bound"] = std::isfinite(searched.result.bound) ? Json(searched.result.bound) : Json();
   json["compiled"] = searched.result.evaluations;

@@ -34,7 +34,7 @@ Json number_json(double value) { return std::isfinite(value) ? Json(value) : Jso
 Json estimate_json(const Estimate& estimate) {
   Json json;
   json["unit"] = estimate.gains.unit;
-  if (estimate.gains.unit != "fisher") json["classifier_alone"] = estimate.gains.base;
+  if (estimate.gains.unit != "fisher") json["classifier_alone"] = estimate.gains.reached(0);
   json["bias"] = Json::array();
   for (size_t k = 1; k < estimate.gains.bias.size(); ++k)
     json["bias"].push_back(Json{{"bias_last", k}, {"gain", number_json(estimate.gains.bias[k])}});
@@ -60,7 +60,7 @@ void print_tables(const Estimate& estimate) {
   const Gains& gains = estimate.gains;
   const std::string unit = gains.unit == "accuracy" ? "gain, %" : "gain, " + gains.unit;
   if (gains.unit != "fisher")
-    fmt::print("the classifier alone: {} {:.4f}\n\n", gains.unit, std::fabs(gains.base));
+    fmt::print("the classifier alone: {} {:.4f}\n\n", gains.unit, gains.reached(0));
   Table biases({">last biases", "down to", ">" + unit});
   const auto depth = static_cast<size_t>(estimate.space.depth());
   for (size_t k = 1; k <= depth; ++k)

@@ -241,6 +241,43 @@ TEST_CASE("measured gains are kept, and an interrupted run goes on where it stop
   CHECK(count_file_lines(options.measure.cache) == 2 * lines + 1);
 }
 
+TEST_CASE("a model that learns numbers gains by a smaller loss") {
+  class Targets : public Dataset {
+   public:
+    int64_t size() const override { return 24; }
+    bool labelled() const override { return true; }
+    Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
+      fill(input, static_cast<double>(index));
+      if (!target.empty()) fill(target, 0.5 * static_cast<double>(index));
+      return Status::ok();
+    }
+    std::string_view describe(int64_t) override { return "targets"; }
+
+   private:
+    static void fill(std::span<std::byte> bytes, double phase) {
+      auto* x = reinterpret_cast<float*>(bytes.data());
+      for (size_t i = 0; i < bytes.size() / sizeof(float); ++i)
+        x[i] = static_cast<float>(std::sin(0.7 * static_cast<double>(i) + phase));
+    }
+  } data;
+  CompileOptions options = options_for("head");
+  options.loss = Loss::mean_squared_error;
+  const Compiled compiled = compile(small_net(), options);
+  const PlanInMemory loaded(compiled.plan, "plan");
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(loaded.plan(), {}, &session));
+  TaskExamples task = take_examples(data, *session, 24, 0);
+  const Gains measured =
+      estimate_gains(small_net(), options, task, estimate_with(Estimator::measured, 2)).gains;
+  CHECK(measured.unit == "loss");
+  CHECK(measured.reached(0) > 0);
+  CHECK(measured.reached(0.1) == doctest::Approx(measured.reached(0) - 0.1));
+  const Gains fisher =
+      estimate_gains(small_net(), options, task, estimate_with(Estimator::fisher, 2)).gains;
+  REQUIRE(fisher.weight.size() == measured.weight.size());
+  for (double gain : fisher.bias) CHECK(std::isfinite(gain));
+}
+
 TEST_CASE("a cache is read, and nothing else is taken for one") {
   const TempFolder folder;
   const std::string path = folder.path("c.jsonl");
