@@ -40,8 +40,7 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
   SchemeEvaluator evaluator(model, options, searched.space, {search.session.options(), speed},
                             search.sensitivity.threads());
   const ChoiceCosts costs(searched.space, evaluator, report);
-  const SearchOptions search_options{budget, speed, static_cast<size_t>(search.evaluations),
-                                     options.seed};
+  const SearchOptions search_options{budget, static_cast<size_t>(search.evaluations), options.seed};
   searched.result =
       search_scheme(searched.space, searched.gains, costs, evaluator, search_options, report);
   if (search.front_points > 0)

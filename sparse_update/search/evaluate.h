@@ -1,8 +1,6 @@
 #pragma once
 
-#include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 

@@ -63,7 +63,9 @@ SchemeFronts scheme_fronts(const SearchSpace& space, const Gains& gains, const C
   }
   SchemeFronts fronts;
   fronts.memory = undominated(schemes, [](const FoundScheme& s) { return s.cost.memory(); });
-  fronts.time = undominated(schemes, [](const FoundScheme& s) { return s.cost.macs; });
+  fronts.time = undominated(schemes, [](const FoundScheme& s) {
+    return s.cost.ms > 0 ? s.cost.ms : static_cast<double>(s.cost.macs);
+  });
   return fronts;
 }
 

@@ -11,7 +11,7 @@
 
 namespace attune {
 
-// What is counted: bytes of memory, multiply-adds of a training step.
+// What is counted: bytes of memory, and the time of a training step in any unit.
 inline constexpr int kAmounts = 2;
 using Amounts = std::array<int64_t, kAmounts>;
 inline constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();

@@ -16,14 +16,18 @@ constexpr double kCautions[] = {0.1, 0.25, 0.5, 0.75, 1};
 
 int64_t difference(size_t a, size_t b) { return static_cast<int64_t>(a) - static_cast<int64_t>(b); }
 
+// Nanoseconds of a training step, or its multiply-adds where no speed is known.
+int64_t time_of(const PlanCost& cost) {
+  return cost.ms > 0 ? static_cast<int64_t>(std::min(cost.ms * 1e6, 9e18))
+                     : static_cast<int64_t>(cost.macs);
+}
+
 Amounts limits_of(const SearchOptions& options) {
   Amounts limits = {kNoLimit, kNoLimit};
   if (options.budget.memory_bytes)
     limits[0] = static_cast<int64_t>(std::min<size_t>(*options.budget.memory_bytes, kNoLimit - 1));
-  if (options.budget.latency_ms) {
-    const double macs = *options.budget.latency_ms * 1e-3 * options.macs_per_second;
-    limits[1] = macs < 9e18 ? static_cast<int64_t>(macs) : kNoLimit - 1;
-  }
+  if (options.budget.latency_ms)
+    limits[1] = static_cast<int64_t>(std::min(*options.budget.latency_ms * 1e6, 9e18));
   return limits;
 }
 
@@ -173,8 +177,7 @@ SeparableProblem ChoiceCosts::problem(const Gains& gains, double caution) const 
   SeparableProblem problem;
   problem.bias_gain = gains.bias;
   for (const PlanCost& cost : bias_)
-    problem.bias_cost.push_back(
-        {static_cast<int64_t>(cost.memory()), static_cast<int64_t>(cost.macs)});
+    problem.bias_cost.push_back({static_cast<int64_t>(cost.memory()), time_of(cost)});
   const auto part = [&](size_t with, size_t without) {
     const int64_t change = difference(with, without);
     return change <= 0 ? change
@@ -188,7 +191,7 @@ SeparableProblem ChoiceCosts::problem(const Gains& gains, double caution) const 
       const int64_t bytes =
           difference(with.state, without.state) + difference(with.session, without.session) +
           part(with.workspace, without.workspace) + part(with.arena, without.arena);
-      row.push_back({gains.weight[l][o], {bytes, difference(with.macs, without.macs)}});
+      row.push_back({gains.weight[l][o], {bytes, time_of(with) - time_of(without)}});
     }
     problem.options.push_back(std::move(row));
   }

@@ -13,8 +13,7 @@ namespace attune {
 
 struct SearchOptions {
   Budget budget;
-  double macs_per_second = 0;  // what a latency is judged by
-  size_t evaluations = 400;    // schemes that evolution may compile
+  size_t evaluations = 400;  // schemes that evolution may compile
   uint64_t seed = 0;
 };
 

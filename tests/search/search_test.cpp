@@ -46,10 +46,7 @@ struct Bench {
     SchemeEvaluator made = evaluator(threads);
     const ChoiceCosts costs(space, made, {});
     return search_scheme(space, gains, costs, made,
-                         {.budget = budget,
-                          .macs_per_second = settings.macs_per_second,
-                          .evaluations = 200,
-                          .seed = seed});
+                         {.budget = budget, .evaluations = 200, .seed = seed});
   }
 
   // Every scheme of the space.
