@@ -1,8 +1,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <optional>
+#include <string>
 
 #include "cli/machine_peak.h"
 #include "cli/step_times.h"
@@ -10,6 +12,7 @@
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/cost/estimate.h"
 
 namespace attune::cli {
 namespace {
@@ -17,6 +20,7 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   attune bench flowers.att
   attune bench flowers.att --threads 2 --program predict
+  attune bench flowers.att --target machine.json        beside what was estimated
   attune bench flowers.att --backend reference --no-peak --json | jq '.programs[0].ms'
 
 Times are medians over the repeats, after two runs that do not count. The data is random, the learning
@@ -32,6 +36,8 @@ least time that these two allow the step, over the time that it took: near 100 %
 faster without doing less. `bound` says which of the two allows less. Steps that move their data
 nowhere (a reshape) or find it in a cache may pass 100 %; tiny steps are bound by neither.
 
+With --target, an estimate is held against the fastest run: other programs make the others slower.
+
 On a shared machine compare ratios, and only those of one run.)";
 
 struct Options {
@@ -40,6 +46,7 @@ struct Options {
   bool no_peak = false;
   OutputOptions output;
   SessionChoice session;
+  TargetChoice target;
 };
 
 // The work and the time of a step, or of all steps of one operator.
@@ -72,6 +79,9 @@ struct Measured {
   };
   std::vector<Operator> operators;  // the slowest first
   uint64_t macs = 0;
+  std::optional<ProgramEstimate> estimate;
+  // Of the estimate, as a share of the fastest run: 0.1 is ten percent too much.
+  double error() const { return 1e-3 * estimate->ms() / times.fastest - 1; }
 };
 
 Measured add_work(const Session& session, ProgramTimes times,
@@ -106,7 +116,12 @@ Measured add_work(const Session& session, ProgramTimes times,
   return measured;
 }
 
+// getrusage alone would count the program that started this one, if that was larger.
 size_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  size_t kilobytes = 0;
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<size_t>(usage.ru_maxrss) * 1024;
@@ -143,6 +158,10 @@ Json program_json(const Session& session, const Measured& measured, bool has_pea
   if (kind == ProgramKind::train_step)
     for (int p = 0; p < kPhaseCount; ++p)
       json[std::string(phase_name(static_cast<Phase>(p))) + "_ms"] = 1e3 * times.phases[p];
+  if (measured.estimate)
+    json.update(Json{{"estimated_ms", measured.estimate->ms()},
+                     {"error", measured.error()},
+                     {"measured_share", measured.estimate->measured_share()}});
   json["operators"] = Json::array();
   for (const auto& op : measured.operators) {
     Json entry{{"op", op.name}, {"steps", op.count}};
@@ -157,6 +176,12 @@ Json program_json(const Session& session, const Measured& measured, bool has_pea
                {"name", session.step_name(kind, i)},
                {"backend", backend_name(session.step_backend(kind, i))}};
     entry.update(work_json(measured.steps[at], has_peak));
+    if (measured.estimate) {
+      const StepTime& time = measured.estimate->steps[at];
+      entry["fastest_ms"] = 1e3 * times.fastest_steps[at];
+      entry["estimated_ms"] = 1e-3 * time.us;
+      entry["basis"] = basis_name(time.basis);
+    }
     json["steps"].push_back(std::move(entry));
   }
   return json;
@@ -200,6 +225,17 @@ void print_totals(const Session& session, const std::vector<Measured>& programs)
   fmt::print("{}", table.text());
 }
 
+std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
+
+void print_estimates(const std::vector<Measured>& programs, const Target& target) {
+  Table table({"estimate: " + shown(target.name), ">ms", ">fastest", ">error", ">of it measured"});
+  for (const Measured& m : programs)
+    table.row({program_name(m.times.kind), fmt::format("{:.3f}", m.estimate->ms()),
+               milliseconds(m.times.fastest), fmt::format("{:+.1f} %", 100 * m.error()),
+               percent(m.estimate->measured_share())});
+  fmt::print("\n{}", table.text());
+}
+
 void print_machine(const MachinePeak& peak) {
   Table compute({"peak: " + std::string(peak.instructions), ">GFLOP/s"});
   for (const auto& c : peak.compute)
@@ -222,13 +258,21 @@ void print_steps(const Session& session, const Measured& measured, bool has_peak
     operators.row(std::move(cells));
   }
   fmt::print("{}\n{} by step\n", operators.text(2), program_name(times.kind));
-  Table steps = work_table({">step", "phase", "operator", "name", "backend"}, has_peak);
+  std::vector<std::string> headers = {">step", "phase", "operator", "name", "backend"};
+  if (measured.estimate) headers.insert(headers.end(), {">estimate", "basis", ">fastest"});
+  Table steps = work_table(std::move(headers), has_peak);
   for (int i = 0; i < session.step_count(times.kind); ++i) {
     const auto at = static_cast<size_t>(i);
     std::vector<std::string> cells = {std::to_string(i), phase_name(times.step_phase[at]),
                                       op_name(session.step_op(times.kind, i)),
                                       session.step_name(times.kind, i),
                                       backend_name(session.step_backend(times.kind, i))};
+    if (measured.estimate) {
+      const StepTime& time = measured.estimate->steps[at];
+      cells.push_back(fmt::format("{:.3f}", 1e-3 * time.us));
+      cells.push_back(basis_name(time.basis));
+      cells.push_back(milliseconds(times.fastest_steps[at]));
+    }
     for (std::string& cell : work_cells(measured.steps[at], has_peak))
       cells.push_back(std::move(cell));
     steps.row(std::move(cells));
@@ -245,6 +289,7 @@ int run(const Options& options) {
   }
   const auto loaded = load_plan(options.plan, options.session, programs);
   Session& session = *loaded->session;
+  const std::unique_ptr<Rates> rates = options.target.rates(session.threads());
   std::vector<ProgramTimes> times;
   for (int k = 0; k < kProgramCount; ++k)
     if (const auto kind = static_cast<ProgramKind>(k); session.has(kind))
@@ -259,6 +304,10 @@ int run(const Options& options) {
     peak = measure_machine(session.threads(), static_cast<DType>(loaded->table().real()));
   std::vector<Measured> measured;
   for (ProgramTimes& t : times) measured.push_back(add_work(session, std::move(t), peak));
+  if (rates)
+    for (ProgramEstimate& e : estimate(session, *rates))
+      for (Measured& m : measured)
+        if (m.times.kind == e.kind) m.estimate = std::move(e);
 
   if (options.output.json) {
     Json json{{"plan", options.plan},
@@ -268,6 +317,8 @@ int run(const Options& options) {
               {"memory_bytes", session.memory().total()},
               {"peak_resident_bytes", resident}};
     if (peak) json["machine"] = machine_json(*peak);
+    if (rates)
+      json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
     json["programs"] = Json::array();
     for (const Measured& m : measured)
       json["programs"].push_back(program_json(session, m, peak.has_value()));
@@ -275,6 +326,7 @@ int run(const Options& options) {
     return 0;
   }
   print_totals(session, measured);
+  if (rates) print_estimates(measured, rates->target());
   if (options.output.quiet) return 0;
   if (peak) print_machine(*peak);
   print_steps(session, measured.front(), peak.has_value());
@@ -299,6 +351,7 @@ Verb add_bench(CLI::App& app) {
   verb->add_flag("--no-peak", options->no_peak,
                  "Leave out measuring the machine, which takes a few seconds and 256 MiB")
       ->always_capture_default(false);
+  options->target.add(verb);
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -54,6 +54,21 @@ SessionOptions SessionChoice::options() const {
   return options;
 }
 
+void TargetChoice::add(CLI::App* app) {
+  app->add_option("--target", path,
+                  "Estimate times on this machine, a JSON file (`attune profile` writes one)")
+      ->always_capture_default(false);
+}
+
+std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
+  if (path.empty()) return nullptr;
+  auto rates = std::make_unique<Rates>(read_target(path));
+  if (rates->target().threads != threads)
+    print_note(fmt::format("{} was measured with --threads {}, this session has {}", path,
+                           rates->target().threads, threads));
+  return rates;
+}
+
 void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }

@@ -10,6 +10,7 @@
 #include "engine/io/open_dataset.h"
 #include "engine/session.h"
 #include "graph/error.h"
+#include "sparse_update/cost/rates.h"
 #include "sparse_update/number_text.h"
 
 // What the verbs share.
@@ -40,6 +41,14 @@ struct SessionChoice {
   int threads = 1;
   void add(CLI::App* app);
   SessionOptions options() const;
+};
+
+// --target, for verbs that estimate.
+struct TargetChoice {
+  std::string path;  // empty: none
+  void add(CLI::App* app);
+  // Null where there is none. Notes where a session has another number of threads than the target.
+  std::unique_ptr<Rates> rates(int threads) const;
 };
 
 // Ordered as written, so that people can read it.

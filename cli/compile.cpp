@@ -1,5 +1,7 @@
 #include "sparse_update/compile.h"
 
+#include <set>
+
 #include "cli/compile_options.h"
 #include "cli/output_file.h"
 #include "cli/scheme_search.h"
@@ -7,6 +9,7 @@
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/largest_items.h"
 #include "sparse_update/plan_memory.h"
 #include "sparse_update/preprocess_spec.h"
 
@@ -32,7 +35,32 @@ struct Options {
   OutputOptions output;
 };
 
-void report(const Options& options, const Plan& plan, const PlanCost& cost) {
+// What a program would take if each tensor that is given or computed had memory of its own.
+uint64_t unplanned_bytes(const format::Program& program) {
+  std::set<int32_t> own;
+  for (const format::Port* port : *program.inputs()) own.insert(port->tensor());
+  for (const format::Step* step : *program.steps())
+    for (int32_t id : list_of(step->outputs()))
+      if (id >= 0) own.insert(id);
+  uint64_t bytes = 0;
+  for (int32_t id : own) {
+    const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
+    if (tensor.segment() == format::Segment::arena) bytes += described_tensor(tensor).bytes();
+  }
+  return bytes;
+}
+
+// The training step's node during which most bytes of the arena are alive.
+std::string peak_of(const Compiled& compiled) {
+  const PlanProgram& train = compiled.contents.programs.front();
+  const int at = fullest_step(train);
+  if (at < 0 || at >= static_cast<int>(train.graph.nodes.size())) return "";
+  const Node& node = train.graph.nodes[static_cast<size_t>(at)];
+  return fmt::format("{} {}", op_name(node.op), node.name);
+}
+
+void report(const Options& options, const Plan& plan, const std::string& peak_step,
+            const PlanCost& cost) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) {
@@ -57,6 +85,8 @@ void report(const Options& options, const Plan& plan, const PlanCost& cost) {
     json["state_bytes"] = table.state_bytes();
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
+    json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
+    json["peak"] = peak_step;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
     if (!options.search.budget.budget().empty()) json["cost"] = cost_json(cost);
@@ -127,7 +157,7 @@ int run(const Options& options) {
   check_budget(budget, cost, compiled.contents,
                fmt::format("{} with --scheme {}", options.compile.model, compile_with.scheme));
   write_file(options.plan, compiled.plan);
-  report(options, loaded.plan(), cost);
+  report(options, loaded.plan(), peak_of(compiled), cost);
   return 0;
 }
 

@@ -79,6 +79,7 @@ std::vector<std::string> read_class_names(const std::string& path) {
 CompileOptions CompileCommand::options() const {
   CompileOptions result = compile;
   result.loss = parse_loss(loss_);
+  result.tile = tiling_ == "auto";
   result.optimizer.kind = parse_optimizer(optimizer_);
   const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
   if (!momentum && (verb_->count("--momentum") > 0 || nesterov_))
@@ -124,6 +125,10 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
       ->always_capture_default(false);
   verb->add_option("--preprocess", preprocess_,
                    "How raw data becomes the model's input; see below");
+  verb->add_option("--memory-tiling", tiling_,
+                   "auto: compute the first layers a few rows at a time where that makes the arena "
+                   "smaller, at the price of more steps; off: whole layers")
+      ->check(CLI::IsMember({"auto", "off"}));
 }
 
 }  // namespace attune::cli

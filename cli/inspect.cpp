@@ -2,6 +2,7 @@
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/cost/estimate.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/preprocess_spec.h"
 
@@ -12,16 +13,31 @@ constexpr const char* kExamples = R"(Examples:
   attune inspect flowers.att
   attune inspect flowers.att --json | jq '.memory'
   attune inspect flowers.att --scheme > scheme.json      to edit, and compile with
+  attune inspect flowers.att --target machine.json       what each step will take there
 
 The memory is that of a session of all programs on this machine with this backend; one that only
-trains or only predicts takes less. A step's bytes are what it reads and writes.)";
+trains or only predicts takes less. A step's bytes are what it reads and writes.
+
+`attune profile -o machine.json` measures this machine; with --target, every step has an estimate:
+`measured` where the target has this very step, `similar` where it follows from others, `roofline`
+where nothing but the machine's peak is known.)";
 
 struct Options {
   std::string plan;
   bool scheme = false;
   OutputOptions output;
   SessionChoice session;
+  TargetChoice target;
 };
+
+// A plan's programs on a target; empty where no target is given.
+using Estimates = std::vector<ProgramEstimate>;
+
+const ProgramEstimate* find_estimate(const Estimates& estimates, ProgramKind kind) {
+  for (const ProgramEstimate& e : estimates)
+    if (e.kind == kind) return &e;
+  return nullptr;
+}
 
 template <class Vector>
 std::string shape_text(const Vector* shape) {
@@ -113,7 +129,7 @@ uint64_t total_macs(const format::Program& program) {
   return macs;
 }
 
-Json programs_json(const LoadedPlan& loaded) {
+Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
   Json list = Json::array();
   for (int k = 0; k < kProgramCount; ++k) {
     const auto kind = static_cast<ProgramKind>(k);
@@ -125,6 +141,11 @@ Json programs_json(const LoadedPlan& loaded) {
     json["macs"] = total_macs(*program);
     json["arena_bytes"] = program->arena_bytes();
     json["arena_lower_bound"] = program->arena_lower_bound();
+    const ProgramEstimate* estimated = find_estimate(estimates, kind);
+    if (estimated) {
+      json["estimated_ms"] = estimated->ms();
+      json["measured_share"] = estimated->measured_share();
+    }
     json["steps"] = Json::array();
     for (int i = 0; i < loaded.session->step_count(kind); ++i) {
       const StepRow row = describe_step(*loaded.session, kind, *program, i);
@@ -134,13 +155,18 @@ Json programs_json(const LoadedPlan& loaded) {
                                    {"macs", row.macs},
                                    {"bytes", row.bytes},
                                    {"backend", row.backend}});
+      if (!estimated) continue;
+      const StepTime& time = estimated->steps[static_cast<size_t>(i)];
+      json["steps"].back().update(
+          Json{{"estimated_ms", 1e-3 * time.us}, {"basis", basis_name(time.basis)}});
     }
     list.push_back(std::move(json));
   }
   return list;
 }
 
-void print_as_json(const LoadedPlan& loaded, const Options& options) {
+void print_as_json(const LoadedPlan& loaded, const Options& options, const Rates* rates,
+                   const Estimates& estimates) {
   const format::Plan& plan = loaded.table();
   const MemoryReport memory = loaded.session->memory();
   Json json;
@@ -166,7 +192,9 @@ void print_as_json(const LoadedPlan& loaded, const Options& options) {
            {"workspace", memory.workspace}, {"session", memory.session},
            {"total", memory.total()}};
   json["parameters"] = parameters_json(plan);
-  json["programs"] = programs_json(loaded);
+  if (rates)
+    json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
+  json["programs"] = programs_json(loaded, estimates);
   print_json(json);
 }
 
@@ -218,7 +246,21 @@ void print_parameters(const format::Plan& plan) {
   fmt::print("\n{}", table.text());
 }
 
-void print_programs(const LoadedPlan& loaded) {
+void print_estimates(const Estimates& estimates, const Rates* rates) {
+  if (!rates) {
+    fmt::print(
+        "\nNo times without a machine: `attune profile -o machine.json`, then --target "
+        "machine.json\n");
+    return;
+  }
+  Table table({"estimate: " + shown(rates->target().name), ">ms", ">of it measured"});
+  for (const ProgramEstimate& e : estimates)
+    table.row({program_name(e.kind), fmt::format("{:.3f}", e.ms()),
+               fmt::format("{:.0f} %", 100 * e.measured_share())});
+  fmt::print("\n{}", table.text());
+}
+
+void print_programs(const LoadedPlan& loaded, const Estimates& estimates) {
   for (int k = 0; k < kProgramCount; ++k) {
     const auto kind = static_cast<ProgramKind>(k);
     const format::Program* program = loaded.plan.program(kind);
@@ -226,11 +268,22 @@ void print_programs(const LoadedPlan& loaded) {
     fmt::print("\n{}: batch {}, {} steps, {} MACs, arena {} (at least {})\n", program_name(kind),
                program->batch(), program->steps()->size(), count_text(total_macs(*program)),
                bytes_text(program->arena_bytes()), bytes_text(program->arena_lower_bound()));
-    Table table({">step", "operator", "name", "output", ">MACs", ">bytes", "backend"});
+    const ProgramEstimate* estimated = find_estimate(estimates, kind);
+    std::vector<std::string> headers = {">step", "operator", "name",   "output",
+                                        ">MACs", ">bytes",   "backend"};
+    if (estimated) headers.insert(headers.end(), {">estimated ms", "basis"});
+    Table table(std::move(headers));
     for (int i = 0; i < loaded.session->step_count(kind); ++i) {
       const StepRow row = describe_step(*loaded.session, kind, *program, i);
-      table.row({std::to_string(i), row.op, row.name, row.shape, count_text(row.macs),
-                 count_text(row.bytes), row.backend});
+      std::vector<std::string> cells = {
+          std::to_string(i),     row.op,     row.name, row.shape, count_text(row.macs),
+          count_text(row.bytes), row.backend};
+      if (estimated) {
+        const StepTime& time = estimated->steps[static_cast<size_t>(i)];
+        cells.push_back(fmt::format("{:.4f}", 1e-3 * time.us));
+        cells.push_back(basis_name(time.basis));
+      }
+      table.row(std::move(cells));
     }
     fmt::print("{}", table.text(2));
   }
@@ -245,14 +298,17 @@ int run(const Options& options) {
   }
   const auto loaded = load_plan(options.plan, options.session, ~0u);
   if (!loaded->table().parameters()) throw_error("{}: the plan trains nothing", options.plan);
+  const std::unique_ptr<Rates> rates = options.target.rates(loaded->session->threads());
+  const Estimates estimates = rates ? estimate(*loaded->session, *rates) : Estimates();
   if (options.output.json) {
-    print_as_json(*loaded, options);
+    print_as_json(*loaded, options, rates.get(), estimates);
     return 0;
   }
   print_summary(*loaded, options);
   print_memory(loaded->session->memory());
   print_parameters(loaded->table());
-  if (!options.output.quiet) print_programs(*loaded);
+  print_estimates(estimates, rates.get());
+  if (!options.output.quiet) print_programs(*loaded, estimates);
   return 0;
 }
 
@@ -267,6 +323,7 @@ Verb add_inspect(CLI::App& app) {
   verb->add_flag("--scheme", options->scheme,
                  "Print the resolved scheme, as JSON, and nothing else")
       ->always_capture_default(false);
+  options->target.add(verb);
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

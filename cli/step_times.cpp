@@ -1,5 +1,7 @@
 #include "cli/step_times.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -78,17 +80,35 @@ class Inputs {
   std::vector<Port> ports_;
 };
 
+double thread_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 // The times of one run's steps: from the end of the one before, or from the start of the run.
 struct StepClock {
+  bool undisturbed = false;
   Clock::time_point last;
+  double last_thread = 0;
   std::vector<double> seconds;
+
+  void start() {
+    if (undisturbed) last_thread = thread_seconds();
+    last = Clock::now();
+  }
 
   static void observe(void* context, ProgramKind, int step, const KernelArgs&) {
     auto& self = *static_cast<StepClock*>(context);
     const auto now = Clock::now();
-    self.seconds[static_cast<size_t>(step)] =
-        std::chrono::duration<double>(now - self.last).count();
-    self.last = now;
+    double& seconds = self.seconds[static_cast<size_t>(step)];
+    seconds = std::chrono::duration<double>(now - self.last).count();
+    if (!self.undisturbed) {
+      self.last = now;
+      return;
+    }
+    seconds = std::min(seconds, thread_seconds() - self.last_thread);
+    self.start();
   }
 };
 
@@ -164,7 +184,8 @@ uint64_t step_macs(const Session& session, ProgramKind kind, int step) {
   return step_of(session, kind, step).macs();
 }
 
-ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats) {
+ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
+                             StepClockKind clock_kind) {
   const auto steps = static_cast<size_t>(session.step_count(kind));
   ProgramTimes times;
   times.kind = kind;
@@ -173,13 +194,15 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats) {
   const Inputs inputs(session, kind);
   StepClock clock;
   clock.seconds.resize(steps);
+  clock.undisturbed = clock_kind == StepClockKind::undisturbed && session.threads() == 1;
   const Observation observation(session, clock);
 
   std::vector<double> totals, phases[kPhaseCount];
   std::vector<std::vector<double>> runs(steps);
   for (int i = -kWarmUps; i < repeats; ++i) {
     inputs.write();
-    const auto start = clock.last = Clock::now();
+    const auto start = Clock::now();
+    clock.start();
     throw_if_error(session.run(kind));
     const double total = std::chrono::duration<double>(Clock::now() - start).count();
     if (i < 0) continue;
@@ -195,7 +218,10 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats) {
   times.fastest = *std::min_element(totals.begin(), totals.end());
   times.total = median(std::move(totals));
   for (int p = 0; p < kPhaseCount; ++p) times.phases[p] = median(std::move(phases[p]));
-  for (auto& run : runs) times.steps.push_back(median(std::move(run)));
+  for (auto& run : runs) {
+    times.fastest_steps.push_back(*std::min_element(run.begin(), run.end()));
+    times.steps.push_back(median(std::move(run)));
+  }
   return times;
 }
 

@@ -32,11 +32,18 @@ struct ProgramTimes {
   double total = 0, fastest = 0;    // of whole runs
   double phases[kPhaseCount] = {};  // each the median of its sums
   std::vector<double> steps;        // each the median of its own times
+  std::vector<double> fastest_steps;
   std::vector<Phase> step_phase;
 };
 
+// What a step took: the time that went by; or, where only the calling thread works, the processor's
+// time for it if that is less, which leaves out other programs' turns. That takes a system call a
+// step, which the steps' times leave out and those of whole runs do not.
+enum class StepClockKind { elapsed, undisturbed };
+
 // Runs a program `repeats` times after two runs that do not count, on random inputs with a learning
 // rate of 0, and puts the session's state back to what the plan holds. Throws Error.
-ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats);
+ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
+                             StepClockKind clock = StepClockKind::elapsed);
 
 }  // namespace attune::cli

@@ -3,6 +3,7 @@
 #   build       what the library and the command are built from
 #   quickstart  speech synthesis for the quickstart
 #   test        what the tests need besides
+#   bench       what bench/ measures with, and peers to compare with
 set -euo pipefail
 
 packages=()
@@ -14,6 +15,8 @@ for group in "$@"; do
     quickstart) packages+=(espeak-ng) ;;
     test) packages+=(doctest-dev espeak-ng python3 python3-numpy python3-onnx python3-torch
                      python3-torchvision) ;;
+    bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch
+                      python3-torchvision python3-venv) ;;
     *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;
   esac
 done

@@ -10,6 +10,7 @@ namespace attune {
 namespace {
 constexpr size_t kBlock = 64;
 constexpr int kGuard = 0xA5, kNan = 0xFF;  // four or eight bytes of 0xFF are a NaN
+constexpr int kNever = -2;
 }  // namespace
 
 void ArenaPoison::set_guards(std::span<std::byte> arena) {
@@ -24,54 +25,61 @@ bool ArenaPoison::guards_intact(std::span<const std::byte> arena) {
                      is_guard);
 }
 
-ArenaPoison::ArenaPoison(const format::Program& program, std::span<std::byte> arena)
-    : arena_(arena) {
-  const size_t tensors = program.tensors()->size();
+// Calls see(begin, end, first, last) for bytes that must be there after steps first .. last - 1:
+// from the step that wrote them to one that reads them, whatever tensors lay there meanwhile.
+template <class F>
+void ArenaPoison::for_spans(const format::Program& program, int* written, F&& see) const {
+  const size_t blocks = (arena_.size() + kBlock - 1) / kBlock;
   const int steps = static_cast<int>(program.steps()->size());
-  spans_.reset(new (std::nothrow) Span[tensors]);
-  live_.reset(new (std::nothrow) uint8_t[arena.size() / kBlock + 1]);
-  std::unique_ptr<int[]> first(new (std::nothrow) int[tensors]);
-  std::unique_ptr<int[]> last(new (std::nothrow) int[tensors]);
-  if (!spans_ || !live_ || !first || !last) {
-    spans_.reset();
-    return;
-  }
-  constexpr int kNever = -2;
-  std::fill_n(first.get(), tensors, kNever);
-  std::fill_n(last.get(), tensors, kNever);
+  const auto tensor_at = [&](int32_t id) -> const format::Tensor* {
+    if (id < 0) return nullptr;
+    const format::Tensor* t = program.tensors()->Get(static_cast<unsigned>(id));
+    return t->segment() == format::Segment::arena ? t : nullptr;
+  };
+  const auto write = [&](int32_t id, int step) {
+    const format::Tensor* t = tensor_at(id);
+    if (!t) return;
+    const size_t begin = t->offset(), end = begin + described_tensor(*t).bytes();
+    for (size_t b = begin / kBlock; b * kBlock < end; ++b) {
+      // Beside what is written, a block may hold something older.
+      const bool all = b * kBlock >= begin && (b + 1) * kBlock <= end;
+      if (all || written[b] == kNever) written[b] = step;
+    }
+  };
+  const auto read = [&](int32_t id, int step) {
+    const format::Tensor* t = tensor_at(id);
+    if (!t) return;
+    const size_t end = t->offset() + described_tensor(*t).bytes();
+    for (size_t b = t->offset() / kBlock; b * kBlock < end;) {
+      const size_t begin = b++;
+      while (b * kBlock < end && written[b] == written[begin]) ++b;
+      if (written[begin] != kNever) see(begin * kBlock, b * kBlock, written[begin], step);
+    }
+  };
+  std::fill_n(written, blocks, kNever);
+  if (program.inputs())
+    for (const format::Port* port : *program.inputs()) write(port->tensor(), -1);
   for (int s = 0; s < steps; ++s) {
     const format::Step& step = *program.steps()->Get(static_cast<unsigned>(s));
-    for (int32_t id : list_of(step.inputs()))
-      if (id >= 0) last[static_cast<size_t>(id)] = s;
-    for (int32_t id : list_of(step.outputs()))
-      if (id >= 0) {
-        first[static_cast<size_t>(id)] = s;
-        last[static_cast<size_t>(id)] = std::max(last[static_cast<size_t>(id)], s);
-      }
+    for (int32_t id : list_of(step.inputs())) read(id, s);
+    for (int32_t id : list_of(step.outputs())) write(id, s);
   }
-  if (program.inputs())
-    for (const format::Port* port : *program.inputs())
-      first[static_cast<size_t>(port->tensor())] = -1;
   if (program.outputs())
-    for (const format::Port* port : *program.outputs())
-      last[static_cast<size_t>(port->tensor())] = steps;
+    for (const format::Port* port : *program.outputs()) read(port->tensor(), steps);
+}
 
-  for (size_t i = 0; i < tensors; ++i) {
-    const format::Tensor& t = *program.tensors()->Get(static_cast<unsigned>(i));
-    if (t.segment() != format::Segment::arena || last[i] == kNever) continue;
-    if (first[i] == kNever) {
-      // A view: alive since the last tensor before its use that was made at the same place.
-      for (size_t j = 0; j < tensors; ++j) {
-        const format::Tensor& other = *program.tensors()->Get(static_cast<unsigned>(j));
-        if (other.segment() == t.segment() && other.offset() == t.offset() && first[j] != kNever &&
-            first[j] < last[i])
-          first[i] = std::max(first[i], first[j]);
-      }
-    }
-    if (first[i] == kNever) continue;
-    const size_t begin = t.offset();
-    spans_[span_count_++] = {begin, begin + described_tensor(t).bytes(), first[i], last[i]};
-  }
+ArenaPoison::ArenaPoison(const format::Program& program, std::span<std::byte> arena)
+    : arena_(arena) {
+  live_.reset(new (std::nothrow) uint8_t[arena.size() / kBlock + 1]);
+  std::unique_ptr<int[]> written(new (std::nothrow) int[arena.size() / kBlock + 1]);
+  if (!live_ || !written) return;
+  size_t count = 0;
+  for_spans(program, written.get(), [&](size_t, size_t, int, int) { ++count; });
+  spans_.reset(new (std::nothrow) Span[count]);
+  if (!spans_) return;
+  for_spans(program, written.get(), [&](size_t begin, size_t end, int first, int last) {
+    spans_[span_count_++] = {begin, end, first, last};
+  });
 }
 
 void ArenaPoison::fill_dead(int step) {

@@ -24,11 +24,13 @@ class ArenaPoison {
   void after_step(int step) { fill_dead(step); }
 
  private:
-  // A tensor's bytes and the steps after which they must still be there: first .. last - 1.
+  // Bytes and the steps after which they must still be there: first .. last - 1.
   struct Span {
     size_t begin, end;
     int first, last;
   };
+  template <class F>
+  void for_spans(const format::Program& program, int* written, F&& see) const;
   void fill_dead(int step);
 
   std::span<std::byte> arena_;

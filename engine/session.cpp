@@ -31,40 +31,6 @@ Layout lay_out(size_t state_bytes, size_t arena_bytes, size_t workspace_bytes) {
   return layout;
 }
 
-// Whether XNNPACK, where it takes a step, is faster than simd; measured, see
-// kernels/simd/README.md.
-bool xnnpack_is_faster(Op op, const KernelArgs& args) {
-  const Shape &x = args.input(0).shape, &w = args.input(1).shape;
-  switch (op) {
-    case Op::conv2d:
-    case Op::conv2d_grad_input:
-      return w[1] * w[2] == 1 || w[3] < 16;
-    case Op::depthwise_conv2d:
-      return w[0] == 3 && args.attributes<Conv2dAttrs>().stride_h > 1;
-    case Op::depthwise_conv2d_grad_input:
-      return false;
-    case Op::linear:
-      return x[0] < 8;
-    default:
-      return true;
-  }
-}
-
-// Backends in the order in which they are asked for an operator.
-int backend_order(BackendChoice choice, Op op, const KernelArgs& args,
-                  Backend order[kBackendCount]) {
-  int n = 0;
-  const bool best = choice == BackendChoice::best;
-  const bool simd_first = best && !xnnpack_is_faster(op, args);
-  if (simd_first) order[n++] = Backend::simd;
-  if (best || choice == BackendChoice::xnnpack) order[n++] = Backend::xnnpack;
-  if (choice == BackendChoice::simd || choice == BackendChoice::xnnpack || (best && !simd_first))
-    order[n++] = Backend::simd;
-  if (choice != BackendChoice::reference) order[n++] = Backend::eigen;
-  order[n++] = Backend::reference;
-  return n;
-}
-
 }  // namespace
 
 struct BoundStep {
@@ -73,6 +39,8 @@ struct BoundStep {
   Op op = Op::reshape;
   Backend backend = Backend::reference;
   alignas(16) std::byte attrs[kMaxAttrsBytes];
+
+  void use(const ChosenKernel& chosen) { kernel = chosen.kernel, backend = chosen.backend; }
 };
 
 struct Session::Bound {
@@ -115,27 +83,17 @@ Status bind_tensors(const Plan& plan, const format::Program& program, std::byte*
   return Status::ok();
 }
 
-// Chooses a kernel for a step whose operands have their addresses or stand-ins for them.
-void choose_kernel(BackendChoice choice, DType real, int skip, BoundStep* step) {
-  Backend order[kBackendCount];
-  const int backends = backend_order(choice, step->op, step->args, order);
-  for (int i = std::min(skip, backends - 1); i < backends; ++i) {
-    const Kernel* kernel = find_kernel(order[i], step->op, real);
-    if (!kernel || (kernel->supports && !kernel->supports(step->args))) continue;
-    step->kernel = kernel;
-    step->backend = order[i];
-    return;
-  }
-}
-
 }  // namespace
 
 Session::Session(const Plan& plan) : plan_(plan) {}
 
-Session::~Session() {
-  programs_.reset();
-  std::free(owned_memory_);
+size_t Session::fixed_bytes() { return sizeof(Session) + kProgramCount * sizeof(Bound); }
+size_t Session::program_bytes(size_t steps, size_t tensors, size_t operands) {
+  return steps * sizeof(BoundStep) + (tensors + operands) * sizeof(Tensor);
 }
+
+// Kernels release what they prepared while the memory they looked at is still there.
+Session::~Session() { programs_.reset(); }
 
 namespace {
 
@@ -151,18 +109,6 @@ Status out_of_memory(const Plan& plan, size_t bytes) {
                        bytes);
 }
 
-// Whether a step is worth waking other threads for: below this, waiting for them costs more than
-// they save, above all where other programs keep the cores busy.
-bool worth_threads(const format::Step& described, const KernelArgs& args) {
-  constexpr uint64_t kMacs = 400'000;
-  constexpr size_t kBytes = 512 << 10;
-  if (described.macs() >= kMacs) return true;
-  size_t bytes = 0;
-  for (int i = 0; i < args.num_inputs; ++i) bytes += args.inputs[i].bytes();
-  for (int i = 0; i < args.num_outputs; ++i) bytes += args.outputs[i].bytes();
-  return bytes >= kBytes;
-}
-
 // The threads that steps may use: all of them, or the calling one alone.
 struct Pools {
   ThreadPool* all;
@@ -174,7 +120,7 @@ Status bind_program(const Plan& plan, const format::Program& program, BackendCho
   const size_t steps = program.steps()->size(), tensors = program.tensors()->size();
   const size_t operands = operand_count(program);
   bound->program = &program;
-  bound->bytes = steps * sizeof(BoundStep) + (tensors + operands) * sizeof(Tensor);
+  bound->bytes = Session::program_bytes(steps, tensors, operands);
   bound->steps.reset(new (std::nothrow) BoundStep[steps]);
   bound->tensors.reset(new (std::nothrow) Tensor[tensors]);
   bound->operands.reset(new (std::nothrow) Tensor[operands]);
@@ -197,8 +143,8 @@ Status bind_program(const Plan& plan, const format::Program& program, BackendCho
     for (int32_t id : list_of(described.outputs()))
       *next++ = id < 0 ? Tensor{} : bound->tensors[static_cast<size_t>(id)];
     step.args.num_outputs = static_cast<int>(next - step.args.outputs);
-    step.args.pool = worth_threads(described, step.args) ? pools.all : pools.one;
-    choose_kernel(choice, static_cast<DType>(plan.table().real()), 0, &step);
+    step.args.pool = worth_threads(described.macs(), step.args) ? pools.all : pools.one;
+    step.use(choose_kernel(choice, static_cast<DType>(plan.table().real()), step.op, step.args));
     ++bound->step_count;
   }
   return Status::ok();
@@ -257,22 +203,21 @@ Status Session::bind(const SessionOptions& options) {
   const Layout layout = lay_out(table.state_bytes(), table.arena_bytes(), workspace_bytes);
   std::byte* memory = options.memory.data();
   if (options.memory.empty()) {
-    owned_memory_ = static_cast<std::byte*>(std::aligned_alloc(kTensorAlignment, layout.total));
-    memory = owned_memory_;
-    if (!memory) return out_of_memory(plan_, layout.total);
+    if (!owned_memory_.allocate(layout.total)) return out_of_memory(plan_, layout.total);
+    memory = owned_memory_.data();
   } else if (options.memory.size() < layout.total ||
              reinterpret_cast<uintptr_t>(memory) % kTensorAlignment != 0) {
     return Status::error("%s: the session needs %zu bytes aligned to %zu, and was given %zu",
                          plan_.name(), layout.total, kTensorAlignment, options.memory.size());
   }
-  std::memset(memory, 0, layout.total);
+  if (!options.memory.empty()) std::memset(memory, 0, layout.total);
   state_ = {memory + layout.state, table.state_bytes()};
   arena_ = {memory + layout.arena, table.arena_bytes()};
   workspace_ = {memory + layout.workspace, workspace_bytes};
   reset_state();
   if (poison_) ArenaPoison::set_guards(arena_);
 
-  session_bytes_ = sizeof(Session) + kProgramCount * sizeof(Bound);
+  session_bytes_ = fixed_bytes();
   for (int k = 0; k < kProgramCount; ++k) {
     const format::Program* program = plan_.program(static_cast<ProgramKind>(k));
     if (!program || !(options.programs >> k & 1)) continue;
@@ -299,10 +244,9 @@ Status Session::prepare(const SessionOptions& options, Bound& bound) {
     step.args.prepared = step.kernel->prepare(step.args, &held);
     held_bytes_ += held;
     if (step.args.prepared) continue;
-    Backend order[kBackendCount];
-    const int backends = backend_order(options.backend, step.op, step.args, order);
-    const int failed = static_cast<int>(std::find(order, order + backends, step.backend) - order);
-    choose_kernel(options.backend, static_cast<DType>(plan_.table().real()), failed + 1, &step);
+    const int failed = place_in_order(options.backend, step.op, step.args, step.backend);
+    step.use(choose_kernel(options.backend, static_cast<DType>(plan_.table().real()), step.op,
+                           step.args, failed + 1));
     if (step.kernel->prepare ||
         (step.kernel->workspace_bytes &&
          step.kernel->workspace_bytes(step.args, pool_->threads()) > workspace_.size()))
@@ -431,6 +375,9 @@ Op Session::step_op(ProgramKind kind, int index) const {
 }
 Backend Session::step_backend(ProgramKind kind, int index) const {
   return programs_[static_cast<size_t>(kind)].steps[static_cast<size_t>(index)].backend;
+}
+const KernelArgs& Session::step_args(ProgramKind kind, int index) const {
+  return programs_[static_cast<size_t>(kind)].steps[static_cast<size_t>(index)].args;
 }
 void Session::set_observer(StepObserver observer, void* context) {
   observer_ = observer;

@@ -6,16 +6,13 @@
 #include <span>
 #include <string_view>
 
+#include "engine/kernel_choice.h"
+#include "engine/memory_block.h"
 #include "engine/plan.h"
 #include "engine/status.h"
-#include "kernels/kernel.h"
 #include "kernels/thread_pool.h"
 
 namespace attune {
-
-// Which kernels run a step: the named backend where it has the operator, else the next one of
-// xnnpack, simd, eigen, reference. `best` chooses by what is measured to be fastest.
-enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack, simd };
 
 struct SessionOptions {
   BackendChoice backend = BackendChoice::best;
@@ -82,6 +79,10 @@ class Session {
   const char* step_name(ProgramKind kind, int index) const;
   Op step_op(ProgramKind kind, int index) const;
   Backend step_backend(ProgramKind kind, int index) const;
+  const KernelArgs& step_args(ProgramKind kind, int index) const;
+  // MemoryReport::session is fixed_bytes() and, for each program, program_bytes of what it has.
+  static size_t fixed_bytes();
+  static size_t program_bytes(size_t steps, size_t tensors, size_t operands);
   // Called after every step, for measuring and comparing; null: not called.
   using StepObserver = void (*)(void* context, ProgramKind kind, int step, const KernelArgs& args);
   void set_observer(StepObserver observer, void* context);
@@ -98,7 +99,7 @@ class Session {
   std::unique_ptr<ThreadPool> own_pool_;
   ThreadPool* pool_ = nullptr;
   ThreadPool serial_{1};  // for steps too small to share
-  std::byte* owned_memory_ = nullptr;
+  MemoryBlock owned_memory_;
   std::span<std::byte> state_, arena_, workspace_;
   size_t held_bytes_ = 0, session_bytes_ = 0;
   bool poison_ = false;

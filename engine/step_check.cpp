@@ -49,12 +49,25 @@ class Inspection {
       if (t.data && t.dtype != real_) return false;
     return real_out(0);
   }
+  // The inputs and output 0 share a type whose elements are whole bytes.
+  bool one_type(size_t inputs) const {
+    for (size_t i = 0; i < inputs; ++i)
+      if (!has_in(i) || in_[i].dtype != out_[0].dtype) return false;
+    return out_[0].dtype != DType::mask;
+  }
   bool vector_in(size_t i, int32_t n) const { return is_vector(in_[i], real_, n); }
   bool optional_vector_in(size_t i, int32_t n) const { return !has_in(i) || vector_in(i, n); }
   bool int_vector_in(size_t i, int32_t n) const { return is_vector(in_[i], DType::i32, n); }
   // Optional output 1 is a bit for every element of output 0.
   bool mask_out() const {
     return !has_out(1) || (out_[1].dtype == DType::mask && out(1) == out(0));
+  }
+  // Optional output 1 is a sum over all axes of output 0 but the last.
+  bool sums_out() const {
+    if (!has_out(1)) return true;
+    Shape sum = out(0);
+    for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
+    return real_out(1) && out(1) == sum;
   }
   bool same(const Shape& a, const Shape& b) const { return a == b; }
 
@@ -247,7 +260,8 @@ bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) 
     case Op::hard_sigmoid:
       return s.all_real() && s.in(0) == s.out(0) && s.mask_out();
     case Op::mask_grad:
-      return s.real_in(0) && s.real_out(0) && s.in(0) == s.out(0) && s.in(1) == s.in(0);
+      return s.real_in(0) && s.real_out(0) && s.in(0) == s.out(0) && s.in(1) == s.in(0) &&
+             s.sums_out();
     case Op::hard_swish_grad:
     case Op::sigmoid_grad:
     case Op::tanh_grad:
@@ -275,11 +289,12 @@ bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) 
     case Op::transpose:
       return s.all_real() && check_transpose(*static_cast<const TransposeAttrs*>(attrs), s);
     case Op::concat:
-      return s.all_real() && check_concat(*static_cast<const AxisAttrs*>(attrs), s, inputs);
+      return s.one_type(inputs) && check_concat(*static_cast<const AxisAttrs*>(attrs), s, inputs);
     case Op::slice: {
       const auto& a = *static_cast<const SliceAttrs*>(attrs);
-      return s.all_real() && axis_of(a.axis, s.in(0)) && equal_except(s.in(0), s.out(0), a.axis) &&
-             a.start >= 0 && int64_t{a.start} + s.out(0)[a.axis] <= s.in(0)[a.axis];
+      return s.one_type(inputs) && axis_of(a.axis, s.in(0)) &&
+             equal_except(s.in(0), s.out(0), a.axis) && a.start >= 0 &&
+             int64_t{a.start} + s.out(0)[a.axis] <= s.in(0)[a.axis];
     }
     case Op::gather: {
       const auto& a = *static_cast<const AxisAttrs*>(attrs);

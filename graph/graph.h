@@ -59,6 +59,11 @@ struct Value {
   NodeId producer = kNone;  // valid after Graph::index()
   // The output of an in-place update: a new value in the memory of this old one.
   ValueId updates = kNone;
+  // A temporary inside the memory of another value of its type, `lies_at` elements from its start:
+  // rows of an image, or of a buffer that rolls over it. It may reach beyond that value's end. A
+  // slice or concat whose operands lie where it would copy them costs nothing (is_view).
+  ValueId lies_in = kNone;
+  int64_t lies_at = 0;
   // NHWC counterpart of an ONNX tensor: this value, axes permuted by `model_perm` (our axis i is
   // the model's axis model_perm[i]), is the model's tensor `model_tensor`. For verification only.
   std::string model_tensor;

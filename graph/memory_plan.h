@@ -16,13 +16,18 @@ struct MemoryPlan {
   int64_t lower_bound = 0;  // the most bytes alive at once
 
   int64_t offset_of(ValueId value) const {
-    return offsets[static_cast<size_t>(storage.of_value[static_cast<size_t>(value)])];
+    const auto v = static_cast<size_t>(value);
+    return offsets[static_cast<size_t>(storage.of_value[v])] + storage.at[v];
   }
 };
 
 // Packs storages so that those alive at the same time do not overlap. Tries several orders of
 // placement, then a seeded search over orders, and keeps the smallest; stops where the lower bound
 // is reached. The same graph always gives the same plan.
-MemoryPlan plan_memory(const Graph& graph);
+enum class PackEffort : uint8_t { quick, full };  // quick: without the search
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort = PackEffort::full);
+
+// Whether the graph as it is has an arena of at most so many bytes.
+bool fits(const Graph& graph, int64_t bytes);
 
 }  // namespace attune

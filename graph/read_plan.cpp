@@ -116,12 +116,42 @@ class PlanReader {
     return origin;
   }
 
+  // Where a tensor's first byte lies.
   using Address = std::pair<format::Segment, uint64_t>;
   Address address(ValueId id) const { return {described(id).segment(), described(id).offset()}; }
+  uint64_t bytes(ValueId id) const { return described_tensor(described(id)).bytes(); }
+
+  // Bytes of memory, and the value that was written there last: its bytes from `from` on.
+  struct Written {
+    uint64_t end;
+    ValueId value;
+    uint64_t from;
+  };
 
   void write(ValueId id) {
     written_[static_cast<size_t>(id)] = true;
-    latest_[address(id)] = id;
+    const auto [segment, begin] = address(id);
+    const uint64_t end = begin + bytes(id);
+    // What lay there before keeps the parts that stick out.
+    auto next = latest_.lower_bound({segment, begin});
+    if (next != latest_.begin()) {
+      const auto before = std::prev(next);
+      Written& old = before->second;
+      if (before->first.first == segment && old.end > begin) {
+        if (old.end > end)
+          latest_[{segment, end}] = {old.end, old.value, old.from + end - before->first.second};
+        old.end = begin;
+      }
+    }
+    while (next != latest_.end() && next->first.first == segment && next->first.second < end) {
+      if (next->second.end > end) {
+        Written rest = next->second;
+        rest.from += end - next->first.second;
+        latest_[{segment, end}] = rest;
+      }
+      next = latest_.erase(next);
+    }
+    latest_[{segment, begin}] = {end, id, 0};
   }
 
   // What a step or port that reads tensor `id` means. A tensor that nothing has written is a view
@@ -131,18 +161,22 @@ class PlanReader {
     const format::Tensor& t = described(id);
     if (written_[static_cast<size_t>(id)] || t.segment() == format::Segment::constants) return id;
     const auto writer = latest_.find(address(id));
-    if (writer == latest_.end()) {
-      if (t.segment() == format::Segment::state) return id;  // not updated yet
-      throw_error("{}: {}: tensor {} is read, and nothing has written it", plan_.name(),
-                  program_.name()->str(), text_of(t.name()));
+    if (writer == latest_.end() && t.segment() == format::Segment::state) return id;  // as it was
+    if (writer != latest_.end() && writer->second.from == 0 &&
+        writer->second.end == address(id).second + bytes(id)) {
+      const ValueId source = writer->second.value;
+      const Value &from = graph_.value(source), &to = graph_.value(id);
+      if (from.dtype == to.dtype && from.shape.elements() == to.shape.elements())
+        return whole_view(id, source);
     }
-    const ValueId source = writer->second;
+    return rows(id);
+  }
+
+  // All of one value, in another shape.
+  ValueId whole_view(ValueId id, ValueId source) {
     const Value &from = graph_.value(source), &to = graph_.value(id);
-    if (from.dtype != to.dtype || from.shape.elements() != to.shape.elements())
-      throw_error("{}: {}: tensor {} ({}) lies on {} ({}), and is no view of it", plan_.name(),
-                  program_.name()->str(), to.name, type_text(to), from.name, type_text(from));
     if (from.shape == to.shape) return source;
-    if (t.segment() == format::Segment::state)
+    if (described(id).segment() == format::Segment::state)
       throw_error("{}: {}: tensor {} is a view of a parameter after its update", plan_.name(),
                   program_.name()->str(), to.name);
     Node view;
@@ -153,6 +187,78 @@ class PlanReader {
     graph_.nodes.push_back(std::move(view));
     written_[static_cast<size_t>(id)] = true;
     return id;
+  }
+
+  // Rows of one or more values that lie one behind the other.
+  ValueId rows(ValueId id) {
+    const auto [segment, begin] = address(id);
+    const uint64_t end = begin + bytes(id);
+    std::vector<ValueId> parts;
+    for (uint64_t at = begin; at < end;) {
+      auto piece = latest_.upper_bound({segment, at});
+      if (piece == latest_.begin() || std::prev(piece)->first.first != segment ||
+          std::prev(piece)->second.end <= at)
+        throw_error("{}: {}: tensor {} is read, and nothing has written it", plan_.name(),
+                    program_.name()->str(), graph_.value(id).name);
+      --piece;
+      const Written& written = piece->second;
+      const uint64_t until = std::min(end, written.end);
+      parts.push_back(part(id, written.value, written.from + at - piece->first.second, until - at));
+      at = until;
+    }
+    if (parts.size() > 1)
+      parts = {graph_.emit(Op::concat, AxisAttrs{row_axis(graph_.shape(id))}, parts,
+                           graph_.value(id).name + "/rows")};
+    // One of the plan's tensors: all of what was written.
+    if (static_cast<size_t>(parts[0]) < written_.size()) return parts[0];
+    graph_.nodes.back().outputs[0] = id;
+    written_[static_cast<size_t>(id)] = true;
+    return id;
+  }
+
+  // The first axis longer than one: along it, memory is cut into parts.
+  static int row_axis(const Shape& shape) {
+    int axis = 0;
+    while (axis + 1 < shape.rank && shape[axis] == 1) ++axis;
+    return axis;
+  }
+
+  // Bytes `from` .. `from + size` of a value, as rows of tensor `id`.
+  ValueId part(ValueId id, ValueId source, uint64_t from, uint64_t size) {
+    Shape whole = graph_.shape(source);
+    const Shape wanted = graph_.shape(id);
+    const auto fail = [&] {
+      throw_error("{}: {}: tensor {} ({}) lies on {} ({}), and is no view of it", plan_.name(),
+                  program_.name()->str(), graph_.value(id).name, type_text(graph_.value(id)),
+                  graph_.value(source).name, type_text(graph_.value(source)));
+    };
+    const DType stored = static_cast<DType>(described(id).dtype());
+    if (described(source).dtype() != described(id).dtype() || stored == DType::mask) fail();
+    if (wanted.rank == 0) fail();
+    int axis = row_axis(wanted);
+    bool alike = wanted.rank == whole.rank;
+    for (int i = wanted.rank - 1; alike && i >= 0; --i)
+      if (wanted[i] != whole[i]) {
+        axis = i;
+        break;
+      }
+    alike = alike && whole.product(0, axis) == 1 && wanted.product(0, axis) == 1;
+    if (!alike) axis = row_axis(wanted);
+    const uint64_t row =
+        dtype_bytes(stored, static_cast<size_t>(wanted.product(axis + 1, wanted.rank)));
+    if (from % row != 0 || size % row != 0) fail();
+    if (!alike) {  // rows of a view of the source
+      if (bytes(source) % row != 0) fail();
+      whole = wanted;
+      whole[axis] = static_cast<int32_t>(bytes(source) / row);
+      source =
+          graph_.emit(Op::reshape, NoAttrs{}, {source}, graph_.value(id).name + "/view", &whole);
+    }
+    Shape shape = whole;
+    shape[axis] = static_cast<int32_t>(size / row);
+    if (shape == whole) return source;
+    return graph_.emit(Op::slice, SliceAttrs{axis, static_cast<int32_t>(from / row)}, {source},
+                       graph_.value(id).name + "/part", &shape);
   }
 
   void add_step(const format::Step& step) {
@@ -188,7 +294,7 @@ class PlanReader {
   std::vector<std::byte> state_;
   Graph graph_;
   std::vector<bool> written_;          // by value: an input, or made by a node so far
-  std::map<Address, ValueId> latest_;  // what was written last at an address
+  std::map<Address, Written> latest_;  // what was written last, by its first byte
 };
 
 }  // namespace

@@ -1,115 +1,338 @@
 #include "graph/storage.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "engine/plan.h"
+#include "graph/error.h"
 
 namespace attune {
 namespace {
 
-constexpr int64_t align(int64_t bytes) {
-  constexpr int64_t kAlign = static_cast<int64_t>(kTensorAlignment);
-  return (bytes + kAlign - 1) / kAlign * kAlign;
-}
+constexpr int64_t kAlign = static_cast<int64_t>(kTensorAlignment);
+
+constexpr int64_t align(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 int64_t bytes_of(const Value& value) {
-  return align(
-      static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()))));
+  return static_cast<int64_t>(
+      dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
 }
 
 bool lives_in_arena(const Value& value) {
   return value.role == Role::input || value.role == Role::temporary;
 }
 
-}  // namespace
-
-int64_t StorageMap::lower_bound(int steps) const {
-  std::vector<int64_t> change(static_cast<size_t>(steps) + 3);
-  for (const Storage& s : storages) {
-    if (!s.in_arena) continue;
-    change[static_cast<size_t>(s.first + 1)] += s.bytes;
-    change[static_cast<size_t>(s.last + 2)] -= s.bytes;
-  }
-  int64_t alive = 0, most = 0;
-  for (int64_t c : change) most = std::max(most, alive += c);
-  return most;
+ValueId root_of(const Graph& graph, ValueId v) {
+  return graph.value(v).lies_in == kNone ? v : graph.value(v).lies_in;
 }
 
-StorageMap assign_storage(const Graph& graph) {
-  const int steps = static_cast<int>(graph.nodes.size());
-  StorageMap map;
-  map.of_value.assign(graph.values.size(), -1);
+// The lives of several values as few lives apart from each other.
+std::vector<Life> merged(std::vector<Life> lives) {
+  std::sort(lives.begin(), lives.end(),
+            [](const Life& a, const Life& b) { return a.first < b.first; });
+  std::vector<Life> result;
+  for (const Life& life : lives) {
+    if (!result.empty() && life.first <= result.back().last + 1)
+      result.back().last = std::max(result.back().last, life.last);
+    else
+      result.push_back(life);
+  }
+  return result;
+}
 
-  // The last step that reads a value, through the value itself only.
-  std::vector<int> last_read(graph.values.size(), -1);
-  for (int s = 0; s < steps; ++s)
-    for (ValueId v : graph.nodes[static_cast<size_t>(s)].inputs)
-      if (v != kNone) last_read[static_cast<size_t>(v)] = s;
-  for (const Port& port : graph.outputs) last_read[static_cast<size_t>(port.value)] = steps;
-
-  const auto open = [&](ValueId v, int first) {
-    const Value& value = graph.value(v);
-    map.of_value[static_cast<size_t>(v)] = static_cast<int>(map.storages.size());
-    map.storages.push_back({v, bytes_of(value), first,
-                            std::max(first, last_read[static_cast<size_t>(v)]),
-                            lives_in_arena(value)});
-  };
-  const auto join = [&](ValueId v, int storage) {
-    map.of_value[static_cast<size_t>(v)] = storage;
-    Storage& s = map.storages[static_cast<size_t>(storage)];
-    s.last = std::max(s.last, last_read[static_cast<size_t>(v)]);
-  };
-
-  for (const Port& port : graph.inputs) open(port.value, -1);
-  // Views extend a storage's life beyond the reads of its first value, so follow them first: a
-  // storage may be overwritten only where nothing in it is read later.
-  std::vector<int> view_last = last_read;
-  for (int s = steps - 1; s >= 0; --s) {
-    const Node& node = graph.nodes[static_cast<size_t>(s)];
-    if (node.op != Op::reshape) continue;
-    int& last = view_last[static_cast<size_t>(node.inputs[0])];
-    last = std::max(last, view_last[static_cast<size_t>(node.outputs[0])]);
+class Assignment {
+ public:
+  explicit Assignment(const Graph& graph)
+      : graph_(graph),
+        steps_(static_cast<int>(graph.nodes.size())),
+        lives_(graph.values.size()),
+        members_last_(graph.values.size(), -1) {
+    map_.of_value.assign(graph.values.size(), -1);
+    map_.at.assign(graph.values.size(), 0);
+    find_last_reads();
   }
 
-  for (int s = 0; s < steps; ++s) {
-    const Node& node = graph.nodes[static_cast<size_t>(s)];
+  StorageMap run() {
+    for (const Port& port : graph_.inputs) open(port.value, -1);
+    for (int s = 0; s < steps_; ++s) run_node(graph_.nodes[static_cast<size_t>(s)], s);
+    for (size_t i = 0; i < map_.storages.size(); ++i) finish(map_.storages[i], members_[i]);
+    return std::move(map_);
+  }
+
+ private:
+  size_t index(ValueId v) const { return static_cast<size_t>(v); }
+
+  void find_last_reads() {
+    last_read_.assign(graph_.values.size(), -1);
+    read_whole_.assign(graph_.values.size(), false);
+    for (int s = 0; s < steps_; ++s) {
+      const Node& node = graph_.nodes[static_cast<size_t>(s)];
+      for (ValueId v : node.inputs) {
+        if (v == kNone) continue;
+        last_read_[index(v)] = s;
+        if (node.op == Op::slice)
+          slices_[v].push_back(s);
+        else
+          read_whole_[index(v)] = true;
+      }
+      for (const auto* ids : {&node.inputs, &node.outputs})
+        for (ValueId v : *ids)
+          if (v != kNone && graph_.value(v).lies_in != kNone)
+            members_last_[index(graph_.value(v).lies_in)] = s;
+    }
+    for (const Port& port : graph_.outputs) {
+      last_read_[index(port.value)] = steps_;
+      read_whole_[index(port.value)] = true;
+    }
+    // Views extend a storage's life beyond the reads of its first value: a storage may be
+    // overwritten only where nothing in it is read later.
+    view_last_ = last_read_;
+    for (int s = steps_ - 1; s >= 0; --s) {
+      const Node& node = graph_.nodes[static_cast<size_t>(s)];
+      if (node.op != Op::reshape) continue;
+      int& last = view_last_[index(node.inputs[0])];
+      last = std::max(last, view_last_[index(node.outputs[0])]);
+    }
+  }
+
+  void add(ValueId v, int storage, int64_t at, int first) {
+    map_.of_value[index(v)] = storage;
+    map_.at[index(v)] = at;
+    lives_[index(v)] = {first, std::max(first, last_read_[index(v)])};
+    members_[static_cast<size_t>(storage)].push_back(v);
+  }
+
+  // Memory of its own, or where it lies in its root's, which may be a view or in place itself.
+  void open(ValueId v, int first) {
+    const ValueId root = root_of(graph_, v);
+    const Value& value = graph_.value(v);
+    const auto inside =
+        static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.lies_at)));
+    if (map_.of_value[index(root)] >= 0)
+      return add(v, map_.of_value[index(root)], map_.at[index(root)] + inside, first);
+    const auto [storage, fresh] =
+        of_root_.try_emplace(root, static_cast<int>(map_.storages.size()));
+    if (fresh) {
+      Storage opened;
+      opened.root = root;
+      opened.in_arena = lives_in_arena(graph_.value(root));
+      map_.storages.push_back(std::move(opened));
+      members_.emplace_back();
+    }
+    add(v, storage->second, inside, first);
+  }
+
+  void join(ValueId v, ValueId with, int first) {
+    add(v, map_.of_value[index(with)], map_.at[index(with)], first);
+  }
+
+  void run_node(const Node& node, int step) {
     for (ValueId v : node.inputs)
-      if (v != kNone && map.of_value[static_cast<size_t>(v)] < 0) open(v, -1);
-    const OpInfo& info = op_info(node.op);
+      if (v != kNone && map_.of_value[index(v)] < 0) open(v, -1);
+    const bool view = is_view(graph_, node);
     for (size_t o = 0; o < node.outputs.size(); ++o) {
       const ValueId y = node.outputs[o];
       if (y == kNone) continue;
-      const Value& value = graph.value(y);
+      const Value& value = graph_.value(y);
       if (value.updates != kNone) {
-        join(y, map.of_value[static_cast<size_t>(value.updates)]);
-        continue;
+        join(y, value.updates, step);
+      } else if (node.op == Op::reshape) {
+        join(y, node.inputs[0], step);
+      } else if (value.lies_in != kNone || members_last_[index(y)] >= 0) {
+        open(y, step);
+        if (!view) check_overwritten(node, y, step);
+      } else if (const ValueId x = o == 0 ? overwritable_input(node, step) : kNone; x != kNone) {
+        join(y, x, step);
+      } else {
+        open(y, step);
       }
-      if (node.op == Op::reshape) {
-        join(y, map.of_value[static_cast<size_t>(node.inputs[0])]);
-        continue;
-      }
-      int reuse = -1;
-      for (size_t i = 0; o == 0 && i < node.inputs.size() && reuse < 0; ++i) {
-        if (!(info.in_place >> i & 1) || node.inputs[i] == kNone) continue;
-        const Value& x = graph.value(node.inputs[i]);
-        if (x.dtype != value.dtype || x.shape != value.shape) continue;
-        const int candidate = map.of_value[static_cast<size_t>(node.inputs[i])];
-        if (!map.storages[static_cast<size_t>(candidate)].in_arena) continue;
-        // Nothing that lies there may be read after this step.
-        bool dies = true;
-        for (size_t v = 0; v < graph.values.size(); ++v)
-          dies &= map.of_value[v] != candidate || view_last[v] <= s;
-        // Read twice by this node at different places would be read after being written.
-        const auto reads = std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]);
-        if (dies && reads == 1) reuse = candidate;
-      }
-      if (reuse >= 0)
-        join(y, reuse);
-      else
-        open(y, s);
     }
   }
-  return map;
+
+  // An input that output 0 may lie on, or kNone.
+  ValueId overwritable_input(const Node& node, int step) const {
+    const Value& y = graph_.value(node.outputs[0]);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId x = node.inputs[i];
+      if (!(op_info(node.op).in_place >> i & 1) || x == kNone) continue;
+      if (graph_.value(x).dtype != y.dtype || !(graph_.shape(x) == y.shape)) continue;
+      // Read twice by this node at different places would be read after being written.
+      if (std::count(node.inputs.begin(), node.inputs.end(), x) == 1 && dies(x, step)) return x;
+    }
+    return kNone;
+  }
+
+  // Whether nothing that lies where x lies is read or written after this step.
+  bool dies(ValueId x, int step) const {
+    const int storage = map_.of_value[index(x)];
+    if (!map_.storages[static_cast<size_t>(storage)].in_arena) return false;
+    const auto& members = members_[static_cast<size_t>(storage)];
+    return std::all_of(members.begin(), members.end(), [&](ValueId v) {
+      return view_last_[index(v)] <= step && members_last_[index(v)] <= step;
+    });
+  }
+
+  // A node that writes y where it lies leaves alone what is still read there.
+  void check_overwritten(const Node& node, ValueId y, int step) const {
+    const int64_t begin = map_.at[index(y)], end = begin + bytes_of(graph_.value(y));
+    for (ValueId v : members_[static_cast<size_t>(map_.of_value[index(y)])]) {
+      const int64_t at = map_.at[index(v)];
+      if (v == y || at >= end || at + bytes_of(graph_.value(v)) <= begin) continue;
+      const int last = view_last_[index(v)];
+      if (last < step || (last == step && reads_before_writing(node, v, y))) continue;
+      throw_error("bad graph (a bug of Attune): {} '{}' overwrites '{}' before its last reader",
+                  op_name(node.op), node.name, graph_.value(v).name);
+    }
+  }
+
+  bool reads_before_writing(const Node& node, ValueId x, ValueId y) const {
+    const auto reads = std::count(node.inputs.begin(), node.inputs.end(), x);
+    if (reads != 1 || y != node.outputs[0]) return false;
+    if (node.op == Op::slice) {
+      const auto& attrs = node.as<SliceAttrs>();
+      const Shape& from = graph_.shape(x);
+      const int64_t start =
+          map_.at[index(x)] +
+          static_cast<int64_t>(dtype_bytes(
+              graph_.value(x).dtype,
+              static_cast<size_t>(attrs.start * from.product(attrs.axis + 1, from.rank))));
+      return from.product(0, attrs.axis) == 1 && map_.at[index(y)] <= start;
+    }
+    const auto i = std::find(node.inputs.begin(), node.inputs.end(), x) - node.inputs.begin();
+    return (op_info(node.op).in_place >> i & 1) && map_.at[index(x)] == map_.at[index(y)] &&
+           graph_.shape(x) == graph_.shape(y);
+  }
+
+  // Bytes of a storage and how long one value needs them.
+  struct Piece {
+    int64_t begin, end;
+    Life life;
+  };
+
+  void add_pieces(ValueId v, std::vector<Piece>* pieces) const {
+    const int64_t at = map_.at[index(v)], bytes = bytes_of(graph_.value(v));
+    const Life life = lives_[index(v)];
+    const auto slices = slices_.find(v);
+    if (read_whole_[index(v)] || slices == slices_.end()) {
+      pieces->push_back({at, at + bytes, life});
+      return;
+    }
+    // What only slices read goes slice by slice.
+    pieces->push_back({at, at + bytes, {life.first, life.first}});
+    for (int step : slices->second) {
+      const Node& node = graph_.nodes[static_cast<size_t>(step)];
+      const int axis = node.as<SliceAttrs>().axis;
+      const Shape &x = graph_.shape(v), &y = graph_.shape(node.outputs[0]);
+      const int64_t row = bytes / x.product(0, axis + 1);
+      for (int64_t o = 0; o < x.product(0, axis); ++o) {
+        const int64_t begin = at + (o * x[axis] + node.as<SliceAttrs>().start) * row;
+        pieces->push_back({begin, begin + y[axis] * row, {life.first, step}});
+      }
+    }
+  }
+
+  // Extent and ranges, from the places and lives of the members.
+  void finish(Storage& storage, const std::vector<ValueId>& members) const {
+    std::vector<Piece> pieces;
+    for (ValueId v : members) add_pieces(v, &pieces);
+    std::vector<int64_t> cuts;
+    for (Piece& piece : pieces) {
+      cuts.push_back(piece.begin = piece.begin / kAlign * kAlign);
+      cuts.push_back(piece.end = align(piece.end));
+    }
+    std::sort(cuts.begin(), cuts.end());
+    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    storage.bytes = cuts.back();
+    if (!storage.in_arena) return;
+    std::vector<std::vector<Life>> lives(cuts.size());
+    for (const Piece& piece : pieces)
+      for (auto c = std::lower_bound(cuts.begin(), cuts.end(), piece.begin); *c < piece.end; ++c)
+        lives[static_cast<size_t>(c - cuts.begin())].push_back(piece.life);
+    for (size_t c = 0; c + 1 < cuts.size(); ++c) {
+      if (lives[c].empty()) continue;
+      std::vector<Life> apart = merged(std::move(lives[c]));
+      if (!storage.ranges.empty()) {
+        StorageRange& last = storage.ranges.back();
+        if (last.lives == apart && last.offset + last.bytes == cuts[c]) {
+          last.bytes = cuts[c + 1] - last.offset;
+          continue;
+        }
+      }
+      storage.ranges.push_back({cuts[c], cuts[c + 1] - cuts[c], std::move(apart)});
+    }
+    storage.life = {INT32_MAX, -1};
+    for (const StorageRange& range : storage.ranges) {
+      storage.life.first = std::min(storage.life.first, range.lives.front().first);
+      storage.life.last = std::max(storage.life.last, range.lives.back().last);
+    }
+  }
+
+  const Graph& graph_;
+  const int steps_;
+  StorageMap map_;
+  std::vector<std::vector<ValueId>> members_;  // by storage
+  std::map<ValueId, int> of_root_;
+  std::vector<Life> lives_;                     // by value
+  std::vector<int> last_read_;                  // by value: the last step that reads it itself
+  std::vector<bool> read_whole_;                // by value: by anything but slices
+  std::map<ValueId, std::vector<int>> slices_;  // steps that read a part of a value
+  std::vector<int> view_last_;                  // the same, or a reshape of it
+  std::vector<int> members_last_;  // by value: the last step of what lies in it; -1: nothing does
+};
+
+// Elements of x before row `row` of `axis`.
+int64_t elements_before(const Shape& x, int axis, int64_t row) {
+  return row * x.product(axis + 1, x.rank);
 }
+
+bool lies_at(const Graph& graph, ValueId v, ValueId root, int64_t at) {
+  return root_of(graph, v) == root && graph.value(v).lies_at == at;
+}
+
+}  // namespace
+
+std::vector<int64_t> StorageMap::live_bytes(int steps) const {
+  std::vector<int64_t> live(static_cast<size_t>(steps) + 3);
+  for (const Storage& s : storages)
+    for (const StorageRange& range : s.ranges)
+      for (const Life& life : range.lives) {
+        live[static_cast<size_t>(life.first + 1)] += range.bytes;
+        live[static_cast<size_t>(life.last + 2)] -= range.bytes;
+      }
+  for (size_t i = 1; i < live.size(); ++i) live[i] += live[i - 1];
+  return live;
+}
+
+int64_t StorageMap::lower_bound(int steps) const {
+  const std::vector<int64_t> live = live_bytes(steps);
+  return *std::max_element(live.begin(), live.end());
+}
+
+bool is_view(const Graph& graph, const Node& node) {
+  if (node.op == Op::reshape) return true;
+  if (node.op != Op::slice && node.op != Op::concat) return false;
+  const ValueId y = node.outputs[0], root = root_of(graph, y);
+  const Value& value = graph.value(y);
+  int axis;
+  int64_t row = 0;
+  if (node.op == Op::slice) {
+    axis = node.as<SliceAttrs>().axis;
+    const ValueId x = node.inputs[0];
+    const int64_t start = elements_before(graph.shape(x), axis, node.as<SliceAttrs>().start);
+    return value.lies_in != kNone && value.shape.product(0, axis) == 1 &&
+           lies_at(graph, x, root, value.lies_at - start);
+  }
+  axis = node.as<AxisAttrs>().axis;
+  if (value.shape.product(0, axis) != 1) return false;
+  for (ValueId x : node.inputs) {
+    if (!lies_at(graph, x, root, value.lies_at + elements_before(value.shape, axis, row)) || x == y)
+      return false;
+    row += graph.shape(x)[axis];
+  }
+  return true;
+}
+
+StorageMap assign_storage(const Graph& graph) { return Assignment(graph).run(); }
 
 }  // namespace attune

@@ -7,25 +7,46 @@
 
 namespace attune {
 
-// Memory that one or more values occupy in turn or together: views (reshape), outputs that lie on a
-// dying input (in-place operators), and in-place updates.
+// Steps from the one that writes a value to the one that reads it last. -1: there before the first
+// step; the number of steps: an output.
+struct Life {
+  int first = 0, last = 0;
+  friend bool operator==(const Life&, const Life&) = default;
+};
+
+// Bytes of a storage that live and die together, perhaps several times.
+struct StorageRange {
+  int64_t offset = 0, bytes = 0;  // multiples of the tensors' alignment
+  std::vector<Life> lives;        // in order, apart from each other
+};
+
+// Memory that one or more values occupy in turn or together: views, outputs that lie on a dying
+// input (in-place operators), in-place updates, and whatever `lies_in` one value.
 struct Storage {
-  ValueId root = kNone;   // the first value; its role decides the segment
-  int64_t bytes = 0;      // aligned
-  int first = 0;          // step that writes it; -1: there before the first step
-  int last = 0;           // step that reads it last; the number of steps: outputs
-  bool in_arena = false;  // inputs and temporaries; parameters, constants and state live elsewhere
+  ValueId root = kNone;              // its role decides the segment
+  int64_t bytes = 0;                 // aligned
+  Life life;                         // from the first to the last of the ranges' lives
+  bool in_arena = false;             // inputs and temporaries; all else lives elsewhere
+  std::vector<StorageRange> ranges;  // of those in the arena; by offset
 };
 
 struct StorageMap {
   std::vector<int> of_value;  // index into `storages`, or -1 where a value is not used
+  std::vector<int64_t> at;    // by value: bytes from the start of its storage
   std::vector<Storage> storages;
 
-  // The most bytes alive at once, which no packing can go below.
+  // Bytes alive during each step, the first entry being before the first step.
+  std::vector<int64_t> live_bytes(int steps) const;
+  // The most of them, which no packing can go below.
   int64_t lower_bound(int steps) const;
 };
 
-// Assigns values to storages for the graph's present order.
+// Whether a node computes nothing because its output already lies where it would copy it: a
+// reshape, or a slice or concat of whole rows whose operands have their place (Value::lies_in).
+bool is_view(const Graph& graph, const Node& node);
+
+// Assigns values to storages for the graph's present order. Throws Error (a bug) where a value
+// would be overwritten before its last reader.
 StorageMap assign_storage(const Graph& graph);
 
 }  // namespace attune

@@ -16,6 +16,8 @@ std::string definition(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
   std::string text = reference(graph, id) + " " + type_text(value);
   if (value.updates != kNone) text += " over " + reference(graph, value.updates);
+  if (value.lies_in != kNone)
+    text += fmt::format(" in {}+{}", reference(graph, value.lies_in), value.lies_at);
   return text;
 }
 

@@ -47,6 +47,7 @@ class Verifier {
     for (const Value& value : graph_.values) {
       if (value.name.empty() || !names.insert(value.name).second)
         fail("two values named '{}'", value.name);
+      if (value.lies_in != kNone) check_place(value);
       const bool known = value.role == Role::constant || value.role == Role::parameter;
       if (known != (value.data != nullptr))
         fail("value '{}' {}", value.name,
@@ -60,6 +61,16 @@ class Verifier {
           (is_real(value.dtype) ? ints : reals) != 0 || value.dtype == DType::mask)
         fail("value '{}' {}: {} reals and {} integers", value.name, type_text(value), reals, ints);
     }
+  }
+
+  void check_place(const Value& value) {
+    if (!exists(value.lies_in)) fail("value '{}' lies in no value", value.name);
+    const Value& root = graph_.value(value.lies_in);
+    if (value.role != Role::temporary || value.updates != kNone || value.lies_at < 0 ||
+        (root.role != Role::temporary && root.role != Role::input) || root.lies_in != kNone ||
+        root.dtype != value.dtype || value.dtype == DType::mask)
+      fail("value '{}' {} cannot lie {} elements into '{}' {}", value.name, type_text(value),
+           value.lies_at, root.name, type_text(root));
   }
 
   void check_ports(const std::vector<Port>& ports, const char* kind) {

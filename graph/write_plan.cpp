@@ -1,8 +1,10 @@
 #include "graph/write_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
+#include <span>
 
 #include "engine/plan_generated.h"
 #include "graph/error.h"
@@ -22,30 +24,54 @@ std::vector<std::byte> stored_bytes(const Value& value) {
   return HostTensor::of_ints(value.dtype, value.shape, value.data->ints).bytes;
 }
 
-// Bytes of a segment under construction; tensors start aligned.
+// A hash of what stored_bytes gives, without making it.
+uint64_t stored_hash(const Value& value) {
+  uint64_t hash = static_cast<uint64_t>(value.dtype);
+  const auto add = [&](uint64_t bits) { hash = (hash ^ bits) * 0x9e3779b97f4a7c15u ^ hash >> 29; };
+  for (const double x : value.data->reals)
+    add(value.dtype == DType::f32 ? std::bit_cast<uint32_t>(static_cast<float>(x))
+                                  : std::bit_cast<uint64_t>(x));
+  for (const int64_t x : value.data->ints) add(static_cast<uint64_t>(x));
+  return hash;
+}
+
+// A segment under construction; tensors start aligned. One that is only measured has no bytes.
 class SegmentWriter {
  public:
-  uint64_t append(const std::vector<std::byte>& bytes) {
-    bytes_.resize(align_up(bytes_.size(), kTensorAlignment));
-    const uint64_t offset = bytes_.size();
+  explicit SegmentWriter(bool only_measure) : only_measure_(only_measure) {}
+
+  uint64_t append(const Value& value) {
+    const uint64_t offset = align_up(size_, kTensorAlignment);
+    size_ = offset + stored_size(value);
+    if (only_measure_) return offset;
+    bytes_.resize(offset);
+    const std::vector<std::byte> bytes = stored_bytes(value);
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
     return offset;
   }
-  // The offset of these bytes, appended unless they are there already.
-  uint64_t share(const std::vector<std::byte>& bytes) {
-    auto& places = by_hash_[hash64(bytes)];
+  // The offset of a value's contents, appended unless they are there already.
+  uint64_t share(const Value& value) {
+    auto& places = by_hash_[{stored_hash(value), stored_size(value)}];
     for (uint64_t offset : places)
-      if (offset + bytes.size() <= bytes_.size() &&
-          std::memcmp(bytes_.data() + offset, bytes.data(), bytes.size()) == 0)
-        return offset;
-    places.push_back(append(bytes));
+      if (only_measure_ || holds(offset, stored_bytes(value))) return offset;
+    places.push_back(append(value));
     return places.back();
   }
   const std::vector<std::byte>& bytes() const { return bytes_; }
+  uint64_t size() const { return size_; }
 
  private:
+  static size_t stored_size(const Value& value) {
+    return dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
+  }
+  bool holds(uint64_t offset, const std::vector<std::byte>& bytes) const {
+    return std::memcmp(bytes_.data() + offset, bytes.data(), bytes.size()) == 0;
+  }
+
+  bool only_measure_;
   std::vector<std::byte> bytes_;
-  std::map<uint64_t, std::vector<uint64_t>> by_hash_;
+  uint64_t size_ = 0;
+  std::map<std::pair<uint64_t, size_t>, std::vector<uint64_t>> by_hash_;
 };
 
 const Value* find_value(const Graph& graph, const std::string& name) {
@@ -54,11 +80,38 @@ const Value* find_value(const Graph& graph, const std::string& name) {
   return nullptr;
 }
 
+// Values that a step or a port has to do with.
+std::vector<bool> used_by_steps(const Graph& graph) {
+  std::vector<bool> used(graph.values.size());
+  for (const auto* ports : {&graph.inputs, &graph.outputs})
+    for (const Port& port : *ports) used[static_cast<size_t>(port.value)] = true;
+  for (const Node& node : graph.nodes) {
+    if (is_view(graph, node)) continue;
+    for (const auto* ids : {&node.inputs, &node.outputs})
+      for (ValueId v : *ids)
+        if (v != kNone) used[static_cast<size_t>(v)] = true;
+  }
+  return used;
+}
+
 class PlanWriter {
  public:
-  explicit PlanWriter(const PlanContents& contents) : contents_(contents) {}
+  PlanWriter(const PlanContents& contents, bool only_measure)
+      : contents_(contents), constants_(only_measure), state_(only_measure) {}
 
   std::vector<std::byte> write() {
+    finish_table();
+    return assemble();
+  }
+
+  PlanSizes measure() {
+    finish_table();
+    return {builder_.GetSize(), constants_.size(), state_bytes_, arena_bytes(),
+            header().file_bytes};
+  }
+
+ private:
+  void finish_table() {
     lay_out_state();
     std::vector<fb::Offset<format::Program>> programs;
     for (const PlanProgram& program : contents_.programs) programs.push_back(add_program(program));
@@ -66,18 +119,16 @@ class PlanWriter {
     for (const PlanParameter& parameter : contents_.parameters)
       parameters.push_back(add_parameter(parameter));
     builder_.Finish(add_plan(programs, parameters), format::PlanIdentifier());
-    return assemble();
   }
 
- private:
   const Graph& any_graph() const { return contents_.programs.front().graph; }
 
   // Trained parameters first, then the optimizer's zeros, which the file need not hold.
   void lay_out_state() {
     for (const PlanParameter& parameter : contents_.parameters)
       state_offsets_[parameter.value_name] =
-          state_.append(stored_bytes(*find_value(any_graph(), parameter.value_name)));
-    state_bytes_ = state_.bytes().size();
+          state_.append(*find_value(any_graph(), parameter.value_name));
+    state_bytes_ = state_.size();
     for (const PlanParameter& parameter : contents_.parameters)
       for (const std::string& slot : parameter.slot_value_names) {
         const Value* value = nullptr;
@@ -102,7 +153,7 @@ class PlanWriter {
     if (root.role == Role::state || root.trained)
       return {format::Segment::state, state_offsets_.at(root.name)};
     if (!root.data) throw_error("value {} has no contents (a bug)", root.name);
-    return {format::Segment::constants, constants_.share(stored_bytes(root))};
+    return {format::Segment::constants, constants_.share(root)};
   }
 
   fb::Offset<format::Tensor> add_tensor(const PlanProgram& program, ValueId id) {
@@ -122,8 +173,9 @@ class PlanWriter {
     const Graph& graph = program.graph;
     std::vector<int32_t> index(graph.values.size(), -1);
     std::vector<fb::Offset<format::Tensor>> tensors;
+    const std::vector<bool> used = used_by_steps(graph);
     for (size_t v = 0; v < graph.values.size(); ++v) {
-      if (program.memory.storage.of_value[v] < 0) continue;
+      if (!used[v]) continue;
       index[v] = static_cast<int32_t>(tensors.size());
       tensors.push_back(add_tensor(program, static_cast<ValueId>(v)));
     }
@@ -134,7 +186,7 @@ class PlanWriter {
     };
     std::vector<fb::Offset<format::Step>> steps;
     for (const Node& node : graph.nodes) {
-      if (node.op == Op::reshape) continue;  // a view: the planner laid it on its input
+      if (is_view(graph, node)) continue;  // the planner laid it where it would copy from
       std::vector<int32_t> ints;
       std::vector<double> reals;
       encode_attrs(node.attrs, &ints, &reals);
@@ -191,9 +243,6 @@ class PlanWriter {
 
   fb::Offset<format::Plan> add_plan(const std::vector<fb::Offset<format::Program>>& programs,
                                     const std::vector<fb::Offset<format::Parameter>>& parameters) {
-    int64_t arena_bytes = 0;
-    for (const PlanProgram& program : contents_.programs)
-      arena_bytes = std::max(arena_bytes, program.memory.arena_bytes);
     const auto preprocess = add_preprocess();
     return format::CreatePlan(
         builder_, builder_.CreateString("attune 0.1.0"),
@@ -201,32 +250,46 @@ class PlanWriter {
         static_cast<uint8_t>(contents_.real), builder_.CreateString(contents_.loss),
         builder_.CreateString(contents_.optimizer), builder_.CreateString(contents_.scheme),
         builder_.CreateVectorOfStrings(contents_.classes), contents_.class_count, preprocess,
-        builder_.CreateVector(programs), builder_.CreateVector(parameters),
-        constants_.bytes().size(), state_bytes_, static_cast<uint64_t>(arena_bytes),
-        builder_.CreateString(contents_.options));
+        builder_.CreateVector(programs), builder_.CreateVector(parameters), constants_.size(),
+        state_bytes_, arena_bytes(), builder_.CreateString(contents_.options));
   }
 
-  std::vector<std::byte> assemble() {
-    std::vector<std::byte> file(sizeof(PlanHeader));
+  uint64_t arena_bytes() const {
+    int64_t bytes = 0;
+    for (const PlanProgram& program : contents_.programs)
+      bytes = std::max(bytes, program.memory.arena_bytes);
+    return static_cast<uint64_t>(bytes);
+  }
+
+  // Where the parts lie in the file.
+  PlanHeader header() const {
     PlanHeader header = {};
     std::memcpy(header.magic, kPlanMagic, sizeof(kPlanMagic));
     header.major = kPlanMajor, header.minor = kPlanMinor;
-    const auto add = [&](const void* data, size_t bytes, uint64_t* offset, uint64_t* size) {
-      file.resize(align_up(file.size(), kSegmentAlignment));
-      *offset = file.size(), *size = bytes;
-      const auto* begin = static_cast<const std::byte*>(data);
-      file.insert(file.end(), begin, begin + bytes);
+    uint64_t end = sizeof(PlanHeader);
+    const auto add = [&](uint64_t bytes, uint64_t* offset, uint64_t* size) {
+      *offset = align_up(end, kSegmentAlignment), *size = bytes;
+      end = *offset + bytes;
     };
-    add(builder_.GetBufferPointer(), builder_.GetSize(), &header.program_offset,
-        &header.program_bytes);
-    add(constants_.bytes().data(), constants_.bytes().size(), &header.constants_offset,
-        &header.constants_bytes);
-    file.resize(file.size() + kSegmentSlack);
-    add(state_.bytes().data(), state_.bytes().size(), &header.state_offset, &header.state_bytes);
-    file.resize(align_up(file.size(), kSegmentAlignment));
-    header.file_bytes = file.size();
-    header.checksum = hash64(std::span<const std::byte>(file).subspan(sizeof(PlanHeader)));
-    std::memcpy(file.data(), &header, sizeof(header));
+    add(builder_.GetSize(), &header.program_offset, &header.program_bytes);
+    add(constants_.size(), &header.constants_offset, &header.constants_bytes);
+    end += kSegmentSlack;
+    add(state_.size(), &header.state_offset, &header.state_bytes);
+    header.file_bytes = align_up(end, kSegmentAlignment);
+    return header;
+  }
+
+  std::vector<std::byte> assemble() {
+    PlanHeader head = header();
+    std::vector<std::byte> file(head.file_bytes);
+    const auto put = [&](uint64_t offset, const void* data, size_t bytes) {
+      if (bytes > 0) std::memcpy(file.data() + offset, data, bytes);
+    };
+    put(head.program_offset, builder_.GetBufferPointer(), head.program_bytes);
+    put(head.constants_offset, constants_.bytes().data(), head.constants_bytes);
+    put(head.state_offset, state_.bytes().data(), head.state_bytes);
+    head.checksum = hash64(std::span<const std::byte>(file).subspan(sizeof(PlanHeader)));
+    put(0, &head, sizeof(head));
     return file;
   }
 
@@ -240,7 +303,11 @@ class PlanWriter {
 }  // namespace
 
 std::vector<std::byte> write_plan(const PlanContents& contents) {
-  return PlanWriter(contents).write();
+  return PlanWriter(contents, false).write();
+}
+
+PlanSizes measure_plan(const PlanContents& contents) {
+  return PlanWriter(contents, true).measure();
 }
 
 }  // namespace attune

@@ -46,4 +46,14 @@ struct PlanContents {
 // The bytes of the plan file. Equal constants are stored once.
 std::vector<std::byte> write_plan(const PlanContents& contents);
 
+// Bytes of the file that write_plan would write, and of its parts.
+struct PlanSizes {
+  uint64_t program = 0;  // the table: steps, shapes, names
+  uint64_t constants = 0;
+  uint64_t state = 0;  // with the zeros that the file leaves out
+  uint64_t arena = 0;  // of the largest program; not in the file
+  uint64_t file = 0;
+};
+PlanSizes measure_plan(const PlanContents& contents);
+
 }  // namespace attune

@@ -56,24 +56,34 @@ void feed_bytes(Graph& graph, const Preprocess& preprocess) {
   take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
 }
 
-// What follows differentiation in every program. The list reads top to bottom.
-void optimize(Graph& graph, bool fuse) {
+// What follows differentiation in every program. The list reads top to bottom. `arena` is what the
+// programs so far need anyway: all share it.
+void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
   remove_dead(graph);
   share_common_subexpressions(graph);
-  if (fuse) {
+  if (options.fuse) {
     fold_batch_norm(graph);
     remove_dead(graph);
     fuse_clamp(graph);
+    fuse_bias_gradient(graph);
   }
   fold_constants(graph);
   remove_dead(graph);
   schedule(graph);
+  if (options.tile || options.arena_budget > 0)
+    tile_rows(graph, std::max(arena, options.arena_budget));
+  if (options.arena_budget > 0) rematerialize(graph, options.arena_budget);
   graph.verify();
 }
 
-PlanProgram finish(ProgramKind kind, int batch, Graph graph) {
+PlanProgram finish(ProgramKind kind, int batch, Graph graph, const CompileOptions& options) {
   PlanProgram program{kind, batch, std::move(graph), {}};
   program.memory = plan_memory(program.graph);
+  if (options.arena_budget > 0 && program.memory.arena_bytes > options.arena_budget)
+    throw_error(
+        "{} needs an arena of {} bytes, where {} are allowed; train less of the model, or take a "
+        "smaller batch",
+        program_name(kind), program.memory.arena_bytes, options.arena_budget);
   return program;
 }
 
@@ -100,20 +110,20 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
-  optimize(graph, options.fuse);
-  return finish(ProgramKind::train_step, options.batch, std::move(graph));
+  optimize(graph, options, 0);
+  return finish(ProgramKind::train_step, options.batch, std::move(graph), options);
 }
 
-PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch) {
+PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena) {
   attach_loss(graph, options.loss, false);
-  optimize(graph, options.fuse);
-  return finish(ProgramKind::evaluate, batch, std::move(graph));
+  optimize(graph, options, arena);
+  return finish(ProgramKind::evaluate, batch, std::move(graph), options);
 }
 
-PlanProgram compile_predict(Graph graph, const CompileOptions& options) {
+PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena) {
   if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
-  optimize(graph, options.fuse);
-  return finish(ProgramKind::predict, options.predict_batch, std::move(graph));
+  optimize(graph, options, arena);
+  return finish(ProgramKind::predict, options.predict_batch, std::move(graph), options);
 }
 
 // A hash of a parameter's values that does not depend on our layout: each element is hashed with
@@ -222,8 +232,10 @@ Compiled compile(const OnnxModel& model, const CompileOptions& options) {
   contents.signature = parameter_signature(train, scheme, options.optimizer);
   contents.programs.push_back(
       compile_train_step(std::move(train), options, scheme, &contents.parameters));
-  contents.programs.push_back(compile_evaluate(std::move(evaluate), options, evaluate_batch));
-  contents.programs.push_back(compile_predict(std::move(predict), options));
+  const int64_t arena = contents.programs.back().memory.arena_bytes;
+  contents.programs.push_back(
+      compile_evaluate(std::move(evaluate), options, evaluate_batch, arena));
+  contents.programs.push_back(compile_predict(std::move(predict), options, arena));
 
   contents.model_name = model.path().substr(model.path().find_last_of('/') + 1);
   contents.model_hash = model.hash();

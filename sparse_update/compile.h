@@ -33,6 +33,12 @@ struct CompileOptions {
   bool expose_gradients = false;
   // Fold batch norm and clamps into the layers before them. Off: what the model says, node by node.
   bool fuse = true;
+  // Compute the first layers in strips of rows where that makes the arena smaller: costs steps and
+  // copies, changes no sum. See tile_rows.
+  bool tile = false;
+  // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
+  // needed: reordering, then tiling. compile throws where that does not suffice.
+  int64_t arena_budget = 0;
 };
 
 struct Compiled {

@@ -33,8 +33,8 @@ json read_json_file(const std::string& path, const std::string& where) {
 json read_json_text(const std::string& text, const std::string& where) {
   const auto within_depth = [&](int depth, json::parse_event_t, json&) {
     if (depth > kMaxDepth)
-      throw_error("{}: is nested deeper than {} levels; give what `attune compile --help` shows",
-                  where, kMaxDepth);
+      throw_error("{}: is nested deeper than {} levels; nothing that is read here is", where,
+                  kMaxDepth);
     return true;
   };
   try {

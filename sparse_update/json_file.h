@@ -8,6 +8,8 @@ namespace attune {
 // Reads a JSON file that a user wrote. Throws Error where it is no regular file, no JSON, or nested
 // deeper than anything that is meant here: what walks a value may recurse. `where` starts messages.
 nlohmann::json read_json_file(const std::string& path, const std::string& where);
+// The same of a text that the user wrote elsewhere.
+nlohmann::json read_json_text(const std::string& text, const std::string& where);
 
 // The same for JSON that is given as text.
 nlohmann::json read_json_text(const std::string& text, const std::string& where);

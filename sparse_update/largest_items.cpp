@@ -18,18 +18,20 @@ std::vector<LargestItem> largest(std::vector<LargestItem> items, size_t count) {
   return items;
 }
 
-// The step at which the most bytes are alive.
-int fullest_step(const PlanProgram& program) {
-  const int steps = static_cast<int>(program.graph.nodes.size());
-  std::vector<int64_t> alive(static_cast<size_t>(steps) + 1);
-  for (const Storage& s : program.memory.storage.storages)
-    if (s.in_arena)
-      for (int step = std::max(s.first, 0); step <= std::min(s.last, steps); ++step)
-        alive[static_cast<size_t>(step)] += s.bytes;
-  return static_cast<int>(std::max_element(alive.begin(), alive.end()) - alive.begin());
+int64_t bytes_alive(const Storage& storage, int step) {
+  int64_t bytes = 0;
+  for (const StorageRange& range : storage.ranges)
+    for (const Life& life : range.lives)
+      if (life.first <= step && step <= life.last) bytes += range.bytes;
+  return bytes;
 }
 
 }  // namespace
+
+int fullest_step(const PlanProgram& program) {
+  const auto alive = program.memory.storage.live_bytes(static_cast<int>(program.graph.nodes.size()));
+  return static_cast<int>(std::max_element(alive.begin(), alive.end()) - alive.begin()) - 1;
+}
 
 ArenaPeak largest_in_arena(const PlanContents& contents, size_t count) {
   ArenaPeak peak;
@@ -41,11 +43,11 @@ ArenaPeak largest_in_arena(const PlanContents& contents, size_t count) {
   const int step = fullest_step(*program);
   peak.program = program_name(program->kind);
   const auto& nodes = program->graph.nodes;
-  if (step < static_cast<int>(nodes.size())) peak.step = nodes[static_cast<size_t>(step)].name;
+  if (step >= 0 && step < static_cast<int>(nodes.size())) peak.step = nodes[static_cast<size_t>(step)].name;
   std::vector<LargestItem> tensors;
   for (const Storage& s : program->memory.storage.storages)
-    if (s.in_arena && s.first <= step && step <= s.last)
-      tensors.push_back({program->graph.value(s.root).name, static_cast<uint64_t>(s.bytes)});
+    if (const int64_t bytes = s.in_arena ? bytes_alive(s, step) : 0)
+      tensors.push_back({program->graph.value(s.root).name, static_cast<uint64_t>(bytes)});
   peak.tensors = largest(std::move(tensors), count);
   return peak;
 }

@@ -15,6 +15,10 @@ struct LargestItem {
   uint64_t amount = 0;
 };
 
+// The step of a program during which the most bytes of its arena are alive; -1: before the first,
+// the number of steps: after the last.
+int fullest_step(const PlanProgram& program);
+
 // The largest tensors alive where the arena is fullest, after the place itself.
 struct ArenaPeak {
   std::string program, step;

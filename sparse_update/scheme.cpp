@@ -239,7 +239,8 @@ Scheme parse_scheme(const std::string& spec, const Graph& forward) {
         builder.train(layer.bias);
     return builder.scheme();
   }
-  add_json(builder, read_json(builder, spec));
+  add_json(builder, spec.starts_with('{') ? read_json_text(spec, "scheme " + shown_name(spec))
+                                          : read_json(builder, spec));
   return builder.scheme();
 }
 

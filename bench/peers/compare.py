@@ -2,95 +2,177 @@
 
 Every measurement is a process of its own, so that its peak resident memory is its own too. The programs take
 turns, ROUNDS times, so that what slows the machine down slows all of them; what is reported is the median over
-the rounds, each of which is the median over STEPS steps after two that do not count.
+the rounds, each of which is the median over its steps after two that do not count.
 """
 import argparse
 import json
 import os
 import pathlib
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import time
 
+import network
+import page
 import plot
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COME_AGAIN = 75  # a peer has made its files, and measures when it is run again
+THREADS = (1, 2)
 
-CONFIGURATIONS = [(scheme, batch, threads) for threads in (1, 2) for batch in (1, 8)
-                  for scheme in ("full", "sparse")]
-SCHEMES = {
-    "full": "every weight and bias",
-    "sparse": "the classifier, all biases from the seventh-last block on, and the weights of the first "
-              "pointwise convolution of each of these 7 blocks",
+# Name on the command line -> name in the page, program, and what its environment has besides.
+PROGRAMS = {
+    "pytorch": [("PyTorch", "pytorch.py", {}), ("PyTorch NHWC", "pytorch.py", {"CHANNELS_LAST": "1"})],
+    "pytorch_compiled": [("PyTorch compiled", "pytorch.py", {"COMPILE": "1"})],
+    "pytorch_debian": [("PyTorch of Debian", "pytorch.py", {}),
+                       ("PyTorch of Debian, NHWC", "pytorch.py", {"CHANNELS_LAST": "1"})],
+    "onednn": [("oneDNN graph", None, {})],
+    "onnxruntime": [("ONNX Runtime", "onnxruntime_training.py", {})],
+    "tensorflow": [("TensorFlow", "tensorflow_graph.py", {})],
+    "mnn": [("MNN", "mnn_training.py", {})],
 }
+
+
+def pair(text):
+    name, separator, rest = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text}: NAME=VALUE is expected")
+    return name, rest
+
+
+def names(known):
+    def parse(text):
+        chosen = text.split(",")
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name}: known are {', '.join(known)}")
+        return chosen
+    return parse
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--attune", required=True, help="the attune command")
-    parser.add_argument("--folder", required=True, help="for models, plans and virtual environments")
-    parser.add_argument("--peer", action="append", default=[], help="NAME=PYTHON of a peer that is there")
-    parser.add_argument("--missing", action="append", default=[], help="NAME=WHY of one that is not")
+    parser.add_argument("--folder", required=True, help="for models and plans")
+    parser.add_argument("--command", default="compare.py", help="as the page shall name it")
+    parser.add_argument("--peer", type=pair, action="append", default=[],
+                        help="NAME=PROGRAM of a peer that is there: its Python, or the program itself")
+    parser.add_argument("--missing", type=pair, action="append", default=[], help="NAME=WHY of one that is not")
+    parser.add_argument("--models-folder", default=ROOT / "../shared/models", type=pathlib.Path,
+                        help="with the models that torchvision does not have")
+    parser.add_argument("--models", type=names(network.MODELS), default=list(network.MODELS), metavar="A,B",
+                        help="only these of " + ", ".join(network.MODELS))
+    parser.add_argument("--peers", type=names(PROGRAMS), metavar="A,B", help="only these of " + ", ".join(PROGRAMS))
+    parser.add_argument("--threads", type=int, choices=THREADS, help="only with so many")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--threads", type=int, choices=(1, 2), help="only with so many")
+    parser.add_argument("--steps", type=int, default=100, help="of a round, at most")
+    parser.add_argument("--seconds", type=float, default=1, help="of a round, about; mostly 3 steps at least")
     parser.add_argument("--resume", action="store_true",
                         help="keep what docs/peers.json holds, and measure what it lacks")
-    parser.add_argument("--channels-last", action="store_true", help="PyTorch with NHWC, too")
     return parser.parse_args()
 
 
 def run(command, environment=None):
-    """Exit status, standard output, last line of standard error, peak resident bytes of the child."""
-    errors = open(os.path.join(args.folder, "errors.txt"), "w+")
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True,
-                             env={**os.environ, **(environment or {}), "PYTHONDONTWRITEBYTECODE": "1"})
-    output = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    errors.seek(0)
-    lines = errors.read().strip().splitlines() or [""]
-    errors.close()
-    return child.returncode, output, lines[-1], usage.ru_maxrss * 1024
+    """Exit status, standard output, last line of standard error."""
+    child = subprocess.run(command, capture_output=True, text=True,
+                           env={**os.environ, **(environment or {}), "PYTHONDONTWRITEBYTECODE": "1"})
+    return child.returncode, child.stdout, (child.stderr.strip().splitlines() or [""])[-1]
 
 
-def plan_of(scheme, batch):
-    path = os.path.join(args.folder, f"{scheme}-{batch}.att")
-    spec = scheme if scheme == "full" else os.path.join(args.folder, f"{scheme}.json")
-    subprocess.run([args.attune, "compile", os.path.join(args.folder, "model.onnx"), "-o", path, "--scheme",
-                    spec, "--batch-size", str(batch), "--quiet"], check=True)
-    return path
+def file_of(name):
+    return os.path.join(args.folder, name)
 
 
-def attune(scheme, batch, threads):
-    status, output, error, memory = run(
-        [args.attune, "bench", plans[scheme, batch], "--program", "train_step", "--no-peak", "--json",
-         "--threads", str(threads), "--repeats", str(args.steps)])
+def export(missing):
+    """Writes the models' files; returns the names of those that are there."""
+    there = []
+    for model in args.models:
+        command = [sys.executable, str(HERE / "export_model.py"), args.folder, model]
+        if model in network.FILES:
+            path = args.models_folder / network.FILES[model]
+            if not path.exists():
+                missing[network.MODELS[model]] = f"no file {path.name} in the folder of --models-folder"
+                print(f"{model}: {missing[network.MODELS[model]]}", file=sys.stderr)
+                continue
+            command.append(str(path))
+        status, _, error = run(command)
+        if status != 0:
+            raise SystemExit(f"{model}: not exported: {error}")
+        there.append(model)
+    for stale in pathlib.Path(args.folder).glob("onnxruntime-*"):
+        shutil.rmtree(stale)
+    return there
+
+
+def attune_bench(plan, threads, repeats):
+    status, output, error = run([args.attune, "bench", plan, "--program", "train_step", "--no-peak",
+                                         "--json", "--threads", str(threads), "--repeats", str(repeats)])
     if status != 0:
         raise RuntimeError(error)
-    answer = json.loads(output)
-    return {"ms": answer["programs"][0]["ms"], "memory": memory, "version": "this tree",
+    return json.loads(output)
+
+
+def attune(model, scheme, batch, threads):
+    plan = file_of(f"{model}-{scheme}-{batch}.att")
+    if plan not in compiled:
+        subprocess.run([args.attune, "compile", file_of(model + ".onnx"), "-o", plan, "--scheme",
+                        file_of(f"{model}-{scheme}.json"), "--batch-size", str(batch), "--quiet"], check=True)
+        compiled.add(plan)
+    # It takes a number of repeats only: as many as the time allows.
+    first = attune_bench(plan, threads, 1)
+    repeats = int(1e3 * args.seconds / first["programs"][0]["ms"])
+    answer = attune_bench(plan, threads, max(3, min(args.steps, repeats)))
+    return {"ms": answer["programs"][0]["ms"], "memory": answer["peak_resident_bytes"], "version": "this tree",
             "own_memory": answer["memory_bytes"]}
 
 
-def peer(name, python, environment=None):
-    def measure(scheme, batch, threads):
-        command = [python, str(HERE / f"{name}.py"), "--model", os.path.join(args.folder, "model.onnx"),
-                   "--folder", args.folder, "--scheme", scheme, "--batch", str(batch), "--threads",
-                   str(threads), "--steps", str(args.steps)]
-        status, output, error, memory = run(command, environment)
+def peer(start, environment):
+    def measure(model, scheme, batch, threads):
+        command = [*start, "--folder", args.folder, "--model", model, "--scheme", scheme, "--batch", str(batch),
+                   "--threads", str(threads), "--steps", str(args.steps), "--seconds", str(args.seconds)]
+        status, output, error = run(command, environment)
         if status == COME_AGAIN:
-            status, output, error, memory = run(command, environment)
+            status, output, error = run(command, environment)
         if status != 0:
             raise RuntimeError(error or f"status {status}")
         answer = json.loads(output.strip().splitlines()[-1])
-        return {"ms": answer["ms"], "memory": memory, "version": answer["version"]}
+        check_losses((model, scheme, batch), start[-1], answer["losses"])
+        return answer
     return measure
+
+
+def check_losses(what, program, losses):
+    """Same weights, same data, same arithmetic: the same losses as those of the first peer."""
+    first, expected = known_losses.setdefault(what, (program, losses))
+    # ONNX Runtime has no momentum: after one step its weights are the others', after two they are not.
+    if "onnxruntime" in program + first:
+        losses = losses[:2]
+    for loss, other in zip(losses, expected):
+        if abs(loss - other) > 0.02 * abs(expected[0] - other) + 3e-6 * abs(expected[0]):
+            raise RuntimeError(f"its losses are not those of {os.path.basename(first)}: "
+                               f"{loss:.7g} instead of {other:.7g}")
+
+
+def check_gradients(peers, models, missing):
+    """Leaves out what does not compute PyTorch's gradients."""
+    python = peers.get("pytorch", sys.executable)
+    status, _, error = run([python, str(HERE / "check_gradients.py"), args.folder, python, peers["onednn"], *models])
+    if status != 0:
+        missing[PROGRAMS["onednn"][0][0]] = error
+        print(error, file=sys.stderr)
+        del peers["onednn"]
+
+
+def programs_of(peers):
+    programs = {"Attune": attune}
+    for name, entries in PROGRAMS.items():
+        if name in peers:
+            for label, script, environment in entries:
+                start = [peers[name], str(HERE / script)] if script else [peers[name]]
+                programs[label] = peer(start, environment)
+    return programs
 
 
 def measure_all(programs, configuration):
@@ -112,153 +194,49 @@ def measure_all(programs, configuration):
             cell["load"].append(os.getloadavg()[0])
             cell["version"] = answer["version"]
             cell["own_memory"] = answer.get("own_memory")
-            print("{} batch {} threads {} round {}: {} {:.1f} ms, {:.0f} MB".format(
+            print("{} {} batch {} threads {} round {}: {} {:.2f} ms, {:.0f} MB".format(
                 *configuration, round_number + 1, name, answer["ms"], answer["memory"] / 1e6),
                 file=sys.stderr)
     return results
 
 
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
+def read_results(path):
+    results = {}
+    for row in json.loads(path.read_text())["rows"]:
+        name, *configuration = (row.pop(k) for k in ("program", "model", "scheme", "batch", "threads"))
+        results[name, tuple(configuration)] = row
+    return results
 
 
-def versions(results):
-    found = {}
-    for (name, _), cell in results.items():
-        if "version" in cell:
-            found[name] = cell["version"]
-    return found
-
-
-def rounds_text(results):
-    rounds = sorted({len(cell["ms"]) for cell in results.values() if cell["ms"]})
-    return " or ".join(map(str, rounds)) or "no"
-
-
-def load_text(results):
-    loads = [load for cell in results.values() for load in cell.get("load", [])]
-    if not loads:
-        return ""
-    return (f", shared with other work: the load average, these programs included, was {min(loads):.0f} .. "
-            f"{max(loads):.0f}")
-
-
-def table(results, programs, of):
-    lines = ["| scheme | batch | threads | " + " | ".join(programs) + " |",
-             "| --- | ---: | ---: | " + " | ".join("---:" for _ in programs) + " |"]
-    for configuration in CONFIGURATIONS:
-        own = results.get(("Attune", configuration))
-        cells = [of(results[name, configuration], own) if (name, configuration) in results
-                 else "not measured" for name in programs]
-        lines.append("| " + " | ".join([*map(str, configuration), *cells]) + " |")
-    return "\n".join(lines)
-
-
-def time_text(cell, own):
-    if "error" in cell:
-        return "failed"
-    ms = statistics.median(cell["ms"])
-    if cell is own or not own or not own["ms"]:
-        return f"{ms:.1f} ms"
-    return f"{ms:.1f} ms ({ms / statistics.median(own['ms']):.2f})"
-
-
-def spread_text(cell, _):
-    return "failed" if "error" in cell else f"{min(cell['ms']):.1f} .. {max(cell['ms']):.1f}"
-
-
-def memory_text(cell, _):
-    if "error" in cell:
-        return "failed"
-    text = f"{statistics.median(cell['memory']) / 1e6:.0f} MB"
-    return text + (f" (session {cell['own_memory'] / 1e6:.0f})" if cell.get("own_memory") else "")
-
-
-def page(results, programs, missing):
-    found = versions(results)
-    listed = "\n".join(f"| {name} | {found.get(name, 'failed')} |" for name in programs)
-    absent = "\n".join(f"| {name} | not measured: {why} |" for name, why in missing.items())
-    failed = "\n".join(f"- {name}, {configuration[0]}, batch {configuration[1]}, {configuration[2]} threads: "
-                       f"{cell['error']}"
-                       for (name, configuration), cell in results.items() if "error" in cell)
-    schemes = "\n".join(f"- **{name}**: {what}" for name, what in SCHEMES.items())
-    return f"""# Training steps of Attune and its peers
-
-Written by `bench/peers/run.sh` on {time.strftime("%Y-%m-%d")}; do not edit. Whole training steps (forward, loss,
-backward, update) of MobileNetV2 1.0 at 224x224 in single precision, BatchNorm folded, cross entropy over
-1000 classes, SGD with momentum 0.9 (ONNX Runtime: without momentum, which it does not offer), random data
-that is in memory already. What is trained:
-
-{schemes}
-
-Machine: {processor()}, {os.cpu_count()} processors{load_text(results)}.
-**Compare ratios within a row, not times across rows.** Where more threads want to run than there are processors,
-threads that wait for each other wait long, and rows of several threads say little about a machine of one's own.
-
-Each number is the median of {rounds_text(results)} rounds in which the programs took turns, a process each; a round is the median of a few steps (`--steps`) after two that do not count.
-
-| program | version |
-| --- | --- |
-{listed}
-{absent}
-
-## Time of a step
-In brackets: how many times as long as Attune takes.
-
-{table(results, programs, time_text)}
-
-![Time of a step against Attune's](peers.svg)
-
-The slowest and the fastest round, in ms:
-
-{table(results, programs, spread_text)}
-
-## Peak resident memory of the process
-With everything that the program loads, the interpreter and its libraries included; for Attune also what the
-session holds. ONNX Runtime's training package imports PyTorch, and pays for it here.
-
-{table(results, programs, memory_text)}
-{"## Failures" + chr(10) + failed + chr(10) if failed else ""}"""
+def write(results, missing, seconds):
+    # After each configuration, so that an interrupted run can be resumed.
+    rows = [{"program": name, **dict(zip(("model", "scheme", "batch", "threads"), c)), **cell}
+            for (name, c), cell in results.items()]
+    (docs / "peers.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    (docs / "peers.md").write_text(page.page(results, missing, args.command, seconds))
+    (docs / "peers.svg").write_text(plot.svg(rows))
 
 
 args = arguments()
 os.makedirs(args.folder, exist_ok=True)
-peers = dict(p.split("=", 1) for p in args.peer)
-missing = dict(m.split("=", 1) for m in args.missing)
-subprocess.run([peers["pytorch"], str(HERE / "export_model.py"), args.folder], check=True,
-               stderr=subprocess.DEVNULL)
-for stale in pathlib.Path(args.folder).glob("onnxruntime-*"):
-    shutil.rmtree(stale)
-plans = {(scheme, batch): plan_of(scheme, batch) for scheme, batch, _ in CONFIGURATIONS}
-programs = {"Attune": attune, "PyTorch": peer("pytorch", peers["pytorch"])}
-if args.channels_last:
-    programs["PyTorch NHWC"] = peer("pytorch", peers["pytorch"], {"CHANNELS_LAST": "1"})
-if "pytorch_new" in peers:
-    programs["PyTorch, newer"] = peer("pytorch", peers["pytorch_new"])
-if "onnxruntime" in peers:
-    programs["ONNX Runtime"] = peer("onnxruntime_training", peers["onnxruntime"])
-if "tensorflow" in peers:
-    programs["TensorFlow"] = peer("tensorflow_graph", peers["tensorflow"])
+start = time.time()
+compiled, known_losses = set(), {}
+peers = {name: program for name, program in args.peer if not args.peers or name in args.peers}
+missing = {PROGRAMS[name][0][0]: why for name, why in args.missing}
+models = export(missing)
+if "onednn" in peers:
+    check_gradients(peers, models, missing)
+programs = programs_of(peers)
 docs = ROOT / "docs"
 docs.mkdir(exist_ok=True)
 results = {}
 if args.resume and (docs / "peers.json").exists():
-    for row in json.loads((docs / "peers.json").read_text())["rows"]:
-        name, *configuration = (row.pop(k) for k in ("program", "scheme", "batch", "threads"))
-        results[name, tuple(configuration)] = row
-done = {configuration for _, configuration in results}
-for configuration in CONFIGURATIONS:
-    if configuration in done or (args.threads and configuration[2] != args.threads):
-        continue
-    for name, cell in measure_all(programs, configuration).items():
-        results[name, configuration] = cell
-    # After each, so that an interrupted run can be resumed.
-    names = list(dict.fromkeys([*programs, *(name for name, _ in results)]))
-    rows = [{"program": name, "scheme": c[0], "batch": c[1], "threads": c[2], **cell}
-            for (name, c), cell in results.items()]
-    (docs / "peers.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
-    (docs / "peers.md").write_text(page(results, names, missing))
-    (docs / "peers.svg").write_text(plot.svg(rows))
+    results = read_results(docs / "peers.json")
+for model in models:
+    for batch, scheme in network.CONFIGURATIONS[model]:
+        for threads in (args.threads,) if args.threads else THREADS:
+            configuration = (model, scheme, batch, threads)
+            left = {name: f for name, f in programs.items() if (name, configuration) not in results}
+            for name, cell in measure_all(left, configuration).items():
+                results[name, configuration] = cell
+            write(results, missing, time.time() - start)

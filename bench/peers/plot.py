@@ -3,15 +3,15 @@ import math
 import statistics
 from xml.sax.saxutils import escape
 
-COLOURS = ["#222222", "#ee6c4d", "#f2a65a", "#b56576", "#3d84a8", "#62a87c"]
-WIDTH, LEFT, TOP, BAR, GAP, TICKS = 860, 190, 56, 11, 14, (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
+COLOURS = ["#222222", "#ee6c4d", "#f2a65a", "#3d84a8", "#b56576", "#62a87c", "#8d7cc3", "#999999", "#c2b280"]
+WIDTH, LEFT, TOP, BAR, GAP, TICKS = 900, 250, 56, 11, 14, (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
 
 def svg(rows):
     times = {}
     for row in rows:
         if row["ms"] and "error" not in row:
-            key = (row["scheme"], row["batch"], row["threads"])
+            key = (row["model"], row["scheme"], row["batch"], row["threads"])
             times.setdefault(key, {})[row["program"]] = statistics.median(row["ms"])
     programs = list(dict.fromkeys(row["program"] for row in rows))
     ratios = {key: {p: ms / group["Attune"] for p, ms in group.items()}
@@ -32,16 +32,16 @@ def svg(rows):
     for program, colour in zip(programs, COLOURS):
         out.append(f'<rect x="{at}" y="28" width="10" height="10" fill="{colour}"/>'
                    f'<text x="{at + 14}" y="37">{escape(program)}</text>')
-        at += 34 + 7 * len(program)
+        at += 28 + 6 * len(program)
     for tick in TICKS:
         if low <= tick <= high:
             out.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 6}" y2="{height - 22}" '
                        f'stroke="{"#222" if tick == 1 else "#ccc"}"/>'
                        f'<text x="{x(tick):.1f}" y="{height - 8}" text-anchor="middle">{tick:g}</text>')
     y = TOP
-    for (scheme, batch, threads), group in ratios.items():
+    for (model, scheme, batch, threads), group in ratios.items():
         middle = y + BAR * len(programs) / 2 + 4
-        out.append(f'<text x="10" y="{middle:.1f}">{scheme}, batch {batch}, {threads} '
+        out.append(f'<text x="10" y="{middle:.1f}">{model}, {scheme}, batch {batch}, {threads} '
                    f'thread{"" if threads == 1 else "s"}</text>')
         for program, colour in zip(programs, COLOURS):
             if program in group:

@@ -1,19 +1,34 @@
 #!/usr/bin/env bash
 # Compares training steps of Attune with those of its peers, and writes docs/peers.md with it. Arguments go to
-# compare.py: `bench/peers/run.sh --rounds 5 --steps 20`. TORCH_PYTHON=PYTHON: one with a newer PyTorch, to be
-# measured too. OFFLINE=1: no peers that are not there already.
+# compare.py: `bench/peers/run.sh --models mobilenet_v2 --peers pytorch,onednn --rounds 1`.
+# TORCH_PYTHON=PYTHON: one with a PyTorch to measure instead of installing one (some gigabytes). OFFLINE=1: no peers
+# that are not there already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cmake/install_packages.sh build test
+cmake/install_packages.sh build bench
 cmake -S . -B build -G Ninja -Wno-dev >/dev/null
 cmake --build build --target attune >/dev/null
 folder=build/peers
 mkdir -p "$folder"
-found=(--peer pytorch=/usr/bin/python3)
+export PYTHONDONTWRITEBYTECODE=1
+if cmake --build build --target onednn_graph >"$folder/onednn.log" 2>&1; then
+  found=(--peer "onednn=$PWD/build/bin/onednn_graph")
+else
+  found=(--missing "onednn=$(tail -n 1 "$folder/onednn.log" | tr -d '|' | cut -c 1-200)")
+fi
+
+peers=pytorch,onednn,onnxruntime,tensorflow,mnn
+for ((i = 1; i < $#; ++i)); do
+  [ "${!i}" != --peers ] || { j=$((i + 1)) && peers=${!j}; }
+done
+
+# torch.compile, only where asked for: half a minute a process.
+[[ ,$peers, != *,pytorch_compiled,* ]] || peers+=,pytorch
 
 # peer NAME MODULE PACKAGES...: in an environment of its own, which later runs find again.
 peer() {
   local name=$1 module=$2 python=$folder/venv-$1/bin/python
+  [[ ,$peers, == *,$name,* ]] || return 0
   shift 2
   if ! "$python" -c "import $module" >/dev/null 2>&1; then
     if [ -n "${OFFLINE:-}" ]; then
@@ -33,13 +48,21 @@ peer() {
     found+=(--missing "$name=$(tail -n 1 "$folder/$name.log" | tr -d '|' | cut -c 1-200)")
   fi
 }
+if [ -n "${TORCH_PYTHON:-}" ]; then
+  found+=(--peer "pytorch=$TORCH_PYTHON")
+else
+  peer pytorch torch torch==2.5.1 'numpy<3'
+fi
+for entry in "${found[@]}"; do
+  [[ ,$peers, != *,pytorch_compiled,* || $entry != pytorch=/* ]] ||
+    found+=(--peer "pytorch_compiled=${entry#pytorch=}")
+done
 peer onnxruntime onnxruntime.training.api onnxruntime-training-cpu 'onnx<1.17' 'protobuf<5' 'numpy<2'
 peer tensorflow tensorflow tensorflow-cpu==2.19.1
-if [ -n "${TORCH_PYTHON:-}" ]; then
-  found+=(--peer "pytorch_new=$TORCH_PYTHON")
-else
-  found+=(--missing "PyTorch, newer=give TORCH_PYTHON=PYTHON, one that has it")
+peer mnn MNN MNN==3.6.1 'numpy<3'
+# Debian's own PyTorch, where there is no newer one or it is asked for.
+if [[ ,$peers, == *,pytorch_debian,* || " ${found[*]} " == *" --missing pytorch="* ]]; then
+  found+=(--peer pytorch_debian=/usr/bin/python3)
 fi
-found+=(--missing "MNN=no program for it yet; in a first try its optimizer left the loss of the converted model as it was")
 exec /usr/bin/python3 bench/peers/compare.py --attune "$PWD/build/bin/attune" --folder "$folder" \
-  "${found[@]}" "$@"
+  --command "$(echo bench/peers/run.sh "$@")" "${found[@]}" "$@"

@@ -1,4 +1,4 @@
-"""A training step in TensorFlow, as one tf.function, in NHWC; the network is written out here."""
+"""A training step in TensorFlow, as one tf.function, in NHWC, the only layout that it trains in on a processor."""
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,85 +12,94 @@ import worker
 args = worker.arguments()
 tf.config.threading.set_intra_op_parallelism_threads(args.threads)
 tf.config.threading.set_inter_op_parallelism_threads(1)
-random = numpy.random.default_rng(0)
-weights, biases = network.trained(args.scheme)
+net = network.Network(args.folder, args.model, args.batch)
+
+
+def is_depthwise(node):
+    return node["op"] == "conv" and node["groups"] > 1 and node["groups"] == node["weight"][0]
+
+
+def order(node):
+    """The axes of ours that are TensorFlow's."""
+    if node["op"] == "linear":
+        return (1, 0)
+    return (2, 3, 0, 1) if is_depthwise(node) else (2, 3, 1, 0)
+
+
 layers = []
-
-
-def layer(*shape, fan_in):
-    i = len(layers)
-    initial = random.standard_normal(shape, dtype=numpy.float32) * (2 / fan_in) ** 0.5
-    channels = shape[-1] * (shape[-2] if shape[-1] == 1 and len(shape) == 4 else 1)
-    layers.append((tf.Variable(initial, trainable=i in weights),
-                   tf.Variable(tf.zeros(channels), trainable=i in biases)))
-    return layers[-1]
-
-
-def conv(kernel, inputs, outputs, stride, clamps):
-    w, b = layer(kernel, kernel, inputs, outputs, fan_in=kernel * kernel * inputs)
-    padding = [[0, 0], [kernel // 2] * 2, [kernel // 2] * 2, [0, 0]]
-
-    def run(x):
-        y = tf.nn.bias_add(tf.nn.conv2d(x, w, stride, padding), b)
-        return tf.nn.relu6(y) if clamps else y
-    return run
-
-
-def depthwise(channels, stride):
-    w, b = layer(3, 3, channels, 1, fan_in=9)
-
-    def run(x):
-        # Padding of one on each side, as in PyTorch; SAME would be another one where the stride is 2.
-        padding = "SAME"
-        if stride == 2:
-            x, padding = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), "VALID"
-        y = tf.nn.depthwise_conv2d(x, w, [1, stride, stride, 1], padding)
-        return tf.nn.relu6(tf.nn.bias_add(y, b))
-    return run
-
-
-def block(inputs, outputs, stride, expand):
-    wide = inputs * expand
-    parts = [conv(1, inputs, wide, 1, True)] if expand > 1 else []
-    parts += [depthwise(wide, stride), conv(1, wide, outputs, 1, False)]
-
-    def run(x):
-        y = x
-        for part in parts:
-            y = part(y)
-        return x + y if stride == 1 and inputs == outputs else y
-    return run
-
-
-parts, channels = [conv(3, 3, 32, 2, True)], 32
-for expand, outputs, count, stride in [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
-                                       (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]:
-    for i in range(count):
-        parts.append(block(channels, outputs, stride if i == 0 else 1, expand))
-        channels = outputs
-parts.append(conv(1, 320, 1280, 1, True))
-head = layer(1280, network.CLASSES, fan_in=1280)
-assert len(layers) == network.LAYERS
+of_layers = list(filter(network.is_layer, net.nodes))
+for node, (weight, bias), (learns, bias_learns) in zip(of_layers, net.parameters,
+                                                       net.is_trained(args.scheme)):
+    layers.append((tf.Variable(weight.transpose(order(node)), trainable=learns),
+                   tf.Variable(bias, trainable=bias_learns)))
 learn = [v for pair in layers for v in pair if v.trainable]
 velocity = [tf.Variable(tf.zeros_like(v), trainable=False) for v in learn]
-x = tf.constant(random.standard_normal((args.batch, network.IMAGE, network.IMAGE, 3),
-                                       dtype=numpy.float32))
-y = tf.constant(random.integers(network.CLASSES, size=args.batch))
+x = tf.constant(net.x.transpose(0, 2, 3, 1))
+y = tf.constant(net.y)
+
+
+def window(x, node, kernel, fill):
+    """x, padded by us where SAME would pad otherwise, and what is left to pad."""
+    size, stride = x.shape[1:3], node["stride"]
+    top, left, bottom, right = node["pads"]
+    if (top, left, bottom, right) == (0, 0, 0, 0):
+        return x, "VALID"
+    whole = [max((-(-size[i] // stride[i]) - 1) * stride[i] + kernel[i] - size[i], 0) for i in (0, 1)]
+    if [top, left, bottom, right] == [whole[0] // 2, whole[1] // 2, -(-whole[0] // 2), -(-whole[1] // 2)]:
+        return x, "SAME"
+    return tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], constant_values=fill), "VALID"
+
+
+def run(node, layer, values):
+    x = values[node["inputs"][0]]
+    if node["op"] == "conv":
+        weight, bias = layer
+        x, padding = window(x, node, node["weight"][2:], 0)
+        if is_depthwise(node):
+            x = tf.nn.depthwise_conv2d(x, weight, [1, *node["stride"], 1], padding)
+        else:
+            x = tf.nn.conv2d(x, weight, node["stride"], padding)
+        return tf.nn.bias_add(x, bias)
+    if node["op"] == "linear":
+        return tf.reshape(x, [args.batch, -1]) @ layer[0] + layer[1]
+    if node["op"] == "add":
+        return x + values[node["inputs"][1]]
+    if node["op"] == "max_pool":
+        x, padding = window(x, node, node["kernel"], x.dtype.min)
+        return tf.nn.max_pool2d(x, node["kernel"], node["stride"], padding)
+    assert node["op"] == "mean", node
+    return tf.reduce_mean(x, [1, 2], keepdims=True)
+
+
+def clamped(x, clamp):
+    if clamp is None:
+        return x
+    low, high = clamp
+    if high is None:
+        return tf.nn.relu(x)
+    return tf.nn.relu6(x) if (low, high) == (0, 6) else tf.clip_by_value(x, low, high)
+
+
+def forward(x):
+    values, rest = [x], iter(layers)
+    for node in net.nodes:
+        layer = next(rest) if network.is_layer(node) else None
+        values.append(clamped(run(node, layer, values), node["clamp"]))
+    return tf.reshape(values[-1], [args.batch, -1])
+
+
+def loss_of(x, y):
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=forward(x)))
 
 
 @tf.function
 def train(x, y):
     with tf.GradientTape() as tape:
-        h = x
-        for part in parts:
-            h = part(h)
-        scores = tf.reduce_mean(h, [1, 2]) @ head[0] + head[1]
-        loss = tf.reduce_mean(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=scores))
+        loss = loss_of(x, y)
     for v, g, m in zip(learn, tape.gradient(loss, learn), velocity):
         m.assign(network.MOMENTUM * m + g)
         v.assign_sub(network.LEARNING_RATE * m)
     return loss
 
 
-worker.measure(lambda: float(train(x, y)), args.steps, tf.__version__)
+worker.measure(lambda: float(train(x, y)), args, tf.__version__)

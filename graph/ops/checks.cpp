@@ -21,6 +21,15 @@ DType all_reals(const InferContext& context) {
   return same_reals(context, 0, static_cast<int>(context.node().inputs.size()));
 }
 
+DType whole_dtype(const InferContext& context) {
+  const DType dtype = context.dtype(0);
+  for (int i = 0; i < static_cast<int>(context.node().inputs.size()); ++i)
+    if (context.dtype(i) != dtype || dtype == DType::mask)
+      context.fail("input {} is {}, where {} is needed", i, dtype_name(context.dtype(i)),
+                   dtype == DType::mask ? "a type of whole bytes" : dtype_name(dtype));
+  return dtype;
+}
+
 void check_dtype(const InferContext& context, int i, const char* what, DType dtype) {
   if (context.dtype(i) != dtype)
     context.fail("{} is {}, where {} is needed", what, dtype_name(context.dtype(i)),

@@ -13,6 +13,9 @@ DType same_reals(const InferContext& context, int from, int to);
 // same_reals of all inputs.
 DType all_reals(const InferContext& context);
 
+// The dtype that all inputs share: any but mask, whose elements are not whole bytes.
+DType whole_dtype(const InferContext& context);
+
 void check_dtype(const InferContext& context, int i, const char* what, DType dtype);
 void check_rank(const InferContext& context, int i, const char* what, int rank);
 void check_min_rank(const InferContext& context, int i, const char* what, int rank);

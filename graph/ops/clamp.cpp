@@ -20,6 +20,9 @@ void infer_mask_grad(InferContext& context) {
   check_dtype(context, 1, "the mask", DType::mask);
   check_shape(context, 1, "the mask", context.shape(0));
   context.set(0, dtype, context.shape(0));
+  Shape sum = context.shape(0);
+  for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
+  context.set(1, dtype, sum);
 }
 
 }  // namespace

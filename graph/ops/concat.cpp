@@ -7,7 +7,7 @@ namespace {
 
 void infer(InferContext& context) {
   const int axis = context.attrs<AxisAttrs>().axis;
-  const DType dtype = all_reals(context);
+  const DType dtype = whole_dtype(context);
   check_axis(context, 0, axis);
   Shape y = context.shape(0);
   int64_t size = 0;

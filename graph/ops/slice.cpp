@@ -5,7 +5,7 @@ namespace {
 
 void infer(InferContext& context) {
   const auto& attrs = context.attrs<SliceAttrs>();
-  const DType dtype = real_dtype(context, 0);
+  const DType dtype = whole_dtype(context);
   check_axis(context, 0, attrs.axis);
   if (context.wanted() == nullptr) context.fail("no output shape is given");
   const Shape& y = *context.wanted();

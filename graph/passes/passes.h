@@ -36,8 +36,26 @@ void fold_batch_norm(Graph& graph);
 // its mask.
 void fuse_clamp(Graph& graph);
 
+// Lets a mask_grad sum what it writes, where a reduce reads that for the gradient of a bias: memory
+// is walked through once.
+void fuse_bias_gradient(Graph& graph);
+
 // Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an
 // update waits for the last reader of the old weight). Keeps the order where that is no worse.
 void schedule(Graph& graph);
+
+// Computes the first layers a few rows at a time where that lowers the peak of memory, so that of
+// their activations only the rows that are still to be read are there. No row is computed twice,
+// and every element comes from the same sum. Chooses where to stop and how many rows a step makes:
+// the smallest peak, and of those that reach it (or stay within `budget_bytes`) the fewest steps.
+// The graph must be scheduled, and keeps its schedule otherwise. Returns whether it changed
+// anything.
+bool tile_rows(Graph& graph, int64_t budget_bytes = 0);
+
+// Computes saved activations a second time, for their readers behind the loss, instead of keeping
+// them, until the peak of memory is within the budget: those first that save most bytes for a
+// multiplication, and only where the peak falls. The copies compute the same bits. Returns whether
+// it changed anything.
+bool rematerialize(Graph& graph, int64_t budget_bytes);
 
 }  // namespace attune

@@ -2,6 +2,8 @@
 #include <set>
 #include <tuple>
 
+#include "graph/dependencies.h"
+#include "graph/lower_peak.h"
 #include "graph/passes/passes.h"
 #include "graph/storage.h"
 
@@ -11,52 +13,6 @@ namespace {
 int64_t peak(const Graph& graph) {
   return assign_storage(graph).lower_bound(static_cast<int>(graph.nodes.size()));
 }
-
-// What must run before what: producers before readers, and readers of an old value before the node
-// that updates it in place.
-struct Dependencies {
-  std::vector<std::vector<int>> after;  // nodes that wait for this one
-  std::vector<int> waiting_for;
-
-  explicit Dependencies(const Graph& graph)
-      : after(graph.nodes.size()), waiting_for(graph.nodes.size()) {
-    std::vector<std::set<int>> edges(graph.nodes.size());
-    std::vector<int> producer(graph.values.size(), -1);
-    std::vector<std::vector<int>> readers(graph.values.size());
-    for (size_t n = 0; n < graph.nodes.size(); ++n) {
-      for (ValueId v : graph.nodes[n].outputs)
-        if (v != kNone) producer[static_cast<size_t>(v)] = static_cast<int>(n);
-      for (ValueId v : graph.nodes[n].inputs)
-        if (v != kNone) readers[static_cast<size_t>(v)].push_back(static_cast<int>(n));
-    }
-    for (size_t n = 0; n < graph.nodes.size(); ++n) {
-      for (ValueId v : graph.nodes[n].inputs)
-        if (v != kNone && producer[static_cast<size_t>(v)] >= 0)
-          edges[static_cast<size_t>(producer[static_cast<size_t>(v)])].insert(static_cast<int>(n));
-      for (ValueId v : graph.nodes[n].outputs) {
-        if (v == kNone || graph.value(v).updates == kNone) continue;
-        wait_for_readers(graph, readers, graph.value(v).updates, static_cast<int>(n), &edges);
-      }
-    }
-    for (size_t n = 0; n < edges.size(); ++n)
-      for (int m : edges[n]) {
-        after[n].push_back(m);
-        ++waiting_for[static_cast<size_t>(m)];
-      }
-  }
-
- private:
-  // Also the readers of views of the old value.
-  static void wait_for_readers(const Graph& graph, const std::vector<std::vector<int>>& readers,
-                               ValueId old, int update, std::vector<std::set<int>>* edges) {
-    for (int reader : readers[static_cast<size_t>(old)]) {
-      if (reader == update) continue;
-      (*edges)[static_cast<size_t>(reader)].insert(update);
-      const Node& node = graph.nodes[static_cast<size_t>(reader)];
-      if (node.op == Op::reshape) wait_for_readers(graph, readers, node.outputs[0], update, edges);
-    }
-  }
-};
 
 // Bytes that running a node now would add: outputs come alive, inputs read for the last time go.
 class LiveBytes {
@@ -157,6 +113,7 @@ void schedule(Graph& graph) {
   consider(list_schedule(graph, dependencies, freeing_first));
   consider(list_schedule(graph, dependencies, smallest_first));
   graph.nodes = std::move(best_nodes);
+  lower_peak(graph);
   graph.index();
 }
 

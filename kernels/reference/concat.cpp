@@ -13,15 +13,16 @@ void concat(const KernelArgs& args) {
   const Shape& shape = args.output(0).shape;
   const int64_t outer = shape.product(0, axis);
   const int64_t row = shape.product(axis, shape.rank);
-  T* y = args.output(0).as<T>();
+  const auto size = static_cast<int64_t>(dtype_bytes(args.output(0).dtype, 1));
+  auto* y = args.output(0).as<std::byte>();
   args.pool->parallel_for(outer, std::max<int64_t>(1, 8192 / std::max<int64_t>(1, row)),
                           [&](int64_t begin, int64_t end) {
                             for (int64_t o = begin; o < end; ++o) {
-                              T* target = y + o * row;
+                              std::byte* target = y + o * row * size;
                               for (int k = 0; k < args.num_inputs; ++k) {
                                 const Tensor& x = args.inputs[k];
-                                const int64_t width = x.shape.product(axis, x.shape.rank);
-                                target = std::copy_n(x.as<T>() + o * width, width, target);
+                                const int64_t width = x.shape.product(axis, x.shape.rank) * size;
+                                target = std::copy_n(x.as<std::byte>() + o * width, width, target);
                               }
                             }
                           });

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/attrs.h"
 #include "kernels/reference/instantiate.h"
@@ -14,13 +15,16 @@ void slice(const KernelArgs& args) {
   const Shape& to = args.output(0).shape;
   const int64_t inner = from.product(attrs.axis + 1, from.rank);
   const int64_t x_row = from[attrs.axis] * inner, y_row = to[attrs.axis] * inner;
-  const T* x = args.input(0).as<T>() + attrs.start * inner;
-  T* y = args.output(0).as<T>();
+  // Bytes: the operands may be of another type than the plan computes in.
+  const auto size = static_cast<int64_t>(dtype_bytes(args.input(0).dtype, 1));
+  const auto* x = args.input(0).as<std::byte>() + attrs.start * inner * size;
+  auto* y = args.output(0).as<std::byte>();
   args.pool->parallel_for(to.product(0, attrs.axis),
                           std::max<int64_t>(1, 8192 / std::max<int64_t>(1, y_row)),
                           [=](int64_t begin, int64_t end) {
                             for (int64_t o = begin; o < end; ++o)
-                              std::copy_n(x + o * x_row, y_row, y + o * y_row);
+                              std::memmove(y + o * y_row * size, x + o * x_row * size,
+                                           static_cast<size_t>(y_row * size));
                           });
 }
 ATTUNE_INSTANTIATE(slice)

@@ -43,7 +43,10 @@ bool conv_supports(const KernelArgs& args) {
 
 size_t forward_workspace(const KernelArgs& args, int) {
   const Shape& w = args.input(1).shape;
-  return gemm_workspace_bytes(w[0], w.product(1, 4));
+  const int64_t pixels = args.output(0).shape.product(0, 3), depth = w.product(1, 4);
+  if (is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]) && has_few_rows(pixels, w[0], depth))
+    return few_rows_workspace_bytes(pixels, depth);
+  return gemm_workspace_bytes(w[0], depth);
 }
 
 void forward(const KernelArgs& args) {
@@ -63,13 +66,15 @@ void forward(const KernelArgs& args) {
   const ColMajorB b{w.as<float>(), depth};
   const auto y_row = [data = y.as<float>(), outputs](int64_t m) { return data + m * outputs; };
   float* const workspace = static_cast<float*>(args.workspace);
-  if (is_pointwise(a, w.shape[1], w.shape[2]))
-    gemm(RowMajorA<MatrixRows>{{x.as<float>(), depth}}, b, y_row, pixels, outputs, depth, epilogue,
-         workspace, *args.pool);
-  else
+  const RowMajorA<MatrixRows> a_pixels{{x.as<float>(), depth}};
+  if (!is_pointwise(a, w.shape[1], w.shape[2]))
     gemm(RowMajorA<PatchRows>{patches(x.as<float>(), x.shape, y.shape[1], y.shape[2], a, w.shape[1],
                                       w.shape[2])},
          b, y_row, pixels, outputs, depth, epilogue, workspace, *args.pool);
+  else if (has_few_rows(pixels, outputs, depth))
+    gemm_few_rows(a_pixels, b, y_row, pixels, outputs, depth, epilogue, workspace, *args.pool);
+  else
+    gemm(a_pixels, b, y_row, pixels, outputs, depth, epilogue, workspace, *args.pool);
   if (mask && !fuses_mask)
     write_mask(y.as<float>(), y.shape.elements(), epilogue.min, epilogue.max, mask.as<uint8_t>(),
                *args.pool);
@@ -78,8 +83,12 @@ void forward(const KernelArgs& args) {
 // ---- Gradient of the weight --------------------------------------------------------------------
 
 size_t grad_weight_workspace(const KernelArgs& args, int) {
-  return gemm_workspace_bytes(args.output(0).shape.product(1, 4),
-                              args.input(1).shape.product(0, 3));
+  const Shape& dw = args.output(0).shape;
+  const int64_t cols = dw.product(1, 4), pixels = args.input(1).shape.product(0, 3);
+  if (is_pointwise(args.attributes<Conv2dAttrs>(), dw[1], dw[2]) &&
+      is_long_and_thin(dw[0], cols, pixels))
+    return gemm_workspace_bytes(cols, kBlockK);
+  return gemm_workspace_bytes(cols, pixels, dw[0]);
 }
 
 void grad_weight(const KernelArgs& args) {
@@ -90,7 +99,10 @@ void grad_weight(const KernelArgs& args) {
   const ColMajorA a_dy{dy.as<float>(), outputs};
   const auto dw_row = [data = dw.as<float>(), cols](int64_t m) { return data + m * cols; };
   float* const workspace = static_cast<float*>(args.workspace);
-  if (is_pointwise(a, dw.shape[1], dw.shape[2]))
+  if (is_pointwise(a, dw.shape[1], dw.shape[2]) && is_long_and_thin(outputs, cols, pixels))
+    gemm_long_and_thin(dy.as<float>(), x.as<float>(), dw_row, outputs, cols, pixels, workspace,
+                       *args.pool);
+  else if (is_pointwise(a, dw.shape[1], dw.shape[2]))
     gemm(a_dy, RowMajorB<MatrixRows>{{x.as<float>(), cols}}, dw_row, outputs, cols, pixels,
          Epilogue{}, workspace, *args.pool);
   else
@@ -151,6 +163,9 @@ struct PhaseWeightRows {
 
 size_t grad_input_workspace(const KernelArgs& args, int) {
   const Shape& w = args.input(1).shape;
+  const int64_t pixels = args.output(0).shape.product(0, 3);
+  if (is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]) && has_few_rows(pixels, w[3], w[0]))
+    return few_rows_workspace_bytes(pixels, w[0]);
   // The first phases may have the most taps or not: take the bound, all taps.
   return gemm_workspace_bytes(w[3], w.product(0, 3));
 }
@@ -163,11 +178,15 @@ void grad_input(const KernelArgs& args) {
   float* const workspace = static_cast<float*>(args.workspace);
   float* const data = dx.as<float>();
   if (is_pointwise(a, w.shape[1], w.shape[2])) {
-    gemm(
-        RowMajorA<MatrixRows>{{dy.as<float>(), outputs}},
-        RowMajorB<MatrixRows>{{w.as<float>(), channels}},
-        [=](int64_t m) { return data + m * channels; }, dx.shape.product(0, 3), channels, outputs,
-        Epilogue{}, workspace, *args.pool);
+    const RowMajorA<MatrixRows> pixels{{dy.as<float>(), outputs}};
+    const RowMajorB<MatrixRows> weight{{w.as<float>(), channels}};
+    const auto dx_row = [=](int64_t m) { return data + m * channels; };
+    const int64_t count = dx.shape.product(0, 3);
+    if (has_few_rows(count, channels, outputs))
+      gemm_few_rows(pixels, weight, dx_row, count, channels, outputs, Epilogue{}, workspace,
+                    *args.pool);
+    else
+      gemm(pixels, weight, dx_row, count, channels, outputs, Epilogue{}, workspace, *args.pool);
     return;
   }
   for (int64_t ph = 0; ph < a.stride_h; ++ph) {

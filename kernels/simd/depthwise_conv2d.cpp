@@ -213,17 +213,18 @@ void grad_input(const KernelArgs& args) {
 
 // ---- Gradient of the weight --------------------------------------------------------------------
 
-// A line of dy with the lines of x that some rows of the kernel see.
-struct GradLine {
+// Lines of dy with the lines of x that some rows of the kernel see.
+struct GradLines {
   const float* x;  // of the first row
   int64_t x_row;   // from a row's line to the next one's
   const float* dy;
+  int64_t lines;
   int64_t outputs, columns, channels, x0;
 };
 
 // Sum J is that of row J / kKernel, tap J % kKernel.
 template <int kKernel, bool kBorder, bool kPartial, int J>
-HWY_INLINE void multiply_element(const GradLine& l, const float* x, int64_t column, V dy, int n,
+HWY_INLINE void multiply_element(const GradLines& l, const float* x, int64_t column, V dy, int n,
                                  V* sums) {
   constexpr int kTap = J % kKernel;
   if constexpr (kBorder)
@@ -233,17 +234,17 @@ HWY_INLINE void multiply_element(const GradLine& l, const float* x, int64_t colu
 }
 
 template <int kKernel, int kStride, bool kBorder, bool kPartial, int... J>
-HWY_INLINE void multiply_outputs(const GradLine& l, int64_t begin, int64_t end, int n, V* sums,
-                                 std::integer_sequence<int, J...>) {
+HWY_INLINE void multiply_outputs(const GradLines& l, const float* x, const float* dy, int64_t begin,
+                                 int64_t end, int n, V* sums, std::integer_sequence<int, J...>) {
   for (int64_t i = begin; i < end; ++i) {
-    const V dy = load_some<kPartial>(l.dy + i * l.channels, n);
-    (multiply_element<kKernel, kBorder, kPartial, J>(l, l.x, l.x0 + i * kStride, dy, n, sums), ...);
+    const V v = load_some<kPartial>(dy + i * l.channels, n);
+    (multiply_element<kKernel, kBorder, kPartial, J>(l, x, l.x0 + i * kStride, v, n, sums), ...);
   }
 }
 
-// Adds the products of the line to the sums of some rows of the kernel, kLanes floats each.
+// Adds the products of the lines to the sums of some rows of the kernel, kLanes floats each.
 template <int kKernel, int kStride, bool kPartial, int... J>
-HWY_NOINLINE void accumulate(const GradLine& l, int n, float* memory,
+HWY_NOINLINE void accumulate(const GradLines& l, int n, float* memory,
                              std::integer_sequence<int, J...> all) {
   V sums[sizeof...(J)];
   ((sums[J] = load(memory + J * kLanes)), ...);
@@ -251,9 +252,14 @@ HWY_NOINLINE void accumulate(const GradLine& l, int n, float* memory,
   const int64_t begin = std::min((std::max<int64_t>(-l.x0, 0) + kStride - 1) / kStride, l.outputs);
   const int64_t room = l.columns - kKernel - l.x0;
   const int64_t end = std::max(begin, room < 0 ? 0 : std::min(room / kStride + 1, l.outputs));
-  multiply_outputs<kKernel, kStride, true, kPartial>(l, 0, begin, n, sums, all);
-  multiply_outputs<kKernel, kStride, false, kPartial>(l, begin, end, n, sums, all);
-  multiply_outputs<kKernel, kStride, true, kPartial>(l, end, l.outputs, n, sums, all);
+  const float *x = l.x, *dy = l.dy;
+  for (int64_t line = 0; line < l.lines; ++line) {
+    multiply_outputs<kKernel, kStride, true, kPartial>(l, x, dy, 0, begin, n, sums, all);
+    multiply_outputs<kKernel, kStride, false, kPartial>(l, x, dy, begin, end, n, sums, all);
+    multiply_outputs<kKernel, kStride, true, kPartial>(l, x, dy, end, l.outputs, n, sums, all);
+    x += kStride * l.x_row;
+    dy += l.outputs * l.channels;
+  }
   (store(sums[J], memory + J * kLanes), ...);
 }
 
@@ -265,7 +271,7 @@ constexpr int kRowsAtOnce = HWY_TARGET == HWY_AVX3 ? (kKernel == 7 ? 3 : kKernel
                                                                      : 1);
 
 template <int kKernel, int kStride, bool kPartial, int kRows = kRowsAtOnce<kKernel>>
-void accumulate_rows(int rows, GradLine l, int n, float* memory) {
+void accumulate_rows(int rows, GradLines l, int n, float* memory) {
   while (rows >= kRows) {
     accumulate<kKernel, kStride, kPartial>(l, n, memory,
                                            std::make_integer_sequence<int, kRows * kKernel>{});
@@ -277,59 +283,88 @@ void accumulate_rows(int rows, GradLine l, int n, float* memory) {
     if (rows > 0) accumulate_rows<kKernel, kStride, kPartial, kRows - 1>(rows, l, n, memory);
 }
 
-// The channels [c, c + n) of dw.
-template <int kKernel, int kStride, bool kPartial>
-void grad_channels(const KernelArgs& args, int64_t c, int n) {
+// Adds the sums of one vector of channels to dw, or starts it with them, and clears them.
+template <int kTaps, bool kPartial>
+void flush(float* sums, float* dw, int64_t channels, int n, bool first) {
+  for (int tap = 0; tap < kTaps; ++tap) {
+    V v = load(sums + tap * kLanes);
+    if (!first) v = hn::Add(load_some<kPartial>(dw + tap * channels, n), v);
+    store_some<kPartial>(v, dw + tap * channels, n);
+    store(zero(), sums + tap * kLanes);
+  }
+}
+
+// Vectors of channels that one task takes through the image together.
+template <int kKernel>
+constexpr int kVectorsAtOnce = kKernel == 7 ? 6 : 12;
+// Images (x and dy) that do not stay in the cache while every vector of channels walks through
+// them.
+constexpr int64_t kLargeImage = 1 << 14;
+
+// The channels [c0, c1) of dw, kVectorsAtOnce vectors at most: all of them for some lines of dy,
+// then for the next.
+template <int kKernel, int kStride>
+void grad_channels(const KernelArgs& args, int64_t c0, int64_t c1) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor x = args.input(0), dy = args.input(1);
-  float* const dw = args.output(0).as<float>() + c;
+  float* const dw = args.output(0).as<float>();
   const int64_t channels = x.shape[3], height = x.shape[1], width = x.shape[2];
-  const int64_t out_h = dy.shape[1], lines = dy.shape[0] * out_h;
+  const int64_t out_h = dy.shape[1];
   constexpr int kTaps = kKernel * kKernel;
-  HWY_ALIGN float sums[kTaps * kLanes] = {};
-  GradLine l;
+  HWY_ALIGN float sums[kVectorsAtOnce<kKernel> * kTaps * kLanes] = {};
+  GradLines l;
   l.x_row = width * channels;
   l.outputs = dy.shape[2], l.columns = width, l.channels = channels, l.x0 = -a.pad_left;
   // The geometry alone decides how many lines are a block.
-  const int64_t block = std::max<int64_t>(1, 128 / l.outputs);
-  for (int64_t line = 0; line < lines; ++line) {
-    const int64_t n_image = line / out_h, y0 = line % out_h * kStride - a.pad_top;
+  const int64_t lines = dy.shape[0] * out_h, block = std::max<int64_t>(1, 128 / l.outputs);
+  // Lines whose windows lie within the height.
+  const int64_t inner_begin = (a.pad_top + kStride - 1) / kStride;
+  const int64_t inner_end = height < kKernel ? 0 : (height - kKernel + a.pad_top) / kStride + 1;
+  for (int64_t line = 0; line < lines; line += l.lines) {
+    const int64_t n_image = line / out_h, row = line % out_h, y0 = row * kStride - a.pad_top;
     const int64_t begin = std::max<int64_t>(0, -y0);
     const int64_t end = std::min<int64_t>(kKernel, height - y0);
-    l.dy = dy.as<float>() + line * l.outputs * channels + c;
-    if (begin < end) {
+    const int64_t block_end = std::min((line / block + 1) * block, lines);
+    l.lines = 1;
+    if (row >= inner_begin && row < inner_end)
+      l.lines = std::min(block_end - line, std::min(inner_end, out_h) - row);
+    const bool first = line < block, last = line + l.lines == block_end;
+    float* to = sums;
+    for (int64_t c = c0; c < c1; c += kLanes, to += kTaps * kLanes) {
+      const int n = static_cast<int>(std::min<int64_t>(kLanes, c1 - c));
+      l.dy = dy.as<float>() + line * l.outputs * channels + c;
       l.x = x.as<float>() + (n_image * height + y0 + begin) * width * channels + c;
-      accumulate_rows<kKernel, kStride, kPartial>(static_cast<int>(end - begin), l, n,
-                                                  sums + begin * kKernel * kLanes);
-    }
-    const bool first = line < block;
-    if ((line + 1) % block != 0 && line + 1 != lines) continue;
-    for (int tap = 0; tap < kTaps; ++tap) {
-      V v = load(sums + tap * kLanes);
-      if (!first) v = hn::Add(load_some<kPartial>(dw + tap * channels, n), v);
-      store_some<kPartial>(v, dw + tap * channels, n);
-      store(zero(), sums + tap * kLanes);
+      const int rows = static_cast<int>(end - begin);
+      if (n == kLanes) {
+        if (rows > 0)
+          accumulate_rows<kKernel, kStride, false>(rows, l, n, to + begin * kKernel * kLanes);
+        if (last) flush<kTaps, false>(to, dw + c, channels, n, first);
+      } else {
+        if (rows > 0)
+          accumulate_rows<kKernel, kStride, true>(rows, l, n, to + begin * kKernel * kLanes);
+        if (last) flush<kTaps, true>(to, dw + c, channels, n, first);
+      }
     }
   }
 }
 
 template <int kKernel, int kStride>
-void grad_tile(const KernelArgs& args, int64_t begin, int64_t end) {
-  const int n = static_cast<int>(end - begin);
-  if (n == kLanes)
-    grad_channels<kKernel, kStride, false>(args, begin, n);
-  else
-    grad_channels<kKernel, kStride, true>(args, begin, n);
+void grad_weight_of(const KernelArgs& args) {
+  const int64_t channels = args.input(0).shape[3], vectors = (channels + kLanes - 1) / kLanes;
+  const int64_t tasks = std::max<int64_t>(
+      args.pool->threads(), (vectors + kVectorsAtOnce<kKernel> - 1) / kVectorsAtOnce<kKernel>);
+  const int64_t at_once = (vectors + tasks - 1) / tasks;
+  args.pool->parallel_for(channels, at_once * kLanes, [&](int64_t begin, int64_t end) {
+    grad_channels<kKernel, kStride>(args, begin, end);
+  });
 }
 
 void grad_weight(const KernelArgs& args) {
   const int kernel = args.output(0).shape[0];
   const bool wide = args.attributes<Conv2dAttrs>().stride_h == 2;
-  args.pool->parallel_for(args.input(0).shape[3], kLanes, [&](int64_t begin, int64_t end) {
-    if (kernel == 3) wide ? grad_tile<3, 2>(args, begin, end) : grad_tile<3, 1>(args, begin, end);
-    if (kernel == 5) wide ? grad_tile<5, 2>(args, begin, end) : grad_tile<5, 1>(args, begin, end);
-    if (kernel == 7) wide ? grad_tile<7, 2>(args, begin, end) : grad_tile<7, 1>(args, begin, end);
-  });
+  if (kernel == 3) wide ? grad_weight_of<3, 2>(args) : grad_weight_of<3, 1>(args);
+  if (kernel == 5) wide ? grad_weight_of<5, 2>(args) : grad_weight_of<5, 1>(args);
+  if (kernel == 7) wide ? grad_weight_of<7, 2>(args) : grad_weight_of<7, 1>(args);
 }
 
 constexpr Kernel kForward{forward, depthwise_supports, nullptr, nullptr, nullptr};

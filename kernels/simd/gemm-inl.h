@@ -24,7 +24,8 @@ HWY_BEFORE_NAMESPACE();
 namespace attune::simd {
 namespace HWY_NAMESPACE {
 
-inline constexpr int kBlockK = 192;
+// Divides the pixels of images of 14, 28, 56 and 112.
+inline constexpr int kBlockK = 196;
 // Rows of the tile of sums that stays in registers, two vectors wide.
 #if HWY_TARGET == HWY_AVX3
 inline constexpr int kTileRows = 14;
@@ -39,7 +40,9 @@ inline constexpr int kTileRows = 4;
 inline constexpr int kTaskTiles = kTileRows == 14 ? 2 : 24 / kTileRows;
 // Between values of k in a buffer of a that holds column after column.
 inline constexpr int kColumnStride = (kTileRows + 3) / 4 * 4;
-inline constexpr int kTileBuffer = kBlockK * kColumnStride;
+// Between rows in one that holds row after row: whole lines of the cache.
+inline constexpr int kRowStride = (kBlockK + 15) / 16 * 16;
+inline constexpr int kTileBuffer = std::max(kBlockK * kColumnStride, kTileRows* kRowStride);
 // Packed b is no larger than this unless one block of it is: more would only leave the cache.
 inline constexpr int64_t kPackedBytes = 1 << 20;
 
@@ -52,14 +55,10 @@ struct Epilogue {
   // The mask of y, where rows start at whole bytes.
   uint8_t* mask = nullptr;
   const float* y = nullptr;
-  // y is stored transposed: element (m, n) at row(m) + n * col_stride, and bias[m] is added.
-  bool transposed = false;
-  int64_t col_stride = 1;
 };
 
 struct Tile {
   float* const* rows;  // where y's rows start
-  int64_t row;         // number of the first
   int64_t col;
   int cols;
   bool first, last;  // whether this is the first, the last block of k
@@ -77,39 +76,15 @@ HWY_INLINE void finish_vector(V v, float* y, int64_t n, const Tile& t) {
   store(v, y);
 }
 
-// What a row of a tile has left to do once the first `cols` sums of it are in `sums`.
-HWY_INLINE void finish_partial_row(const float* sums, float* y, const Tile& t) {
+// The same for its first n < kLanes sums.
+HWY_INLINE void finish_partial_vector(V v, float* y, int64_t col, int n, const Tile& t) {
   const Epilogue& e = *t.epilogue;
-  for (int j = 0; j < t.cols; j += kLanes) {
-    const int n = std::min(kLanes, t.cols - j);
-    if (n == kLanes) {
-      finish_vector(load(sums + j), y + j, t.col + j, t);
-      continue;
-    }
-    V v = load(sums + j);
-    if (!t.first) v = hn::Add(load_partial(y + j, n), v);
-    if (t.last) {
-      if (e.bias) v = hn::Add(v, load_partial(e.bias + t.col + j, n));
-      if (e.clamps) v = clamp_vector(v, repeat(e.min), repeat(e.max));
-    }
-    store_partial(v, y + j, n);
+  if (!t.first) v = hn::Add(load_partial(y, n), v);
+  if (t.last) {
+    if (e.bias) v = hn::Add(v, load_partial(e.bias + col, n));
+    if (e.clamps) v = clamp_vector(v, repeat(e.min), repeat(e.max));
   }
-}
-
-inline void finish_transposed(const float* sums, int sums_stride, int rows, const Tile& t) {
-  const Epilogue& e = *t.epilogue;
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < t.cols; ++j) {
-      float v = sums[i * sums_stride + j];
-      float& y = t.rows[i][(t.col + j) * e.col_stride];
-      if (!t.first) v = y + v;
-      if (t.last) {
-        if (e.bias) v += e.bias[t.row + i];
-        if (e.clamps) v = std::min(std::max(v, e.min), e.max);
-      }
-      y = v;
-    }
-  }
+  store_partial(v, y, n);
 }
 
 // Sums of one row of the tile: functions over compile-time indices instead of loops, so that the
@@ -127,41 +102,57 @@ HWY_INLINE void finish_row(const V* sums, float* y, const Tile& t) {
   if constexpr (kVectors == 2) finish_vector(sums[1], y + t.col + kLanes, t.col + kLanes, t);
 }
 
+// The last vector of sums is not whole.
 template <int kVectors>
-HWY_INLINE void spill_row(const V* sums, float* to) {
-  hn::Store(sums[0], D(), to);
-  if constexpr (kVectors == 2) hn::Store(sums[1], D(), to + kLanes);
+HWY_INLINE void finish_partial_row(const V* sums, float* y, const Tile& t) {
+  constexpr int kWhole = (kVectors - 1) * kLanes;
+  if constexpr (kVectors == 2) finish_vector(sums[0], y + t.col, t.col, t);
+  finish_partial_vector(sums[kVectors - 1], y + t.col + kWhole, t.col + kWhole, t.cols - kWhole, t);
 }
 
-// Multiplies a packed panel of a by one of b, `b_stride` between its rows. kVectors: of b used.
-template <bool kKMajor, int kVectors, int... I>
-HWY_NOINLINE void multiply_panels(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b,
-                                  int64_t b_stride, int count, const Tile& t,
+// A panel of a, where kKMajor with `stride` between its columns, and one of b with `stride` between
+// its rows, for `count` values of k.
+struct Panels {
+  const float* a;
+  int64_t a_stride;
+  const float* b;
+  int64_t b_stride;
+  int count;
+  Ahead ahead[2];
+};
+
+// kVectors: of b used. kAheads: of the panels' used.
+template <bool kKMajor, int kVectors, int kAheads, int... I>
+HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
                                   std::integer_sequence<int, I...>) {
+  const float* HWY_RESTRICT a = panels.a;
+  const float* HWY_RESTRICT b = panels.b;
+  const int64_t a_stride = kKMajor ? panels.a_stride : 1, b_stride = panels.b_stride;
+  Ahead first = panels.ahead[0], second = panels.ahead[1];
   constexpr int kRows = sizeof...(I);
   V sums[kRows * kVectors];
   (((sums[I * kVectors] = zero()), (sums[I * kVectors + kVectors - 1] = zero())), ...);
-  for (int k = 0; k < count; ++k) {
+  for (int k = panels.count; k > 0; --k) {
+    if constexpr (kAheads >= 1) {
+      prefetch(first.at);
+      first.at += first.step;
+    }
+    if constexpr (kAheads == 2) {
+      prefetch(second.at);
+      second.at += second.step;
+    }
     V vb[kVectors];
     vb[0] = load(b);
     if constexpr (kVectors == 2) vb[1] = load(b + kLanes);
-    (multiply_row<kVectors>(a[kKMajor ? I : I * kBlockK], vb, sums + I * kVectors), ...);
-    a += kKMajor ? kColumnStride : 1;
+    (multiply_row<kVectors>(a[kKMajor ? I : I * kRowStride], vb, sums + I * kVectors), ...);
+    a += a_stride;
     b += b_stride;
   }
   const Epilogue& e = *t.epilogue;
-  if (t.cols == kVectors * kLanes && !e.transposed) {
+  if (t.cols == kVectors * kLanes)
     (finish_row<kVectors>(sums + I * kVectors, t.rows[I], t), ...);
-  } else {
-    HWY_ALIGN float spill[kRows * kVectors * kLanes];
-    (spill_row<kVectors>(sums + I * kVectors, spill + I * kVectors * kLanes), ...);
-    if (e.transposed) {
-      finish_transposed(spill, kVectors * kLanes, kRows, t);
-      return;
-    }
-    for (int i = 0; i < kRows; ++i)
-      finish_partial_row(spill + i * kVectors * kLanes, t.rows[i] + t.col, t);
-  }
+  else
+    (finish_partial_row<kVectors>(sums + I * kVectors, t.rows[I], t), ...);
   if (e.mask && t.last)
     for (int i = 0; i < kRows; ++i) {
       const float* y = t.rows[i] + t.col;
@@ -169,31 +160,32 @@ HWY_NOINLINE void multiply_panels(const float* HWY_RESTRICT a, const float* HWY_
     }
 }
 
-template <bool kKMajor, int kRows = kTileRows>
-HWY_INLINE void multiply_tile(int rows, const float* a, const float* b, int64_t b_stride, int count,
-                              const Tile& t) {
+template <bool kKMajor, int kAheads, int kRows = kTileRows>
+HWY_INLINE void multiply_tile(int rows, const Panels& panels, const Tile& t) {
   if (rows == kRows) {
     constexpr std::make_integer_sequence<int, kRows> kIndices;
     if (t.cols > kLanes)
-      multiply_panels<kKMajor, 2>(a, b, b_stride, count, t, kIndices);
+      multiply_panels<kKMajor, 2, kAheads>(panels, t, kIndices);
     else
-      multiply_panels<kKMajor, 1>(a, b, b_stride, count, t, kIndices);
+      multiply_panels<kKMajor, 1, kAheads>(panels, t, kIndices);
     return;
   }
-  if constexpr (kRows > 1) multiply_tile<kKMajor, kRows - 1>(rows, a, b, b_stride, count, t);
+  if constexpr (kRows > 1) multiply_tile<kKMajor, kAheads, kRows - 1>(rows, panels, t);
 }
 
 inline int64_t padded_cols(int64_t cols) { return (cols + kPanel - 1) / kPanel * kPanel; }
 
-// How many blocks of k are packed at once.
-inline int64_t packed_blocks(int64_t cols, int64_t depth) {
+// How many blocks of k are packed at once. Where a holds columns, every task reads a part of each
+// of its rows: the group's rows stay in the cache until all tasks have.
+inline int64_t packed_blocks(int64_t cols, int64_t depth, int64_t a_cols) {
   const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
-  const int64_t fit = kPackedBytes / (kBlockK * padded_cols(cols) * int64_t{sizeof(float)});
+  const int64_t fit =
+      kPackedBytes / (kBlockK * (padded_cols(cols) + a_cols) * int64_t{sizeof(float)});
   return std::clamp<int64_t>(fit, 1, std::max<int64_t>(blocks, 1));
 }
 
-inline size_t gemm_workspace_bytes(int64_t cols, int64_t depth) {
-  const int64_t rows = std::min(depth, packed_blocks(cols, depth) * kBlockK);
+inline size_t gemm_workspace_bytes(int64_t cols, int64_t depth, int64_t a_cols = 0) {
+  const int64_t rows = std::min(depth, packed_blocks(cols, depth, a_cols) * kBlockK);
   return static_cast<size_t>(rows * padded_cols(cols)) * sizeof(float);
 }
 
@@ -203,7 +195,7 @@ template <class A, class B, class YRow>
 void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
           const Epilogue& epilogue, float* workspace, ThreadPool& pool) {
   const int64_t panels = padded_cols(cols) / kPanel;
-  const int64_t group = packed_blocks(cols, depth) * kBlockK;
+  const int64_t group = packed_blocks(cols, depth, A::kKMajor ? rows : 0) * kBlockK;
   // All tiles have nearly as many rows: 49 are 13 + 12 + 12 + 12.
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const int64_t row_tasks = (tiles + kTaskTiles - 1) / kTaskTiles;
@@ -212,6 +204,7 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
   if (pool.threads() > 1)
     strips = std::clamp<int64_t>(4 * pool.threads() / row_tasks, 1, (panels + 3) / 4);
   const int64_t strip = (panels + strips - 1) / strips;
+  const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
 
   for (int64_t k0 = 0; k0 < depth; k0 += group) {
     const int64_t k1 = std::min(k0 + group, depth);
@@ -228,14 +221,17 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
       const int64_t p0 = task % strips * strip, p1 = std::min(p0 + strip, panels);
       if (p0 >= p1) return;
       int64_t starts[kTaskTiles + 1];
-      for (int i = 0; i <= task_tiles; ++i) starts[i] = (t0 + i) * rows / tiles;
+      for (int i = 0; i <= task_tiles; ++i) starts[i] = tile_start(t0 + i);
       float* row_starts[kTaskTiles * kTileRows];
       for (int64_t m = starts[0]; m < starts[task_tiles]; ++m) row_starts[m - starts[0]] = y_row(m);
+      FetchAhead ahead;
+      if constexpr (!A::kKMajor)
+        ahead = a.ahead(starts[task_tiles], tile_start(std::min(t0 + 2 * kTaskTiles, tiles)));
       alignas(64) float packed_a[kTaskTiles * kTileBuffer];
       for (int64_t k = k0; k < k1; k += kBlockK) {
         const int count = static_cast<int>(std::min<int64_t>(kBlockK, k1 - k));
         for (int i = 0; i < task_tiles; ++i)
-          a.template pack<A::kKMajor ? kColumnStride : kBlockK>(
+          a.template pack<A::kKMajor ? kColumnStride : kRowStride>(
               packed_a + i * kTileBuffer, starts[i], static_cast<int>(starts[i + 1] - starts[i]), k,
               count);
         const float* packed_b = workspace + (k - k0) * panels * kPanel;
@@ -243,20 +239,163 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
           const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
           for (int i = 0; i < task_tiles; ++i) {
             const Tile tile{row_starts + (starts[i] - starts[0]),
-                            starts[i],
                             p * kPanel,
                             tile_cols,
                             k == 0,
                             k + count == depth,
                             &epilogue};
-            multiply_tile<A::kKMajor>(static_cast<int>(starts[i + 1] - starts[i]),
-                                      packed_a + i * kTileBuffer, packed_b + p * count * kPanel,
-                                      kPanel, count, tile);
+            const Panels operands{packed_a + i * kTileBuffer,
+                                  kColumnStride,
+                                  packed_b + p * count * kPanel,
+                                  kPanel,
+                                  count,
+                                  {ahead.next(count), {}}};
+            multiply_tile<A::kKMajor, A::kKMajor ? 0 : 1>(
+                static_cast<int>(starts[i + 1] - starts[i]), operands, tile);
           }
         }
       }
     });
   }
+}
+
+// ---- Few rows ----------------------------------------------------------------------------------
+
+// With few rows most of the work is to bring b here. Each panel of it is packed into the cache next
+// to the processor, multiplied with all rows and forgotten, while the next one is fetched.
+
+inline constexpr int64_t kFewRowsBytes = 512 << 10;   // of a, at most
+inline constexpr int64_t kManyColsBytes = 384 << 10;  // of b, at least
+
+inline bool has_few_rows(int64_t rows, int64_t cols, int64_t depth) {
+  return rows * depth * int64_t{sizeof(float)} <= kFewRowsBytes &&
+         cols * depth * int64_t{sizeof(float)} >= kManyColsBytes;
+}
+
+inline size_t few_rows_workspace_bytes(int64_t rows, int64_t depth) {
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
+  return static_cast<size_t>(tiles * blocks * kTileBuffer) * sizeof(float);
+}
+
+// As gemm; `workspace` has few_rows_workspace_bytes.
+template <class A, class B, class YRow>
+void gemm_few_rows(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
+                   const Epilogue& epilogue, float* workspace, ThreadPool& pool) {
+  static_assert(!A::kKMajor);
+  const int64_t panels = padded_cols(cols) / kPanel;
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
+  const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
+  const auto packed_a = [=](int64_t tile, int64_t block) {
+    return workspace + (block * tiles + tile) * kTileBuffer;
+  };
+  const auto block_count = [=](int64_t block) {
+    return static_cast<int>(std::min<int64_t>(kBlockK, depth - block * kBlockK));
+  };
+  pool.parallel_for(tiles * blocks, 1, [&](int64_t task, int64_t) {
+    const int64_t tile = task % tiles, block = task / tiles;
+    a.template pack<kRowStride>(packed_a(tile, block), tile_start(tile),
+                                static_cast<int>(tile_start(tile + 1) - tile_start(tile)),
+                                block * kBlockK, block_count(block));
+  });
+  // Few panels are not enough work for all threads: share the rows too.
+  const int64_t parts =
+      pool.threads() > 1 && panels < 4 * pool.threads() ? std::min<int64_t>(2, tiles) : 1;
+  pool.parallel_for(panels * parts, 1, [&](int64_t task, int64_t) {
+    const int64_t panel = task / parts, part = task % parts;
+    const int64_t t0 = part * tiles / parts, t1 = (part + 1) * tiles / parts;
+    const int64_t col = panel * kPanel;
+    const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - col));
+    FetchAhead ahead[2];
+    if (col + 2 * kPanel <= cols) b.panel_ahead(col + kPanel, depth, ahead);
+    alignas(64) float packed_b[kBlockK * kPanel];
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int count = block_count(block);
+      b.pack_panel(packed_b, block * kBlockK, count, cols, col);
+      for (int64_t t = t0; t < t1; ++t) {
+        float* row_starts[kTileRows];
+        const int tile_rows = static_cast<int>(tile_start(t + 1) - tile_start(t));
+        for (int i = 0; i < tile_rows; ++i) row_starts[i] = y_row(tile_start(t) + i);
+        const Tile tile{row_starts, col, tile_cols, block == 0, block + 1 == blocks, &epilogue};
+        const Panels operands{packed_a(t, block),
+                              1,
+                              packed_b,
+                              kPanel,
+                              count,
+                              {ahead[0].next(count), ahead[1].next(count)}};
+        multiply_tile<false, 2>(tile_rows, operands, tile);
+      }
+    }
+  });
+}
+
+// ---- Long and thin -----------------------------------------------------------------------------
+
+// y[m, n] = sum over k of a[k, m] * b[k, n], of two matrices with so few columns that each row of
+// them is used a few times at most: then they are multiplied where they lie, a block of k at a
+// time, while the next block is fetched.
+inline bool is_long_and_thin(int64_t rows, int64_t cols, int64_t depth) {
+  return depth >= 2 * kBlockK && (cols <= kPanel || rows <= 3 * kTileRows);
+}
+
+// As gemm, of matrices without gaps between their rows; `workspace` has gemm_workspace_bytes(cols,
+// kBlockK).
+template <class YRow>
+void gemm_long_and_thin(const float* a, const float* b, YRow y_row, int64_t rows, int64_t cols,
+                        int64_t depth, float* workspace, ThreadPool& pool) {
+  const int64_t panels = padded_cols(cols) / kPanel;
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
+  // Whole vectors of the last rows may reach past the end of b.
+  const int64_t last_block = (depth - 1) / kBlockK * kBlockK;
+  const bool packs_last = cols % kLanes != 0;
+  const int last_count = static_cast<int>(depth - last_block);
+  if (packs_last)
+    RowMajorB<MatrixRows>{{b, cols}}.pack(workspace, last_block, last_count, cols, 0, last_count);
+  // Every task goes through all of k, with columns or rows of its own.
+  const bool splits_cols = panels >= pool.threads();
+  const int64_t tasks = std::min<int64_t>(pool.threads(), splits_cols ? panels : tiles);
+  const Epilogue epilogue;
+  pool.parallel_for(tasks, 1, [&](int64_t task, int64_t) {
+    const int64_t p0 = splits_cols ? task * panels / tasks : 0;
+    const int64_t p1 = splits_cols ? (task + 1) * panels / tasks : panels;
+    const int64_t t0 = splits_cols ? 0 : task * tiles / tasks;
+    const int64_t t1 = splits_cols ? tiles : (task + 1) * tiles / tasks;
+    for (int64_t k = 0; k < depth; k += kBlockK) {
+      const int count = static_cast<int>(std::min<int64_t>(kBlockK, depth - k));
+      const bool packed = packs_last && k == last_block;
+      // Lines of the next block: those of the task's part of b, then of a.
+      const int64_t b_lines = 2 * (p1 - p0);
+      const int64_t next = std::min<int64_t>(kBlockK, depth - k - count);
+      int64_t fetched = 0;
+      const auto fetch = [&]() -> Ahead {
+        const int64_t line = fetched++;
+        if (line < b_lines)
+          return FetchAhead(b + (k + count) * cols + p0 * kPanel + line * kLine, cols, next)
+              .next(count);
+        const int64_t m = tile_start(t0) + (line - b_lines) * kLine;
+        if (m >= tile_start(t1)) return {};
+        return FetchAhead(a + (k + count) * rows + m, rows, next).next(count);
+      };
+      for (int64_t p = p0; p < p1; ++p) {
+        const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
+        for (int64_t t = t0; t < t1; ++t) {
+          float* row_starts[kTileRows];
+          const int tile_rows = static_cast<int>(tile_start(t + 1) - tile_start(t));
+          for (int i = 0; i < tile_rows; ++i) row_starts[i] = y_row(tile_start(t) + i);
+          const Tile tile{row_starts, p * kPanel, tile_cols, k == 0, k + count == depth, &epilogue};
+          const Panels operands{a + k * rows + tile_start(t),
+                                rows,
+                                packed ? workspace + p * count * kPanel : b + k * cols + p * kPanel,
+                                packed ? kPanel : cols,
+                                count,
+                                {fetch(), fetch()}};
+          multiply_tile<true, 2>(tile_rows, operands, tile);
+        }
+      }
+    }
+  });
 }
 
 }  // namespace HWY_NAMESPACE

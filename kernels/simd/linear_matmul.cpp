@@ -10,44 +10,156 @@ namespace attune::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
-// y = a b^T, a[rows, depth] and b[cols, depth]. With few rows b would be packed to be used hardly
-// more than once: then b a^T is computed, whose sums are the same ones.
+// y = a b with a[rows, depth] and b[depth, cols], or b transposed: b[cols, depth].
 struct Product {
   const float *a, *b;
   float* y;
   int64_t rows, cols, depth;
 };
 
-bool exchanges(int64_t rows, int64_t cols) {
-  return rows <= std::max(kLanes / 2, 2) && cols > rows;
+// ---- Vectors -----------------------------------------------------------------------------------
+
+// With a vector or a few the product waits for its matrix alone: it is read once, in order.
+constexpr int64_t kMaxVectors = 4;
+
+// Adds kLanes partial sums, every kLanes-th product each, of kRows vectors of a with a row of b.
+template <int kRows, bool kPartial>
+HWY_INLINE void add_products(const float* a, int64_t a_stride, const float* b, int n, V* sums) {
+  const V v = load_some<kPartial>(b, n);
+  for (int r = 0; r < kRows; ++r)
+    sums[r] = hn::MulAdd(load_some<kPartial>(a + r * a_stride, n), v, sums[r]);
 }
 
-size_t product_workspace(int64_t rows, int64_t cols, int64_t depth) {
-  return gemm_workspace_bytes(exchanges(rows, cols) ? rows : cols, depth);
-}
-
-void multiply_by_transposed(const Product& p, Epilogue epilogue, float* workspace,
-                            ThreadPool& pool) {
-  float* const y = p.y;
-  if (exchanges(p.rows, p.cols)) {
-    epilogue.transposed = true;
-    epilogue.col_stride = p.cols;
-    gemm(
-        RowMajorA<MatrixRows>{{p.b, p.depth}}, ColMajorB{p.a, p.depth},
-        [y](int64_t m) { return y + m; }, p.cols, p.rows, p.depth, epilogue, workspace, pool);
-    return;
+// y[r, n] = epilogue(sum over k of a[r, k] * b[n, k]) for rows [begin, end) of b.
+template <int kRows>
+void multiply_vectors_by_rows(const Product& p, const Epilogue& e, int64_t begin, int64_t end) {
+  const float* const a = p.a;
+  const int64_t depth = p.depth;
+  for (int64_t n = begin; n < end; ++n) {
+    const float* row = p.b + n * depth;
+    V even[kRows], odd[kRows];
+    for (int r = 0; r < kRows; ++r) even[r] = odd[r] = zero();
+    int64_t k = 0;
+    for (; k + 2 * kLanes <= depth; k += 2 * kLanes) {
+      add_products<kRows, false>(a + k, depth, row + k, kLanes, even);
+      add_products<kRows, false>(a + k + kLanes, depth, row + k + kLanes, kLanes, odd);
+    }
+    for (; k + kLanes <= depth; k += kLanes)
+      add_products<kRows, false>(a + k, depth, row + k, kLanes, even);
+    if (k < depth)
+      add_products<kRows, true>(a + k, depth, row + k, static_cast<int>(depth - k), odd);
+    for (int r = 0; r < kRows; ++r) {
+      float v = hn::GetLane(hn::SumOfLanes(D(), hn::Add(even[r], odd[r])));
+      if (e.bias) v += e.bias[n];
+      if (e.clamps) v = hn::GetLane(clamp_vector(repeat(v), repeat(e.min), repeat(e.max)));
+      p.y[r * p.cols + n] = v;
+    }
   }
-  gemm(
-      RowMajorA<MatrixRows>{{p.a, p.depth}}, ColMajorB{p.b, p.depth},
-      [y, cols = p.cols](int64_t m) { return y + m * cols; }, p.rows, p.cols, p.depth, epilogue,
-      workspace, pool);
+}
+
+void multiply_vectors_by_transposed(const Product& p, const Epilogue& epilogue, ThreadPool& pool) {
+  pool.parallel_for(p.cols, 64, [&](int64_t begin, int64_t end) {
+    if (p.rows == 1) multiply_vectors_by_rows<1>(p, epilogue, begin, end);
+    if (p.rows == 2) multiply_vectors_by_rows<2>(p, epilogue, begin, end);
+    if (p.rows == 3) multiply_vectors_by_rows<3>(p, epilogue, begin, end);
+    if (p.rows == 4) multiply_vectors_by_rows<4>(p, epilogue, begin, end);
+  });
+}
+
+// sums[0 .. n) += a[0] * b[0 .. n) + a[1] * b[stride .. stride + n) + ..., one after the other.
+template <int kCount>
+void add_rows(const float* a, const float* b, int64_t stride, int64_t n, float* sums) {
+  V scale[kCount];
+  for (int i = 0; i < kCount; ++i) scale[i] = repeat(a[i]);
+  int64_t j = 0;
+  for (; j + kLanes <= n; j += kLanes) {
+    V v = load(sums + j);
+    for (int i = 0; i < kCount; ++i) v = hn::MulAdd(scale[i], load(b + i * stride + j), v);
+    store(v, sums + j);
+  }
+  if (j < n) {
+    const int rest = static_cast<int>(n - j);
+    V v = load_partial(sums + j, rest);
+    for (int i = 0; i < kCount; ++i)
+      v = hn::MulAdd(scale[i], load_partial(b + i * stride + j, rest), v);
+    store_partial(v, sums + j, rest);
+  }
+}
+
+// y[r, n] = sum over k of a[r, k] * b[k, n] for columns [begin, end) of b, in the order of gemm.
+// `sums` is as large as y.
+void multiply_vectors_by_columns(const Product& p, float* sums, int64_t begin, int64_t end) {
+  constexpr int kAtOnce = 4;
+  const int64_t n = end - begin;
+  for (int64_t k0 = 0; k0 < p.depth; k0 += kBlockK) {
+    const int64_t k1 = std::min<int64_t>(k0 + kBlockK, p.depth);
+    for (int64_t r = 0; r < p.rows; ++r) fill_zeros(sums + r * p.cols + begin, n);
+    for (int64_t k = k0; k < k1;) {
+      const bool whole = k + kAtOnce <= k1;
+      for (int64_t r = 0; r < p.rows; ++r) {
+        const float *a = p.a + r * p.depth + k, *b = p.b + k * p.cols + begin;
+        float* const to = sums + r * p.cols + begin;
+        whole ? add_rows<kAtOnce>(a, b, p.cols, n, to) : add_rows<1>(a, b, p.cols, n, to);
+      }
+      k += whole ? kAtOnce : 1;
+    }
+    for (int64_t r = 0; r < p.rows; ++r) {
+      float* const to = p.y + r * p.cols + begin;
+      const float* const from = sums + r * p.cols + begin;
+      for (int64_t j = 0; j < n; ++j) to[j] = k0 == 0 ? from[j] : to[j] + from[j];
+    }
+  }
+}
+
+// ---- Matrices ----------------------------------------------------------------------------------
+
+// y = a b^T.
+size_t product_workspace(int64_t rows, int64_t cols, int64_t depth) {
+  if (has_few_rows(rows, cols, depth)) return few_rows_workspace_bytes(rows, depth);
+  return gemm_workspace_bytes(cols, depth);
+}
+
+void multiply_by_transposed(const Product& p, const Epilogue& epilogue, float* workspace,
+                            ThreadPool& pool) {
+  const RowMajorA<MatrixRows> a{{p.a, p.depth}};
+  const ColMajorB b{p.b, p.depth};
+  const auto y_row = [&p](int64_t m) { return p.y + m * p.cols; };
+  if (has_few_rows(p.rows, p.cols, p.depth))
+    gemm_few_rows(a, b, y_row, p.rows, p.cols, p.depth, epilogue, workspace, pool);
+  else
+    gemm(a, b, y_row, p.rows, p.cols, p.depth, epilogue, workspace, pool);
+}
+
+size_t plain_workspace(int64_t rows, int64_t cols, int64_t depth) {
+  if (rows <= kMaxVectors) return static_cast<size_t>(rows * cols) * sizeof(float);
+  if (has_few_rows(rows, cols, depth)) return few_rows_workspace_bytes(rows, depth);
+  return gemm_workspace_bytes(cols, depth);
+}
+
+// y = a b, a[rows, depth] and b[depth, cols].
+void multiply_plain(const Product& p, float* workspace, ThreadPool& pool) {
+  const RowMajorA<MatrixRows> a{{p.a, p.depth}};
+  const RowMajorB<MatrixRows> b{{p.b, p.cols}};
+  const auto y_row = [&p](int64_t m) { return p.y + m * p.cols; };
+  if (p.rows <= kMaxVectors) {
+    const int64_t share = (p.cols + pool.threads() - 1) / pool.threads();
+    pool.parallel_for(p.cols, (share + kLine - 1) / kLine * kLine, [&](int64_t begin, int64_t end) {
+      multiply_vectors_by_columns(p, workspace, begin, end);
+    });
+  } else if (has_few_rows(p.rows, p.cols, p.depth)) {
+    gemm_few_rows(a, b, y_row, p.rows, p.cols, p.depth, Epilogue{}, workspace, pool);
+  } else {
+    gemm(a, b, y_row, p.rows, p.cols, p.depth, Epilogue{}, workspace, pool);
+  }
 }
 
 // ---- Linear ------------------------------------------------------------------------------------
 
+// Rows are examples here, of which nobody takes a slice: their sums need no order that others have.
 size_t linear_workspace(const KernelArgs& args, int) {
   const Shape& w = args.input(1).shape;
-  return product_workspace(args.input(0).shape[0], w[0], w[1]);
+  const int64_t examples = args.input(0).shape[0];
+  return examples <= kMaxVectors ? 0 : product_workspace(examples, w[0], w[1]);
 }
 
 void linear(const KernelArgs& args) {
@@ -59,9 +171,11 @@ void linear(const KernelArgs& args) {
   epilogue.clamps = a.clamps();
   epilogue.min = static_cast<float>(a.clamp_min);
   epilogue.max = static_cast<float>(a.clamp_max);
-  multiply_by_transposed(
-      {x.as<float>(), w.as<float>(), y.as<float>(), x.shape[0], w.shape[0], x.shape[1]}, epilogue,
-      static_cast<float*>(args.workspace), *args.pool);
+  const Product p{x.as<float>(), w.as<float>(), y.as<float>(), x.shape[0], w.shape[0], x.shape[1]};
+  if (p.rows <= kMaxVectors)
+    multiply_vectors_by_transposed(p, epilogue, *args.pool);
+  else
+    multiply_by_transposed(p, epilogue, static_cast<float*>(args.workspace), *args.pool);
   if (mask)
     write_mask(y.as<float>(), y.shape.elements(), epilogue.min, epilogue.max, mask.as<uint8_t>(),
                *args.pool);
@@ -89,7 +203,8 @@ size_t matmul_workspace(const KernelArgs& args, int) {
   const auto& a = args.attributes<MatmulAttrs>();
   const MatmulSizes s = matmul_sizes(args);
   if (a.transpose_b && !a.transpose_a) return product_workspace(s.rows, s.cols, s.depth);
-  return gemm_workspace_bytes(s.cols, s.depth);
+  if (!a.transpose_a) return plain_workspace(s.rows, s.cols, s.depth);
+  return gemm_workspace_bytes(s.cols, s.depth, s.rows);
 }
 
 void matmul(const KernelArgs& args) {
@@ -106,8 +221,7 @@ void matmul(const KernelArgs& args) {
     if (!attrs.transpose_a && attrs.transpose_b)
       multiply_by_transposed({a, b, y, s.rows, s.cols, s.depth}, Epilogue{}, workspace, *args.pool);
     else if (!attrs.transpose_a)
-      gemm(RowMajorA<MatrixRows>{{a, s.depth}}, b_rows, y_row, s.rows, s.cols, s.depth, Epilogue{},
-           workspace, *args.pool);
+      multiply_plain({a, b, y, s.rows, s.cols, s.depth}, workspace, *args.pool);
     else if (attrs.transpose_b)
       gemm(a_columns, ColMajorB{b, s.depth}, y_row, s.rows, s.cols, s.depth, Epilogue{}, workspace,
            *args.pool);

@@ -13,10 +13,43 @@
 
 // A source of rows makes a cursor at a row; cursor.runs(begin, end, f) calls f.put(at, source,
 // length) for consecutive runs of elements [begin, end) of its row, `at` counting from `begin`; a
-// null source stands for zeros. cursor.next() goes to the next row.
+// null source stands for zeros. cursor.next() goes to the next row. ahead(begin, end): the memory
+// of these rows, where it is known.
 HWY_BEFORE_NAMESPACE();
 namespace attune::simd {
 namespace HWY_NAMESPACE {
+
+// Memory that is needed soon, asked for a line at a time while products are computed: each value
+// of k fetches at `at` and moves on by `step` floats.
+struct Ahead {
+  const float* at = nullptr;
+  int64_t step = 0;
+};
+
+inline constexpr int64_t kLine = 64 / sizeof(float);
+
+// Lines, `step` floats apart, that are fetched some at a time.
+class FetchAhead {
+ public:
+  FetchAhead() = default;
+  FetchAhead(const float* at, int64_t step, int64_t lines) : at_(at), step_(step), left_(lines) {}
+  // All of a piece of memory.
+  static FetchAhead region(const float* data, int64_t floats) {
+    return {data, kLine, (floats + kLine - 1) / kLine};
+  }
+  // What to fetch while `count` values of k go by.
+  Ahead next(int count) {
+    if (left_ <= 0) return {at_, 0};
+    const Ahead ahead{at_, step_};
+    at_ += count * step_;
+    left_ -= count;
+    return ahead;
+  }
+
+ private:
+  const float* at_ = nullptr;
+  int64_t step_ = 0, left_ = 0;
+};
 
 // A dense matrix, or one of its column ranges.
 struct MatrixRows {
@@ -32,6 +65,10 @@ struct MatrixRows {
     void next() { row += stride; }
   };
   Cursor at(int64_t row) const { return {data + row * stride, stride}; }
+  FetchAhead ahead(int64_t begin, int64_t end) const {
+    return FetchAhead::region(data + begin * stride, (end - begin) * stride);
+  }
+  FetchAhead panel_ahead(int64_t col, int64_t rows) const { return {data + col, stride, rows}; }
 };
 
 // One axis of a sliding window: tap t at place i reads index i * stride + offset + t * delta, which
@@ -94,11 +131,12 @@ struct PatchRows {
     const int64_t n = row / (w.count * h.count);
     return {*this, data + n * h.limit * w.limit * channels, row / w.count % h.count, row % w.count};
   }
+  FetchAhead ahead(int64_t, int64_t) const { return {}; }
 };
 
 // ---- Operand a: `rows` rows from m, elements [k, k + count), into a buffer ----------------------
 
-// The buffer holds element (i, k) at i * kBlockK + k, or at k * kTileRows + i where kKMajor.
+// The buffer holds element (i, k) at i * kRowStride + k, or at k * kRowStride + i where kKMajor.
 
 struct CopyRun {
   float* to;
@@ -122,6 +160,7 @@ struct RowMajorA {
       cursor.runs(k, k + count, run);
     }
   }
+  FetchAhead ahead(int64_t begin, int64_t end) const { return source.ahead(begin, end); }
 };
 
 // a[m, k] = data[k * stride + m].
@@ -182,6 +221,21 @@ struct RowMajorB {
                    kPanel - cols % kPanel);
     }
   }
+  // One panel alone, from column `col` on.
+  void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t col) const {
+    auto cursor = source.at(k);
+    const int64_t end = std::min(col + kPanel, cols);
+    for (int row = 0; row < count; ++row, cursor.next(), to += kPanel) {
+      CopyRun run{to};
+      cursor.runs(col, end, run);
+      if (end < col + kPanel) fill_zeros(to + end - col, col + kPanel - end);
+    }
+  }
+  // Its memory: two lines of each of `depth` rows.
+  void panel_ahead(int64_t col, int64_t depth, FetchAhead (&ahead)[2]) const {
+    ahead[0] = source.panel_ahead(col, depth);
+    ahead[1] = source.panel_ahead(col + kLine, depth);
+  }
 };
 
 // Four elements from each of kLanes rows: block j of the vector is row first + 4 * j.
@@ -226,10 +280,15 @@ struct ColMajorB {
   static constexpr int64_t kPartsTile = 1;
   // Here parts are panels.
   void pack(float* to, int64_t k, int count, int64_t cols, int64_t begin, int64_t end) const {
-    for (int64_t half = 2 * begin; half < 2 * end; ++half) {
-      const int64_t n = half * kLanes;
+    for (int64_t p = begin; p < end; ++p)
+      pack_panel(to + p * count * kPanel, k, count, cols, p * kPanel);
+  }
+  // One panel alone, from column `col` on.
+  void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t col) const {
+    for (int half = 0; half < 2; ++half) {
+      const int64_t n = col + half * kLanes;
       const float* from = data + n * stride + k;
-      float* panel = to + half / 2 * count * kPanel + half % 2 * kLanes;
+      float* panel = to + half * kLanes;
       int j = 0;
       if (n + kLanes <= cols)
         for (; j + 4 <= count; j += 4) transpose_four(from + j, stride, panel + j * kPanel, kPanel);
@@ -239,6 +298,12 @@ struct ColMajorB {
         for (int64_t i = rows; i < kLanes; ++i) panel[j * kPanel + i] = 0;
       }
     }
+  }
+  // Its memory: kPanel whole columns.
+  void panel_ahead(int64_t col, int64_t, FetchAhead (&ahead)[2]) const {
+    const int64_t half = kLanes * stride;
+    ahead[0] = FetchAhead::region(data + col * stride, half);
+    ahead[1] = FetchAhead::region(data + col * stride + half, half);
   }
 };
 

@@ -10,13 +10,12 @@
 
 // Sums over a run of neighbouring axes before the last one (the gradient of a bias, the average of
 // an image) and their gradient. Vectors run over what stays on the inside. A sum is that of blocks
-// of kBlockRows rows, in order, each the sum of its rows, in order.
+// of kSumRows rows, in order, each the sum of its rows, in order.
 HWY_BEFORE_NAMESPACE();
 namespace attune::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t kBlockRows = 128;
 constexpr int kVectors = 4;  // of columns at once
 
 // The wide tensor seen as [outer, rows, inner], the narrow one as [outer, inner].
@@ -63,8 +62,8 @@ bool reduce_supports(const KernelArgs& args) {
 // y[0 .. kCount vectors) = sum over `rows` rows of x; of a partial vector n columns.
 template <int kCount, bool kPartial>
 void sum_columns(const float* x, int64_t rows, int64_t stride, int n, float* y) {
-  for (int64_t row = 0; row < rows; row += kBlockRows) {
-    const int64_t end = std::min(row + kBlockRows, rows);
+  for (int64_t row = 0; row < rows; row += kSumRows) {
+    const int64_t end = std::min(row + kSumRows, rows);
     V a = zero(), b = zero(), c = zero(), d = zero();
     for (int64_t i = row; i < end; ++i) {
       const float* from = x + i * stride;

@@ -6,6 +6,7 @@
 #define ATTUNE_KERNELS_SIMD_VECTOR_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -21,9 +22,13 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 inline constexpr int kLanes = HWY_LANES(float);
+// Rows of a block of a sum over rows.
+inline constexpr int64_t kSumRows = 128;
 
 HWY_INLINE V zero() { return hn::Zero(D()); }
 HWY_INLINE V repeat(float v) { return hn::Set(D(), v); }
+// Asks for the line at p, which may be any address, to be read.
+HWY_INLINE void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }
 HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
 HWY_INLINE void store(V v, float* p) { hn::StoreU(v, D(), p); }
 

@@ -49,14 +49,15 @@ TEST_CASE("simd: reduce leaves axes that are not neighbours, and the last one, t
   if (have_simd()) check_reduce_supports(Backend::simd);
 }
 
-// What a product of one element packs is one row of two vectors.
+// What a product with one transposed element packs is one row of two vectors.
 TEST_CASE("simd: vectors are no wider than ATTUNE_SIMD_TARGET allows") {
   const char* target = std::getenv("ATTUNE_SIMD_TARGET");
   if (!target || !have_simd()) return;
   Tensor one;
   one.shape = {1, 1};
   const Tensor inputs[] = {one, one};
-  const MatmulAttrs attrs;
+  MatmulAttrs attrs;
+  attrs.transpose_b = true;
   KernelArgs args;
   args.inputs = inputs, args.num_inputs = 2;
   args.outputs = &one, args.num_outputs = 1;

@@ -53,6 +53,27 @@ TEST_CASE("a wrong command line is one line and status 2") {
   check_refused(shop.run("predict net.att one.npy --backend gpu"), "--backend");
 }
 
+TEST_CASE("compile --memory-tiling auto makes the arena smaller, and the plan computes the same") {
+  Workshop shop;
+  const std::string model = ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx";
+  const auto compiled = [&](const std::string& tiling) {
+    const auto result = shop.run("compile " + model + " -o " + tiling +
+                                 ".att --scheme head --preprocess mfcc --batch-size 1 --json "
+                                 "--memory-tiling " +
+                                 tiling);
+    REQUIRE_MESSAGE(result.status == 0, result.error);
+    return result.json();
+  };
+  const auto off = compiled("off"), automatic = compiled("auto");
+  CHECK(automatic["arena_bytes"] < off["arena_bytes"]);
+  CHECK(automatic["train_steps"] > off["train_steps"]);
+  CHECK(off["arena_bytes"] < off["arena_unplanned_bytes"]);
+  CHECK(contains(off["peak"].get<std::string>(), "block0"));
+  const auto verified = shop.run("verify auto.att --model " + model);
+  CHECK_MESSAGE(verified.status == 0, (verified.out + verified.error));
+  CHECK(shop.run("compile net.onnx -o net.att --memory-tiling some").status == 2);
+}
+
 TEST_CASE("compile writes a plan that inspect reads") {
   Workshop shop;
   shop.write("names.txt", "ant\nbee\ncat\n");

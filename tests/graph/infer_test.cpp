@@ -184,6 +184,8 @@ const std::vector<Refused>& refused() {
       {Op::concat, AxisAttrs{1}, {{{2, 3}}, {{2}}}, "input 1 differs from input 0"},
       {Op::concat, AxisAttrs{1}, {{{2, 3}}, kAbsent}, "input 1 is missing"},
       {Op::concat, AxisAttrs{1}, {}, "0 inputs"},
+      {Op::concat, AxisAttrs{0}, {{{2}}, {{2}, u8}}, "input 1 is u8, where f32 is needed"},
+      {Op::slice, SliceAttrs{0, 0}, {{{8}, mask}}, "a type of whole bytes", {8}},
       {Op::slice, SliceAttrs{1, 2}, {{{2, 3}}}, "elements 2 to 3 of axis 1", {2, 2}},
       {Op::slice, SliceAttrs{1, -1}, {{{2, 3}}}, "elements -1 to 0 of axis 1", {2, 2}},
       {Op::slice, SliceAttrs{1, 0}, {{{2, 3}}}, "[1,2] is no slice along axis 1", {1, 2}},

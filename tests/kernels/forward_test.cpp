@@ -49,17 +49,18 @@ bool inside(const A& a, int h, int w) {
   return h >= 0 && h < a.input_h && w >= 0 && w < a.input_w;
 }
 
-void check_op(Op op, const std::function<double(const Call&, int64_t, const Index&)>& definition) {
+void check_op(Op op, const std::function<double(const Call&, int64_t, const Index&)>& definition,
+              size_t output = 0) {
   int found = 0;
   for (const Sample& s : samples()) {
-    if (s.call.op != op) continue;
+    if (s.call.op != op || s.call.outputs.size() <= output) continue;
     ++found;
     INFO(op_name(op), " ", s.name, " ", shape_text(s.call.outputs[0].shape()));
     const std::vector<Value> outputs = run(s.call);
-    Value expected = outputs[0];
+    Value expected = outputs[output];
     for_index(expected.shape(),
               [&](int64_t i, const Index& at) { expected.set(i, definition(s.call, i, at)); });
-    CHECK(relative_difference(outputs[0], expected) < 1e-14);
+    CHECK(relative_difference(outputs[output], expected) < 1e-14);
   }
   CHECK(found > 0);
 }
@@ -210,6 +211,16 @@ TEST_CASE("activations are their definitions") {
   check_op(Op::mask_grad, [](const Call& call, int64_t i, const Index&) {
     return call.inputs[1].at(i) * call.inputs[0].at(i);
   });
+  check_op(
+      Op::mask_grad,
+      [](const Call& call, int64_t i, const Index&) {
+        const Value &dy = call.inputs[0], &mask = call.inputs[1];
+        double sum = 0;
+        for (int64_t at = i; at < dy.size(); at += dy.shape().last())
+          sum += mask.at(at) * dy.at(at);
+        return sum;
+      },
+      1);
   check_op(Op::softmax, [](const Call& call, int64_t i, const Index&) {
     const Value& x = call.inputs[0];
     const int64_t width = x.shape().last(), row = i / width * width;

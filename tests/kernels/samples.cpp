@@ -113,6 +113,10 @@ void add_elementwise(std::vector<Sample>& all) {
     all.push_back(
         make_sample(name, Op::hard_sigmoid, HardSigmoidAttrs{0.25, 0.5}, {x}, {real(s), mask(s)}));
     all.push_back(make_sample(name, Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 4)}, {real(s)}));
+    Shape sum = s;
+    for (int i = 0; i + 1 < s.rank; ++i) sum[i] = 1;
+    all.push_back(make_sample(name + " summed", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 5)},
+                              {real(s), real(sum)}));
     all.push_back(make_sample(name, Op::hard_swish_grad, NoAttrs{}, {dy, x}, {real(s)}));
     for (Op op : {Op::sigmoid_grad, Op::tanh_grad, Op::softmax_grad})
       all.push_back(make_sample(name, op, NoAttrs{}, {dy, unit}, {real(s)}));

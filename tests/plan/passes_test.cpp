@@ -162,6 +162,40 @@ TEST_CASE("batch norm stays where something that it would fold is trained or rea
   }
 }
 
+TEST_CASE("a masked gradient is summed where it is written") {
+  Graph graph;
+  graph.real = DType::f64;
+  const ValueId dy = graph.add_input("dy", DType::f64, {2, 3, 1, 5});
+  const ValueId x = graph.add_input("x", DType::f64, {2, 3, 1, 5});
+  const ValueId y = graph.emit(Op::clamp, ClampAttrs{.min = -0.5, .max = 0.75}, {x}, "clamp");
+  const ValueId mask = graph.want_output(graph.nodes.back(), 1);
+  const ValueId dx = graph.emit(Op::mask_grad, NoAttrs{}, {dy, mask}, "dx");
+  graph.outputs = {{"y", y}, {"dx", dx}};
+  const auto reduce = [&](int axes, bool mean) {
+    ReduceAttrs attrs;
+    attrs.axes = axes, attrs.mean = mean;
+    graph.outputs.push_back({"sum", graph.emit(Op::reduce, attrs, {dx}, "sum")});
+  };
+  int left = 0;
+  // An axis of size 1 need not be among those summed.
+  SUBCASE("over all axes but the last") { reduce(0b0111, false); }
+  SUBCASE("over those that have elements") { reduce(0b0011, false); }
+  SUBCASE("not over the last") { reduce(0b1111, false), left = 1; }
+  SUBCASE("not over some of them") { reduce(0b0001, false), left = 1; }
+  SUBCASE("not a mean") { reduce(0b0111, true), left = 1; }
+  SUBCASE("once") {
+    reduce(0b0111, false);
+    graph.outputs.push_back({"more", graph.outputs.back().value});
+  }
+  const Graph before = graph;
+  fuse_bias_gradient(graph);
+  CHECK(count(graph, Op::reduce) == left);
+  check_same(before, graph, 0);
+  const std::string text = graph.text();
+  fuse_bias_gradient(graph);
+  CHECK(graph.text() == text);
+}
+
 TEST_CASE("a layer takes over the clamp that alone reads it, mask included") {
   Graph graph;
   graph.real = DType::f64;

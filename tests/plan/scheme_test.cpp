@@ -76,6 +76,8 @@ TEST_CASE("schemes from files") {
   CHECK(names_of(parse("{}")) == Names{"fc.bias", "fc.weight"});
   CHECK(names_of(parse(R"({"bias_last": 1})")) == Names{"fc.bias", "fc.weight", "project_bn.beta"});
   CHECK(parse(R"({"weights_last": 3})").slices == parse_scheme("last:3", forward()).slices);
+  CHECK(parse_scheme(R"({"weights_last": 3})", forward()).slices ==
+        parse_scheme("last:3", forward()).slices);
   CHECK(names_of(parse(R"({"head": false, "layers": [{"layer": 0}]})")) == Names{"stem.weight"});
 
   SUBCASE("channels by number are sorted") {
@@ -147,6 +149,8 @@ TEST_CASE("bad schemes are refused with the place and what is wrong there") {
                                                         {"last:4", "has 3 before"},
                                                         {"bias:99", "has 3 before"},
                                                         {"/nowhere.json", "/nowhere.json"},
+                                                        {"{\"head\": 1}", "not true or false"},
+                                                        {"{\"head\"", "is not JSON"},
                                                         {"last:99999999999999999999", "no number"}};
   for (const auto& [spec, message] : kNamed) {
     CAPTURE(std::string(spec));

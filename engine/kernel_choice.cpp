@@ -1,0 +1,71 @@
+#include "engine/kernel_choice.h"
+
+#include <algorithm>
+
+namespace attune {
+namespace {
+
+// Whether XNNPACK, where it takes a step, is faster than simd; measured, see
+// kernels/simd/README.md.
+bool xnnpack_is_faster(Op op, const KernelArgs& args) {
+  const Shape &x = args.input(0).shape, &w = args.input(1).shape;
+  switch (op) {
+    case Op::conv2d:
+    case Op::conv2d_grad_input:
+      return w[1] * w[2] == 1 || w[3] < 16;
+    case Op::depthwise_conv2d:
+      return w[0] == 3 && args.attributes<Conv2dAttrs>().stride_h > 1;
+    case Op::depthwise_conv2d_grad_input:
+      return false;
+    case Op::linear:
+      return x[0] < 8;
+    default:
+      return true;
+  }
+}
+
+// Backends in the order in which they are asked for an operator.
+int backend_order(BackendChoice choice, Op op, const KernelArgs& args,
+                  Backend order[kBackendCount]) {
+  int n = 0;
+  const bool best = choice == BackendChoice::best;
+  const bool simd_first = best && !xnnpack_is_faster(op, args);
+  if (simd_first) order[n++] = Backend::simd;
+  if (best || choice == BackendChoice::xnnpack) order[n++] = Backend::xnnpack;
+  if (choice == BackendChoice::simd || choice == BackendChoice::xnnpack || (best && !simd_first))
+    order[n++] = Backend::simd;
+  if (choice != BackendChoice::reference) order[n++] = Backend::eigen;
+  order[n++] = Backend::reference;
+  return n;
+}
+
+}  // namespace
+
+ChosenKernel choose_kernel(BackendChoice choice, DType real, Op op, const KernelArgs& args,
+                           int skip) {
+  Backend order[kBackendCount];
+  const int backends = backend_order(choice, op, args, order);
+  for (int i = std::min(skip, backends - 1); i < backends; ++i) {
+    const Kernel* kernel = find_kernel(order[i], op, real);
+    if (kernel && (!kernel->supports || kernel->supports(args))) return {kernel, order[i]};
+  }
+  return {};
+}
+
+int place_in_order(BackendChoice choice, Op op, const KernelArgs& args, Backend backend) {
+  Backend order[kBackendCount];
+  const int backends = backend_order(choice, op, args, order);
+  return static_cast<int>(std::find(order, order + backends, backend) - order);
+}
+
+bool worth_threads(uint64_t macs, const KernelArgs& args) {
+  constexpr uint64_t kMacs = 400'000;
+  constexpr size_t kBytes = 512 << 10;
+  if (macs >= kMacs) return true;
+  size_t bytes = 0;
+  for (int i = 0; i < args.num_inputs; ++i) bytes += args.inputs[i].bytes();
+  for (int i = 0; i < args.num_outputs; ++i) bytes += args.outputs[i].bytes();
+  return bytes >= kBytes;
+}
+
+}  // namespace attune

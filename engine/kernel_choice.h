@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernel.h"
+
+namespace attune {
+
+// Which kernels run a step: the named backend where it has the operator, else the next one of
+// xnnpack, simd, eigen, reference. `best` chooses by what is measured to be fastest.
+enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack, simd };
+
+struct ChosenKernel {
+  const Kernel* kernel = nullptr;
+  Backend backend = Backend::reference;
+};
+
+// The kernel for a step that computes in `real`; its operands have their addresses or stand-ins for
+// them. The first `skip` backends of the order are left out, as far as others remain.
+ChosenKernel choose_kernel(BackendChoice choice, DType real, Op op, const KernelArgs& args,
+                           int skip = 0);
+// The place of a backend in that order.
+int place_in_order(BackendChoice choice, Op op, const KernelArgs& args, Backend backend);
+
+// Whether a step is worth waking other threads for: below this, waiting for them costs more than
+// they save, above all where other programs keep the cores busy.
+bool worth_threads(uint64_t macs, const KernelArgs& args);
+
+}  // namespace attune

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "graph/graph.h"
+
+namespace attune {
+
+// Moves nodes away from where most bytes are alive, as long as that helps: what makes something
+// large there waits (a weight's gradient, until the saved activations behind it are gone), what
+// reads something for the last time behind it is brought forward. Deterministic; never raises the
+// peak.
+void lower_peak(Graph& graph);
+
+}  // namespace attune

@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "graph/memory_plan.h"
+#include "graph/passes/passes.h"
+#include "graph/rules.h"
+#include "graph/storage.h"
+
+namespace attune {
+namespace {
+
+// The graph with some values computed a second time for what reads them behind the loss.
+class Rebuilder {
+ public:
+  Rebuilder(const Graph& graph, const std::set<ValueId>& twice, size_t loss)
+      : graph_(graph), twice_(twice), loss_(loss), result_(graph) {}
+
+  Graph rebuild() {
+    result_.nodes.clear();
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      Node node = graph_.nodes[n];
+      if (n > loss_) {
+        keep_old_values(node);
+        for (ValueId& v : node.inputs) v = again(v);
+      }
+      result_.nodes.push_back(std::move(node));
+    }
+    result_.index();
+    return std::move(result_);
+  }
+
+ private:
+  // The copy of a value that is computed twice; any other as it is.
+  ValueId again(ValueId v) {
+    if (v == kNone || !twice_.contains(v)) return v;
+    if (const auto found = copies_.find(v); found != copies_.end()) return found->second;
+    Node node = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
+    for (ValueId& input : node.inputs) input = again(input);
+    const Shape shape = graph_.shape(v);
+    Node copy = result_.make(node.op, node.attrs, node.inputs, node.name + "/again", &shape);
+    const ValueId made = copy.outputs[0];
+    result_.nodes.push_back(std::move(copy));
+    return copies_[v] = made;
+  }
+
+  // What is computed from a parameter comes before the parameter's update.
+  void keep_old_values(const Node& node) {
+    if (op_info(node.op).kind != OpKind::update) return;
+    for (ValueId v : twice_) {
+      const Node& maker = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
+      for (ValueId y : node.outputs)
+        if (y != kNone && std::find(maker.inputs.begin(), maker.inputs.end(),
+                                    graph_.value(y).updates) != maker.inputs.end())
+          again(v);
+    }
+  }
+
+  const Graph& graph_;
+  const std::set<ValueId>& twice_;
+  const size_t loss_;
+  Graph result_;
+  std::map<ValueId, ValueId> copies_;
+};
+
+class Rematerialization {
+ public:
+  Rematerialization(const Graph& graph, size_t loss) : graph_(graph), loss_(loss) {
+    std::vector<bool> read(graph.values.size()), ported(graph.values.size());
+    for (const Port& port : graph.outputs) ported[static_cast<size_t>(port.value)] = true;
+    for (size_t n = loss + 1; n < graph.nodes.size(); ++n)
+      for (ValueId v : graph.nodes[n].inputs)
+        if (v != kNone) read[static_cast<size_t>(v)] = true;
+    for (size_t n = 0; n < loss; ++n) {
+      const Node& node = graph.nodes[n];
+      const ValueId v = node.outputs[0];
+      const Value& value = graph.value(v);
+      if (!read[static_cast<size_t>(v)] || ported[static_cast<size_t>(v)]) continue;
+      if (op_info(node.op).kind == OpKind::update || is_view(graph, node)) continue;
+      if (value.lies_in == kNone) candidates_.push_back(v);
+    }
+    // The most bytes for a multiplication first.
+    std::stable_sort(candidates_.begin(), candidates_.end(),
+                     [&](ValueId a, ValueId b) { return worth(a) > worth(b); });
+  }
+
+  // Adds to what is computed twice while that lowers the peak.
+  Graph run(int64_t budget) {
+    Graph best = graph_;
+    Peak peak = peak_of(best);
+    for (bool better = true; better && peak.first > budget;) {
+      better = false;
+      for (ValueId v : candidates_) {
+        if (twice_.contains(v) || !alive_at_peak(best, v)) continue;
+        twice_.insert(v);
+        Graph next = Rebuilder(graph_, twice_, loss_).rebuild();
+        const Peak lower = peak_of(next);
+        if (lower >= peak) {
+          twice_.erase(v);
+          continue;
+        }
+        best = std::move(next), peak = lower, better = true;
+        break;
+      }
+    }
+    return best;
+  }
+
+ private:
+  double worth(ValueId v) const {
+    const Node& node = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
+    const auto macs = op_rules(node.op).macs;
+    const double elements = static_cast<double>(graph_.shape(v).elements());
+    return elements / (elements + static_cast<double>(macs ? macs(graph_, node) : 0));
+  }
+
+  // The most bytes alive, and in how many steps: of two peaks alike, one falls first.
+  using Peak = std::pair<int64_t, std::ptrdiff_t>;
+
+  Peak peak_of(const Graph& graph) {
+    storage_ = assign_storage(graph);
+    live_ = storage_.live_bytes(static_cast<int>(graph.nodes.size()));
+    const int64_t most = *std::max_element(live_.begin(), live_.end());
+    return {most, std::count(live_.begin(), live_.end(), most)};
+  }
+
+  // Whether a value takes memory where most bytes are alive, in the graph judged last.
+  bool alive_at_peak(const Graph& graph, ValueId v) {
+    peak_of(graph);
+    const int peak =
+        static_cast<int>(std::max_element(live_.begin(), live_.end()) - live_.begin()) - 1;
+    const Life life =
+        storage_.storages[static_cast<size_t>(storage_.of_value[static_cast<size_t>(v)])].life;
+    return life.first < peak && life.last > peak;
+  }
+
+  const Graph& graph_;
+  const size_t loss_;
+  std::vector<ValueId> candidates_;
+  std::set<ValueId> twice_;
+  StorageMap storage_;
+  std::vector<int64_t> live_;
+};
+
+}  // namespace
+
+bool rematerialize(Graph& graph, int64_t budget_bytes) {
+  graph.index();
+  const auto loss = std::find_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return op_info(node.op).kind == OpKind::loss;
+  });
+  if (loss == graph.nodes.end()) return false;
+  if (fits(graph, budget_bytes)) return false;
+  const int64_t before = plan_memory(graph, PackEffort::quick).arena_bytes;
+  // What packing wastes shows afterwards.
+  for (const double share : {1.0, 0.97, 0.92, 0.85}) {
+    Graph smaller = Rematerialization(graph, static_cast<size_t>(loss - graph.nodes.begin()))
+                        .run(static_cast<int64_t>(share * static_cast<double>(budget_bytes)));
+    const int64_t bytes = plan_memory(smaller, PackEffort::quick).arena_bytes;
+    if (bytes > budget_bytes && share > 0.85) continue;
+    if (bytes >= before) return false;
+    graph = std::move(smaller);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace attune

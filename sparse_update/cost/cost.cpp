@@ -1,0 +1,147 @@
+#include "sparse_update/cost/cost.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "engine/session.h"
+#include "graph/error.h"
+#include "graph/rules.h"
+
+namespace attune {
+namespace {
+
+alignas(64) std::byte stand_in[64];
+
+// Whether a value lies among the constants of the plan, where kernels may pack it.
+bool is_frozen(const PlanProgram& program, ValueId id) {
+  const StorageMap& storage = program.memory.storage;
+  const Storage& s =
+      storage.storages[static_cast<size_t>(storage.of_value[static_cast<size_t>(id)])];
+  const Value& root = program.graph.value(s.root);
+  return !s.in_arena && root.role != Role::state && !root.trained;
+}
+
+// A step's operands, without their memory.
+struct Call {
+  Call(const PlanProgram& program, const Node& node) {
+    for (ValueId id : node.inputs) tensors.push_back(described(program, id));
+    for (ValueId id : node.outputs) tensors.push_back(described(program, id));
+    args.inputs = tensors.data();
+    args.num_inputs = static_cast<int>(node.inputs.size());
+    args.outputs = tensors.data() + node.inputs.size();
+    args.num_outputs = static_cast<int>(node.outputs.size());
+    args.attrs = attrs_data(node.attrs);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  static Tensor described(const PlanProgram& program, ValueId id) {
+    if (id == kNone) return {};
+    const Value& value = program.graph.value(id);
+    return {stand_in, value.dtype, is_frozen(program, id), value.shape};
+  }
+
+  std::vector<Tensor> tensors;
+  KernelArgs args;
+};
+
+// Bytes that a kernel holds once it is prepared, found by preparing it for zeros; false where it
+// cannot be.
+bool held_bytes(const Kernel& kernel, const Call& call, size_t* held) {
+  KernelArgs args = call.args;
+  std::vector<Tensor> tensors = call.tensors;
+  std::vector<std::vector<std::byte>> zeros;
+  for (Tensor& t : tensors)
+    if (t && t.frozen) t.data = zeros.emplace_back(t.bytes() + kSegmentSlack).data();
+  args.inputs = tensors.data(), args.outputs = tensors.data() + args.num_inputs;
+  ThreadPool one(1);
+  args.pool = &one;
+  void* prepared = kernel.prepare(args, held);
+  if (!prepared) return false;
+  kernel.release(prepared);
+  return true;
+}
+
+uint64_t macs_of(const Graph& graph, const Node& node) {
+  const auto macs = op_rules(node.op).macs;
+  return macs ? static_cast<uint64_t>(macs(graph, node)) : 0;
+}
+
+}  // namespace
+
+struct CostModel::Step {
+  StepTime time;
+  size_t workspace_bytes = 0;  // shared with the other steps
+  size_t held_bytes = 0;       // its own
+};
+
+struct CostModel::Cache {
+  std::unordered_map<std::string, Step> steps;
+};
+
+CostModel::CostModel(Target target, BackendChoice backend)
+    : rates_(std::move(target)), backend_(backend), cache_(std::make_unique<Cache>()) {}
+
+CostModel::~CostModel() = default;
+
+const CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node& node) {
+  const Call call(program, node);
+  const DType real = program.graph.real;
+  const uint64_t macs = macs_of(program.graph, node);
+  ChosenKernel chosen = choose_kernel(backend_, real, node.op, call.args);
+  if (!chosen.kernel) throw_error("{}: no kernel for {} (a bug)", node.name, op_name(node.op));
+  StepWork work = step_work(node.op, chosen.backend, call.args, macs);
+  const auto [found, is_new] = cache_->steps.try_emplace(
+      fmt::format("{}/{}/{}", op_name(node.op), backend_name(chosen.backend), work.shape));
+  Step& step = found->second;
+  if (!is_new) return step;
+  if (chosen.kernel->prepare && !held_bytes(*chosen.kernel, call, &step.held_bytes)) {
+    const int failed = place_in_order(backend_, node.op, call.args, chosen.backend);
+    chosen = choose_kernel(backend_, real, node.op, call.args, failed + 1);
+    work.backend = chosen.backend;
+  }
+  if (chosen.kernel->workspace_bytes)
+    step.workspace_bytes = chosen.kernel->workspace_bytes(call.args, target().threads);
+  step.time = rates_.time(work);
+  return step;
+}
+
+std::vector<StepTime> CostModel::step_times(const PlanProgram& program) {
+  std::vector<StepTime> times;
+  for (const Node& node : program.graph.nodes)
+    if (node.op != Op::reshape) times.push_back(step_of(program, node).time);
+  return times;
+}
+
+Cost CostModel::cost(const PlanContents& contents) {
+  if (contents.programs.empty()) throw_error("cost: the plan has no program to estimate");
+  Cost cost;
+  const PlanSizes sizes = measure_plan(contents);
+  cost.constants_bytes = sizes.constants;
+  cost.state_bytes = sizes.state;
+  cost.arena_bytes = sizes.arena;
+  cost.program_bytes = sizes.program;
+  cost.file_bytes = sizes.file;
+  cost.session_bytes = Session::fixed_bytes();
+  size_t scratch = 0, held = 0;
+  for (const PlanProgram& program : contents.programs) {
+    const auto& places = program.memory.storage.of_value;
+    const auto tensors = std::ranges::count_if(places, [](int place) { return place >= 0; });
+    size_t steps = 0, operands = 0;
+    double us = 0;
+    for (const Node& node : program.graph.nodes) {
+      if (node.op == Op::reshape) continue;
+      const Step& step = step_of(program, node);
+      ++steps, operands += node.inputs.size() + node.outputs.size();
+      us += step.time.us;
+      scratch = std::max(scratch, step.workspace_bytes);
+      held += step.held_bytes;
+    }
+    cost.session_bytes += Session::program_bytes(steps, static_cast<size_t>(tensors), operands);
+    cost.ms(program.kind) = 1e-3 * us;
+  }
+  cost.workspace_bytes = scratch + held;
+  return cost;
+}
+
+}  // namespace attune

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <vector>
+
+#include "engine/session.h"
+#include "sparse_update/cost/rates.h"
+
+namespace attune {
+
+// The estimated times of a program's steps, in order.
+struct ProgramEstimate {
+  ProgramKind kind = ProgramKind::train_step;
+  std::vector<StepTime> steps;
+
+  double ms() const;
+  double measured_share() const;  // of the time that steps take that were measured
+};
+
+// Estimates the programs of a session, with the backends that it has bound. Its bytes are
+// Session::memory().
+std::vector<ProgramEstimate> estimate(const Session& session, const Rates& rates);
+
+// What a target tells of a step of a session.
+StepWork step_work(const Session& session, ProgramKind kind, int step);
+
+}  // namespace attune

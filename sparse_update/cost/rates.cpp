@@ -1,0 +1,137 @@
+#include "sparse_update/cost/rates.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace attune {
+namespace {
+
+constexpr size_t kNearest = 4;
+constexpr size_t kEnough = 2;  // points for a class to speak for itself
+// Points nearer than this are as good as the same.
+constexpr double kNear = 0.03;
+
+// "f32:1x56x56x24*": its bytes; 0 where it is absent or no tensor.
+double tensor_bytes(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == text.npos) return 0;
+  size_t elements = 1;
+  const char* at = text.data() + colon + 1;
+  const char* const end = text.data() + text.size();
+  while (at < end) {
+    int64_t dim = 0;
+    const auto [rest, error] = std::from_chars(at, end, dim);
+    if (error != std::errc()) break;
+    elements *= static_cast<size_t>(dim);
+    at = rest < end && *rest == 'x' ? rest + 1 : end;
+  }
+  for (int i = 0; i < kDTypeCount; ++i)
+    if (text.substr(0, colon) == dtype_name(static_cast<DType>(i)))
+      return static_cast<double>(dtype_bytes(static_cast<DType>(i), elements));
+  return 0;
+}
+
+// Bytes of the first two inputs and of the first output: for products, what tells the sizes of the
+// matrices apart.
+std::vector<double> operand_sizes(std::string_view shape) {
+  std::vector<double> inputs, outputs;
+  bool after_arrow = false;
+  shape = shape.substr(0, shape.find(" |"));
+  while (!shape.empty()) {
+    const size_t space = std::min(shape.find(' '), shape.size());
+    const std::string_view word = shape.substr(0, space);
+    shape.remove_prefix(std::min(space + 1, shape.size()));
+    if (word == ">")
+      after_arrow = true;
+    else
+      (after_arrow ? outputs : inputs).push_back(tensor_bytes(word));
+  }
+  inputs.resize(2);
+  outputs.resize(1);
+  return {inputs[0], inputs[1], outputs[0]};
+}
+
+std::vector<double> place_of(uint64_t macs, uint64_t bytes, const std::string& shape) {
+  std::vector<double> place = {static_cast<double>(macs), static_cast<double>(bytes)};
+  if (!shape.empty())
+    for (const double size : operand_sizes(shape)) place.push_back(size);
+  for (double& x : place) x = std::log1p(x);
+  return place;
+}
+
+// Over what both have: a point without a shape has no sizes of operands.
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return std::sqrt(sum);
+}
+
+std::string measured_key(Op op, const std::string& backend, const std::string& shape) {
+  return fmt::format("{}/{}/{}", op_name(op), backend, shape);
+}
+
+}  // namespace
+
+// From the narrowest to any operator at all. A point that leaves something open is in the classes
+// that do not ask for it.
+std::vector<Rates::Class> Rates::classes_of(Op op, const std::string* backend,
+                                            const std::string* kind) {
+  std::vector<Class> classes;
+  if (backend && kind) classes.push_back(fmt::format("{}/{}/{}", op_name(op), *backend, *kind));
+  if (kind) classes.push_back(fmt::format("{}//{}", op_name(op), *kind));
+  if (backend) classes.push_back(fmt::format("{}/{}", op_name(op), *backend));
+  classes.push_back(op_name(op));
+  classes.emplace_back();
+  return classes;
+}
+
+Rates::Rates(Target target) : target_(std::move(target)) {
+  for (const RatePoint& p : target_.points) {
+    const std::string backend = p.backend ? backend_name(*p.backend) : "";
+    if (!p.shape.empty()) measured_[measured_key(p.op, backend, p.shape)] = p.us;
+    const double share = std::log(target_.roofline_us(p.macs, p.bytes) / p.us);
+    const Known known{place_of(p.macs, p.bytes, p.shape), share};
+    for (const Class& c :
+         classes_of(p.op, p.backend ? &backend : nullptr, p.kind ? &*p.kind : nullptr))
+      known_[c].push_back(known);
+  }
+}
+
+StepTime Rates::time(const StepWork& work) const {
+  const std::string backend = backend_name(work.backend);
+  for (const std::string& of : {backend, std::string()})
+    if (const auto found = measured_.find(measured_key(work.op, of, work.shape));
+        found != measured_.end())
+      return {found->second, Basis::measured};
+  // The narrowest class of the operator that has enough points, else the few that there are.
+  const std::vector<Known>* chosen = nullptr;
+  for (const Class& c : classes_of(work.op, &backend, &work.kind)) {
+    const auto found = known_.find(c);
+    if (found == known_.end()) continue;
+    const bool enough = found->second.size() >= kEnough && !c.empty();
+    if (!chosen || enough) chosen = &found->second;
+    if (enough) break;
+  }
+  if (!chosen) return {target_.roofline_us(work.macs, work.bytes), Basis::roofline};
+  return {similar_us(*chosen, work), Basis::similar};
+}
+
+double Rates::similar_us(const std::vector<Known>& known, const StepWork& work) const {
+  const std::vector<double> place = place_of(work.macs, work.bytes, work.shape);
+  std::vector<std::pair<double, double>> nearest;  // distance, log share
+  for (const Known& k : known) nearest.emplace_back(distance(place, k.place), k.log_share);
+  const size_t count = std::min(kNearest, nearest.size());
+  std::partial_sort(nearest.begin(), nearest.begin() + static_cast<std::ptrdiff_t>(count),
+                    nearest.end());
+  double weights = 0, sum = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double weight = 1 / (nearest[i].first + kNear);
+    weights += weight, sum += weight * nearest[i].second;
+  }
+  return target_.roofline_us(work.macs, work.bytes) / std::exp(sum / weights);
+}
+
+}  // namespace attune

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kernels/kernel.h"
+
+namespace attune {
+
+// What decides how long a step takes, as a target's points name it.
+struct StepWork {
+  Op op = Op::reshape;
+  Backend backend = Backend::reference;
+  // What makes one call of an operator unlike another whatever their sizes: "3x3/2 mask".
+  std::string kind;
+  // Operands, outputs and attributes: "f32:1x56x56x24 f32:144x1x1x24* > f32:1x56x56x144 |
+  // pad_top=1".
+  // '*': frozen; '-': absent.
+  std::string shape;
+  uint64_t macs = 0;
+  uint64_t bytes = 0;  // of the operands, each once
+};
+
+// `args` needs no memory: an operand that is there has any address that is not null.
+StepWork step_work(Op op, Backend backend, const KernelArgs& args, uint64_t macs);
+
+}  // namespace attune

@@ -1,0 +1,151 @@
+// How long a step takes: what was measured, what lies between, and what nothing is known of.
+#include "sparse_update/cost/rates.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "tests/cost/support.h"
+
+namespace attune::test {
+namespace {
+
+StepWork product(uint64_t rows, const char* kind = "1x1", Backend backend = Backend::simd) {
+  StepWork work{Op::conv2d, backend, kind, "", 0, 0};
+  work.shape = fmt::format("f32:1x{}x1x64 f32:64x1x1x64* > f32:1x{}x1x64", rows, rows);
+  work.macs = rows * 64 * 64;
+  work.bytes = 4 * (2 * rows * 64 + 64 * 64);
+  return work;
+}
+
+// A point that reaches `share` of the roofline of the flat target.
+RatePoint point(const StepWork& work, double share) {
+  return {work.op,
+          work.backend,
+          work.kind,
+          work.shape,
+          work.macs,
+          work.bytes,
+          flat_target(1).roofline_us(work.macs, work.bytes) / share};
+}
+
+double share_of(const Rates& rates, const StepWork& work) {
+  return rates.target().roofline_us(work.macs, work.bytes) / rates.time(work).us;
+}
+
+TEST_CASE("a machine of which nothing but the peak is known gives its roofline") {
+  const Rates rates(flat_target(1));
+  const StepTime compute = rates.time(product(10000));
+  CHECK(compute.basis == Basis::roofline);
+  CHECK(compute.us == doctest::Approx(2e-3 * 10000 * 64 * 64 / 100 + 1));
+  StepWork copy{Op::add, Backend::simd, "same", "f32:1000000 f32:1000000 > f32:1000000",
+                0,       12'000'000};
+  CHECK(rates.time(copy).us == doctest::Approx(1200 + 1));
+}
+
+TEST_CASE("a step that was measured takes what it took, whatever is near it") {
+  Target target = flat_target(1);
+  for (const uint64_t rows : {10, 100, 1000}) target.points.push_back(point(product(rows), 0.5));
+  target.points.push_back(point(product(101), 0.01));
+  const Rates rates(target);
+  CHECK(rates.time(product(100)).basis == Basis::measured);
+  CHECK(rates.time(product(100)).us == target.points[1].us);
+  CHECK(rates.time(product(101)).us == target.points[3].us);
+  // Another backend's time is not this one's.
+  CHECK(rates.time(product(100, "1x1", Backend::eigen)).basis == Basis::similar);
+}
+
+TEST_CASE("a point of no backend holds for each") {
+  Target target = flat_target(1);
+  target.points.push_back(point(product(100), 0.25));
+  target.points.back().backend.reset();
+  const Rates rates(target);
+  CHECK(rates.time(product(100, "1x1", Backend::eigen)).basis == Basis::measured);
+  CHECK(rates.time(product(100)).us == target.points[0].us);
+}
+
+TEST_CASE("between measured sizes the share of the roofline lies between theirs, nearest first") {
+  Target target = flat_target(1);
+  target.points.push_back(point(product(100), 0.2));
+  target.points.push_back(point(product(10000), 0.8));
+  const Rates rates(target);
+  const double middle = share_of(rates, product(1000));
+  CHECK(middle == doctest::Approx(0.4).epsilon(0.02));  // sqrt(0.2 * 0.8): in log space
+  double last = 0.2;
+  for (const uint64_t rows : {150, 400, 1000, 3000, 8000}) {
+    const double share = share_of(rates, product(rows));
+    CHECK(rates.time(product(rows)).basis == Basis::similar);
+    CHECK(share > last);
+    CHECK(share < 0.8);
+    last = share;
+  }
+  // More work of the same kind takes more time.
+  CHECK(rates.time(product(3000)).us > rates.time(product(400)).us);
+}
+
+TEST_CASE("points of the same kind speak before those of the operator, and these before any") {
+  Target target = flat_target(1);
+  for (const uint64_t rows : {100, 200}) {
+    target.points.push_back(point(product(rows, "1x1"), 0.5));
+    target.points.push_back(point(product(rows, "3x3"), 0.1));
+    target.points.push_back(point(product(rows, "3x3", Backend::reference), 0.01));
+  }
+  const Rates rates(target);
+  CHECK(share_of(rates, product(150, "1x1")) == doctest::Approx(0.5));
+  CHECK(share_of(rates, product(150, "3x3")) == doctest::Approx(0.1));
+  CHECK(share_of(rates, product(150, "3x3", Backend::reference)) == doctest::Approx(0.01));
+  // A kind that nobody measured: of the same backend.
+  const double other = share_of(rates, product(150, "5x5"));
+  CHECK(other > 0.1);
+  CHECK(other < 0.5);
+  // An operator that nobody measured.
+  StepWork add = product(150, "same");
+  add.op = Op::add;
+  CHECK(rates.time(add).basis == Basis::similar);
+  CHECK(share_of(rates, add) < 0.5);
+  CHECK(share_of(rates, add) > 0.01);
+}
+
+TEST_CASE("a single point of an operator is better than many of others") {
+  Target target = flat_target(1);
+  for (const uint64_t rows : {100, 200, 300}) target.points.push_back(point(product(rows), 0.5));
+  RatePoint by_hand;
+  by_hand.op = Op::add;
+  by_hand.bytes = 1000;
+  by_hand.us = target.roofline_us(0, 1000) / 0.125;
+  target.points.push_back(by_hand);
+  const Rates rates(target);
+  StepWork add{Op::add, Backend::simd, "same", "f32:100 f32:100 > f32:100", 0, 1200};
+  CHECK(share_of(rates, add) == doctest::Approx(0.125));
+}
+
+TEST_CASE("work is described alike for every call of the same shapes, and reals do not count") {
+  float memory[64] = {};
+  Tensor inputs[] = {
+      {memory, DType::f32, false, {1, 4, 4, 8}}, {memory, DType::f32, true, {16, 3, 3, 8}}, {}};
+  Tensor outputs[] = {{memory, DType::f32, false, {1, 4, 4, 16}}, {}};
+  Conv2dAttrs attrs;
+  attrs.pad_top = attrs.pad_bottom = attrs.pad_left = attrs.pad_right = 1;
+  KernelArgs args{
+      .inputs = inputs, .num_inputs = 3, .outputs = outputs, .num_outputs = 2, .attrs = &attrs};
+  const StepWork plain = step_work(Op::conv2d, Backend::simd, args, 18432);
+  CHECK(plain.kind == "3x3");
+  CHECK(plain.shape ==
+        "f32:1x4x4x8 f32:16x3x3x8* - > f32:1x4x4x16 - | pad_top=1 pad_left=1 pad_bottom=1 "
+        "pad_right=1");
+  CHECK(plain.bytes == 4 * (128 + 1152 + 256));
+  attrs.clamp_max = 6;
+  const StepWork six = step_work(Op::conv2d, Backend::simd, args, 18432);
+  attrs.clamp_max = 1;
+  CHECK(step_work(Op::conv2d, Backend::simd, args, 18432).shape == six.shape);
+  CHECK(six.shape != plain.shape);
+  outputs[1] = {memory, DType::mask, false, {1, 4, 4, 16}};
+  attrs.stride_h = attrs.stride_w = 2;
+  const StepWork masked = step_work(Op::conv2d, Backend::simd, args, 18432);
+  CHECK(masked.kind == "3x3/2 mask");
+  CHECK(masked.bytes == plain.bytes + 32);
+  inputs[1].frozen = false;
+  CHECK(step_work(Op::conv2d, Backend::simd, args, 18432).shape != masked.shape);
+}
+
+}  // namespace
+}  // namespace attune::test

@@ -1,0 +1,58 @@
+// The figures of docs/memory.md, as upper bounds.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "sparse_update/compile.h"
+#include "sparse_update/preprocess_spec.h"
+
+namespace attune::test {
+namespace {
+
+constexpr const char* kNetworks[] = {"mcunet-5fps", "mbv2-w0.35", "proxyless-w0.3"};
+
+struct Row {
+  const char* name;
+  bool full, tile, bytes;
+  double most_kib[3];  // by network
+};
+
+constexpr Row kRows[] = {
+    {"full update", true, false, false, {3480, 3910, 3325}},
+    {"sparse update", false, false, false, {640.5, 960.5, 512.5}},
+    {"tiled", false, true, false, {265, 256, 257}},
+    {"tiled, input of bytes", false, true, true, {221, 166, 181}},
+};
+
+TEST_CASE("training steps of published networks fit into the memory that docs/memory.md says") {
+  for (int n = 0; n < 3; ++n) {
+    const std::string path =
+        std::string(ATTUNE_SOURCE_DIR "/../shared/models/") + kNetworks[n] + "-f32.onnx";
+    if (!std::filesystem::exists(path)) {
+      MESSAGE("skipped: there is no " << path);
+      continue;
+    }
+    const OnnxModel model = OnnxModel::load(path);
+    for (const Row& row : kRows) {
+      CAPTURE(std::string(kNetworks[n]));
+      CAPTURE(std::string(row.name));
+      CompileOptions options;
+      options.scheme =
+          row.full ? "full"
+                   : std::string(ATTUNE_SOURCE_DIR "/bench/memory/") + kNetworks[n] + ".json";
+      options.optimizer.kind = OptimizerKind::sgd;
+      options.batch = 1;
+      options.classes = 10;
+      options.tile = row.tile;
+      if (row.bytes) options.preprocess = parse_preprocess("unit:128x128");
+      const Compiled compiled = compile(model, options);
+      for (const PlanProgram& program : compiled.contents.programs) {
+        CAPTURE(program_name(program.kind));
+        CHECK(static_cast<double>(program.memory.arena_bytes) / 1024 <= row.most_kib[n]);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace attune::test

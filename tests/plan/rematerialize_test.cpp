@@ -1,0 +1,95 @@
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "graph/memory_plan.h"
+#include "graph/passes/passes.h"
+#include "tests/plan/support.h"
+
+namespace attune::test {
+namespace {
+
+int64_t train_arena(const Compiled& compiled) {
+  return compiled.contents.programs[0].memory.arena_bytes;
+}
+
+// Trains with and without a budget; the same bits must come out.
+void check_same_training(const OnnxModel& model, const CompileOptions& options, int64_t budget) {
+  CompileOptions small_options = options;
+  small_options.arena_budget = budget;
+  const Compiled large = compile(model, options), small = compile(model, small_options);
+  CHECK(train_arena(small) <= budget);
+  CHECK(train_arena(large) > budget);
+  const LoadedPlan plans[] = {LoadedPlan(large.plan), LoadedPlan(small.plan)};
+  std::vector<std::unique_ptr<Session>> sessions;
+  SessionOptions session_options;
+  session_options.backend = BackendChoice::reference;
+  session_options.poison = true;
+  for (const LoadedPlan& plan : plans) {
+    sessions.push_back(make_session(plan.plan(), session_options));
+    train(*sessions.back(), 2);
+  }
+  const auto a = sessions[0]->state(), b = sessions[1]->state();
+  REQUIRE(a.size() == b.size());
+  CHECK(std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+size_t computed_twice(const Graph& graph) {
+  size_t count = 0;
+  for (const Node& node : graph.nodes) count += node.name.ends_with("/again");
+  return count;
+}
+
+TEST_CASE("a full update with less memory computes activations twice, and the same bits") {
+  for (const bool fuse : {true, false})
+    for (const OptimizerKind kind : {OptimizerKind::sgd, OptimizerKind::adam}) {
+      const CompileOptions options = options_with("full", [&](CompileOptions& o) {
+        o.fuse = fuse;
+        o.optimizer.kind = kind;
+      });
+      const int64_t whole = train_arena(compile(convnet(), options));
+      CAPTURE(whole);
+      CAPTURE(fuse);
+      check_same_training(convnet(), options, whole * 9 / 10);
+    }
+}
+
+TEST_CASE("a published network trained in full within half of its memory") {
+  const auto model = shared_model("mcunet-5fps-f32.onnx");
+  if (!model) return;
+  const CompileOptions options = options_with("full", [](CompileOptions& o) {
+    o.batch = 1;
+    o.classes = 10;
+  });
+  check_same_training(*model, options, 1700 << 10);
+}
+
+TEST_CASE("the less memory, the more is computed twice; nothing where there is enough") {
+  const auto model = shared_model("ds_cnn_kws-f32.onnx");
+  if (!model) return;
+  const CompileOptions options = options_with("full");
+  const Compiled compiled = compile(*model, options);
+  const Graph& graph = compiled.contents.programs[0].graph;
+  const int64_t whole = train_arena(compiled);
+  Graph enough = graph;
+  CHECK_FALSE(rematerialize(enough, whole));
+  CHECK(computed_twice(enough) == 0);
+  size_t before = 0;
+  for (const int percent : {90, 70, 50}) {
+    Graph less = graph;
+    REQUIRE(rematerialize(less, whole * percent / 100));
+    less.verify();
+    CHECK(computed_twice(less) > before);
+    CHECK(plan_memory(less).arena_bytes < whole);
+    before = computed_twice(less);
+  }
+}
+
+TEST_CASE("graphs without a loss are left alone") {
+  const Compiled compiled = compile(convnet(), options_with("head"));
+  Graph predict = compiled.contents.programs[2].graph;
+  CHECK_FALSE(rematerialize(predict, 1));
+}
+
+}  // namespace
+}  // namespace attune::test
