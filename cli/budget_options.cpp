@@ -1,8 +1,28 @@
 #include "cli/budget_options.h"
 
-#include <charconv>
+#include "cli/profile_machine.h"
+#include "sparse_update/plan_memory.h"
 
 namespace attune::cli {
+namespace {
+
+constexpr int kRounds = 2;  // of measuring
+
+Target measured_here(const SessionChoice& session, const OnnxModel& model,
+                     const CompileOptions& options, const std::vector<std::string>& schemes) {
+  std::vector<std::unique_ptr<PlanInMemory>> memory;
+  std::vector<ProfiledPlan> plans;
+  for (const std::string& scheme : schemes) {
+    CompileOptions compile_with = options;
+    compile_with.scheme = scheme;
+    memory.push_back(
+        std::make_unique<PlanInMemory>(compile(model, compile_with).plan, model.path()));
+    plans.push_back({scheme, &memory.back()->plan()});
+  }
+  return profile_machine(plans, {session, kRounds, ""}, [](const std::string&) {});
+}
+
+}  // namespace
 
 void BudgetOptions::add(CLI::App* verb) {
   verb_ = verb;
@@ -13,10 +33,10 @@ void BudgetOptions::add(CLI::App* verb) {
          "The RAM that a session may take: state, arena, workspace and session, e.g. 256KiB "
          "(default: any)");
   option("--flash", flash_, "What the plan file may take, e.g. 1MiB (default: any)");
-  option("--latency", latency_, "What a training step may take, e.g. 40ms (default: any)");
-  option("--macs-per-second", macs_per_second_,
-         "The device's multiply-adds a second, by which --latency is judged, e.g. 2e8 (default: "
-         "measured here)");
+  option("--latency", latency_,
+         "What a training step may take, e.g. 40ms, on --target, or else measured here (default: "
+         "any)");
+  target_.add(verb);
 }
 
 Budget BudgetOptions::budget() const {
@@ -27,22 +47,23 @@ Budget BudgetOptions::budget() const {
   return budget;
 }
 
-double BudgetOptions::speed() const {
-  if (!given("--macs-per-second")) return 0;
-  double speed = 0;
-  const char* const end = macs_per_second_.data() + macs_per_second_.size();
-  const auto [rest, error] = std::from_chars(macs_per_second_.data(), end, speed);
-  if (error != std::errc() || rest != end || !(speed >= 1 && speed <= 1e18))
-    throw_error("--macs-per-second {}: give multiply-adds a second, e.g. 2e8", macs_per_second_);
-  return speed;
+std::unique_ptr<CostModel> BudgetOptions::cost_model(
+    const SessionChoice& session, const OnnxModel& model, const CompileOptions& options,
+    const std::vector<std::string>& schemes) const {
+  const BackendChoice backend = session.options().backend;
+  std::optional<Target> target = target_.target(session.threads);
+  if (!target && budget().latency_ms) target = measured_here(session, model, options, schemes);
+  if (!target) return std::make_unique<CostModel>(session.threads, backend);
+  target->threads = session.threads;  // of the session whose bytes are counted
+  return std::make_unique<CostModel>(std::move(*target), backend);
 }
 
-Json cost_json(const PlanCost& cost) {
-  return Json{{"memory", cost.memory()},     {"state", cost.state},
-              {"arena", cost.arena},         {"workspace", cost.workspace},
-              {"session", cost.session},     {"flash", cost.flash()},
-              {"constants", cost.constants}, {"program", cost.program},
-              {"macs", cost.macs},           {"ms", cost.ms}};
+Json cost_json(const Cost& cost) {
+  return Json{{"memory", cost.ram_bytes()},        {"state", cost.state_bytes},
+              {"arena", cost.arena_bytes},         {"workspace", cost.workspace_bytes},
+              {"session", cost.session_bytes},     {"flash", cost.flash_bytes()},
+              {"constants", cost.constants_bytes}, {"program", cost.program_bytes},
+              {"macs", cost.train_macs},           {"ms", cost.train_step_ms}};
 }
 
 }  // namespace attune::cli

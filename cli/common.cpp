@@ -60,13 +60,18 @@ void TargetChoice::add(CLI::App* app) {
       ->always_capture_default(false);
 }
 
-std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
-  if (path.empty()) return nullptr;
-  auto rates = std::make_unique<Rates>(read_target(path));
-  if (rates->target().threads != threads)
+std::optional<Target> TargetChoice::target(int threads) const {
+  if (path.empty()) return std::nullopt;
+  Target target = read_target(path);
+  if (target.threads != threads)
     print_note(fmt::format("{} was measured with --threads {}, this session has {}", path,
-                           rates->target().threads, threads));
-  return rates;
+                           target.threads, threads));
+  return target;
+}
+
+std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
+  std::optional<Target> found = target(threads);
+  return found ? std::make_unique<Rates>(std::move(*found)) : nullptr;
 }
 
 void print_json(const Json& json) {

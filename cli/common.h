@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "engine/dataset.h"
@@ -47,7 +48,8 @@ struct SessionChoice {
 struct TargetChoice {
   std::string path;  // empty: none
   void add(CLI::App* app);
-  // Null where there is none. Notes where a session has another number of threads than the target.
+  // None where none is given. Notes where a session has another number of threads than the target.
+  std::optional<Target> target(int threads) const;
   std::unique_ptr<Rates> rates(int threads) const;
 };
 

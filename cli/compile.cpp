@@ -60,7 +60,7 @@ std::string peak_of(const Compiled& compiled) {
 }
 
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
-            const PlanCost& cost) {
+            const Cost& cost) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) {
@@ -105,59 +105,57 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   rows.row({"arena", bytes_text(table.arena_bytes())});
   const Budget budget = options.search.budget.budget();
   if (budget.memory_bytes)
-    rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.memory()),
+    rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.ram_bytes()),
                                     bytes_text(*budget.memory_bytes))});
   if (budget.flash_bytes)
-    rows.row({"flash",
-              fmt::format("{} of {}", bytes_text(cost.flash()), bytes_text(*budget.flash_bytes))});
+    rows.row({"flash", fmt::format("{} of {}", bytes_text(cost.flash_bytes()),
+                                   bytes_text(*budget.flash_bytes))});
   if (budget.latency_ms)
-    rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.ms, *budget.latency_ms)});
+    rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.train_step_ms, *budget.latency_ms)});
   fmt::print("{}", rows.text());
 }
 
-// What the plan takes, where a budget asks for it.
-PlanCost counted_cost(const Options& options, const Plan& plan) {
-  const Budget budget = options.search.budget.budget();
-  if (budget.empty()) return {};
-  std::unique_ptr<Session> session;
-  throw_if_error(Session::create(plan, options.search.session.options(), &session));
-  double speed = options.search.budget.speed();
-  if (speed == 0 && budget.latency_ms) speed = measure_macs_per_second(*session);
-  return plan_cost(*session, speed);
-}
-
-std::string searched_scheme(const Options& options, const OnnxModel& model,
-                            const CompileOptions& compile_with) {
+CompiledWithin searched_plan(const Options& options, const OnnxModel& model,
+                             const CompileOptions& compile_with) {
   SchemeSearch search = options.search;
   search.output = options.plan;
+  search.may_tile = options.compile.may_tile();
   search.quiet = options.output.quiet;
-  const SearchedScheme searched = search_for_scheme(model, compile_with, search);
+  SearchedScheme searched = search_for_scheme(model, compile_with, search);
   const FoundScheme& best = searched.result.best;
   if (!options.output.quiet)
     print_note(fmt::format("trains {}: {}", scheme_text(searched.space, best.point),
                            predicted_text(searched.gains, best.gain)));
-  return scheme_json(searched.space, best.point);
+  return std::move(searched.plan);
+}
+
+CompiledWithin plan_within(const Options& options, const OnnxModel& model,
+                           const CompileOptions& compile_with) {
+  const Budget budget = options.search.budget.budget();
+  if (budget.empty()) return {compile(model, compile_with), {}};
+  const auto costs = options.search.budget.cost_model(options.search.session, model, compile_with,
+                                                      {compile_with.scheme});
+  return compile_within(
+      model, compile_with, options.compile.may_tile(), budget, *costs,
+      fmt::format("{} with --scheme {}", options.compile.model, compile_with.scheme));
 }
 
 int run(const Options& options) {
   check_replaceable(options.plan, "a plan", is_plan_file);
-  CompileOptions compile_with = options.compile.options();
+  const CompileOptions compile_with = options.compile.options();
   const bool searches = compile_with.scheme == "auto";
   const bool has_data = !options.search.sensitivity.data.empty();
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
   if (!searches && has_data)
     throw_error("--data: is for --scheme auto, not {}", compile_with.scheme);
-  const Budget budget = options.search.budget.budget();
+  options.search.budget.budget();  // refused before anything is read
   const OnnxModel model = OnnxModel::load(options.compile.model);
-  if (searches) compile_with.scheme = searched_scheme(options, model, compile_with);
-  const Compiled compiled = compile(model, compile_with);
+  const CompiledWithin made = searches ? searched_plan(options, model, compile_with)
+                                       : plan_within(options, model, compile_with);
   // The same checks that a device makes, before the file is written.
-  const PlanInMemory loaded(compiled.plan, options.plan);
-  const PlanCost cost = counted_cost(options, loaded.plan());
-  check_budget(budget, cost, compiled.contents,
-               fmt::format("{} with --scheme {}", options.compile.model, compile_with.scheme));
-  write_file(options.plan, compiled.plan);
-  report(options, loaded.plan(), peak_of(compiled), cost);
+  const PlanInMemory loaded(made.compiled.plan, options.plan);
+  write_file(options.plan, made.compiled.plan);
+  report(options, loaded.plan(), peak_of(made.compiled), made.cost);
   return 0;
 }
 

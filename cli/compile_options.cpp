@@ -125,9 +125,11 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
       ->always_capture_default(false);
   verb->add_option("--preprocess", preprocess_,
                    "How raw data becomes the model's input; see below");
-  verb->add_option("--memory-tiling", tiling_,
-                   "auto: compute the first layers a few rows at a time where that makes the arena "
-                   "smaller, at the price of more steps; off: whole layers")
+  verb->add_option(
+          "--memory-tiling", tiling_,
+          "auto: compute the first layers a few rows at a time where that makes the arena "
+          "smaller, at the price of more steps; off: whole layers, each once, whatever --memory "
+          "needs")
       ->check(CLI::IsMember({"auto", "off"}));
 }
 

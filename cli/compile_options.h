@@ -21,6 +21,8 @@ struct CompileCommand {
   void add(CLI::App* verb, bool with_scheme);
   // What was given, checked. Throws Error.
   CompileOptions options() const;
+  // Whether a budget of memory may tile the plan: not where the user forbids it.
+  bool may_tile() const { return tiling_ != "off" || verb_->count("--memory-tiling") == 0; }
 
  private:
   CLI::App* verb_ = nullptr;

@@ -1,25 +1,6 @@
 #include "cli/scheme_search.h"
 
-#include "sparse_update/plan_memory.h"
-
 namespace attune::cli {
-namespace {
-
-// What latencies are judged by; measured on the smallest plan where it is not given.
-double speed_of(const OnnxModel& model, const CompileOptions& options, const SchemeSearch& search) {
-  const double given = search.budget.speed();
-  if (given > 0 || !search.budget.budget().latency_ms) return given;
-  CompileOptions head = options;
-  head.scheme = "head";
-  const Compiled compiled = compile(model, head);
-  const PlanInMemory loaded(compiled.plan, model.path());
-  std::unique_ptr<Session> session;
-  throw_if_error(Session::create(loaded.plan(), search.session.options(), &session));
-  return measure_macs_per_second(*session);
-}
-
-}  // namespace
-
 SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& options,
                                  const SchemeSearch& search) {
   const Budget budget = search.budget.budget();
@@ -36,8 +17,12 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
   searched.space = std::move(estimated.space);
   searched.gains = std::move(estimated.gains);
 
-  const double speed = speed_of(model, options, search);
-  SchemeEvaluator evaluator(model, options, searched.space, {search.session.options(), speed},
+  // Every scheme is judged by the smallest plan of it.
+  CompileOptions compile_with = options;
+  compile_with.tile = options.tile || (budget.memory_bytes && search.may_tile);
+  const auto cost_model =
+      search.budget.cost_model(search.session, model, compile_with, {"head", "full"});
+  SchemeEvaluator evaluator(model, compile_with, searched.space, *cost_model,
                             search.sensitivity.threads());
   const ChoiceCosts costs(searched.space, evaluator, report);
   const SearchOptions search_options{budget, static_cast<size_t>(search.evaluations), options.seed};
@@ -46,6 +31,12 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
   if (search.front_points > 0)
     searched.fronts = scheme_fronts(searched.space, searched.gains, costs, evaluator,
                                     search.front_points, report);
+  // The plan need not be the smallest: it has as few steps as fit.
+  compile_with = options;
+  compile_with.scheme = scheme_json(searched.space, searched.result.best.point);
+  searched.plan = compile_within(model, compile_with, search.may_tile, budget, *cost_model,
+                                 "the scheme that was found");
+  searched.result.best.cost = searched.plan.cost;
   return searched;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/budget_options.h"
 #include "cli/sensitivity_options.h"
+#include "sparse_update/compile_within.h"
 #include "sparse_update/search/front.h"
 #include "sparse_update/search/search.h"
 
@@ -18,6 +19,7 @@ struct SchemeSearch {
   int64_t evaluations = 400;
   size_t front_points = 0;  // of each front; 0: none is wanted
   std::string output;       // what the cache lies beside
+  bool may_tile = true;
   bool quiet = false;
 };
 
@@ -27,6 +29,7 @@ struct SearchedScheme {
   SearchResult result;
   SchemeFronts fronts;
   std::string estimator;
+  CompiledWithin plan;  // of the best
 };
 
 // From a budget to a scheme: estimates what every choice gains and costs, then searches. Throws

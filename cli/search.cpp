@@ -18,7 +18,7 @@ constexpr const char* kExamples = R"(Examples:
 Finds the scheme that is expected to learn the most within a budget: biases of the last layers, and
 of some of these layers a share of the weight. --memory counts all RAM of a session with the given
 --batch-size, --optimizer, --backend and --threads. The same options give the same scheme, as long
-as --latency comes with --macs-per-second.
+as --latency comes with --target.
 
 )";
 
@@ -70,7 +70,7 @@ void report(const Options& options, const SearchedScheme& searched) {
   if (options.output.json) return print_json(result_json(searched));
   if (options.output.quiet) return;
   const SearchResult& result = searched.result;
-  const PlanCost& cost = result.best.cost;
+  const Cost& cost = result.best.cost;
   const Budget budget = options.search.budget.budget();
   const auto of = [](const std::string& limit) { return limit.empty() ? "" : " of " + limit; };
   Table table({"", ""});
@@ -81,16 +81,17 @@ void report(const Options& options, const SearchedScheme& searched) {
                         : result.bound > result.best.gain
                             ? predicted_text(searched.gains, result.bound)
                             : "that: no scheme of the kind fits that gains more"});
-  table.row({"memory", bytes_text(cost.memory()) +
-                           of(budget.memory_bytes ? bytes_text(*budget.memory_bytes) : "") +
-                           fmt::format(": state {}, arena {}, workspace {}, session {}",
-                                       bytes_text(cost.state), bytes_text(cost.arena),
-                                       bytes_text(cost.workspace), bytes_text(cost.session))});
-  table.row({"flash", bytes_text(cost.flash()) +
+  table.row({"memory",
+             bytes_text(cost.ram_bytes()) +
+                 of(budget.memory_bytes ? bytes_text(*budget.memory_bytes) : "") +
+                 fmt::format(": state {}, arena {}, workspace {}, session {}",
+                             bytes_text(cost.state_bytes), bytes_text(cost.arena_bytes),
+                             bytes_text(cost.workspace_bytes), bytes_text(cost.session_bytes))});
+  table.row({"flash", bytes_text(cost.flash_bytes()) +
                           of(budget.flash_bytes ? bytes_text(*budget.flash_bytes) : "")});
   table.row(
-      {"step", fmt::format("{} multiply-adds", count_text(cost.macs)) +
-                   (cost.ms > 0 ? fmt::format(", {:.3g} ms", cost.ms) : "") +
+      {"step", fmt::format("{} multiply-adds", count_text(cost.train_macs)) +
+                   (cost.train_step_ms > 0 ? fmt::format(", {:.3g} ms", cost.train_step_ms) : "") +
                    of(budget.latency_ms ? fmt::format("{:.3g} ms", *budget.latency_ms) : "")});
   table.row({"compiled", fmt::format("{} schemes", result.evaluations)});
   fmt::print("{}", table.text());
@@ -101,6 +102,7 @@ int run(Options& options) {
   if (!options.front.empty()) check_replaceable(options.front, "a front", is_front_file);
   if (!options.picture.empty()) check_replaceable(options.picture, "an SVG picture", is_svg_file);
   options.search.quiet = options.output.quiet;
+  options.search.may_tile = options.compile.may_tile();
   if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;
   const CompileOptions compile_with = options.compile.options();
   options.search.budget.budget();  // refused before anything is read

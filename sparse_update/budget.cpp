@@ -37,24 +37,39 @@ double parse_amount(const std::string& text, const Unit (&units)[N]) {
   return -1;
 }
 
-std::string parts_text(const PlanCost& cost) {
-  return fmt::format("state {}, arena {}, workspace {}, session {}", count_text(cost.state),
-                     count_text(cost.arena), count_text(cost.workspace), count_text(cost.session));
+std::string parts_text(const Cost& cost) {
+  return fmt::format("state {}, arena {}, workspace {}, session {}", count_text(cost.state_bytes),
+                     count_text(cost.arena_bytes), count_text(cost.workspace_bytes),
+                     count_text(cost.session_bytes));
 }
 
 // What to do about too much memory: the largest part decides.
-std::string memory_advice(const PlanCost& cost) {
-  if (cost.workspace >= cost.arena && cost.workspace >= cost.state)
+std::string memory_advice(const Cost& cost) {
+  if (cost.workspace_bytes >= cost.arena_bytes && cost.workspace_bytes >= cost.state_bytes)
     return "most of it is the kernels' own: --backend reference, simd or eigen take less";
-  if (cost.arena >= cost.state) return "give a smaller --batch-size, or a scheme that trains less";
+  if (cost.arena_bytes >= cost.state_bytes)
+    return "give a smaller --batch-size, or a scheme that trains less";
   return "give a scheme that trains less, or --optimizer sgd";
 }
 
 }  // namespace
 
-bool Budget::allows(const PlanCost& cost) const {
-  return !(memory_bytes && cost.memory() > *memory_bytes) &&
-         !(flash_bytes && cost.flash() > *flash_bytes) && !(latency_ms && cost.ms > *latency_ms);
+bool Budget::allows(const Cost& cost) const {
+  return !(memory_bytes && cost.ram_bytes() > *memory_bytes) &&
+         !(flash_bytes && cost.flash_bytes() > *flash_bytes) &&
+         !(latency_ms && cost.train_step_ms > *latency_ms);
+}
+
+double Budget::excess(const Cost& cost) const {
+  double most = 0;
+  if (memory_bytes)
+    most =
+        std::max(most, static_cast<double>(cost.ram_bytes()) / static_cast<double>(*memory_bytes));
+  if (flash_bytes)
+    most =
+        std::max(most, static_cast<double>(cost.flash_bytes()) / static_cast<double>(*flash_bytes));
+  if (latency_ms) most = std::max(most, cost.train_step_ms / *latency_ms);
+  return most;
 }
 
 size_t parse_bytes(const std::string& option, const std::string& text) {
@@ -78,26 +93,26 @@ std::string exact_bytes_text(size_t bytes) {
                      kib < 1024 ? "KiB" : "MiB");
 }
 
-void check_budget(const Budget& budget, const PlanCost& cost, const PlanContents& contents,
+void check_budget(const Budget& budget, const Cost& cost, const PlanContents& contents,
                   const std::string& subject) {
   if (budget.allows(cost)) return;
   std::vector<std::string> broken;
-  if (budget.memory_bytes && cost.memory() > *budget.memory_bytes)
+  if (budget.memory_bytes && cost.ram_bytes() > *budget.memory_bytes)
     broken.push_back(fmt::format(
         "needs {} of memory, --memory allows {}: {}; largest in the arena: {}; {}",
-        exact_bytes_text(cost.memory()), exact_bytes_text(*budget.memory_bytes), parts_text(cost),
-        items_text(largest_in_arena(contents, 3)), memory_advice(cost)));
-  if (budget.flash_bytes && cost.flash() > *budget.flash_bytes)
-    broken.push_back(
-        fmt::format("needs {} of flash, --flash allows {}: constants {}, program {}; largest: {}",
-                    exact_bytes_text(cost.flash()), exact_bytes_text(*budget.flash_bytes),
-                    count_text(cost.constants), count_text(cost.program),
-                    items_text(largest_in_flash(contents, 3))));
-  if (budget.latency_ms && cost.ms > *budget.latency_ms)
+        exact_bytes_text(cost.ram_bytes()), exact_bytes_text(*budget.memory_bytes),
+        parts_text(cost), items_text(largest_in_arena(contents, 3)), memory_advice(cost)));
+  if (budget.flash_bytes && cost.flash_bytes() > *budget.flash_bytes)
+    broken.push_back(fmt::format(
+        "needs {} of flash, --flash allows {}: constants {}, program {}; largest: {}",
+        exact_bytes_text(cost.flash_bytes()), exact_bytes_text(*budget.flash_bytes),
+        count_text(cost.constants_bytes), count_text(cost.flash_bytes() - cost.constants_bytes),
+        items_text(largest_in_flash(contents, 3))));
+  if (budget.latency_ms && cost.train_step_ms > *budget.latency_ms)
     broken.push_back(
         fmt::format("takes {:.3g} ms a training step ({} multiply-adds), --latency allows {:.3g} "
                     "ms; largest: {}",
-                    cost.ms, count_text(cost.macs), *budget.latency_ms,
+                    cost.train_step_ms, count_text(cost.train_macs), *budget.latency_ms,
                     items_text(largest_in_time(contents, 3))));
   throw_error("{} {}", subject, fmt::join(broken, "; it "));
 }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "graph/write_plan.h"
-#include "sparse_update/plan_cost.h"
+#include "sparse_update/cost/cost.h"
 
 namespace attune {
 
@@ -16,7 +16,9 @@ struct Budget {
   std::optional<double> latency_ms;    // a training step
 
   bool empty() const { return !memory_bytes && !flash_bytes && !latency_ms; }
-  bool allows(const PlanCost& cost) const;
+  bool allows(const Cost& cost) const;
+  // The largest share of a limit that is taken; more than 1 where a limit is broken.
+  double excess(const Cost& cost) const;
 };
 
 // "256KiB", "1.5MB", "300000": bytes; kB, MB, GB count in thousands, KiB, MiB, GiB in 1024s.
@@ -31,7 +33,7 @@ std::string exact_bytes_text(size_t bytes);
 // Throws Error where a plan takes more than the budget: every limit that it breaks, with the parts
 // and the largest items behind the number. `subject` begins the message: "net.onnx with --scheme
 // full".
-void check_budget(const Budget& budget, const PlanCost& cost, const PlanContents& contents,
+void check_budget(const Budget& budget, const Cost& cost, const PlanContents& contents,
                   const std::string& subject);
 
 }  // namespace attune

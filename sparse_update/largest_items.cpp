@@ -29,7 +29,8 @@ int64_t bytes_alive(const Storage& storage, int step) {
 }  // namespace
 
 int fullest_step(const PlanProgram& program) {
-  const auto alive = program.memory.storage.live_bytes(static_cast<int>(program.graph.nodes.size()));
+  const auto alive =
+      program.memory.storage.live_bytes(static_cast<int>(program.graph.nodes.size()));
   return static_cast<int>(std::max_element(alive.begin(), alive.end()) - alive.begin()) - 1;
 }
 
@@ -43,7 +44,8 @@ ArenaPeak largest_in_arena(const PlanContents& contents, size_t count) {
   const int step = fullest_step(*program);
   peak.program = program_name(program->kind);
   const auto& nodes = program->graph.nodes;
-  if (step >= 0 && step < static_cast<int>(nodes.size())) peak.step = nodes[static_cast<size_t>(step)].name;
+  if (step >= 0 && step < static_cast<int>(nodes.size()))
+    peak.step = nodes[static_cast<size_t>(step)].name;
   std::vector<LargestItem> tensors;
   for (const Storage& s : program->memory.storage.storages)
     if (const int64_t bytes = s.in_arena ? bytes_alive(s, step) : 0)

@@ -87,14 +87,14 @@ class Bench:
         return ["--classes", 10, "--preprocess", "signed:128x128", "--batch-size", self.options.batch_size]
 
     def cost(self, scheme):
-        """What a scheme takes in memory, by the kernels of a device."""
+        """What a scheme takes in memory, by the kernels of a device, where its plan is as small as it can be."""
 
         def compute():
             plan = self.folder / f"cost-{threading.get_ident()}.att"
             return self.attune("compile", self.options.model, "-o", plan, "--scheme", scheme, *self.compile_options(),
-                               "--backend", "reference", "--memory", "1000GiB", "--json")["cost"]
+                               "--backend", "reference", "--memory-tiling", "auto", "--memory", "1000GiB", "--json")["cost"]
 
-        return self.results.get(["cost", scheme, *self.setting], compute)
+        return self.results.get(["tiled cost", scheme, *self.setting], compute)
 
     def search(self, estimator, memory):
         """A scheme within so many bytes."""

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "sparse_update/compile.h"
-#include "sparse_update/plan_cost.h"
+#include "sparse_update/cost/cost.h"
 #include "sparse_update/sensitivity/space.h"
 
 namespace attune {
@@ -15,11 +16,11 @@ class SchemeEvaluator {
  public:
   // All must outlive the evaluator.
   SchemeEvaluator(const OnnxModel& model, const CompileOptions& options, const SearchSpace& space,
-                  const CostSettings& settings, int threads);
+                  CostModel& cost_model, int threads);
 
-  PlanCost cost(const SchemePoint& point) { return costs({point}).front(); }
+  Cost cost(const SchemePoint& point) { return costs({point}).front(); }
   // Of several schemes, compiled at the same time.
-  std::vector<PlanCost> costs(const std::vector<SchemePoint>& points);
+  std::vector<Cost> costs(const std::vector<SchemePoint>& points);
   Compiled compiled(const SchemePoint& point) const;
 
   // Schemes compiled so far.
@@ -29,9 +30,10 @@ class SchemeEvaluator {
   const OnnxModel& model_;
   const CompileOptions& options_;
   const SearchSpace& space_;
-  CostSettings settings_;
+  CostModel& cost_model_;  // one caller at a time: it takes far less time than compiling
+  std::mutex cost_model_mutex_;
   int threads_;
-  std::map<std::string, PlanCost> known_;  // by scheme
+  std::map<std::string, Cost> known_;  // by scheme
 };
 
 }  // namespace attune

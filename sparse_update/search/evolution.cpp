@@ -66,20 +66,20 @@ class Evolution {
  private:
   bool better(const FoundScheme& a, const FoundScheme& b) const {
     if (a.gain != b.gain) return a.gain > b.gain;
-    return a.cost.memory() < b.cost.memory();
+    return a.cost.ram_bytes() < b.cost.ram_bytes();
   }
 
   // How far over the budget, as a share of it, all limits together.
-  double excess(const PlanCost& cost) const {
+  double excess(const Cost& cost) const {
     double over = 0;
     const auto add = [&](double used, double limit) {
       if (used > limit) over += used / limit - 1;
     };
     if (budget_.memory_bytes)
-      add(static_cast<double>(cost.memory()), static_cast<double>(*budget_.memory_bytes));
+      add(static_cast<double>(cost.ram_bytes()), static_cast<double>(*budget_.memory_bytes));
     if (budget_.flash_bytes)
-      add(static_cast<double>(cost.flash()), static_cast<double>(*budget_.flash_bytes));
-    if (budget_.latency_ms) add(cost.ms, *budget_.latency_ms);
+      add(static_cast<double>(cost.flash_bytes()), static_cast<double>(*budget_.flash_bytes));
+    if (budget_.latency_ms) add(cost.train_step_ms, *budget_.latency_ms);
     return over;
   }
 
@@ -158,7 +158,7 @@ bool evolve(const SearchSpace& space, const Gains& gains, const SeparableProblem
     std::vector<SchemePoint> points = evolution.offspring();
     points.resize(std::min(points.size(), options.evaluations - compiled));
     if (points.empty()) break;
-    const std::vector<PlanCost> costs = evaluator.costs(points);
+    const std::vector<Cost> costs = evaluator.costs(points);
     for (size_t i = 0; i < points.size(); ++i)
       evolution.add({points[i], gains.of(points[i]), costs[i]});
     compiled += points.size();

@@ -56,15 +56,15 @@ SchemeFronts scheme_fronts(const SearchSpace& space, const Gains& gains, const C
     const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(begin);
     const auto last =
         first + static_cast<std::ptrdiff_t>(std::min(kAtATime, wanted.size() - begin));
-    const std::vector<PlanCost> taken = evaluator.costs({first, last});
+    const std::vector<Cost> taken = evaluator.costs({first, last});
     for (size_t i = 0; i < taken.size(); ++i)
       schemes.push_back({wanted[begin + i], gains.of(wanted[begin + i]), taken[i]});
     if (progress) progress("front", schemes.size(), wanted.size(), -1);
   }
   SchemeFronts fronts;
-  fronts.memory = undominated(schemes, [](const FoundScheme& s) { return s.cost.memory(); });
+  fronts.memory = undominated(schemes, [](const FoundScheme& s) { return s.cost.ram_bytes(); });
   fronts.time = undominated(schemes, [](const FoundScheme& s) {
-    return s.cost.ms > 0 ? s.cost.ms : static_cast<double>(s.cost.macs);
+    return s.cost.train_step_ms > 0 ? s.cost.train_step_ms : static_cast<double>(s.cost.train_macs);
   });
   return fronts;
 }

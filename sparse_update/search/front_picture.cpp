@@ -134,10 +134,12 @@ std::string front_picture(const SchemeFronts& fronts, const Gains& gains, const 
   const auto value = [&](const FoundScheme& s) {
     return accuracy ? 100 * (gains.base + s.gain) : s.gain;
   };
-  const bool timed = chosen.cost.ms > 0;
-  const auto kib = [](const FoundScheme& s) { return static_cast<double>(s.cost.memory()) / 1024; };
+  const bool timed = chosen.cost.train_step_ms > 0;
+  const auto kib = [](const FoundScheme& s) {
+    return static_cast<double>(s.cost.ram_bytes()) / 1024;
+  };
   const auto time = [&](const FoundScheme& s) {
-    return timed ? s.cost.ms : static_cast<double>(s.cost.macs) / 1e6;
+    return timed ? s.cost.train_step_ms : static_cast<double>(s.cost.train_macs) / 1e6;
   };
   std::vector<Dot> by_memory, by_time;
   for (const FoundScheme& s : fronts.memory) by_memory.push_back({kib(s), value(s)});

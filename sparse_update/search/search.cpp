@@ -17,9 +17,9 @@ constexpr double kCautions[] = {0.1, 0.25, 0.5, 0.75, 1};
 int64_t difference(size_t a, size_t b) { return static_cast<int64_t>(a) - static_cast<int64_t>(b); }
 
 // Nanoseconds of a training step, or its multiply-adds where no speed is known.
-int64_t time_of(const PlanCost& cost) {
-  return cost.ms > 0 ? static_cast<int64_t>(std::min(cost.ms * 1e6, 9e18))
-                     : static_cast<int64_t>(cost.macs);
+int64_t time_of(const Cost& cost) {
+  return cost.train_step_ms > 0 ? static_cast<int64_t>(std::min(cost.train_step_ms * 1e6, 9e18))
+                                : static_cast<int64_t>(cost.train_macs);
 }
 
 Amounts limits_of(const SearchOptions& options) {
@@ -29,19 +29,6 @@ Amounts limits_of(const SearchOptions& options) {
   if (options.budget.latency_ms)
     limits[1] = static_cast<int64_t>(std::min(*options.budget.latency_ms * 1e6, 9e18));
   return limits;
-}
-
-// By how much a plan misses a budget; what has the smallest is the nearest to fitting.
-double excess(const Budget& budget, const PlanCost& cost) {
-  double over = 0;
-  if (budget.memory_bytes)
-    over = std::max(over,
-                    static_cast<double>(cost.memory()) / static_cast<double>(*budget.memory_bytes));
-  if (budget.flash_bytes)
-    over = std::max(over,
-                    static_cast<double>(cost.flash()) / static_cast<double>(*budget.flash_bytes));
-  if (budget.latency_ms) over = std::max(over, cost.ms / *budget.latency_ms);
-  return over;
 }
 
 class Search {
@@ -99,7 +86,7 @@ class Search {
       for (size_t i = begin; i < std::min(begin + kAtATime, solutions.size()); ++i)
         if (!has_best_ || solutions[i].gain > best_.gain) points.push_back(solutions[i].point);
       if (points.empty()) return;
-      const std::vector<PlanCost> costs = evaluator_.costs(points);
+      const std::vector<Cost> costs = evaluator_.costs(points);
       for (size_t i = 0; i < points.size(); ++i) add({points[i], gains_.of(points[i]), costs[i]});
     }
   }
@@ -115,7 +102,7 @@ class Search {
   [[noreturn]] void fail() const {
     const auto nearest = std::min_element(
         known_.begin(), known_.end(), [&](const FoundScheme& a, const FoundScheme& b) {
-          return excess(options_.budget, a.cost) < excess(options_.budget, b.cost);
+          return options_.budget.excess(a.cost) < options_.budget.excess(b.cost);
         });
     check_budget(options_.budget, nearest->cost, evaluator_.compiled(nearest->point).contents,
                  "no scheme fits: the smallest plan found (it trains " +
@@ -151,13 +138,13 @@ ChoiceCosts::ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator,
       points.push_back(points[space.layers.size() - l]);
       points.back().options[l] = static_cast<int>(o);
     }
-  std::vector<PlanCost> costs;
+  std::vector<Cost> costs;
   const auto start = Clock::now();
   for (size_t begin = 0; begin < points.size(); begin += kAtATime) {
     const auto first = points.begin() + static_cast<std::ptrdiff_t>(begin);
     const auto last =
         points.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kAtATime, points.size()));
-    for (const PlanCost& cost : evaluator.costs({first, last})) costs.push_back(cost);
+    for (const Cost& cost : evaluator.costs({first, last})) costs.push_back(cost);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (progress)
       progress("costs", costs.size(), points.size(),
@@ -167,7 +154,7 @@ ChoiceCosts::ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator,
   size_t next = 0;
   for (int k = 0; k <= space.depth(); ++k) bias_.push_back(costs[next++]);
   for (const SpaceLayer& layer : space.layers) {
-    std::vector<PlanCost> row;
+    std::vector<Cost> row;
     for (size_t o = 0; o < layer.options.size(); ++o) row.push_back(costs[next++]);
     weight_.push_back(std::move(row));
   }
@@ -176,21 +163,22 @@ ChoiceCosts::ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator,
 SeparableProblem ChoiceCosts::problem(const Gains& gains, double caution) const {
   SeparableProblem problem;
   problem.bias_gain = gains.bias;
-  for (const PlanCost& cost : bias_)
-    problem.bias_cost.push_back({static_cast<int64_t>(cost.memory()), time_of(cost)});
+  for (const Cost& cost : bias_)
+    problem.bias_cost.push_back({static_cast<int64_t>(cost.ram_bytes()), time_of(cost)});
   const auto part = [&](size_t with, size_t without) {
     const int64_t change = difference(with, without);
     return change <= 0 ? change
                        : static_cast<int64_t>(std::ceil(caution * static_cast<double>(change)));
   };
   for (size_t l = 0; l < weight_.size(); ++l) {
-    const PlanCost& without = bias_[weight_.size() - l];
+    const Cost& without = bias_[weight_.size() - l];
     std::vector<SeparableProblem::Option> row;
     for (size_t o = 0; o < weight_[l].size(); ++o) {
-      const PlanCost& with = weight_[l][o];
-      const int64_t bytes =
-          difference(with.state, without.state) + difference(with.session, without.session) +
-          part(with.workspace, without.workspace) + part(with.arena, without.arena);
+      const Cost& with = weight_[l][o];
+      const int64_t bytes = difference(with.state_bytes, without.state_bytes) +
+                            difference(with.session_bytes, without.session_bytes) +
+                            part(with.workspace_bytes, without.workspace_bytes) +
+                            part(with.arena_bytes, without.arena_bytes);
       row.push_back({gains.weight[l][o], {bytes, time_of(with) - time_of(without)}});
     }
     problem.options.push_back(std::move(row));

@@ -21,7 +21,7 @@ struct SearchOptions {
 struct FoundScheme {
   SchemePoint point;
   double gain = 0;
-  PlanCost cost;
+  Cost cost;
 };
 
 struct SearchResult {
@@ -43,8 +43,8 @@ class ChoiceCosts {
   SeparableProblem problem(const Gains& gains, double caution) const;
 
  private:
-  std::vector<PlanCost> bias_;                 // [k]
-  std::vector<std::vector<PlanCost>> weight_;  // [layer][option], with the fewest biases
+  std::vector<Cost> bias_;                 // [k]
+  std::vector<std::vector<Cost>> weight_;  // [layer][option], with the fewest biases
 };
 
 // The scheme of the largest gain within a budget. Costs of state and time add up, so that a

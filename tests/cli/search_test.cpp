@@ -41,7 +41,8 @@ TEST_CASE("search writes a scheme that compile takes within the same budget") {
     const auto compiled = shop.run(compile + "--json --memory " + std::to_string(needed));
     REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
     CHECK(compiled.json()["cost"]["memory"] == needed);
-    check_refused(shop.run(compile + "--memory " + std::to_string(needed - 1)), "--memory allows");
+    check_refused(shop.run(compile + "--memory-tiling off --memory " + std::to_string(needed - 1)),
+                  "--memory allows");
     const auto front = nlohmann::json::parse(shop.read("front.json"));
     CHECK(!front["memory_front"].empty());
     CHECK(!front["time_front"].empty());
@@ -83,7 +84,10 @@ TEST_CASE("searches that cannot succeed say why and write nothing") {
   check_refused(shop.run(search + "--memory 12XB"), "is no number of bytes");
   check_refused(shop.run(search + "--memory 1B"), "no scheme fits: the smallest plan found");
   check_refused(shop.run(search + "--flash 100"), "--flash allows");
-  check_refused(shop.run(search + "--latency 1us --macs-per-second 1000"), "--latency allows");
+  shop.write("slow.json",
+             R"({"name": "slow", "gflop_s": 0.002, "bandwidth": [{"bytes": 1, "gb_s": 1}]})");
+  check_refused(shop.run(search + "--latency 1us --target slow.json"), "--latency allows");
+  shop.remove("slow.json");
   check_refused(shop.run(search + "--memory 1MB --learning-rate 0"), "give a number above 0");
   check_refused(shop.run("search net.onnx -o scheme.json --memory 1MB --data unlabelled.npz"),
                 "unlabelled.npz");

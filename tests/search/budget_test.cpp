@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "graph/error.h"
-#include "sparse_update/plan_memory.h"
+#include "tests/cost/support.h"
 #include "tests/search/subjects.h"
 
 namespace attune::test {
@@ -43,50 +43,31 @@ TEST_CASE("times need a unit") {
   }
 }
 
-TEST_CASE("a cost is that of a session, and of the whole file") {
-  const Compiled compiled = compile(small_net(), options_for("bias:1"));
-  const PlanInMemory loaded(compiled.plan, "plan");
-  std::unique_ptr<Session> session;
-  throw_if_error(Session::create(loaded.plan(), {}, &session));
-  const PlanCost cost = plan_cost(loaded.plan(), {.session = {}, .macs_per_second = 1e6});
-  CHECK(cost.memory() + cost.constants == session->memory().total());
-  CHECK(cost.flash() == compiled.plan.size());
-  CHECK(cost.ms == doctest::Approx(static_cast<double>(cost.macs) / 1e3));
-  CHECK(cost.macs > 0);
-}
-
 TEST_CASE("a budget is kept to the byte, and its error says what is large") {
   const Compiled compiled = compile(small_net(), options_for("bias:1"));
-  const PlanInMemory loaded(compiled.plan, "plan");
-  const PlanCost cost = plan_cost(loaded.plan(), {.session = {}, .macs_per_second = 1e6});
+  CostModel costs(flat_target(1));
+  const Cost cost = costs.cost(compiled.contents);
   const auto error = [&](const Budget& budget) {
     return error_of([&] { check_budget(budget, cost, compiled.contents, "net"); });
   };
   CHECK(error({}) == "");
-  CHECK(error({.memory_bytes = cost.memory(), .flash_bytes = cost.flash(), .latency_ms = cost.ms})
+  CHECK(error({.memory_bytes = cost.ram_bytes(),
+               .flash_bytes = cost.flash_bytes(),
+               .latency_ms = cost.train_step_ms})
             .empty());
   const std::string memory =
-      error({.memory_bytes = cost.memory() - 1, .flash_bytes = {}, .latency_ms = {}});
+      error({.memory_bytes = cost.ram_bytes() - 1, .flash_bytes = {}, .latency_ms = {}});
   CHECK(memory.starts_with("net needs "));
   for (const char* part : {"state", "arena", "workspace", "session", "train_step"})
     CHECK(contains(memory, part));
   CHECK(!contains(memory, "--flash"));
-  const std::string flash =
-      error({.memory_bytes = {}, .flash_bytes = cost.flash() - 1, .latency_ms = cost.ms / 2});
+  const std::string flash = error({.memory_bytes = {},
+                                   .flash_bytes = cost.flash_bytes() - 1,
+                                   .latency_ms = cost.train_step_ms / 2});
   CHECK(contains(flash, "--flash allows"));
   CHECK(contains(flash, "expand.weight"));
   CHECK(contains(flash, "--latency allows"));
   CHECK(!contains(flash, "--memory"));
-}
-
-TEST_CASE("measuring the speed leaves the session as it was") {
-  const Compiled compiled = compile(small_net(), options_for("full"));
-  const PlanInMemory loaded(compiled.plan, "plan");
-  std::unique_ptr<Session> session;
-  throw_if_error(Session::create(loaded.plan(), {}, &session));
-  const std::vector<std::byte> before(session->state().begin(), session->state().end());
-  CHECK(measure_macs_per_second(*session) > 0);
-  CHECK(std::equal(before.begin(), before.end(), session->state().begin()));
 }
 
 }  // namespace attune::test

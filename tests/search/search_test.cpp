@@ -8,6 +8,7 @@
 #include "sparse_update/plan_memory.h"
 #include "sparse_update/search/evolution.h"
 #include "sparse_update/search/front.h"
+#include "tests/cost/support.h"
 #include "tests/search/subjects.h"
 
 namespace attune::test {
@@ -19,11 +20,9 @@ struct Bench {
   CompileOptions options = options_for("head");
   SearchSpace space = search_space(forward_graph(model, options, 1));
   Gains gains;
-  CostSettings settings;
+  CostModel cost_model{flat_target(1), BackendChoice::reference};
 
   explicit Bench(uint64_t seed = 1) {
-    settings.session.backend = BackendChoice::reference;
-    settings.macs_per_second = 1e6;
     gains.unit = "accuracy";
     gains.base = 0.5;
     double value = 0;
@@ -40,7 +39,7 @@ struct Bench {
   }
 
   SchemeEvaluator evaluator(int threads = 1) {
-    return SchemeEvaluator(model, options, space, settings, threads);
+    return SchemeEvaluator(model, options, space, cost_model, threads);
   }
   SearchResult search(const Budget& budget, int threads = 1, uint64_t seed = 0) {
     SchemeEvaluator made = evaluator(threads);
@@ -79,10 +78,10 @@ TEST_CASE("the search finds the best of all schemes, and its cost is true") {
     bench.space.layers[0].options.clear();
     bench.gains.weight[0].clear();
     const std::vector<SchemePoint> points = bench.all();
-    const std::vector<PlanCost> costs = evaluator.costs(points);
-    const size_t smallest = evaluator.cost(frozen_point(bench.space)).memory();
+    const std::vector<Cost> costs = evaluator.costs(points);
+    const size_t smallest = evaluator.cost(frozen_point(bench.space)).ram_bytes();
     size_t largest = 0;
-    for (const PlanCost& cost : costs) largest = std::max(largest, cost.memory());
+    for (const Cost& cost : costs) largest = std::max(largest, cost.ram_bytes());
     for (const double share : {0.0, 0.2, 0.5, 0.8, 1.0}) {
       Budget budget;
       budget.memory_bytes =
@@ -95,7 +94,7 @@ TEST_CASE("the search finds the best of all schemes, and its cost is true") {
       CHECK(found.best.gain == doctest::Approx(best));
       CHECK(found.bound >= found.best.gain);
       CHECK(budget.allows(found.best.cost));
-      CHECK(evaluator.cost(found.best.point).memory() == found.best.cost.memory());
+      CHECK(evaluator.cost(found.best.point).ram_bytes() == found.best.cost.ram_bytes());
       CHECK(bench.gains.of(found.best.point) == found.best.gain);
     }
   }
@@ -104,15 +103,15 @@ TEST_CASE("the search finds the best of all schemes, and its cost is true") {
 TEST_CASE("time and flash are budgets too") {
   Bench bench;
   SchemeEvaluator evaluator = bench.evaluator();
-  const PlanCost head = evaluator.cost(frozen_point(bench.space));
+  const Cost head = evaluator.cost(frozen_point(bench.space));
   Budget budget;
-  budget.latency_ms = head.ms * 1.5;
+  budget.latency_ms = head.train_step_ms * 1.5;
   const SearchResult quick = bench.search(budget);
-  CHECK(quick.best.cost.ms <= *budget.latency_ms);
+  CHECK(quick.best.cost.train_step_ms <= *budget.latency_ms);
   CHECK(quick.best.gain > 0);
-  budget.flash_bytes = head.flash() + 1500;
+  budget.flash_bytes = head.flash_bytes() + 1500;
   const SearchResult small = bench.search(budget);
-  CHECK(small.best.cost.flash() <= *budget.flash_bytes);
+  CHECK(small.best.cost.flash_bytes() <= *budget.flash_bytes);
   CHECK(small.best.gain <= quick.best.gain);
 }
 
@@ -120,7 +119,7 @@ TEST_CASE("the same search gives the same scheme, with any number of threads") {
   Bench bench;
   SchemeEvaluator evaluator = bench.evaluator();
   Budget budget;
-  budget.memory_bytes = evaluator.cost(frozen_point(bench.space)).memory() + 9000;
+  budget.memory_bytes = evaluator.cost(frozen_point(bench.space)).ram_bytes() + 9000;
   const SearchResult one = bench.search(budget, 1, 5), again = bench.search(budget, 1, 5),
                      three = bench.search(budget, 3, 5);
   CHECK(one.best.point == again.best.point);
@@ -151,12 +150,12 @@ TEST_CASE("evolution alone finds the best of a small space, within its evaluatio
   const ChoiceCosts costs(bench.space, evaluator, {});
   const SeparableProblem least = costs.problem(bench.gains, 0);
   Budget budget;
-  budget.memory_bytes = evaluator.cost(frozen_point(bench.space)).memory() + 6000;
+  budget.memory_bytes = evaluator.cost(frozen_point(bench.space)).ram_bytes() + 6000;
   const Amounts limits = {static_cast<int64_t>(*budget.memory_bytes), kNoLimit};
   const SearchOptions options{.budget = budget, .evaluations = 400, .seed = 2};
   const size_t before = evaluator.evaluations();
   FoundScheme found;
-  const PlanCost head = evaluator.cost(frozen_point(bench.space));
+  const Cost head = evaluator.cost(frozen_point(bench.space));
   REQUIRE(evolve(bench.space, bench.gains, least, limits, INFINITY,
                  {{frozen_point(bench.space), 0, head}}, evaluator, options, {}, &found));
   CHECK(evaluator.evaluations() <= before + 400);
@@ -172,11 +171,11 @@ TEST_CASE("fronts rise, and their schemes cost what they say") {
   REQUIRE(fronts.memory.size() >= 3);
   REQUIRE(fronts.time.size() >= 3);
   for (size_t i = 1; i < fronts.memory.size(); ++i) {
-    CHECK(fronts.memory[i - 1].cost.memory() < fronts.memory[i].cost.memory());
+    CHECK(fronts.memory[i - 1].cost.ram_bytes() < fronts.memory[i].cost.ram_bytes());
     CHECK(fronts.memory[i - 1].gain < fronts.memory[i].gain);
   }
   for (size_t i = 1; i < fronts.time.size(); ++i) {
-    CHECK(fronts.time[i - 1].cost.macs < fronts.time[i].cost.macs);
+    CHECK(fronts.time[i - 1].cost.train_step_ms < fronts.time[i].cost.train_step_ms);
     CHECK(fronts.time[i - 1].gain < fronts.time[i].gain);
   }
   CHECK(fronts.memory.front().point == frozen_point(bench.space));
