@@ -228,7 +228,7 @@ void print_memory(const MemoryReport& memory) {
       fmt::format("inputs, activations, gradients; at least {}",
                   bytes_text(memory.arena_lower_bound)));
   row("workspace", memory.workspace, "kernels' scratch and packed weights");
-  row("session", memory.session, "bound steps");
+  row("session", memory.session, "its own objects, padding");
   row("total", memory.total(), "");
   fmt::print("\n{}", table.text());
 }

@@ -37,8 +37,10 @@ struct CompileOptions {
   // copies, changes no sum. See tile_rows.
   bool tile = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
-  // needed: reordering, then tiling. compile throws where that does not suffice.
+  // needed: reordering, tiling, then computing activations twice. compile throws where that does
+  // not suffice, unless the arena may exceed its budget.
   int64_t arena_budget = 0;
+  bool arena_may_exceed = false;
 };
 
 struct Compiled {

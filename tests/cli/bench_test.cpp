@@ -11,15 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-void check_refused(const Workshop::Result& result, const std::string& reason) {
-  CAPTURE(result.error);
-  CHECK(result.status == 2);
-  CHECK(result.out.empty());
-  CHECK(count_lines(result.error) == 1);
-  CHECK(result.error.starts_with("attune: "));
-  CHECK(contains(result.error, reason));
-}
-
 }  // namespace
 
 TEST_CASE("bench measures every step that inspect lists, and what their operators add up to") {

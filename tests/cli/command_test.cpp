@@ -11,18 +11,8 @@
 namespace attune::test {
 namespace {
 
-const char* const kVerbs[] = {"compile", "inspect", "train",  "evaluate",
-                              "predict", "export",  "verify", "bench"};
-
-// Bad input: status 2, nothing on standard output, one line that starts with "attune: ".
-void check_refused(const Workshop::Result& result, const std::string& reason) {
-  CAPTURE(result.error);
-  CHECK(result.status == 2);
-  CHECK(result.out.empty());
-  CHECK(count_lines(result.error) == 1);
-  CHECK(result.error.starts_with("attune: "));
-  CHECK(contains(result.error, reason));
-}
+const char* const kVerbs[] = {"compile", "inspect", "train", "evaluate",    "predict",
+                              "export",  "verify",  "bench", "sensitivity", "search"};
 
 }  // namespace
 
