@@ -167,6 +167,7 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
     clock.start();
     throw_if_error(session.run(kind));
     const double total = std::chrono::duration<double>(Clock::now() - start).count();
+    if (i == -kWarmUps) times.first = total;
     if (i < 0) continue;
     totals.push_back(total);
     double sums[kPhaseCount] = {};

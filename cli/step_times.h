@@ -19,6 +19,7 @@ struct ProgramTimes {
   ProgramKind kind = ProgramKind::train_step;
   int repeats = 0;
   double total = 0, fastest = 0;    // of whole runs
+  double first = 0;                 // the first run, which meets memory that nobody has touched
   double phases[kPhaseCount] = {};  // each the median of its sums
   std::vector<double> steps;        // each the median of its own times
   std::vector<double> fastest_steps;
