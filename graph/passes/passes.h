@@ -48,6 +48,13 @@ void fuse_mask_grad(Graph& graph);
 // update waits for the last reader of the old weight). Keeps the order where that is no worse.
 void schedule(Graph& graph);
 
+// Computes gradients of weights some output channels at a time, each strip right before its update,
+// where that lowers the peak of memory behind the loss: only a strip of the gradient is there at
+// any time. The same kernels on fewer channels, updating rows where they lie: the same bits.
+// Leaves a gradient whole that anything but its update reads. Splits until the peak is within
+// `budget_bytes`, and no further. The graph must be scheduled. Returns whether it changed anything.
+bool split_gradients(Graph& graph, int64_t budget_bytes = 0);
+
 // Computes the first layers a few rows at a time where that lowers the peak of memory, so that of
 // their activations only the rows that are still to be read are there. No row is computed twice,
 // and every element comes from the same sum. Chooses where to stop and how many rows a step makes:
