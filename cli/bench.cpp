@@ -214,7 +214,7 @@ Table work_table(std::vector<std::string> headers, bool has_peak) {
 
 std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
 
-void print_totals(const Session& session, const std::vector<Measured>& programs, double load) {
+void print_totals(const Session& session, const std::vector<Measured>& programs) {
   Table table({"program", ">batch", ">ms", ">fastest", ">first", ">examples/s", ">GFLOP/s"});
   for (const Measured& m : programs) {
     const ProgramTimes& times = m.times;
@@ -228,7 +228,7 @@ void print_totals(const Session& session, const std::vector<Measured>& programs,
       table.row({fmt::format("  {}", phase_name(static_cast<Phase>(p))), "",
                  fmt::format("{:.3f}", 1e3 * times.phases[p])});
   }
-  fmt::print("{}loading {} ms\n", table.text(), milliseconds(load));
+  fmt::print("{}", table.text());
 }
 
 void print_estimates(const std::vector<Measured>& programs, const Target& target) {
@@ -330,9 +330,10 @@ int run(const Options& options) {
     print_json(json);
     return 0;
   }
-  print_totals(session, measured, load);
+  print_totals(session, measured);
   if (rates) print_estimates(measured, rates->target());
   if (options.output.quiet) return 0;
+  fmt::print("\nloading {} ms\n", milliseconds(load));
   if (peak) print_machine(*peak);
   print_steps(session, measured.front(), peak.has_value());
   return 0;
