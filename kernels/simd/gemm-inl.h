@@ -200,7 +200,7 @@ class RowTiles {
   // The first row of a tile; all rows at the end.
   int64_t start(int64_t tile) const {
     const int64_t block = tile / per_block_, first = block * block_;
-    if (first == rows_) return rows_;
+    if (first >= rows_) return rows_;
     const int64_t size = std::min(block_, rows_ - first);
     return first + tile % per_block_ * size / tiles_of(size);
   }
