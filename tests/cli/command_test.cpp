@@ -74,6 +74,23 @@ TEST_CASE("compile --memory-tiling auto makes the arena smaller, and the plan co
   CHECK(shop.run("compile net.onnx -o net.att --memory-tiling some").status == 2);
 }
 
+TEST_CASE("the shipped model takes a step with every scheme and many sizes of batches") {
+  const Workshop shop;
+  const std::string model = ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx";
+  for (const char* scheme : {"head", "bias:8", "last:3", "full"}) {
+    for (const char* batch : {"1", "2", "3", "5", "8", "13"}) {
+      CAPTURE(scheme);
+      CAPTURE(batch);
+      const auto compiled = shop.run("compile " + model + " -o kws.att --scheme " + scheme +
+                                     " --preprocess mfcc --quiet --batch-size " + batch);
+      REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
+      const auto run = shop.run("bench kws.att --program train_step --repeats 1 --no-peak --json");
+      REQUIRE_MESSAGE(run.status == 0, run.error);
+      CHECK(run.json()["programs"][0]["batch"] == std::stoi(batch));
+    }
+  }
+}
+
 TEST_CASE("compile writes a plan that inspect reads") {
   Workshop shop;
   shop.write("names.txt", "ant\nbee\ncat\n");
