@@ -60,13 +60,18 @@ void TargetChoice::add(CLI::App* app) {
       ->always_capture_default(false);
 }
 
-std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
-  if (path.empty()) return nullptr;
-  auto rates = std::make_unique<Rates>(read_target(path));
-  if (rates->target().threads != threads)
+std::optional<Target> TargetChoice::target(int threads) const {
+  if (path.empty()) return std::nullopt;
+  Target target = read_target(path);
+  if (target.threads != threads)
     print_note(fmt::format("{} was measured with --threads {}, this session has {}", path,
-                           rates->target().threads, threads));
-  return rates;
+                           target.threads, threads));
+  return target;
+}
+
+std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
+  std::optional<Target> found = target(threads);
+  return found ? std::make_unique<Rates>(std::move(*found)) : nullptr;
 }
 
 void print_json(const Json& json) {
@@ -101,10 +106,10 @@ void load_parameters(LoadedPlan& loaded, const std::string& path) {
   if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
 }
 
-Tensor first_output(const LoadedPlan& loaded, ProgramKind kind) {
-  const format::Program* program = loaded.plan.program(kind);
+Tensor first_output(const Session& session, ProgramKind kind) {
+  const format::Program* program = session.plan().program(kind);
   if (!program || !program->outputs() || program->outputs()->size() == 0) return {};
-  return loaded.session->output(kind, program->outputs()->Get(0)->name()->string_view());
+  return session.output(kind, program->outputs()->Get(0)->name()->string_view());
 }
 
 namespace {
@@ -117,11 +122,11 @@ Shape without_batch(const Shape& shape) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path) {
-  const Plan& plan = loaded.plan;
+  const Plan& plan = session.plan();
   const format::Program* program = plan.program(kind);
-  const Tensor input = loaded.session->model_input(kind, 0);
+  const Tensor input = session.model_input(kind, 0);
   if (!program || !input)
     throw_error("{}: the plan has no program {}; compile it again", plan.name(),
                 program_name(kind));
@@ -131,12 +136,12 @@ std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
   request.example = {program->inputs()->Get(0)->name()->string_view(), input.dtype,
                      without_batch(input.shape)};
   request.preprocess = plan.preprocess();
-  request.classes = loaded.classes();
-  if (const auto* names = loaded.table().classes())
+  request.classes = plan.table().class_count();
+  if (const auto* names = plan.table().classes())
     for (const auto* name : *names) request.class_names.push_back(name->str());
-  const Tensor targets = loaded.session->input(kind, "targets");
-  const Tensor output = first_output(loaded, kind);
-  request.target_dtype = static_cast<DType>(loaded.table().real());
+  const Tensor targets = session.input(kind, "targets");
+  const Tensor output = first_output(session, kind);
+  request.target_dtype = static_cast<DType>(plan.table().real());
   if (targets)
     request.target = without_batch(targets.shape);
   else if (output && output.shape.rank > 0)
@@ -162,12 +167,6 @@ std::string duration_text(double seconds) {
   const int64_t hours = whole / 3600, minutes = whole / 60 % 60;
   if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
   return fmt::format("{}:{:02}", minutes, whole % 60);
-}
-
-std::string count_text(uint64_t count) {
-  std::string digits = std::to_string(count);
-  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
 }
 
 }  // namespace attune::cli

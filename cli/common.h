@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "engine/dataset.h"
@@ -11,6 +12,7 @@
 #include "engine/session.h"
 #include "graph/error.h"
 #include "sparse_update/cost/rates.h"
+#include "sparse_update/number_text.h"
 
 // What the verbs share.
 namespace attune::cli {
@@ -46,7 +48,8 @@ struct SessionChoice {
 struct TargetChoice {
   std::string path;  // empty: none
   void add(CLI::App* app);
-  // Null where there is none. Notes where a session has another number of threads than the target.
+  // None where none is given. Notes where a session has another number of threads than the target.
+  std::optional<Target> target(int threads) const;
   std::unique_ptr<Rates> rates(int threads) const;
 };
 
@@ -80,15 +83,18 @@ constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsi
 void load_parameters(LoadedPlan& loaded, const std::string& path);
 
 // The model's own first output in a program, or an absent tensor.
-Tensor first_output(const LoadedPlan& loaded, ProgramKind kind);
+Tensor first_output(const Session& session, ProgramKind kind);
 
-// Opens data for one of the plan's programs. Throws Error.
-std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+// Opens data for one of a plan's programs. Throws Error.
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path);
+inline std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
+                                          const std::string& path) {
+  return open_data(*loaded.session, kind, path);
+}
 
-// "12.3 MB"; "1:02:03"; "12,345".
+// "12.3 MB"; "1:02:03".
 std::string bytes_text(size_t bytes);
 std::string duration_text(double seconds);
-std::string count_text(uint64_t count);
 
 }  // namespace attune::cli

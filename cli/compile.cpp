@@ -1,19 +1,16 @@
 #include "sparse_update/compile.h"
 
-#include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <set>
 
+#include "cli/compile_options.h"
 #include "cli/output_file.h"
-#include "cli/seed.h"
+#include "cli/scheme_search.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/largest_items.h"
+#include "sparse_update/plan_memory.h"
 #include "sparse_update/preprocess_spec.h"
 
 namespace attune::cli {
@@ -25,115 +22,18 @@ constexpr const char* kExamples = R"(Examples:
   attune compile kws.onnx -o kws.att --scheme full --labels words --preprocess mfcc
       --optimizer adam
   attune compile net.onnx -o net.att --scheme scheme.json --input-shape image:1x3x96x96
+  attune compile net.onnx -o net.att --scheme bias:8 --batch-size 1 --memory 256KiB
+      --backend reference     refused where it does not fit
+  attune compile net.onnx -o net.att --scheme auto --data photos/train --memory 256KiB
 
-Schemes:
-  full      every float parameter
-  head      the classifier
-  last:K    the classifier, and all parameters of the K layers before it
-  bias:K    the classifier, and the biases of the K layers before it
-  FILE      JSON: {"head": true, "bias_last": K, "weights_last": K,
-                   "layers": [{"layer": 21, "input_channels": 0.5}],
-                   "parameters": [{"name": "conv1.weight", "output_channels": [0, 3]}]}
-Preprocessing:
-  none, imagenet[:WxH], unit:WxH[xC] (x / 255), signed:WxH[xC] (x / 127.5 - 1), mfcc, or
-  FILE      JSON: {"image": {"width": 224, "height": 224, "channels": 3, "resize": "center_crop",
-                   "resize_shorter": 256, "order": "RGB", "mean": [..], "std": [..]}}
-            or {"mfcc": {"sample_rate": 16000, "samples": 16000, ...}}; mean and std act on x / 255)";
+)";
 
 struct Options {
-  std::string model, plan, loss = "cross_entropy", optimizer = "momentum", labels,
-                           preprocess = "none", tiling = "off", strips = "off";
-  std::vector<std::string> input_shapes;
-  double momentum = 0.9;
-  bool nesterov = false;
-  CompileOptions compile;
+  std::string plan;
+  CompileCommand compile;
+  SchemeSearch search;
   OutputOptions output;
-  CLI::App* verb = nullptr;
 };
-
-// "NAME:1x3x224x224"; the name may hold colons itself.
-std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string& text) {
-  const auto fail = [&] {
-    throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
-  };
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) fail();
-  std::vector<int64_t> dims;
-  const char *at = text.data() + colon + 1, *const end = text.data() + text.size();
-  for (;;) {
-    int64_t dim = 0;
-    const auto [next, error] = std::from_chars(at, end, dim);
-    if (error != std::errc() || dim < 1 || dim > INT32_MAX) fail();
-    dims.push_back(dim);
-    if (next == end) break;
-    if (*next != 'x') fail();
-    at = next + 1;
-  }
-  return {text.substr(0, colon), dims};
-}
-
-// One name a line; or the names of a folder's class folders.
-std::vector<std::string> read_class_names(const std::string& path) {
-  std::vector<std::string> names;
-  std::error_code failure;
-  if (std::filesystem::is_directory(path, failure)) {
-    throw_if_error(list_class_folders(path, &names));
-    return names;
-  }
-  std::ifstream file;
-  // Asked before it is opened: opening a named pipe would wait for a writer.
-  if (std::filesystem::is_regular_file(path, failure)) file.open(path);
-  if (!file.is_open())
-    throw_error(
-        "--labels {}: cannot be read; give a file with one class name a line, or a folder "
-        "of class folders",
-        path);
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    names.push_back(line);
-  }
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  if (names.empty()) throw_error("--labels {}: holds no class names", path);
-  return names;
-}
-
-CompileOptions compile_options(const Options& options) {
-  CompileOptions result = options.compile;
-  result.loss = parse_loss(options.loss);
-  result.tile = options.tiling == "auto";
-  result.split_gradients = options.strips == "auto";
-  result.optimizer.kind = parse_optimizer(options.optimizer);
-  const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
-  if (!momentum && (options.verb->count("--momentum") > 0 || options.nesterov))
-    throw_error("--momentum and --nesterov are for --optimizer momentum, not {}",
-                options.optimizer);
-  if (!(options.momentum >= 0 && options.momentum < 1))
-    throw_error("--momentum {}: give 0 or more, and less than 1", options.momentum);
-  if (!(result.optimizer.weight_decay >= 0 && result.optimizer.weight_decay <= 1))
-    throw_error("--weight-decay {}: give 0 .. 1", result.optimizer.weight_decay);
-  result.optimizer.momentum = options.momentum;
-  result.optimizer.nesterov = options.nesterov;
-  for (const std::string& text : options.input_shapes) {
-    const auto [name, dims] = parse_input_shape(text);
-    if (!result.input_shapes.emplace(name, dims).second)
-      throw_error("--input-shape: '{}' is given twice", name);
-  }
-  if (!options.labels.empty()) result.class_names = read_class_names(options.labels);
-  result.preprocess = parse_preprocess(options.preprocess);
-  return result;
-}
-
-// The same checks that a device makes, before the file is written.
-void check_loads(std::span<const std::byte> bytes, const std::string& name, Plan* plan,
-                 std::shared_ptr<std::byte>* memory) {
-  const size_t room =
-      (bytes.size() + kSegmentAlignment - 1) / kSegmentAlignment * kSegmentAlignment;
-  memory->reset(static_cast<std::byte*>(std::aligned_alloc(kSegmentAlignment, room)),
-                [](std::byte* p) { std::free(p); });
-  if (!*memory) throw std::bad_alloc();
-  std::memcpy(memory->get(), bytes.data(), bytes.size());
-  throw_if_error(Plan::from_memory({memory->get(), bytes.size()}, name.c_str(), plan));
-}
 
 // What a program would take if each tensor that is given or computed had memory of its own.
 uint64_t unplanned_bytes(const format::Program& program) {
@@ -153,14 +53,14 @@ uint64_t unplanned_bytes(const format::Program& program) {
 // The training step's node during which most bytes of the arena are alive.
 std::string peak_of(const Compiled& compiled) {
   const PlanProgram& train = compiled.contents.programs.front();
-  const auto live = train.memory.storage.live_bytes(static_cast<int>(train.graph.nodes.size()));
-  const auto at = std::max_element(live.begin(), live.end()) - live.begin() - 1;
-  if (at < 0 || at >= static_cast<std::ptrdiff_t>(train.graph.nodes.size())) return "";
+  const int at = fullest_step(train);
+  if (at < 0 || at >= static_cast<int>(train.graph.nodes.size())) return "";
   const Node& node = train.graph.nodes[static_cast<size_t>(at)];
   return fmt::format("{} {}", op_name(node.op), node.name);
 }
 
-void report(const Options& options, const Plan& plan, const std::string& peak_step) {
+void report(const Options& options, const Plan& plan, const std::string& peak_step,
+            const Cost& cost) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) {
@@ -189,6 +89,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     json["peak"] = peak_step;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
+    if (!options.search.budget.budget().empty()) json["cost"] = cost_json(cost);
     print_json(json);
     return;
   }
@@ -202,20 +103,59 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   rows.row({"constants", bytes_text(table.constants_bytes())});
   rows.row({"state", bytes_text(table.state_bytes())});
   rows.row({"arena", bytes_text(table.arena_bytes())});
+  const Budget budget = options.search.budget.budget();
+  if (budget.memory_bytes)
+    rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.ram_bytes()),
+                                    bytes_text(*budget.memory_bytes))});
+  if (budget.flash_bytes)
+    rows.row({"flash", fmt::format("{} of {}", bytes_text(cost.flash_bytes()),
+                                   bytes_text(*budget.flash_bytes))});
+  if (budget.latency_ms)
+    rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.train_step_ms, *budget.latency_ms)});
   fmt::print("{}", rows.text());
+}
+
+CompiledWithin searched_plan(const Options& options, const OnnxModel& model,
+                             const CompileOptions& compile_with) {
+  SchemeSearch search = options.search;
+  search.output = options.plan;
+  search.may_tile = options.compile.may_tile();
+  search.quiet = options.output.quiet;
+  SearchedScheme searched = search_for_scheme(model, compile_with, search);
+  const FoundScheme& best = searched.result.best;
+  if (!options.output.quiet)
+    print_note(fmt::format("trains {}: {}", scheme_text(searched.space, best.point),
+                           predicted_text(searched.gains, best.gain)));
+  return std::move(searched.plan);
+}
+
+CompiledWithin plan_within(const Options& options, const OnnxModel& model,
+                           const CompileOptions& compile_with) {
+  const Budget budget = options.search.budget.budget();
+  if (budget.empty()) return {compile(model, compile_with), {}};
+  const auto costs = options.search.budget.cost_model(options.search.session, model, compile_with,
+                                                      {compile_with.scheme});
+  return compile_within(
+      model, compile_with, options.compile.may_tile(), budget, *costs,
+      fmt::format("{} with --scheme {}", options.compile.model, compile_with.scheme));
 }
 
 int run(const Options& options) {
   check_replaceable(options.plan, "a plan", is_plan_file);
-  const CompileOptions compile_with = compile_options(options);
-  const OnnxModel model = OnnxModel::load(options.model);
-  const Compiled compiled = compile(model, compile_with);
-  Plan plan;
-  std::shared_ptr<std::byte> memory;
-  check_loads(compiled.plan, options.plan, &plan, &memory);
-  write_file(options.plan, compiled.plan);
-  report(options, plan, peak_of(compiled));
-  plan = Plan();
+  const CompileOptions compile_with = options.compile.options();
+  const bool searches = compile_with.scheme == "auto";
+  const bool has_data = !options.search.sensitivity.data.empty();
+  if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
+  if (!searches && has_data)
+    throw_error("--data: is for --scheme auto, not {}", compile_with.scheme);
+  options.search.budget.budget();  // refused before anything is read
+  const OnnxModel model = OnnxModel::load(options.compile.model);
+  const CompiledWithin made = searches ? searched_plan(options, model, compile_with)
+                                       : plan_within(options, model, compile_with);
+  // The same checks that a device makes, before the file is written.
+  const PlanInMemory loaded(made.compiled.plan, options.plan);
+  write_file(options.plan, made.compiled.plan);
+  report(options, loaded.plan(), peak_of(made.compiled), made.cost);
   return 0;
 }
 
@@ -223,46 +163,16 @@ int run(const Options& options) {
 
 Verb add_compile(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CompileOptions& compile = options->compile;
-  CLI::App* verb = add_verb(app, "compile", "Make a training plan of a model", kExamples);
-  options->verb = verb;
-  verb->add_option("model", options->model, "The model (.onnx)")->required();
+  const std::string help = std::string(kExamples) + kSchemesHelp + kPreprocessHelp;
+  CLI::App* verb = add_verb(app, "compile", "Make a training plan of a model", help.c_str());
+  options->compile.add(verb, true);
   verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
-  verb->add_option("--scheme", compile.scheme, "What to train; see below");
-  verb->add_option("--loss", options->loss, "cross_entropy or mean_squared_error");
-  verb->add_option("--optimizer", options->optimizer, "sgd, momentum, adam or adamw");
-  verb->add_option("--momentum", options->momentum, "Of --optimizer momentum");
-  verb->add_flag("--nesterov", options->nesterov, "Nesterov's momentum")
+  options->search.budget.add(verb);
+  verb->add_option("--data", options->search.sensitivity.data,
+                   "Labelled data that --scheme auto estimates gains on; `attune search` has "
+                   "more to choose")
       ->always_capture_default(false);
-  verb->add_option("--weight-decay", compile.optimizer.weight_decay, "Weight decay");
-  verb->add_option("--batch-size", compile.batch, "Examples in a training step");
-  verb->add_option("--micro-batch", compile.micro_batch,
-                   "Go through the batch so many examples at a time, add up the gradients, and "
-                   "update once: less memory, more steps (default: all at once)")
-      ->check(CLI::Range(1, 65536))
-      ->always_capture_default(false);
-  verb->add_option("--input-shape", options->input_shapes,
-                   "NAME:1x3x224x224, for an input whose size the model leaves open; again for "
-                   "another input")
-      ->always_capture_default(false);
-  verb->add_option("--classes", compile.classes,
-                   "Replace the last layer by a fresh one for so many classes (default: keep it)")
-      ->check(CLI::Range(1, 1000000))
-      ->always_capture_default(false);
-  verb->add_option("--seed", compile.seed, "Of the fresh layer's weights")->check(is_seed());
-  verb->add_option("--labels", options->labels,
-                   "Class names, one a line, or a folder of class folders (default: numbers)")
-      ->always_capture_default(false);
-  verb->add_option("--preprocess", options->preprocess,
-                   "How raw data becomes the model's input; see below");
-  verb->add_option("--memory-tiling", options->tiling,
-                   "auto: compute the first layers a few rows at a time where that makes the arena "
-                   "smaller, at the price of more steps; off: whole layers")
-      ->check(CLI::IsMember({"auto", "off"}));
-  verb->add_option("--gradient-strips", options->strips,
-                   "auto: compute gradients of weights some output channels at a time, and update "
-                   "these at once, where that makes the arena smaller; off: whole gradients")
-      ->check(CLI::IsMember({"auto", "off"}));
+  options->search.session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -7,10 +7,23 @@
 #include "engine/plan.h"
 #include "graph/error.h"
 #include "graph/import/onnx_import.h"
+#include "sparse_update/json_file.h"
 
 namespace attune::cli {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+nlohmann::json json_of(const std::string& path) {
+  try {
+    return read_json_file(path, path);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
 
 void check_replaceable(const std::string& path, const char* kind,
                        bool (*is_kind)(const std::string& path)) {
@@ -30,6 +43,24 @@ bool is_plan_file(const std::string& path) {
   char magic[sizeof(kPlanMagic)] = {};
   file.read(magic, sizeof(magic));
   return file.good() && std::memcmp(magic, kPlanMagic, sizeof(magic)) == 0;
+}
+
+bool is_scheme_file(const std::string& path) {
+  const nlohmann::json json = json_of(path);
+  return json.is_object() &&
+         (json.contains("bias_last") || json.contains("layers") || json.contains("parameters"));
+}
+
+bool is_front_file(const std::string& path) {
+  const nlohmann::json json = json_of(path);
+  return json.is_object() && json.contains("memory_front") && json.contains("time_front");
+}
+
+bool is_svg_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char start[4] = {};
+  file.read(start, sizeof(start));
+  return file.good() && std::memcmp(start, "<svg", sizeof(start)) == 0;
 }
 
 bool is_onnx_file(const std::string& path) {

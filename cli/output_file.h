@@ -10,6 +10,9 @@ void check_replaceable(const std::string& path, const char* kind,
                        bool (*is_kind)(const std::string& path));
 
 bool is_plan_file(const std::string& path);
+bool is_scheme_file(const std::string& path);
+bool is_front_file(const std::string& path);
+bool is_svg_file(const std::string& path);
 // Whether the file parses as an ONNX model.
 bool is_onnx_file(const std::string& path);
 

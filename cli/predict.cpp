@@ -72,7 +72,7 @@ class Predictor {
       throw_error("{}: the model has {} inputs, and attune predict fills one", loaded.plan.name(),
                   ports->size());
     probabilities_ = session.output(ProgramKind::predict, "probabilities");
-    output_ = first_output(loaded, ProgramKind::predict);
+    output_ = first_output(*loaded.session, ProgramKind::predict);
     if (!output_) throw_error("{}: the model has no output", loaded.plan.name());
     for (const Tensor& shown : {output_, probabilities_})
       if (shown && shown.dtype == DType::mask)

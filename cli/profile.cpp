@@ -1,18 +1,12 @@
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <map>
-
-#include "cli/machine_peak.h"
 #include "cli/output_file.h"
-#include "cli/step_times.h"
+#include "cli/profile_machine.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "sparse_update/compile.h"
-#include "sparse_update/cost/estimate.h"
 #include "sparse_update/cost/representative.h"
+#include "sparse_update/plan_memory.h"
 
 namespace attune::cli {
 namespace {
@@ -30,9 +24,6 @@ have gets the median of their times.
 The file is JSON, for reading and editing; sparse_update/cost/README.md has the format. A target for
 a machine that is not at hand may hold its peak and bandwidths alone.)";
 
-constexpr double kRunSeconds = 0.15;  // of a program in a round
-constexpr int kMostRepeats = 60;
-
 struct Options {
   std::string output, name;
   std::vector<std::string> plans;
@@ -44,29 +35,24 @@ struct Options {
 // A plan to run: a file's, or one compiled here.
 struct Source {
   std::string name;
-  Plan plan;
-  struct Free {
-    void operator()(std::byte* bytes) const { std::free(bytes); }
-  };
-  std::unique_ptr<std::byte, Free> memory;
+  Plan file;
+  std::unique_ptr<PlanInMemory> compiled;
+
+  const Plan& plan() const { return compiled ? compiled->plan() : file; }
 };
 
 std::unique_ptr<Source> load_file(const std::string& path) {
   auto source = std::make_unique<Source>();
   source->name = path;
-  throw_if_error(Plan::load(path.c_str(), &source->plan));
+  throw_if_error(Plan::load(path.c_str(), &source->file));
   return source;
 }
 
 std::unique_ptr<Source> compile_here(const RepresentativePlan& described) {
   auto source = std::make_unique<Source>();
   source->name = described.name;
-  const std::vector<std::byte> plan = compile(described.model, described.options).plan;
-  source->memory.reset(static_cast<std::byte*>(std::aligned_alloc(kSegmentAlignment, plan.size())));
-  if (!source->memory) throw std::bad_alloc();
-  std::memcpy(source->memory.get(), plan.data(), plan.size());
-  throw_if_error(
-      Plan::from_memory({source->memory.get(), plan.size()}, source->name.c_str(), &source->plan));
+  source->compiled = std::make_unique<PlanInMemory>(
+      compile(described.model, described.options).plan, described.name);
   return source;
 }
 
@@ -89,67 +75,6 @@ class Progress {
   bool quiet_, terminal_, shown_ = false;
 };
 
-// The fastest time of every step at its place, over the rounds.
-class Measurements {
- public:
-  void add(size_t source, const Session& session, const ProgramTimes& times) {
-    for (size_t i = 0; i < times.fastest_steps.size(); ++i) {
-      const StepWork work = step_work(session, times.kind, static_cast<int>(i));
-      const std::string key =
-          fmt::format("{}/{}/{}", op_name(work.op), backend_name(work.backend), work.shape);
-      const auto [step, is_new] = steps_.try_emplace(key, Step{work, {}});
-      const auto place = std::make_tuple(source, times.kind, i);
-      const double us = 1e6 * times.fastest_steps[i];
-      const auto [fastest, first] = step->second.us.try_emplace(place, us);
-      if (!first) fastest->second = std::min(fastest->second, us);
-    }
-  }
-
-  std::vector<RatePoint> points() const {
-    std::vector<RatePoint> points;
-    for (const auto& [key, step] : steps_) {
-      std::vector<double> us;
-      for (const auto& [place, time] : step.us) us.push_back(time);
-      const auto middle = us.begin() + static_cast<std::ptrdiff_t>(us.size() / 2);
-      std::nth_element(us.begin(), middle, us.end());
-      const StepWork& work = step.work;
-      points.push_back({work.op, work.backend, work.kind, work.shape, work.macs, work.bytes,
-                        std::max(*middle, kLeastUs)});
-    }
-    return points;
-  }
-
- private:
-  static constexpr double kLeastUs = 1e-3;  // where a clock is too coarse to see a step
-  struct Step {
-    StepWork work;
-    std::map<std::tuple<size_t, ProgramKind, size_t>, double> us;  // by place
-  };
-  std::map<std::string, Step> steps_;
-};
-
-void measure(const Source& source, size_t number, const SessionChoice& choice,
-             Measurements* measurements) {
-  std::unique_ptr<Session> session;
-  throw_if_error(Session::create(source.plan, choice.options(), &session));
-  for (int k = 0; k < kProgramCount; ++k) {
-    const auto kind = static_cast<ProgramKind>(k);
-    if (!session->has(kind)) continue;
-    const ProgramTimes once = measure_program(*session, kind, 1, StepClockKind::undisturbed);
-    const int repeats = std::min(static_cast<int>(kRunSeconds / once.fastest), kMostRepeats);
-    measurements->add(number, *session, once);
-    if (repeats > 0)
-      measurements->add(number, *session,
-                        measure_program(*session, kind, repeats, StepClockKind::undisturbed));
-  }
-}
-
-std::string host_name() {
-  char name[256] = "this machine";
-  ::gethostname(name, sizeof(name) - 1);
-  return name;
-}
-
 bool is_target_file(const std::string& path) {
   try {
     read_target(path);
@@ -157,20 +82,6 @@ bool is_target_file(const std::string& path) {
   } catch (const Error&) {
     return false;
   }
-}
-
-Target describe_machine(const Options& options, std::vector<RatePoint> points) {
-  const MachinePeak peak = measure_machine(options.session.threads, DType::f32);
-  Target target;
-  target.name = options.name.empty() ? host_name() : options.name;
-  target.threads = options.session.threads;
-  target.gflop_s = peak.gflops();
-  for (const MachinePeak::Memory& m : peak.memory)
-    target.bandwidth.push_back({static_cast<double>(m.bytes), m.gb_s()});
-  target.points = std::move(points);
-  if (!target.points.empty())
-    target.step_us = std::ranges::min(target.points, {}, &RatePoint::us).us;
-  return target;
 }
 
 int run(const Options& options) {
@@ -183,15 +94,10 @@ int run(const Options& options) {
     for (const RepresentativePlan& plan : representative_plans())
       sources.push_back(compile_here(plan));
   }
-  Measurements measurements;
-  for (int round = 0; round < options.rounds; ++round)
-    for (size_t i = 0; i < sources.size(); ++i) {
-      progress.show(fmt::format("round {} of {}, plan {} of {}: {}", round + 1, options.rounds,
-                                i + 1, sources.size(), sources[i]->name));
-      measure(*sources[i], i, options.session, &measurements);
-    }
-  progress.show("the machine's peak and bandwidths");
-  const Target target = describe_machine(options, measurements.points());
+  std::vector<ProfiledPlan> plans;
+  for (const auto& source : sources) plans.push_back({source->name, &source->plan()});
+  const Target target = profile_machine(plans, {options.session, options.rounds, options.name},
+                                        [&](const std::string& text) { progress.show(text); });
   const std::string text = target_text(target);
   write_file(options.output, std::as_bytes(std::span(text)));
 

@@ -13,6 +13,8 @@ Verb add_predict(CLI::App& app);
 Verb add_export(CLI::App& app);
 Verb add_verify(CLI::App& app);
 Verb add_bench(CLI::App& app);
+Verb add_sensitivity(CLI::App& app);
+Verb add_search(CLI::App& app);
 Verb add_profile(CLI::App& app);
 
 }  // namespace attune::cli

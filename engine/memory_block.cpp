@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/heap_block.h"
+
 #ifdef __linux__
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,7 +19,12 @@ constexpr size_t kAlignment = 64;
 constexpr size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
 #ifdef __linux__
+constexpr size_t kMapped = size_t{64} << 10;  // from here on, pages of its own
 constexpr size_t kLargePage = size_t{2} << 20;
+
+size_t whole_pages(size_t bytes) {
+  return round_up(bytes, static_cast<size_t>(::sysconf(_SC_PAGESIZE)));
+}
 
 // Fresh pages are zeros. Null on failure.
 void* map(size_t bytes) {
@@ -39,17 +46,24 @@ void* map_aligned(size_t bytes) {
 
 }  // namespace
 
+size_t MemoryBlock::taken_bytes(size_t bytes) {
+#ifdef __linux__
+  if (bytes >= kMapped) return whole_pages(bytes);
+#endif
+  return round_up(bytes, kAlignment) + kHeapBlockBytes;
+}
+
 bool MemoryBlock::allocate(size_t bytes) {
 #ifdef __linux__
-  if (bytes >= kLargePage) {
-    const size_t size = round_up(bytes, static_cast<size_t>(::sysconf(_SC_PAGESIZE)));
-    data_ = static_cast<std::byte*>(map_aligned(size));
+  if (bytes >= kMapped) {
+    const size_t size = whole_pages(bytes);
+    data_ = static_cast<std::byte*>(size < kLargePage ? map(size) : map_aligned(size));
     if (!data_) return false;
     mapped_bytes_ = size;
 #ifdef MADV_HUGEPAGE
     // Whole pages only, so that no more memory is used than was asked for. A system that refuses
     // serves small ones.
-    ::madvise(data_, size / kLargePage * kLargePage, MADV_HUGEPAGE);
+    if (size >= kLargePage) ::madvise(data_, size / kLargePage * kLargePage, MADV_HUGEPAGE);
 #endif
     return true;
   }

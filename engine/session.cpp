@@ -7,7 +7,7 @@
 
 #include "engine/arena_poison.h"
 #include "engine/plan_tensor.h"
-#include "engine/step_check.h"
+#include "kernels/heap_block.h"
 
 namespace attune {
 namespace {
@@ -33,63 +33,44 @@ Layout lay_out(size_t state_bytes, size_t arena_bytes, size_t workspace_bytes) {
 
 }  // namespace
 
-struct BoundStep {
-  const Kernel* kernel = nullptr;
-  KernelArgs args;
-  Op op = Op::reshape;
-  Backend backend = Backend::reference;
-  alignas(16) std::byte attrs[kMaxAttrsBytes];
-
-  void use(const ChosenKernel& chosen) { kernel = chosen.kernel, backend = chosen.backend; }
-};
-
+// What was chosen for a program's steps. How they are called is in the plan.
 struct Session::Bound {
   const format::Program* program = nullptr;
-  std::unique_ptr<BoundStep[]> steps;
+  DType real = DType::f32;
   int step_count = 0;
-  std::unique_ptr<Tensor[]> tensors;   // by the program's index
-  std::unique_ptr<Tensor[]> operands;  // of all steps, one after the other
+  std::unique_ptr<Backend[]> backends;  // by step
+  std::unique_ptr<void*[]> prepared;    // of steps whose kernels prepare, one after the other
+  size_t prepared_count = 0;
   std::unique_ptr<ArenaPoison> poison;
-  size_t bytes = 0;
+
+  Op op(int step) const {
+    return static_cast<Op>(program->steps()->Get(static_cast<unsigned>(step))->op());
+  }
+  const Kernel& kernel(int step) const {
+    return *find_kernel(backends[static_cast<size_t>(step)], op(step), real);
+  }
 
   ~Bound() {
+    if (!prepared) return;
+    void** next = prepared.get();
     for (int i = 0; i < step_count; ++i)
-      if (steps[i].args.prepared) steps[i].kernel->release(steps[i].args.prepared);
+      if (const Kernel& k = kernel(i); k.prepare)
+        if (void* mine = *next++) k.release(mine);
   }
 };
-
-namespace {
-
-// Points a program's tensors into memory. Null segments: addresses are only present or absent.
-Status bind_tensors(const Plan& plan, const format::Program& program, std::byte* state,
-                    std::byte* arena, Tensor* tensors) {
-  for (unsigned i = 0; i < program.tensors()->size(); ++i) {
-    const format::Tensor& t = *program.tensors()->Get(i);
-    tensors[i] = described_tensor(t);
-    switch (t.segment()) {
-      case format::Segment::constants:
-        tensors[i].data = const_cast<std::byte*>(plan.constants().data()) + t.offset();
-        break;
-      case format::Segment::state:
-        tensors[i].data = state + t.offset();
-        break;
-      case format::Segment::arena:
-        tensors[i].data = arena + t.offset();
-        break;
-      default:
-        break;
-    }
-  }
-  return Status::ok();
-}
-
-}  // namespace
 
 Session::Session(const Plan& plan) : plan_(plan) {}
 
-size_t Session::fixed_bytes() { return sizeof(Session) + kProgramCount * sizeof(Bound); }
-size_t Session::program_bytes(size_t steps, size_t tensors, size_t operands) {
-  return steps * sizeof(BoundStep) + (tensors + operands) * sizeof(Tensor);
+size_t Session::own_bytes(size_t state, size_t arena, size_t scratch, size_t operands,
+                          int threads) {
+  const size_t block = MemoryBlock::taken_bytes(lay_out(state, arena, scratch).total);
+  return sizeof(Session) + kProgramCount * sizeof(Bound) + 2 * kHeapBlockBytes +
+         ThreadPool::bytes(threads) + BoundStep::bytes(operands) +
+         (block - state - arena - scratch);
+}
+
+size_t Session::program_bytes(size_t steps, size_t prepared) {
+  return steps * sizeof(Backend) + prepared * sizeof(void*) + 2 * kHeapBlockBytes;
 }
 
 // Kernels release what they prepared while the memory they looked at is still there.
@@ -97,67 +78,9 @@ Session::~Session() { programs_.reset(); }
 
 namespace {
 
-size_t operand_count(const format::Program& program) {
-  size_t count = 0;
-  for (const format::Step* s : *program.steps())
-    count += list_of(s->inputs()).size() + list_of(s->outputs()).size();
-  return count;
-}
-
 Status out_of_memory(const Plan& plan, size_t bytes) {
   return Status::error("%s: cannot allocate %zu bytes; use a smaller batch or scheme", plan.name(),
                        bytes);
-}
-
-// The threads that steps may use: all of them, or the calling one alone.
-struct Pools {
-  ThreadPool* all;
-  ThreadPool* one;
-};
-
-Status bind_program(const Plan& plan, const format::Program& program, BackendChoice choice,
-                    std::byte* state, std::byte* arena, Pools pools, Session::Bound* bound) {
-  const size_t steps = program.steps()->size(), tensors = program.tensors()->size();
-  const size_t operands = operand_count(program);
-  bound->program = &program;
-  bound->bytes = Session::program_bytes(steps, tensors, operands);
-  bound->steps.reset(new (std::nothrow) BoundStep[steps]);
-  bound->tensors.reset(new (std::nothrow) Tensor[tensors]);
-  bound->operands.reset(new (std::nothrow) Tensor[operands]);
-  if (!bound->steps || !bound->tensors || !bound->operands)
-    return out_of_memory(plan, bound->bytes);
-  ATTUNE_RETURN_IF_ERROR(bind_tensors(plan, program, state, arena, bound->tensors.get()));
-
-  Tensor* next = bound->operands.get();
-  for (size_t i = 0; i < steps; ++i) {
-    const format::Step& described = *program.steps()->Get(static_cast<unsigned>(i));
-    BoundStep& step = bound->steps[i];
-    step.op = static_cast<Op>(described.op());
-    decode_attrs(step.op, list_of(described.ints()), list_of(described.reals()), step.attrs);
-    step.args.attrs = step.attrs;
-    step.args.inputs = next;
-    for (int32_t id : list_of(described.inputs()))
-      *next++ = id < 0 ? Tensor{} : bound->tensors[static_cast<size_t>(id)];
-    step.args.num_inputs = static_cast<int>(next - step.args.inputs);
-    step.args.outputs = next;
-    for (int32_t id : list_of(described.outputs()))
-      *next++ = id < 0 ? Tensor{} : bound->tensors[static_cast<size_t>(id)];
-    step.args.num_outputs = static_cast<int>(next - step.args.outputs);
-    step.args.pool = worth_threads(described.macs(), step.args) ? pools.all : pools.one;
-    step.use(choose_kernel(choice, static_cast<DType>(plan.table().real()), step.op, step.args));
-    ++bound->step_count;
-  }
-  return Status::ok();
-}
-
-size_t workspace_of(const Session::Bound& bound, int threads) {
-  size_t most = 0;
-  for (int i = 0; i < bound.step_count; ++i) {
-    const BoundStep& step = bound.steps[i];
-    if (step.kernel->workspace_bytes)
-      most = std::max(most, step.kernel->workspace_bytes(step.args, threads));
-  }
-  return most;
 }
 
 }  // namespace
@@ -184,21 +107,25 @@ Status Session::bind(const SessionOptions& options) {
   programs_.reset(new (std::nothrow) Bound[kProgramCount]);
   if (!programs_) return out_of_memory(plan_, kProgramCount * sizeof(Bound));
 
-  // The workspace depends on the kernels, and these on the operands: bind without memory first.
+  size_t operands = 0;
+  const auto wanted = [&](int k) {
+    const format::Program* program = plan_.program(static_cast<ProgramKind>(k));
+    return options.programs >> k & 1 ? program : nullptr;
+  };
+  for (int k = 0; k < kProgramCount; ++k)
+    if (const format::Program* program = wanted(k))
+      operands = std::max(operands, most_operands(*program));
+  step_.reset(new (std::nothrow) BoundStep);
+  if (!step_ || !step_->allocate(operands)) return out_of_memory(plan_, BoundStep::bytes(operands));
+  step_->all = pool_, step_->one = &serial_;
+
+  // The workspace depends on the kernels, and these on the operands: choose without memory first.
+  alignas(64) static std::byte stand_in[64];
+  places_ = {plan_.constants().data(), stand_in, stand_in};
   size_t workspace_bytes = 0;
-  {
-    std::unique_ptr<Bound[]> trial(new (std::nothrow) Bound[kProgramCount]);
-    if (!trial) return out_of_memory(plan_, kProgramCount * sizeof(Bound));
-    alignas(64) static std::byte stand_in[64];
-    for (int k = 0; k < kProgramCount; ++k) {
-      const format::Program* program = plan_.program(static_cast<ProgramKind>(k));
-      if (!program || !(options.programs >> k & 1)) continue;
-      ATTUNE_RETURN_IF_ERROR(bind_program(plan_, *program, options.backend, stand_in, stand_in,
-                                          {pool_, &serial_}, &trial[static_cast<size_t>(k)]));
-      workspace_bytes =
-          std::max(workspace_bytes, workspace_of(trial[static_cast<size_t>(k)], pool_->threads()));
-    }
-  }
+  for (int k = 0; k < kProgramCount; ++k)
+    if (wanted(k))
+      ATTUNE_RETURN_IF_ERROR(choose(options, static_cast<ProgramKind>(k), &workspace_bytes));
 
   const Layout layout = lay_out(table.state_bytes(), table.arena_bytes(), workspace_bytes);
   std::byte* memory = options.memory.data();
@@ -214,17 +141,17 @@ Status Session::bind(const SessionOptions& options) {
   state_ = {memory + layout.state, table.state_bytes()};
   arena_ = {memory + layout.arena, table.arena_bytes()};
   workspace_ = {memory + layout.workspace, workspace_bytes};
+  places_.state = state_.data(), places_.arena = arena_.data();
   reset_state();
   if (poison_) ArenaPoison::set_guards(arena_);
 
-  session_bytes_ = fixed_bytes();
+  session_bytes_ = own_bytes(state_.size(), arena_.size(), workspace_.size(), operands,
+                             options.pool ? 1 : pool_->threads());
   for (int k = 0; k < kProgramCount; ++k) {
-    const format::Program* program = plan_.program(static_cast<ProgramKind>(k));
-    if (!program || !(options.programs >> k & 1)) continue;
+    const format::Program* program = wanted(k);
+    if (!program) continue;
     Bound& bound = programs_[static_cast<size_t>(k)];
-    ATTUNE_RETURN_IF_ERROR(bind_program(plan_, *program, options.backend, state_.data(),
-                                        arena_.data(), {pool_, &serial_}, &bound));
-    session_bytes_ += bound.bytes;
+    session_bytes_ += program_bytes(program->steps()->size(), bound.prepared_count);
     ATTUNE_RETURN_IF_ERROR(prepare(options, bound));
     if (poison_) {
       bound.poison.reset(new (std::nothrow) ArenaPoison(*program, arena_));
@@ -234,24 +161,54 @@ Status Session::bind(const SessionOptions& options) {
   return Status::ok();
 }
 
+// Chooses the kernels of a program's steps, and raises the workspace to what they need.
+Status Session::choose(const SessionOptions& options, ProgramKind kind, size_t* workspace_bytes) {
+  const format::Program& program = *plan_.program(kind);
+  Bound& bound = programs_[static_cast<size_t>(kind)];
+  const size_t steps = program.steps()->size();
+  bound.program = &program;
+  bound.real = real();
+  bound.backends.reset(new (std::nothrow) Backend[steps]);
+  if (!bound.backends) return out_of_memory(plan_, steps * sizeof(Backend));
+  for (; static_cast<size_t>(bound.step_count) < steps; ++bound.step_count) {
+    step_->read(program, bound.step_count, places_);
+    const ChosenKernel chosen = choose_kernel(options.backend, real(), step_->op, step_->args);
+    bound.backends[static_cast<size_t>(bound.step_count)] = chosen.backend;
+    if (chosen.kernel->prepare) ++bound.prepared_count;
+    if (chosen.kernel->workspace_bytes)
+      *workspace_bytes =
+          std::max(*workspace_bytes, chosen.kernel->workspace_bytes(step_->args, pool_->threads()));
+  }
+  return Status::ok();
+}
+
 // Lets kernels pack what is frozen. One that cannot hands over to the next backend.
 Status Session::prepare(const SessionOptions& options, Bound& bound) {
+  if (bound.prepared_count == 0) return Status::ok();
+  bound.prepared.reset(new (std::nothrow) void* [bound.prepared_count] {});
+  if (!bound.prepared) return out_of_memory(plan_, bound.prepared_count * sizeof(void*));
+  void** next = bound.prepared.get();
   for (int i = 0; i < bound.step_count; ++i) {
-    BoundStep& step = bound.steps[i];
-    step.args.workspace = workspace_.data();
-    if (!step.kernel->prepare) continue;
+    if (!bound.kernel(i).prepare) continue;
+    step_->read(*bound.program, i, places_);
+    step_->args.workspace = workspace_.data();
     size_t held = 0;
-    step.args.prepared = step.kernel->prepare(step.args, &held);
+    *next = bound.kernel(i).prepare(step_->args, &held);
     held_bytes_ += held;
-    if (step.args.prepared) continue;
-    const int failed = place_in_order(options.backend, step.op, step.args, step.backend);
-    step.use(choose_kernel(options.backend, static_cast<DType>(plan_.table().real()), step.op,
-                           step.args, failed + 1));
-    if (step.kernel->prepare ||
-        (step.kernel->workspace_bytes &&
-         step.kernel->workspace_bytes(step.args, pool_->threads()) > workspace_.size()))
+    if (*next) {
+      ++next;
+      continue;
+    }
+    Backend& backend = bound.backends[static_cast<size_t>(i)];
+    const int failed = place_in_order(options.backend, step_->op, step_->args, backend);
+    const ChosenKernel other =
+        choose_kernel(options.backend, real(), step_->op, step_->args, failed + 1);
+    backend = other.backend;
+    if (other.kernel->prepare ||
+        (other.kernel->workspace_bytes &&
+         other.kernel->workspace_bytes(step_->args, pool_->threads()) > workspace_.size()))
       return Status::error("%s: %s: no kernel could be prepared; try --backend reference",
-                           plan_.name(), op_name(step.op));
+                           plan_.name(), op_name(step_->op));
   }
   return Status::ok();
 }
@@ -275,28 +232,34 @@ int Session::batch(ProgramKind kind) const {
 }
 
 namespace {
+Tensor port_tensor(const format::Port& port, const format::Program& program,
+                   const SegmentPlaces& places) {
+  return placed_tensor(*program.tensors()->Get(static_cast<unsigned>(port.tensor())), places);
+}
+
 Tensor find_port(const flatbuffers::Vector<flatbuffers::Offset<format::Port>>* ports,
-                 std::string_view name, const Tensor* tensors) {
+                 std::string_view name, const format::Program& program,
+                 const SegmentPlaces& places) {
   if (ports)
     for (const format::Port* port : *ports)
-      if (port->name()->string_view() == name) return tensors[port->tensor()];
+      if (port->name()->string_view() == name) return port_tensor(*port, program, places);
   return Tensor{};
 }
 }  // namespace
 
 Tensor Session::input(ProgramKind kind, std::string_view port) const {
   const Bound& bound = programs_[static_cast<size_t>(kind)];
-  return has(kind) ? find_port(bound.program->inputs(), port, bound.tensors.get()) : Tensor{};
+  return has(kind) ? find_port(bound.program->inputs(), port, *bound.program, places_) : Tensor{};
 }
 
 Tensor Session::output(ProgramKind kind, std::string_view port) const {
   const Bound& bound = programs_[static_cast<size_t>(kind)];
   if (!has(kind)) return Tensor{};
   const auto* ports = bound.program->outputs();
-  const Tensor found = find_port(ports, port, bound.tensors.get());
+  const Tensor found = find_port(ports, port, *bound.program, places_);
   if (found || port != "output" || kind != ProgramKind::predict || !ports || ports->size() == 0)
     return found;
-  return bound.tensors[static_cast<size_t>(ports->Get(0)->tensor())];
+  return port_tensor(*ports->Get(0), *bound.program, places_);
 }
 
 Tensor Session::model_input(ProgramKind kind, int index) const {
@@ -308,7 +271,7 @@ Tensor Session::model_input(ProgramKind kind, int index) const {
     if (name == "labels" || name == "targets" || name == "weights" || name == "learning_rate" ||
         name == "step")
       continue;
-    if (index-- == 0) return bound.tensors[static_cast<size_t>(port->tensor())];
+    if (index-- == 0) return port_tensor(*port, *bound.program, places_);
   }
   return Tensor{};
 }
@@ -328,10 +291,14 @@ Status Session::run(ProgramKind kind) {
                              plan_.name(), values[i], static_cast<long long>(i), classes - 1);
   }
   if (bound.poison) bound.poison->before_run();
+  void** prepared = bound.prepared.get();
   for (int i = 0; i < bound.step_count; ++i) {
-    const BoundStep& step = bound.steps[i];
-    step.kernel->run(step.args);
-    if (observer_) observer_(observer_context_, kind, i, step.args);
+    const Kernel& kernel = bound.kernel(i);
+    step_->read(*bound.program, i, places_);
+    step_->args.workspace = workspace_.data();
+    if (kernel.prepare) step_->args.prepared = *prepared++;
+    kernel.run(step_->args);
+    if (observer_) observer_(observer_context_, kind, i, step_->args);
     if (bound.poison) bound.poison->after_step(i);
   }
   if (poison_ && !ArenaPoison::guards_intact(arena_))
@@ -371,13 +338,14 @@ const char* Session::step_name(ProgramKind kind, int index) const {
                      ->name());
 }
 Op Session::step_op(ProgramKind kind, int index) const {
-  return programs_[static_cast<size_t>(kind)].steps[static_cast<size_t>(index)].op;
+  return programs_[static_cast<size_t>(kind)].op(index);
 }
 Backend Session::step_backend(ProgramKind kind, int index) const {
-  return programs_[static_cast<size_t>(kind)].steps[static_cast<size_t>(index)].backend;
+  return programs_[static_cast<size_t>(kind)].backends[static_cast<size_t>(index)];
 }
 const KernelArgs& Session::step_args(ProgramKind kind, int index) const {
-  return programs_[static_cast<size_t>(kind)].steps[static_cast<size_t>(index)].args;
+  step_->read(*programs_[static_cast<size_t>(kind)].program, index, places_);
+  return step_->args;
 }
 void Session::set_observer(StepObserver observer, void* context) {
   observer_ = observer;

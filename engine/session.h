@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "engine/bound_step.h"
 #include "engine/kernel_choice.h"
 #include "engine/memory_block.h"
 #include "engine/plan.h"
@@ -36,8 +37,10 @@ struct MemoryReport {
   size_t state = 0;      // trained parameters, optimizer state
   size_t arena = 0;      // planned temporaries, inputs and outputs
   size_t workspace = 0;  // scratch and packed weights of the kernels, as far as these report it
-  size_t session = 0;    // bound steps
+  size_t session = 0;    // the session's own: its objects, padding, the heap's headers
   size_t arena_lower_bound = 0;
+  // What the session takes from the system while it runs; the stacks of threads are not in it.
+  size_t ram() const { return state + arena + workspace + session; }
   size_t total() const { return constants + state + arena + workspace + session; }
 };
 
@@ -79,10 +82,13 @@ class Session {
   const char* step_name(ProgramKind kind, int index) const;
   Op step_op(ProgramKind kind, int index) const;
   Backend step_backend(ProgramKind kind, int index) const;
+  // Without what kernels were given to work with. Valid until the next call or run.
   const KernelArgs& step_args(ProgramKind kind, int index) const;
-  // MemoryReport::session is fixed_bytes() and, for each program, program_bytes of what it has.
-  static size_t fixed_bytes();
-  static size_t program_bytes(size_t steps, size_t tensors, size_t operands);
+  // MemoryReport::session: own_bytes, and program_bytes of each program. `scratch` is the largest
+  // workspace that a step shares with the others, `operands` the most that a step has, `prepared`
+  // counts steps whose kernels prepare something.
+  static size_t own_bytes(size_t state, size_t arena, size_t scratch, size_t operands, int threads);
+  static size_t program_bytes(size_t steps, size_t prepared);
   // Called after every step, for measuring and comparing; null: not called.
   using StepObserver = void (*)(void* context, ProgramKind kind, int step, const KernelArgs& args);
   void set_observer(StepObserver observer, void* context);
@@ -92,14 +98,18 @@ class Session {
  private:
   explicit Session(const Plan& plan);
   Status bind(const SessionOptions& options);
+  Status choose(const SessionOptions& options, ProgramKind kind, size_t* workspace_bytes);
   Status prepare(const SessionOptions& options, Bound& bound);
+  DType real() const { return static_cast<DType>(plan_.table().real()); }
 
   const Plan& plan_;
   std::unique_ptr<Bound[]> programs_;
+  std::unique_ptr<BoundStep> step_;  // the one that runs
   std::unique_ptr<ThreadPool> own_pool_;
   ThreadPool* pool_ = nullptr;
   ThreadPool serial_{1};  // for steps too small to share
   MemoryBlock owned_memory_;
+  SegmentPlaces places_;
   std::span<std::byte> state_, arena_, workspace_;
   size_t held_bytes_ = 0, session_bytes_ = 0;
   bool poison_ = false;

@@ -4,6 +4,8 @@
 #include <pthreadpool.h>
 #endif
 
+#include "kernels/heap_block.h"
+
 namespace attune {
 
 #ifdef ATTUNE_HAVE_PTHREADPOOL
@@ -13,6 +15,14 @@ ThreadPool::ThreadPool(int threads) {
   // Without a pool (no memory, no threads) everything still runs, in the calling thread.
   pool_ = pthreadpool_create(static_cast<size_t>(threads));
   if (pool_) threads_ = static_cast<int>(pthreadpool_get_threads_count(pool_));
+}
+
+size_t ThreadPool::bytes(int threads) {
+  // pthreadpool has cache lines for itself and for every thread, the C library a table of its
+  // thread-local storage for every one it starts.
+  constexpr size_t kPool = 1024, kThread = 1024;
+  const size_t own = sizeof(ThreadPool) + kHeapBlockBytes;
+  return threads < 2 ? own : own + kPool + static_cast<size_t>(threads) * kThread;
 }
 
 ThreadPool::~ThreadPool() {
@@ -27,6 +37,8 @@ void ThreadPool::run(TileFn fn, void* context, size_t count, size_t tile) {
 #else
 
 ThreadPool::ThreadPool(int) {}
+
+size_t ThreadPool::bytes(int) { return sizeof(ThreadPool) + kHeapBlockBytes; }
 
 ThreadPool::~ThreadPool() = default;
 

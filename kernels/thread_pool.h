@@ -20,6 +20,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
+  // What a pool takes from the heap, itself included, at most; not its threads' stacks.
+  static size_t bytes(int threads);
   // Null where there is one thread, or no pthreadpool.
   pthreadpool* native() const { return pool_; }
 

@@ -96,6 +96,7 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
     remove_dead(graph);
     fuse_clamp(graph);
     fuse_bias_gradient(graph);
+    fuse_mask_grad(graph);
   }
   fold_constants(graph);
   remove_dead(graph);
@@ -108,7 +109,8 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
 PlanProgram finish(ProgramKind kind, int batch, Graph graph, const CompileOptions& options) {
   PlanProgram program{kind, batch, std::move(graph), {}};
   program.memory = plan_memory(program.graph);
-  if (options.arena_budget > 0 && program.memory.arena_bytes > options.arena_budget)
+  if (options.arena_budget > 0 && !options.arena_may_exceed &&
+      program.memory.arena_bytes > options.arena_budget)
     throw_error(
         "{} needs an arena of {} bytes, where {} are allowed; train less of the model, or take a "
         "smaller batch",

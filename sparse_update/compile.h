@@ -43,8 +43,10 @@ struct CompileOptions {
   // makes the arena smaller: costs steps, changes no sum. See split_gradients.
   bool split_gradients = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
-  // needed: reordering, strips, then computing twice. compile throws where that does not suffice.
+  // needed: reordering, strips, then computing activations twice. compile throws where that does not
+  // suffice, unless the arena may exceed its budget.
   int64_t arena_budget = 0;
+  bool arena_may_exceed = false;
 };
 
 struct Compiled {

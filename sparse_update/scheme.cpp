@@ -63,7 +63,8 @@ class SchemeBuilder {
 
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    throw_error("scheme {}: {}", source_, fmt::format(format, std::forward<Args>(args)...));
+    throw_error("scheme {}: {}", shown_name(source_),
+                fmt::format(format, std::forward<Args>(args)...));
   }
 
   Scheme scheme() const {
@@ -179,6 +180,7 @@ int64_t count_or_zero(const SchemeBuilder& builder, const Json& object, const ch
 }
 
 Json read_json(const SchemeBuilder& builder, const std::string& path) {
+  if (path.starts_with('{')) return read_json_text(path, "scheme " + shown_name(path));
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure))
     builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");

@@ -40,6 +40,10 @@ void fuse_clamp(Graph& graph);
 // is walked through once.
 void fuse_bias_gradient(Graph& graph);
 
+// Lets the gradient of a convolution's input apply the mask, and take the sum, of the mask_grad
+// that alone reads it, while what it wrote is in the cache.
+void fuse_mask_grad(Graph& graph);
+
 // Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an
 // update waits for the last reader of the old weight). Keeps the order where that is no worse.
 void schedule(Graph& graph);

@@ -13,17 +13,18 @@ namespace {
 thread_local size_t allocated = 0;
 
 void* allocate(void*, size_t size) {
-  allocated += size;
+  allocated += heap_bytes(size);
   return std::malloc(size);
 }
 void* reallocate(void*, void* pointer, size_t size) {
-  allocated += size;
+  allocated += heap_bytes(size);
   return std::realloc(pointer, size);
 }
 void deallocate(void*, void* pointer) { std::free(pointer); }
 void* aligned_allocate(void*, size_t alignment, size_t size) {
-  allocated += size;
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  const size_t whole = (size + alignment - 1) / alignment * alignment;
+  allocated += heap_bytes(whole + alignment);
+  return std::aligned_alloc(alignment, whole);
 }
 
 }  // namespace

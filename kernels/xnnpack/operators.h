@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <new>
 
+#include "kernels/heap_block.h"
 #include "kernels/kernel.h"
 
 // XNNPACK packs weights when an operator is created, so the kernels here take frozen weights only.
@@ -52,8 +53,8 @@ size_t allocated_bytes();
 }  // namespace internal
 
 // Calls create(&op), then setup(op), both of which return an xnn_status. Null where one fails.
-// `held_bytes` receives the bytes that XNNPACK allocated meanwhile, or `estimate` where it keeps
-// that to itself.
+// `held_bytes` receives the bytes of the result, XNNPACK's own among them: what it allocated
+// meanwhile, or `estimate` where it keeps that to itself.
 template <class Create, class Setup>
 Prepared* prepare_operator(size_t estimate, size_t* held_bytes, Create&& create, Setup&& setup) {
   if (!internal::initialize()) return nullptr;
@@ -65,7 +66,8 @@ Prepared* prepare_operator(size_t estimate, size_t* held_bytes, Create&& create,
     return nullptr;
   }
   const size_t allocated = internal::allocated_bytes() - before;
-  if (held_bytes) *held_bytes = allocated ? allocated : estimate;
+  if (held_bytes)
+    *held_bytes = sizeof(Prepared) + kHeapBlockBytes + (allocated ? allocated : estimate);
   return prepared;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/session.h"
 #include "graph/error.h"
 #include "graph/rules.h"
+#include "graph/storage.h"
 
 namespace attune {
 namespace {
@@ -71,6 +72,8 @@ uint64_t macs_of(const Graph& graph, const Node& node) {
 
 struct CostModel::Step {
   StepTime time;
+  uint64_t macs = 0;
+  bool prepares = false;
   size_t workspace_bytes = 0;  // shared with the other steps
   size_t held_bytes = 0;       // its own
 };
@@ -80,7 +83,13 @@ struct CostModel::Cache {
 };
 
 CostModel::CostModel(Target target, BackendChoice backend)
-    : rates_(std::move(target)), backend_(backend), cache_(std::make_unique<Cache>()) {}
+    : rates_(std::move(target)),
+      threads_(rates_->target().threads),
+      backend_(backend),
+      cache_(std::make_unique<Cache>()) {}
+
+CostModel::CostModel(int threads, BackendChoice backend)
+    : threads_(threads), backend_(backend), cache_(std::make_unique<Cache>()) {}
 
 CostModel::~CostModel() = default;
 
@@ -95,21 +104,23 @@ const CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node
       fmt::format("{}/{}/{}", op_name(node.op), backend_name(chosen.backend), work.shape));
   Step& step = found->second;
   if (!is_new) return step;
-  if (chosen.kernel->prepare && !held_bytes(*chosen.kernel, call, &step.held_bytes)) {
+  step.macs = macs;
+  step.prepares = chosen.kernel->prepare != nullptr;
+  if (step.prepares && !held_bytes(*chosen.kernel, call, &step.held_bytes)) {
     const int failed = place_in_order(backend_, node.op, call.args, chosen.backend);
     chosen = choose_kernel(backend_, real, node.op, call.args, failed + 1);
     work.backend = chosen.backend;
   }
   if (chosen.kernel->workspace_bytes)
-    step.workspace_bytes = chosen.kernel->workspace_bytes(call.args, target().threads);
-  step.time = rates_.time(work);
+    step.workspace_bytes = chosen.kernel->workspace_bytes(call.args, threads_);
+  if (rates_) step.time = rates_->time(work);
   return step;
 }
 
 std::vector<StepTime> CostModel::step_times(const PlanProgram& program) {
   std::vector<StepTime> times;
   for (const Node& node : program.graph.nodes)
-    if (node.op != Op::reshape) times.push_back(step_of(program, node).time);
+    if (!is_view(program.graph, node)) times.push_back(step_of(program, node).time);
   return times;
 }
 
@@ -122,25 +133,27 @@ Cost CostModel::cost(const PlanContents& contents) {
   cost.arena_bytes = sizes.arena;
   cost.program_bytes = sizes.program;
   cost.file_bytes = sizes.file;
-  cost.session_bytes = Session::fixed_bytes();
-  size_t scratch = 0, held = 0;
+  size_t scratch = 0, held = 0, most_operands = 0;
   for (const PlanProgram& program : contents.programs) {
-    const auto& places = program.memory.storage.of_value;
-    const auto tensors = std::ranges::count_if(places, [](int place) { return place >= 0; });
-    size_t steps = 0, operands = 0;
+    size_t steps = 0, prepared = 0;
+    uint64_t macs = 0;
     double us = 0;
     for (const Node& node : program.graph.nodes) {
-      if (node.op == Op::reshape) continue;
+      if (is_view(program.graph, node)) continue;
       const Step& step = step_of(program, node);
-      ++steps, operands += node.inputs.size() + node.outputs.size();
+      ++steps, prepared += step.prepares, macs += step.macs;
+      most_operands = std::max(most_operands, node.inputs.size() + node.outputs.size());
       us += step.time.us;
       scratch = std::max(scratch, step.workspace_bytes);
       held += step.held_bytes;
     }
-    cost.session_bytes += Session::program_bytes(steps, static_cast<size_t>(tensors), operands);
+    cost.session_bytes += Session::program_bytes(steps, prepared);
+    if (program.kind == ProgramKind::train_step) cost.train_macs = macs;
     cost.ms(program.kind) = 1e-3 * us;
   }
   cost.workspace_bytes = scratch + held;
+  cost.session_bytes +=
+      Session::own_bytes(cost.state_bytes, cost.arena_bytes, scratch, most_operands, threads_);
   return cost;
 }
 

@@ -201,4 +201,13 @@ size_t count_lines(const std::string& text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
+void check_refused(const Workshop::Result& result, const std::string& reason) {
+  CAPTURE(result.error);
+  CHECK(result.status == 2);
+  CHECK(result.out.empty());
+  CHECK(count_lines(result.error) == 1);
+  CHECK(result.error.starts_with("attune: "));
+  CHECK(contains(result.error, reason));
+}
+
 }  // namespace attune::test

@@ -49,4 +49,8 @@ class Workshop {
 
 size_t count_lines(const std::string& text);
 
+// Bad input: status 2, nothing on standard output, one line that starts with "attune: " and holds
+// the reason.
+void check_refused(const Workshop::Result& result, const std::string& reason);
+
 }  // namespace attune::test

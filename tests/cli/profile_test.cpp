@@ -32,13 +32,6 @@ std::vector<json> events_of(const json& trace, const std::string& category) {
   return events;
 }
 
-void check_refused(const Workshop::Result& result, const std::string& reason) {
-  CAPTURE(result.error);
-  CHECK(result.status == 2);
-  CHECK(count_lines(result.error) == 1);
-  CHECK(contains(result.error, reason));
-}
-
 }  // namespace
 
 TEST_CASE("a profile holds every step of the plan within its step of the training") {

@@ -14,15 +14,6 @@
 namespace attune::test {
 namespace {
 
-void check_refused(const Workshop::Result& result, const std::string& reason) {
-  CAPTURE(result.error);
-  CHECK(result.status == 2);
-  CHECK(result.out.empty());
-  CHECK(count_lines(result.error) == 1);
-  CHECK(result.error.starts_with("attune: "));
-  CHECK(contains(result.error, reason));
-}
-
 std::vector<nlohmann::json> read_log(const Workshop& shop, const std::string& name) {
   std::istringstream lines(shop.read(name));
   std::vector<nlohmann::json> events;

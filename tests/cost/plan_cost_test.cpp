@@ -23,8 +23,13 @@ void check_costs(const OnnxModel& model, const CompileOptions& options, CostMode
   CHECK(cost.arena_bytes == memory.arena);
   CHECK(cost.workspace_bytes == memory.workspace);
   CHECK(cost.session_bytes == memory.session);
-  CHECK(cost.memory_bytes() == memory.total());
-  CHECK(cost.file_bytes == compiled.plan().file_bytes());
+  CHECK(cost.ram_bytes() == memory.ram());
+  CHECK(cost.ram_bytes() + cost.constants_bytes == memory.total());
+  CHECK(cost.flash_bytes() == compiled.plan().file_bytes());
+  uint64_t macs = 0;
+  for (const format::Step* step : *compiled.plan().program(ProgramKind::train_step)->steps())
+    macs += step->macs();
+  CHECK(cost.train_macs == macs);
   for (const ProgramEstimate& program : estimate(*session, rates))
     CHECK(cost.ms(program.kind) == doctest::Approx(program.ms()));
 }
@@ -37,9 +42,11 @@ TEST_CASE("a cost has the bytes that a session reports and the time that its ste
     for (const char* scheme : {"full", "head", "last:2", "bias:3"})
       for (const int batch : {1, 5}) {
         CAPTURE(std::string(scheme));
+        CAPTURE(batch);
         CompileOptions options;
         options.scheme = scheme;
         options.batch = batch;
+        options.tile = batch == 1;
         check_costs(small_network(), options, costs, rates, backend);
       }
   }
@@ -62,6 +69,19 @@ TEST_CASE("a cost of a real network, sliced, has the bytes that a session report
         fmt::format("{}/examples/schemes/mcunet-5fps-{}kb.json", ATTUNE_SOURCE_DIR, kib);
     check_costs(model, options, costs, rates, BackendChoice::best);
   }
+}
+
+TEST_CASE("without a target, a cost has the bytes and the multiply-adds but no time") {
+  CompileOptions options;
+  options.scheme = "bias:3";
+  const CompiledPlan compiled(small_network(), options);
+  CostModel with(flat_target(2)), without(2);
+  const Cost timed = with.cost(compiled.contents()), cost = without.cost(compiled.contents());
+  CHECK(timed.train_step_ms > 0);
+  CHECK(cost.train_step_ms == 0);
+  CHECK(cost.train_macs == timed.train_macs);
+  CHECK(cost.ram_bytes() == timed.ram_bytes());
+  CHECK(cost.flash_bytes() == timed.flash_bytes());
 }
 
 TEST_CASE("one program alone costs what it costs in the plan") {

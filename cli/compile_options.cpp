@@ -1,0 +1,149 @@
+#include "cli/compile_options.h"
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+
+#include "cli/seed.h"
+#include "sparse_update/preprocess_spec.h"
+
+namespace attune::cli {
+
+const char* const kSchemesHelp = R"(Schemes:
+  full      every float parameter
+  head      the classifier
+  last:K    the classifier, and all parameters of the K layers before it
+  bias:K    the classifier, and the biases of the K layers before it
+  auto      searched for within --memory, --flash and --latency, on --data; see `attune search`
+  FILE      JSON: {"head": true, "bias_last": K, "weights_last": K,
+                   "layers": [{"layer": 21, "input_channels": 0.5}],
+                   "parameters": [{"name": "conv1.weight", "output_channels": [0, 3]}]}, or such JSON itself
+)";
+
+const char* const kPreprocessHelp = R"(Preprocessing:
+  none, imagenet[:WxH], unit:WxH[xC] (x / 255), signed:WxH[xC] (x / 127.5 - 1), mfcc, or
+  FILE      JSON: {"image": {"width": 224, "height": 224, "channels": 3, "resize": "center_crop",
+                   "resize_shorter": 256, "order": "RGB", "mean": [..], "std": [..]}}
+            or {"mfcc": {"sample_rate": 16000, "samples": 16000, ...}}; mean and std act on x / 255)";
+
+namespace {
+
+// "NAME:1x3x224x224"; the name may hold colons itself.
+std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string& text) {
+  const auto fail = [&] {
+    throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
+  };
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) fail();
+  std::vector<int64_t> dims;
+  const char *at = text.data() + colon + 1, *const end = text.data() + text.size();
+  for (;;) {
+    int64_t dim = 0;
+    const auto [next, error] = std::from_chars(at, end, dim);
+    if (error != std::errc() || dim < 1 || dim > INT32_MAX) fail();
+    dims.push_back(dim);
+    if (next == end) break;
+    if (*next != 'x') fail();
+    at = next + 1;
+  }
+  return {text.substr(0, colon), dims};
+}
+
+// One name a line; or the names of a folder's class folders.
+std::vector<std::string> read_class_names(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code failure;
+  if (std::filesystem::is_directory(path, failure)) {
+    throw_if_error(list_class_folders(path, &names));
+    return names;
+  }
+  std::ifstream file;
+  // Asked before it is opened: opening a named pipe would wait for a writer.
+  if (std::filesystem::is_regular_file(path, failure)) file.open(path);
+  if (!file.is_open())
+    throw_error(
+        "--labels {}: cannot be read; give a file with one class name a line, or a folder "
+        "of class folders",
+        path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    names.push_back(line);
+  }
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  if (names.empty()) throw_error("--labels {}: holds no class names", path);
+  return names;
+}
+
+}  // namespace
+
+CompileOptions CompileCommand::options() const {
+  CompileOptions result = compile;
+  result.loss = parse_loss(loss_);
+  result.tile = tiling_ == "auto";
+  result.split_gradients = strips_ == "auto";
+  result.optimizer.kind = parse_optimizer(optimizer_);
+  const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
+  if (!momentum && (verb_->count("--momentum") > 0 || nesterov_))
+    throw_error("--momentum and --nesterov are for --optimizer momentum, not {}", optimizer_);
+  if (!(momentum_ >= 0 && momentum_ < 1))
+    throw_error("--momentum {}: give 0 or more, and less than 1", momentum_);
+  if (!(result.optimizer.weight_decay >= 0 && result.optimizer.weight_decay <= 1))
+    throw_error("--weight-decay {}: give 0 .. 1", result.optimizer.weight_decay);
+  result.optimizer.momentum = momentum_;
+  result.optimizer.nesterov = nesterov_;
+  for (const std::string& text : input_shapes_) {
+    const auto [name, dims] = parse_input_shape(text);
+    if (!result.input_shapes.emplace(name, dims).second)
+      throw_error("--input-shape: '{}' is given twice", name);
+  }
+  if (!labels_.empty()) result.class_names = read_class_names(labels_);
+  result.preprocess = parse_preprocess(preprocess_);
+  return result;
+}
+
+void CompileCommand::add(CLI::App* verb, bool with_scheme) {
+  verb_ = verb;
+  verb->add_option("model", model, "The model (.onnx)")->required();
+  if (with_scheme) verb->add_option("--scheme", compile.scheme, "What to train; see below");
+  verb->add_option("--loss", loss_, "cross_entropy or mean_squared_error");
+  verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
+  verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
+  verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum")->always_capture_default(false);
+  verb->add_option("--weight-decay", compile.optimizer.weight_decay, "Weight decay");
+  verb->add_option("--batch-size", compile.batch, "Examples in a training step");
+  verb->add_option("--micro-batch", compile.micro_batch,
+                   "Go through the batch so many examples at a time, add up the gradients, and "
+                   "update once: less memory, more steps (default: all at once, unless --memory "
+                   "needs less)")
+      ->check(CLI::Range(1, 65536))
+      ->always_capture_default(false);
+  verb->add_option("--input-shape", input_shapes_,
+                   "NAME:1x3x224x224, for an input whose size the model leaves open; again for "
+                   "another input")
+      ->always_capture_default(false);
+  verb->add_option("--classes", compile.classes,
+                   "Replace the last layer by a fresh one for so many classes (default: keep it)")
+      ->check(CLI::Range(1, 1000000))
+      ->always_capture_default(false);
+  verb->add_option("--seed", compile.seed, "Of the fresh layer's weights, and of a search")
+      ->check(is_seed());
+  verb->add_option("--labels", labels_,
+                   "Class names, one a line, or a folder of class folders (default: numbers)")
+      ->always_capture_default(false);
+  verb->add_option("--preprocess", preprocess_,
+                   "How raw data becomes the model's input; see below");
+  verb->add_option(
+          "--memory-tiling", tiling_,
+          "auto: compute the first layers a few rows at a time where that makes the arena "
+          "smaller, at the price of more steps; off: whole layers, each once, whatever --memory "
+          "needs")
+      ->check(CLI::IsMember({"auto", "off"}));
+  verb->add_option(
+          "--gradient-strips", strips_,
+          "auto: compute gradients of weights some output channels at a time, and update these at "
+          "once, where that makes the arena smaller; off: whole gradients, unless --memory needs "
+          "less")
+      ->check(CLI::IsMember({"auto", "off"}));
+}
+
+}  // namespace attune::cli

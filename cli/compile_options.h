@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/common.h"
+#include "sparse_update/compile.h"
+
+namespace attune::cli {
+
+// How schemes and preprocessing are written, for --help.
+extern const char* const kSchemesHelp;
+extern const char* const kPreprocessHelp;
+
+// The options of every verb that compiles a model: `compile`, `search`, `sensitivity`.
+struct CompileCommand {
+  std::string model;
+  CompileOptions compile;
+
+  // `with_scheme`: --scheme is an option too.
+  void add(CLI::App* verb, bool with_scheme);
+  // What was given, checked. Throws Error.
+  CompileOptions options() const;
+  // Whether a budget of memory may tile the plan: not where the user forbids it.
+  bool may_tile() const { return tiling_ != "off" || verb_->count("--memory-tiling") == 0; }
+
+ private:
+  CLI::App* verb_ = nullptr;
+  std::string loss_ = "cross_entropy", optimizer_ = "momentum", labels_, preprocess_ = "none",
+              tiling_ = "off", strips_ = "off";
+  std::vector<std::string> input_shapes_;
+  double momentum_ = 0.9;
+  bool nesterov_ = false;
+};
+
+}  // namespace attune::cli

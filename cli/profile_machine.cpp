@@ -1,0 +1,108 @@
+#include "cli/profile_machine.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cli/machine_peak.h"
+#include "cli/step_times.h"
+#include "sparse_update/cost/estimate.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr double kRunSeconds = 0.15;  // of a program in a round
+constexpr int kMostRepeats = 60;
+
+// The fastest time of every step at its place, over the rounds.
+class Measurements {
+ public:
+  void add(size_t source, const Session& session, const ProgramTimes& times) {
+    for (size_t i = 0; i < times.fastest_steps.size(); ++i) {
+      const StepWork work = step_work(session, times.kind, static_cast<int>(i));
+      const std::string key =
+          fmt::format("{}/{}/{}", op_name(work.op), backend_name(work.backend), work.shape);
+      const auto [step, is_new] = steps_.try_emplace(key, Step{work, {}});
+      const auto place = std::make_tuple(source, times.kind, i);
+      const double us = 1e6 * times.fastest_steps[i];
+      const auto [fastest, first] = step->second.us.try_emplace(place, us);
+      if (!first) fastest->second = std::min(fastest->second, us);
+    }
+  }
+
+  std::vector<RatePoint> points() const {
+    std::vector<RatePoint> points;
+    for (const auto& [key, step] : steps_) {
+      std::vector<double> us;
+      for (const auto& [place, time] : step.us) us.push_back(time);
+      const auto middle = us.begin() + static_cast<std::ptrdiff_t>(us.size() / 2);
+      std::nth_element(us.begin(), middle, us.end());
+      const StepWork& work = step.work;
+      points.push_back({work.op, work.backend, work.kind, work.shape, work.macs, work.bytes,
+                        std::max(*middle, kLeastUs)});
+    }
+    return points;
+  }
+
+ private:
+  static constexpr double kLeastUs = 1e-3;  // where a clock is too coarse to see a step
+  struct Step {
+    StepWork work;
+    std::map<std::tuple<size_t, ProgramKind, size_t>, double> us;  // by place
+  };
+  std::map<std::string, Step> steps_;
+};
+
+void measure(const Plan& plan, size_t number, const SessionChoice& choice,
+             Measurements* measurements) {
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(plan, choice.options(), &session));
+  for (int k = 0; k < kProgramCount; ++k) {
+    const auto kind = static_cast<ProgramKind>(k);
+    if (!session->has(kind)) continue;
+    const ProgramTimes once = measure_program(*session, kind, 1, StepClockKind::undisturbed);
+    const int repeats = std::min(static_cast<int>(kRunSeconds / once.fastest), kMostRepeats);
+    measurements->add(number, *session, once);
+    if (repeats > 0)
+      measurements->add(number, *session,
+                        measure_program(*session, kind, repeats, StepClockKind::undisturbed));
+  }
+}
+
+std::string host_name() {
+  char name[256] = "this machine";
+  ::gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+Target describe_machine(const ProfileOptions& options, std::vector<RatePoint> points) {
+  const MachinePeak peak = measure_machine(options.session.threads, DType::f32);
+  Target target;
+  target.name = options.name.empty() ? host_name() : options.name;
+  target.threads = options.session.threads;
+  target.gflop_s = peak.gflops();
+  for (const MachinePeak::Memory& m : peak.memory)
+    target.bandwidth.push_back({static_cast<double>(m.bytes), m.gb_s()});
+  target.points = std::move(points);
+  if (!target.points.empty())
+    target.step_us = std::ranges::min(target.points, {}, &RatePoint::us).us;
+  return target;
+}
+
+}  // namespace
+
+Target profile_machine(const std::vector<ProfiledPlan>& plans, const ProfileOptions& options,
+                       const std::function<void(const std::string&)>& show) {
+  Measurements measurements;
+  for (int round = 0; round < options.rounds; ++round)
+    for (size_t i = 0; i < plans.size(); ++i) {
+      show(fmt::format("round {} of {}, plan {} of {}: {}", round + 1, options.rounds, i + 1,
+                       plans.size(), plans[i].name));
+      measure(*plans[i].plan, i, options.session, &measurements);
+    }
+  show("the machine's peak and bandwidths");
+  return describe_machine(options, measurements.points());
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,65 @@
+#include "cli/scheme_search.h"
+
+namespace attune::cli {
+SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& options,
+                                 const SchemeSearch& search) {
+  const Budget budget = search.budget.budget();
+  if (budget.empty()) throw_error("a search needs a budget; give --memory, --flash or --latency");
+  // The backend that is asked for is the device's; here the fastest estimates.
+  const EstimateOptions estimate =
+      search.sensitivity.options(SessionChoice(), options.seed, search.output);
+  TaskExamples examples = open_task(model, options, search.sensitivity);
+  WorkProgress progress(search.quiet);
+  const Progress report = progress.report();
+  SearchedScheme searched;
+  searched.estimator = search.sensitivity.estimator;
+  Estimate estimated = estimate_gains(model, options, examples, estimate, report);
+  searched.space = std::move(estimated.space);
+  searched.gains = std::move(estimated.gains);
+
+  // Every scheme is judged by the smallest plan of it.
+  CompileOptions compile_with = options;
+  const bool smallest = budget.memory_bytes && search.may_tile;
+  compile_with.tile = options.tile || smallest;
+  compile_with.split_gradients = options.split_gradients || smallest;
+  const auto cost_model =
+      search.budget.cost_model(search.session, model, compile_with, {"head", "full"});
+  SchemeEvaluator evaluator(model, compile_with, searched.space, *cost_model,
+                            search.sensitivity.threads());
+  const ChoiceCosts costs(searched.space, evaluator, report);
+  const SearchOptions search_options{budget, static_cast<size_t>(search.evaluations), options.seed};
+  searched.result =
+      search_scheme(searched.space, searched.gains, costs, evaluator, search_options, report);
+  if (search.front_points > 0)
+    searched.fronts = scheme_fronts(searched.space, searched.gains, costs, evaluator,
+                                    search.front_points, report);
+  // The plan need not be the smallest: it has as few steps as fit.
+  compile_with = options;
+  compile_with.scheme = scheme_json(searched.space, searched.result.best.point);
+  searched.plan = compile_within(model, compile_with, search.may_tile, budget, *cost_model,
+                                 "the scheme that was found");
+  searched.result.best.cost = searched.plan.cost;
+  return searched;
+}
+
+Json found_json(const SearchedScheme& searched, const FoundScheme& scheme) {
+  Json json;
+  json["gain"] = scheme.gain;
+  if (searched.gains.unit != "fisher")
+    json["predicted_" + searched.gains.unit] = searched.gains.reached(scheme.gain);
+  json["cost"] = cost_json(scheme.cost);
+  json["scheme"] = Json::parse(scheme_json(searched.space, scheme.point));
+  return json;
+}
+
+std::string predicted_text(const Gains& gains, double gain) {
+  if (gains.unit == "accuracy")
+    return fmt::format("accuracy {:.1f} %, {:+.1f} over the classifier alone, if gains add up",
+                       100 * (gains.base + gain), 100 * gain);
+  if (gains.unit == "loss")
+    return fmt::format("loss {:.4g}, {:+.4g} over the classifier alone, if gains add up",
+                       gains.reached(gain), -gain);
+  return fmt::format("a loss lower by {:.4g} after a step, by Fisher information", gain);
+}
+
+}  // namespace attune::cli

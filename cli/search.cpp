@@ -1,0 +1,149 @@
+#include <cmath>
+
+#include "cli/output_file.h"
+#include "cli/scheme_search.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  attune search mobilenet.onnx --data photos/train --classes 5 --labels photos/train
+      --preprocess imagenet --batch-size 1 --memory 4MiB --backend simd -o scheme.json
+  attune search kws.onnx --data speaker --labels words --preprocess mfcc --memory 256KiB
+      --latency 40ms --estimator measured -o scheme.json --front front.json --picture front.svg
+  attune compile kws.onnx -o kws.att --scheme scheme.json ...     with the same options
+
+Finds the scheme that is expected to learn the most within a budget: biases of the last layers, and
+of some of these layers a share of the weight. --memory counts all RAM of a session with the given
+--batch-size, --optimizer, --backend and --threads. The same options give the same scheme, as long
+as --latency comes with --target.
+
+)";
+
+struct Options {
+  CompileCommand compile;
+  SchemeSearch search;
+  std::string front, picture;
+  OutputOptions output;
+};
+
+// The scheme as people would write it.
+std::string scheme_file_text(const SearchedScheme& searched) {
+  const Json scheme = Json::parse(scheme_json(searched.space, searched.result.best.point));
+  std::string text =
+      fmt::format("{{\n  \"bias_last\": {},\n  \"layers\": [", scheme["bias_last"].get<int>());
+  for (size_t i = 0; i < scheme["layers"].size(); ++i)
+    text += fmt::format("{}\n    {}", i > 0 ? "," : "", scheme["layers"][i].dump());
+  return text + (scheme["layers"].empty() ? "]\n}\n" : "\n  ]\n}\n");
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  write_file(path, std::as_bytes(std::span(text)));
+}
+
+Json result_json(const SearchedScheme& searched) {
+  Json json;
+  json["estimator"] = searched.estimator;
+  json["unit"] = searched.gains.unit;
+  if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
+  json["found"] = found_json(searched, searched.result.best);
+  json["bound"] = std::isfinite(searched.result.bound) ? Json(searched.result.bound) : Json();
+  json["compiled"] = searched.result.evaluations;
+  return json;
+}
+
+Json fronts_json(const SearchedScheme& searched) {
+  Json json = result_json(searched);
+  const auto list = [&](const std::vector<FoundScheme>& schemes) {
+    Json entries = Json::array();
+    for (const FoundScheme& scheme : schemes) entries.push_back(found_json(searched, scheme));
+    return entries;
+  };
+  json["memory_front"] = list(searched.fronts.memory);
+  json["time_front"] = list(searched.fronts.time);
+  return json;
+}
+
+void report(const Options& options, const SearchedScheme& searched) {
+  if (options.output.json) return print_json(result_json(searched));
+  if (options.output.quiet) return;
+  const SearchResult& result = searched.result;
+  const Cost& cost = result.best.cost;
+  const Budget budget = options.search.budget.budget();
+  const auto of = [](const std::string& limit) { return limit.empty() ? "" : " of " + limit; };
+  Table table({"", ""});
+  table.row({"scheme", options.search.output});
+  table.row({"trains", scheme_text(searched.space, result.best.point)});
+  table.row({"expected", predicted_text(searched.gains, result.best.gain)});
+  table.row({"at most", !std::isfinite(result.bound) ? "not known"
+                        : result.bound > result.best.gain
+                            ? predicted_text(searched.gains, result.bound)
+                            : "that: no scheme of the kind fits that gains more"});
+  table.row({"memory",
+             bytes_text(cost.ram_bytes()) +
+                 of(budget.memory_bytes ? bytes_text(*budget.memory_bytes) : "") +
+                 fmt::format(": state {}, arena {}, workspace {}, session {}",
+                             bytes_text(cost.state_bytes), bytes_text(cost.arena_bytes),
+                             bytes_text(cost.workspace_bytes), bytes_text(cost.session_bytes))});
+  table.row({"flash", bytes_text(cost.flash_bytes()) +
+                          of(budget.flash_bytes ? bytes_text(*budget.flash_bytes) : "")});
+  table.row(
+      {"step", fmt::format("{} multiply-adds", count_text(cost.train_macs)) +
+                   (cost.train_step_ms > 0 ? fmt::format(", {:.3g} ms", cost.train_step_ms) : "") +
+                   of(budget.latency_ms ? fmt::format("{:.3g} ms", *budget.latency_ms) : "")});
+  table.row({"compiled", fmt::format("{} schemes", result.evaluations)});
+  fmt::print("{}", table.text());
+}
+
+int run(Options& options) {
+  check_replaceable(options.search.output, "a scheme", is_scheme_file);
+  if (!options.front.empty()) check_replaceable(options.front, "a front", is_front_file);
+  if (!options.picture.empty()) check_replaceable(options.picture, "an SVG picture", is_svg_file);
+  options.search.quiet = options.output.quiet;
+  options.search.may_tile = options.compile.may_tile();
+  if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;
+  const CompileOptions compile_with = options.compile.options();
+  options.search.budget.budget();  // refused before anything is read
+  const OnnxModel model = OnnxModel::load(options.compile.model);
+  const SearchedScheme searched = search_for_scheme(model, compile_with, options.search);
+  write_text(options.search.output, scheme_file_text(searched));
+  if (!options.front.empty())
+    write_text(options.front,
+               fronts_json(searched).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (!options.picture.empty())
+    write_text(options.picture,
+               front_picture(searched.fronts, searched.gains, searched.result.best,
+                             options.search.budget.budget(), options.compile.model));
+  report(options, searched);
+  return 0;
+}
+
+}  // namespace
+
+Verb add_search(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  const std::string help = std::string(kExamples) + kPreprocessHelp;
+  CLI::App* verb =
+      add_verb(app, "search", "Find the scheme that learns the most within a budget", help.c_str());
+  options->compile.add(verb, false);
+  verb->add_option("-o,--output", options->search.output, "The scheme to write (.json)")
+      ->required();
+  options->search.budget.add(verb);
+  options->search.sensitivity.add(verb, true);
+  verb->add_option("--evaluations", options->search.evaluations,
+                   "Schemes that the evolutionary part of the search may compile")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
+  verb->add_option("--front", options->front,
+                   "Write the schemes that are best for their memory and for their time to this "
+                   "file (.json)")
+      ->always_capture_default(false);
+  verb->add_option("--picture", options->picture, "Draw them into this file (.svg)")
+      ->always_capture_default(false);
+  options->search.session.add(verb);
+  options->output.add(verb);
+  return {verb, [options] { return run(*options); }};
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/common.h"
+#include "cli/compile_options.h"
+#include "sparse_update/sensitivity/estimate.h"
+
+namespace attune::cli {
+
+// The options of what estimates gains: `sensitivity`, `search`, and `compile --scheme auto`.
+struct SensitivityOptions {
+  std::string data, estimator = "fisher", channels = "norm", cache;
+  int64_t examples = 2000, steps = 100, head_epochs = 5;
+  double learning_rate = 0.0005, head_learning_rate = 0.005;
+  int jobs = 0;
+
+  // `required`: --data is.
+  void add(CLI::App* verb, bool required);
+  // Throws Error.
+  EstimateOptions options(const SessionChoice& session, uint64_t seed,
+                          const std::string& output) const;
+  int threads() const;
+};
+
+// The task that gains are estimated on: some of the user's data, as the model takes them.
+TaskExamples open_task(const OnnxModel& model, const CompileOptions& options,
+                       const SensitivityOptions& sensitivity);
+
+// The progress line of what takes long, on standard error: rewritten in place on a terminal, a
+// line for every part otherwise.
+class WorkProgress {
+ public:
+  explicit WorkProgress(bool quiet);
+  ~WorkProgress();
+  Progress report();
+  // Other output may follow.
+  void finish();
+
+ private:
+  bool quiet_, terminal_, line_open_ = false;
+  std::string last_;
+};
+
+}  // namespace attune::cli

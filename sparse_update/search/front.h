@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sparse_update/search/search.h"
+
+namespace attune {
+
+// The schemes that no other beats in gain and memory, and in gain and time; the smallest first.
+struct SchemeFronts {
+  std::vector<FoundScheme> memory, time;
+};
+
+// About `points` schemes for each front, between the smallest plan and the largest gain, whatever
+// the budget: those of the separable problem, compiled to know what they take.
+SchemeFronts scheme_fronts(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
+                           SchemeEvaluator& evaluator, size_t points,
+                           const Progress& progress = {});
+
+// A picture of both fronts, gain over memory and over time, with the chosen scheme and the budget:
+// an SVG document.
+std::string front_picture(const SchemeFronts& fronts, const Gains& gains, const FoundScheme& chosen,
+                          const Budget& budget, const std::string& title);
+
+}  // namespace attune

@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "sparse_update/search/front.h"
+
+namespace attune {
+namespace {
+
+constexpr double kWidth = 900, kHeight = 380, kPlot = 350, kTop = 60, kBottom = 320;
+
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (char c : text) {
+    if (c == '<')
+      result += "&lt;";
+    else if (c == '>')
+      result += "&gt;";
+    else if (c == '&')
+      result += "&amp;";
+    else if (static_cast<unsigned char>(c) >= ' ' && static_cast<unsigned char>(c) < 0x7f)
+      result += c;
+    else
+      result += '?';
+  }
+  return result;
+}
+
+// A round step that gives about four ticks.
+double tick_step(double range) {
+  const double raw = range / 4, power = std::pow(10, std::floor(std::log10(raw)));
+  for (double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= raw) return factor * power;
+  return 10 * power;
+}
+
+struct Axis {
+  double low = 0, high = 1;
+
+  // Covers what it is given, with some room around.
+  void cover(double value) { low = std::min(low, value), high = std::max(high, value); }
+  void widen() {
+    const double room = high > low ? 0.06 * (high - low) : std::max(std::fabs(high), 1e-9) / 2;
+    low -= room, high += room;
+  }
+  double at(double value) const { return (value - low) / (high - low); }
+};
+
+struct Dot {
+  double x, y;
+};
+
+// One plot: a front as a line with dots, the chosen scheme, the limit.
+class Panel {
+ public:
+  Panel(double left, std::string x_name, std::string y_name, std::vector<Dot> dots, Dot chosen,
+        std::optional<double> limit)
+      : left_(left),
+        x_name_(std::move(x_name)),
+        y_name_(std::move(y_name)),
+        dots_(std::move(dots)),
+        chosen_(chosen),
+        limit_(limit) {
+    x_ = {chosen.x, chosen.x}, y_ = {chosen.y, chosen.y};
+    for (const Dot& dot : dots_) x_.cover(dot.x), y_.cover(dot.y);
+    // A limit far off would squeeze the rest.
+    if (limit_ && *limit_ < x_.high + (x_.high - x_.low)) x_.cover(*limit_);
+    x_.widen(), y_.widen();
+  }
+
+  std::string svg() const {
+    std::string text = fmt::format(
+        "<rect x=\"{:.1f}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>\n",
+        left_, kTop, kPlot, kBottom - kTop);
+    text += ticks();
+    if (limit_ && *limit_ >= x_.low && *limit_ <= x_.high)
+      text += fmt::format(
+          "<path d=\"M{0:.1f} {1}V{2}\" stroke=\"#c33\" stroke-dasharray=\"5 4\"/>\n"
+          "<text x=\"{3:.1f}\" y=\"{4}\" fill=\"#c33\" text-anchor=\"end\">budget</text>\n",
+          x(*limit_), kTop, kBottom, x(*limit_) - 4, kTop + 14);
+    std::string path;
+    for (const Dot& dot : dots_)
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(dot.x), y(dot.y));
+    if (!path.empty())
+      text += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"#36c\"/>\n", path);
+    for (const Dot& dot : dots_)
+      text += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"#36c\"/>\n", x(dot.x),
+                          y(dot.y));
+    return text + fmt::format(
+                      "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\" fill=\"none\" stroke=\"#c33\" "
+                      "stroke-width=\"2\"/>\n",
+                      x(chosen_.x), y(chosen_.y));
+  }
+
+ private:
+  double x(double value) const { return left_ + kPlot * x_.at(value); }
+  double y(double value) const { return kBottom - (kBottom - kTop) * y_.at(value); }
+
+  std::string ticks() const {
+    std::string text;
+    const double step_x = tick_step(x_.high - x_.low), step_y = tick_step(y_.high - y_.low);
+    for (double t = std::ceil(x_.low / step_x) * step_x; t <= x_.high; t += step_x)
+      text += fmt::format(
+          "<path d=\"M{0:.1f} {1}v4\" stroke=\"#999\"/>"
+          "<text x=\"{0:.1f}\" y=\"{2}\" text-anchor=\"middle\">{3:.4g}</text>\n",
+          x(t), kBottom, kBottom + 18, std::fabs(t) < step_x / 1e6 ? 0.0 : t);
+    for (double t = std::ceil(y_.low / step_y) * step_y; t <= y_.high; t += step_y)
+      text += fmt::format(
+          "<path d=\"M{0:.1f} {1:.1f}h-4\" stroke=\"#999\"/>"
+          "<text x=\"{2:.1f}\" y=\"{3:.1f}\" text-anchor=\"end\">{4:.4g}</text>\n",
+          left_, y(t), left_ - 7, y(t) + 4, std::fabs(t) < step_y / 1e6 ? 0.0 : t);
+    text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+                        left_ + kPlot / 2, kBottom + 40, escaped(x_name_));
+    return text + fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", left_, kTop - 8,
+                              escaped(y_name_));
+  }
+
+  double left_;
+  std::string x_name_, y_name_;
+  std::vector<Dot> dots_;
+  Dot chosen_;
+  std::optional<double> limit_;
+  Axis x_, y_;
+};
+
+}  // namespace
+
+std::string front_picture(const SchemeFronts& fronts, const Gains& gains, const FoundScheme& chosen,
+                          const Budget& budget, const std::string& title) {
+  const bool accuracy = gains.unit == "accuracy";
+  const std::string y_name = accuracy ? "predicted accuracy, %" : "predicted gain, " + gains.unit;
+  const auto value = [&](const FoundScheme& s) {
+    return accuracy ? 100 * (gains.base + s.gain) : s.gain;
+  };
+  const bool timed = chosen.cost.train_step_ms > 0;
+  const auto kib = [](const FoundScheme& s) {
+    return static_cast<double>(s.cost.ram_bytes()) / 1024;
+  };
+  const auto time = [&](const FoundScheme& s) {
+    return timed ? s.cost.train_step_ms : static_cast<double>(s.cost.train_macs) / 1e6;
+  };
+  std::vector<Dot> by_memory, by_time;
+  for (const FoundScheme& s : fronts.memory) by_memory.push_back({kib(s), value(s)});
+  for (const FoundScheme& s : fronts.time) by_time.push_back({time(s), value(s)});
+  std::optional<double> memory_limit, time_limit;
+  if (budget.memory_bytes) memory_limit = static_cast<double>(*budget.memory_bytes) / 1024;
+  if (budget.latency_ms && timed) time_limit = budget.latency_ms;
+  const Panel memory(70, "memory, KiB", y_name, by_memory, {kib(chosen), value(chosen)},
+                     memory_limit);
+  const Panel step(520, timed ? "a training step, ms" : "a training step, million multiply-adds",
+                   y_name, by_time, {time(chosen), value(chosen)}, time_limit);
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+      "height=\"{1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+      "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n"
+      "<text x=\"70\" y=\"26\" font-size=\"15\">{2}</text>\n{3}{4}</svg>\n",
+      kWidth, kHeight, escaped(title), memory.svg(), step.svg());
+}
+
+}  // namespace attune

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sparse_update/budget.h"
+#include "sparse_update/search/evaluate.h"
+#include "sparse_update/search/knapsack.h"
+#include "sparse_update/sensitivity/gains.h"
+#include "sparse_update/sensitivity/measured.h"
+
+namespace attune {
+
+struct SearchOptions {
+  Budget budget;
+  size_t evaluations = 400;  // schemes that evolution may compile
+  uint64_t seed = 0;
+};
+
+// A scheme, what it is expected to gain, and what it takes.
+struct FoundScheme {
+  SchemePoint point;
+  double gain = 0;
+  Cost cost;
+};
+
+struct SearchResult {
+  FoundScheme best;
+  // No scheme of the space gains more than this within the budget, as far as costs that add up
+  // can tell: equal to best.gain where the search is over, infinite where
+  // that is not known.
+  double bound = 0;
+  size_t evaluations = 0;  // schemes compiled
+};
+
+// What every choice adds to a plan, found by compiling each once.
+class ChoiceCosts {
+ public:
+  ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator, const Progress& progress);
+
+  // The problem in which costs add up. `caution` 0: what a choice adds at the very least, which
+  // leaves out the arena, as its fullest moment may be another; 1: all that it adds by itself.
+  SeparableProblem problem(const Gains& gains, double caution) const;
+
+ private:
+  std::vector<Cost> bias_;                 // [k]
+  std::vector<std::vector<Cost>> weight_;  // [layer][option], with the fewest biases
+};
+
+// The scheme of the largest gain within a budget. Costs of state and time add up, so that a
+// knapsack finds the best scheme if only they matter, and a bound on it if not; where the arena or
+// the workspace decides, evolution searches on, by compiling. The same options give the same
+// scheme, whatever the number of threads. Throws Error where nothing fits: what the smallest plan
+// takes, and for what.
+SearchResult search_scheme(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
+                           SchemeEvaluator& evaluator, const SearchOptions& options,
+                           const Progress& progress = {});
+
+}  // namespace attune

@@ -1,0 +1,190 @@
+#include "sparse_update/sensitivity/fisher.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include "engine/batch.h"
+#include "graph/error.h"
+#include "sparse_update/parallel.h"
+#include "sparse_update/plan_memory.h"
+
+namespace attune {
+namespace {
+
+// Parts of the examples, each summed by itself and in order, so that threads decide nothing.
+constexpr int64_t kParts = 4;
+
+// Sums over examples of one parameter's gradient.
+struct Sums {
+  std::vector<float> gradient;  // by element
+  std::vector<double> squares;  // by channel
+  int64_t inner = 1;            // elements in a row that are of one channel
+};
+
+template <class Real>
+void add(const Tensor& gradient, Sums* sums) {
+  const size_t channels = sums->squares.size(), inner = static_cast<size_t>(sums->inner);
+  const Real* values = gradient.as<Real>();
+  for (size_t i = 0; i < sums->gradient.size(); ++i) {
+    const double x = static_cast<double>(values[i]);
+    sums->gradient[i] += static_cast<float>(x);
+    sums->squares[i / inner % channels] += x * x;
+  }
+}
+
+// A session of the plan that trains everything, one example at a time, at a learning rate of zero.
+class GradientReader {
+ public:
+  GradientReader(const Plan& plan, const SearchSpace& space, Dataset& examples,
+                 const SessionOptions& options)
+      : space_(space), examples_(examples) {
+    throw_if_error(Session::create(plan, options, &session_));
+    throw_if_error(Batch::bind(*session_, kTrain, examples, &batch_));
+  }
+
+  // `sums`: of layer l, 2 l its weight and 2 l + 1 its bias.
+  void add_example(int64_t example, std::vector<Sums>* sums) {
+    run(example);
+    for (size_t l = 0; l < space_.layers.size(); ++l) {
+      const SpaceLayer& layer = space_.layers[l];
+      add_gradient(layer.weight, layer.input_axis, &(*sums)[2 * l]);
+      add_gradient(layer.bias, -1, &(*sums)[2 * l + 1]);
+    }
+  }
+
+ private:
+  static constexpr ProgramKind kTrain = ProgramKind::train_step;
+
+  void run(int64_t example) {
+    throw_if_error(batch_.fill(examples_, nullptr, example, 1));
+    set_scalar(session_->input(kTrain, "learning_rate"), 0);
+    if (const Tensor step = session_->input(kTrain, "step")) set_scalar(step, 1);
+    throw_if_error(session_->run(kTrain));
+    if (!std::isfinite(batch_.loss()))
+      throw_error("--estimator fisher: the loss of {} is not finite; the data holds such numbers",
+                  examples_.describe(example));
+  }
+
+  // `axis` -1: all elements are one channel.
+  void add_gradient(const std::string& parameter, int axis, Sums* sums) const {
+    if (parameter.empty()) return;
+    const Tensor gradient = session_->output(kTrain, "grad:" + parameter);
+    if (!gradient) return;
+    if (sums->gradient.empty()) {
+      sums->gradient.resize(static_cast<size_t>(gradient.shape.elements()));
+      sums->squares.resize(axis < 0 ? 1 : static_cast<size_t>(gradient.shape[axis]));
+      sums->inner = gradient.shape.product(axis + 1, gradient.shape.rank);
+    }
+    if (gradient.dtype == DType::f64)
+      add<double>(gradient, sums);
+    else
+      add<float>(gradient, sums);
+  }
+
+  const SearchSpace& space_;
+  Dataset& examples_;
+  std::unique_ptr<Session> session_;
+  Batch batch_;
+};
+
+// Of parameter `index` in all parts.
+GradientMoments moments(const std::vector<std::vector<Sums>>& parts, size_t index, int64_t count) {
+  const Sums& first = parts.front()[index];
+  const size_t channels = first.squares.size();
+  const auto n = static_cast<double>(count);
+  GradientMoments made{std::vector<double>(channels), std::vector<double>(channels)};
+  for (size_t i = 0; i < first.gradient.size(); ++i) {
+    double sum = 0;
+    for (const auto& part : parts)
+      if (!part[index].gradient.empty()) sum += static_cast<double>(part[index].gradient[i]);
+    made.squared_mean[i / static_cast<size_t>(first.inner) % channels] += sum / n * (sum / n);
+  }
+  for (size_t c = 0; c < channels; ++c) {
+    for (const auto& part : parts)
+      if (!part[index].squares.empty()) made.trace[c] += part[index].squares[c] / n;
+    // The mean of n has a share of trace / n that is chance.
+    if (count > 1) made.squared_mean[c] = (n * made.squared_mean[c] - made.trace[c]) / (n - 1);
+  }
+  return made;
+}
+
+// What a choice trains, all together.
+struct Total {
+  double trace = 0, squared_mean = 0;
+
+  void add(const GradientMoments& moments, size_t channel) {
+    trace += moments.trace[channel];
+    squared_mean += moments.squared_mean[channel];
+  }
+  double gain(double rate, int batch) const {
+    if (rate == 0) return squared_mean;
+    return rate * squared_mean -
+           rate * rate / 2 * kCurvatureShare * trace * trace / static_cast<double>(batch);
+  }
+};
+
+}  // namespace
+
+FisherInformation fisher_information(const OnnxModel& model, const CompileOptions& options,
+                                     const SearchSpace& space, Dataset& examples, int64_t count,
+                                     const SessionOptions& session, int threads,
+                                     const FisherProgress& progress) {
+  CompileOptions full = options;
+  full.scheme = "full";
+  full.batch = full.evaluate_batch = full.predict_batch = 1;
+  full.classes = 0;
+  full.expose_gradients = true;
+  const Compiled compiled = compile(model, full);
+  const PlanInMemory loaded(compiled.plan, model.path());
+  SessionOptions train_only = session;
+  train_only.threads = 1;
+  train_only.pool = nullptr;
+  train_only.programs = 1u << static_cast<unsigned>(ProgramKind::train_step);
+
+  count = std::clamp<int64_t>(count, 1, examples.size());
+  std::vector<std::vector<Sums>> parts(kParts, std::vector<Sums>(2 * space.layers.size()));
+  std::mutex reporting;
+  int64_t done = 0;
+  for_each_in_parallel(kParts, threads, [&](size_t part) {
+    GradientReader reader(loaded.plan(), space, examples, train_only);
+    for (auto i = static_cast<int64_t>(part); i < count; i += kParts) {
+      reader.add_example(i, &parts[part]);
+      const std::lock_guard lock(reporting);
+      if (progress) progress(++done, count);
+    }
+  });
+  FisherInformation information;
+  for (size_t l = 0; l < space.layers.size(); ++l) {
+    information.weight.push_back(moments(parts, 2 * l, count));
+    information.bias.push_back(moments(parts, 2 * l + 1, count));
+  }
+  return information;
+}
+
+Gains fisher_gains(const SearchSpace& space, const FisherInformation& information, double rate,
+                   int batch) {
+  Gains gains;
+  gains.unit = "fisher";
+  gains.bias.push_back(0);
+  Total biases;
+  for (size_t l = space.layers.size(); l-- > 0;) {
+    if (!information.bias[l].trace.empty()) biases.add(information.bias[l], 0);
+    gains.bias.push_back(biases.gain(rate, batch));
+  }
+  for (size_t l = 0; l < space.layers.size(); ++l) {
+    const GradientMoments& moments = information.weight[l];
+    std::vector<double> row;
+    for (const WeightOption& option : space.layers[l].options) {
+      Total total;
+      if (option.ratio == 1)
+        for (size_t c = 0; c < moments.trace.size(); ++c) total.add(moments, c);
+      for (int64_t c : option.channels) total.add(moments, static_cast<size_t>(c));
+      row.push_back(total.gain(rate, batch));
+    }
+    gains.weight.push_back(std::move(row));
+  }
+  return gains;
+}
+
+}  // namespace attune

@@ -1,0 +1,64 @@
+#include "sparse_update/sensitivity/result_cache.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "graph/error.h"
+
+namespace attune {
+
+using nlohmann::json;
+
+ResultCache::ResultCache(const std::string& path) : path_(path) {
+  if (path.empty()) return;
+  std::error_code failure;
+  const auto kind = std::filesystem::status(path, failure).type();
+  if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
+    throw_error("{}: is no file; give another name for the cache", path);
+  bool ends_in_line = true, any = false;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    ends_in_line = !file.eof();
+    const json entry = json::parse(line, nullptr, false);
+    const bool good = entry.is_object() && entry.contains("key") && entry["key"].is_string() &&
+                      entry.contains("result");
+    // The first line tells whose file this is.
+    if (!any && !good && ends_in_line)
+      throw_error("{}: exists and is not a cache of results; it is left alone, choose another name",
+                  path);
+    any = true;
+    if (good) results_[entry["key"]] = entry["result"];
+  }
+  file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (file_ < 0) throw_error("{}: cannot be written: {}", path, std::strerror(errno));
+  // A line that a kill has cut short ends here.
+  if (!ends_in_line && ::write(file_, "\n", 1) != 1)
+    throw_error("{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+ResultCache::~ResultCache() {
+  if (file_ >= 0) ::close(file_);
+}
+
+std::optional<json> ResultCache::find(const std::string& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = results_.find(key);
+  if (found == results_.end()) return std::nullopt;
+  return found->second;
+}
+
+void ResultCache::add(const std::string& key, const json& result) {
+  const std::lock_guard lock(mutex_);
+  results_[key] = result;
+  if (file_ < 0) return;
+  const std::string line = json{{"key", key}, {"result", result}}.dump() + '\n';
+  if (::write(file_, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+    throw_error("{}: cannot be written: {}", path_, std::strerror(errno));
+}
+
+}  // namespace attune

@@ -1,0 +1,30 @@
+#include "sparse_update/sensitivity/warm_up.h"
+
+#include "engine/trainer.h"
+#include "graph/error.h"
+#include "sparse_update/export.h"
+#include "sparse_update/plan_memory.h"
+
+namespace attune {
+
+OnnxModel warm_up_head(const OnnxModel& model, CompileOptions options, Dataset& training,
+                       int64_t epochs, double rate, const SessionOptions& session_options,
+                       uint64_t seed) {
+  options.scheme = "head";
+  const Compiled compiled = compile(model, options);
+  const PlanInMemory loaded(compiled.plan, model.path());
+  SessionOptions train_only = session_options;
+  train_only.programs = 1u << static_cast<unsigned>(ProgramKind::train_step);
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(loaded.plan(), train_only, &session));
+  TrainOptions train;
+  train.epochs = epochs;
+  train.schedule = {.kind = ScheduleKind::cosine, .base = rate};
+  train.seed = seed;
+  std::unique_ptr<Trainer> trainer;
+  throw_if_error(Trainer::create(*session, training, train, &trainer));
+  while (!trainer->done()) throw_if_error(trainer->step());
+  return OnnxModel::parse(exported_model(model, loaded.plan(), session->state()), model.path());
+}
+
+}  // namespace attune

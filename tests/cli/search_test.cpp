@@ -1,0 +1,135 @@
+#include <doctest/doctest.h>
+
+#include "tests/cli/command.h"
+#include "tests/support/files.h"
+
+namespace attune::test {
+namespace {
+
+const std::string kQuick =
+    " --data data.npz --batch-size 4 --backend reference --head-epochs 2 "
+    "--steps 5 --jobs 2 ";
+
+size_t smallest_memory(const Workshop& shop) {
+  const auto head = shop.run(
+      "compile net.onnx -o head.att --scheme head --batch-size 4 --backend reference "
+      "--memory 1GiB --json");
+  REQUIRE_MESSAGE(head.status == 0, head.error);
+  shop.remove("head.att");
+  return head.json()["cost"]["memory"];
+}
+
+}  // namespace
+
+TEST_CASE("search writes a scheme that compile takes within the same budget") {
+  Workshop shop;
+  const std::string memory = std::to_string(smallest_memory(shop) + 1500);
+  for (const std::string estimator : {"fisher", "measured"}) {
+    const auto searched = shop.run(
+        "search net.onnx -o scheme.json --front front.json --picture "
+        "front.svg --json --quiet --estimator " +
+        estimator + kQuick + "--memory " + memory);
+    REQUIRE_MESSAGE(searched.status == 0, searched.error);
+    CHECK(searched.error.empty());
+    const auto json = searched.json();
+    CHECK(json["estimator"] == estimator);
+    const size_t needed = json["found"]["cost"]["memory"];
+    CHECK(needed <= std::stoul(memory));
+    CHECK(json["bound"].get<double>() >= json["found"]["gain"].get<double>());
+    const std::string compile =
+        "compile net.onnx -o net.att --scheme scheme.json --batch-size 4 --backend reference ";
+    const auto compiled = shop.run(compile + "--json --memory " + std::to_string(needed));
+    REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
+    CHECK(compiled.json()["cost"]["memory"] == needed);
+    check_refused(shop.run(compile + "--memory-tiling off --memory " + std::to_string(needed - 1)),
+                  "--memory allows");
+    const auto front = nlohmann::json::parse(shop.read("front.json"));
+    CHECK(!front["memory_front"].empty());
+    CHECK(!front["time_front"].empty());
+    CHECK(shop.read("front.svg").starts_with("<svg"));
+  }
+  CHECK(shop.exists("scheme.gains.jsonl"));
+}
+
+TEST_CASE("compile --scheme auto compiles what search finds") {
+  Workshop shop;
+  const std::string memory = std::to_string(smallest_memory(shop) + 1500);
+  const std::string common =
+      " --data data.npz --batch-size 4 --backend reference --memory " + memory;
+  const auto compiled = shop.run("compile net.onnx -o a.att --scheme auto --quiet" + common);
+  REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
+  CHECK(compiled.error.empty());
+  REQUIRE(shop.run("search net.onnx -o scheme.json --quiet" + common).status == 0);
+  REQUIRE(shop.run("compile net.onnx -o b.att --batch-size 4 --scheme scheme.json").status == 0);
+  CHECK(shop.run("inspect a.att --scheme").out == shop.run("inspect b.att --scheme").out);
+}
+
+TEST_CASE("the same search writes the same files") {
+  Workshop shop;
+  const std::string command =
+      "search net.onnx --quiet --channels fisher --data data.npz --batch-size 4 "
+      "--backend reference --memory " +
+      std::to_string(smallest_memory(shop) + 1200);
+  REQUIRE(shop.run(command + " -o a.json --front a.front.json --jobs 3").status == 0);
+  REQUIRE(shop.run(command + " -o b.json --front b.front.json --jobs 1").status == 0);
+  CHECK(shop.read("a.json") == shop.read("b.json"));
+  CHECK(shop.read("a.front.json") == shop.read("b.front.json"));
+}
+
+TEST_CASE("searches that cannot succeed say why and write nothing") {
+  Workshop shop;
+  const std::string search = "search net.onnx -o scheme.json --quiet" + kQuick;
+  check_refused(shop.run(search), "give --memory, --flash or --latency");
+  check_refused(shop.run(search + "--memory 0"), "is no number of bytes");
+  check_refused(shop.run(search + "--memory 12XB"), "is no number of bytes");
+  check_refused(shop.run(search + "--memory 1B"), "no scheme fits: the smallest plan found");
+  check_refused(shop.run(search + "--flash 100"), "--flash allows");
+  shop.write("slow.json",
+             R"({"name": "slow", "gflop_s": 0.002, "bandwidth": [{"bytes": 1, "gb_s": 1}]})");
+  check_refused(shop.run(search + "--latency 1us --target slow.json"), "--latency allows");
+  shop.remove("slow.json");
+  check_refused(shop.run(search + "--memory 1MB --learning-rate 0"), "give a number above 0");
+  check_refused(shop.run("search net.onnx -o scheme.json --memory 1MB --data unlabelled.npz"),
+                "unlabelled.npz");
+  check_refused(shop.run("search net.onnx -o net.onnx --memory 1MB --data data.npz"),
+                "is not a scheme");
+  check_refused(shop.run("search net.onnx -o s.json --picture net.onnx --memory 1MB --data d.npz"),
+                "is not an SVG picture");
+  check_refused(shop.run("compile net.onnx -o net.att --scheme auto --memory 1MB"), "needs --data");
+  check_refused(shop.run("compile net.onnx -o net.att --scheme auto --data data.npz"),
+                "give --memory");
+  check_refused(shop.run("compile net.onnx -o net.att --scheme head --data data.npz"),
+                "is for --scheme auto");
+  CHECK(shop.files() ==
+        std::vector<std::string>{"data.npz", "net.onnx", "one.npy", "unlabelled.npz"});
+}
+
+TEST_CASE("sensitivity lists what every choice gains, and compares the estimators") {
+  Workshop shop;
+  const auto fisher = shop.run("sensitivity net.onnx --json --quiet" + kQuick);
+  REQUIRE_MESSAGE(fisher.status == 0, fisher.error);
+  CHECK(fisher.json()["unit"] == "fisher");
+  CHECK(fisher.json()["bias"].size() == 1);
+  CHECK(fisher.json()["weights"].size() == 3);
+  const auto compared = shop.run(
+      "sensitivity net.onnx --json --quiet --estimator measured --compare --cache c.jsonl" +
+      kQuick);
+  REQUIRE_MESSAGE(compared.status == 0, compared.error);
+  CHECK(compared.json()["unit"] == "accuracy");
+  for (const char* group : {"bias", "weights", "all"}) {
+    const double r = compared.json()["rank_correlation"][group];
+    CHECK(r >= -1);
+    CHECK(r <= 1);
+  }
+  CHECK(count_lines(shop.read("c.jsonl")) == 5);
+  const auto people = shop.run("sensitivity net.onnx" + kQuick);
+  CHECK(contains(people.out, "last biases"));
+  CHECK(contains(people.out, "weights:"));
+  check_refused(shop.run("sensitivity net.onnx --compare --quiet" + kQuick),
+                "--estimator measured");
+  check_refused(
+      shop.run("sensitivity net.onnx --estimator measured --cache net.onnx --quiet" + kQuick),
+      "is not a cache of results");
+}
+
+}  // namespace attune::test

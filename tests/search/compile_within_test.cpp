@@ -1,0 +1,81 @@
+#include "sparse_update/compile_within.h"
+
+#include <doctest/doctest.h>
+
+#include "graph/error.h"
+#include "sparse_update/cost/representative.h"
+#include "tests/support/files.h"
+#include "tests/support/onnx_builder.h"
+
+namespace attune::test {
+namespace {
+
+// Wide early layers, which set the peak of a sparse update until they are tiled.
+struct Subject {
+  OnnxModel model = mobile_network({48, {4, 8, 12}, 2, 3, 4, false, false});
+  CompileOptions options;
+  CostModel costs{1, BackendChoice::reference};
+
+  explicit Subject(const std::string& scheme) {
+    options.scheme = scheme;
+    options.batch = 1;
+    options.optimizer.kind = OptimizerKind::sgd;
+  }
+  Cost cost(bool tile, int64_t arena_budget = 0) {
+    CompileOptions with = options;
+    with.tile = with.split_gradients = tile;
+    with.arena_budget = arena_budget, with.arena_may_exceed = true;
+    return costs.cost(compile(model, with).contents);
+  }
+  CompiledWithin within(size_t bytes, bool tile = true) {
+    Budget budget;
+    budget.memory_bytes = bytes;
+    return compile_within(model, options, tile, budget, costs, "net");
+  }
+};
+
+TEST_CASE("what fits as it is, is compiled as it is") {
+  Subject subject("bias:2");
+  const Cost whole = subject.cost(false);
+  const CompiledWithin made = subject.within(whole.ram_bytes());
+  CHECK(made.compiled.plan == compile(subject.model, subject.options).plan);
+  CHECK(made.cost.ram_bytes() == whole.ram_bytes());
+}
+
+TEST_CASE("where memory lacks, the first layers are tiled, and no more than is needed") {
+  Subject subject("bias:2");
+  const Cost whole = subject.cost(false), smallest = subject.cost(true);
+  REQUIRE(smallest.ram_bytes() < whole.ram_bytes());
+  for (const double share : {0.0, 0.3, 0.7, 0.99}) {
+    CAPTURE(share);
+    const size_t room =
+        static_cast<size_t>(share * static_cast<double>(whole.ram_bytes() - smallest.ram_bytes()));
+    const CompiledWithin made = subject.within(smallest.ram_bytes() + room);
+    CHECK(made.cost.ram_bytes() <= smallest.ram_bytes() + room);
+    CHECK(made.cost.ram_bytes() == subject.costs.cost(made.compiled.contents).ram_bytes());
+    CHECK(made.cost.program_bytes <= smallest.program_bytes);
+  }
+  CHECK(error_of([&] { subject.within(whole.ram_bytes() - 1, false); }).starts_with("net needs "));
+}
+
+TEST_CASE("where tiling is not enough, activations are computed twice") {
+  Subject subject("full");
+  const Cost tiled = subject.cost(true), least = subject.cost(true, 1);
+  REQUIRE(least.ram_bytes() < tiled.ram_bytes());
+  const CompiledWithin made = subject.within(least.ram_bytes());
+  CHECK(made.cost.ram_bytes() <= least.ram_bytes());
+  CHECK(made.cost.train_macs > tiled.train_macs);
+}
+
+TEST_CASE("the error where nothing fits is about the smallest plan") {
+  Subject subject("full");
+  const size_t least = subject.cost(true, 1).ram_bytes();
+  const std::string error = error_of([&] { subject.within(least / 2); });
+  CHECK(error.starts_with("net: the smallest plan, in strips and recomputed, needs " +
+                          exact_bytes_text(least) + " of memory, --memory allows "));
+  for (const char* part : {"state", "arena", "workspace", "session", "train_step"})
+    CHECK(contains(error, part));
+}
+
+}  // namespace
+}  // namespace attune::test

@@ -1,0 +1,315 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "engine/batch.h"
+#include "graph/error.h"
+#include "sparse_update/plan_memory.h"
+#include "sparse_update/sensitivity/estimate.h"
+#include "sparse_update/sensitivity/fisher.h"
+#include "sparse_update/sensitivity/result_cache.h"
+#include "sparse_update/sensitivity/warm_up.h"
+#include "tests/search/subjects.h"
+
+namespace attune::test {
+namespace {
+
+TaskExamples task_of(int64_t count, uint64_t seed = 1) {
+  const Compiled compiled = compile(small_net(), options_for("head"));
+  const PlanInMemory loaded(compiled.plan, "plan");
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(loaded.plan(), {}, &session));
+  Patterns data(120, 3);
+  return take_examples(data, *session, count, seed);
+}
+
+EstimateOptions estimate_with(Estimator estimator, int threads) {
+  EstimateOptions options;
+  options.estimator = estimator;
+  options.head_epochs = 2;
+  options.measure.steps = 20;
+  options.measure.rate = 0.05;
+  options.measure.threads = threads;
+  options.measure.session.backend = BackendChoice::reference;
+  return options;
+}
+
+size_t count_file_lines(const std::string& path) {
+  std::ifstream file(path);
+  size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("examples are taken and split by the seed alone") {
+  const TaskExamples a = task_of(60), b = task_of(60), other = task_of(60, 2), all = task_of(1000);
+  CHECK(a.training->size() == 30);
+  CHECK(a.validation->size() == 30);
+  CHECK(a.training->hash() == b.training->hash());
+  CHECK(a.training->hash() != a.validation->hash());
+  CHECK(a.training->hash() != other.training->hash());
+  CHECK(all.training->size() + all.validation->size() == 120);
+}
+
+TEST_CASE("training the classifier first changes nothing but the classifier") {
+  const OnnxModel model = small_net();
+  const TaskExamples task = task_of(90);
+  const OnnxModel warm = warm_up_head(model, options_for("head"), *task.training, 3, 0.05, {}, 0);
+  int changed = 0;
+  for (int i = 0; i < model.proto().graph().initializer_size(); ++i) {
+    const auto& before = model.proto().graph().initializer(i);
+    const auto& after = warm.proto().graph().initializer(i);
+    REQUIRE(before.name() == after.name());
+    if (before.SerializeAsString() == after.SerializeAsString()) continue;
+    CHECK(before.name().starts_with("classifier."));
+    ++changed;
+  }
+  CHECK(changed == 2);
+}
+
+TEST_CASE("Fisher information is what finite differences of single losses give") {
+  const OnnxModel model = small_net();
+  CompileOptions options = options_for("head");
+  options.real = DType::f64;
+  const SearchSpace space = search_space(forward_graph(model, options, 1));
+  const Compiled compiled = compile(model, options);
+  const PlanInMemory loaded(compiled.plan, "plan");
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(loaded.plan(), {}, &session));
+  // Patterns gives floats; this task's examples are doubles.
+  class Doubles : public Dataset {
+   public:
+    int64_t size() const override { return 3; }
+    bool labelled() const override { return true; }
+    Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
+      auto* x = reinterpret_cast<double*>(input.data());
+      for (size_t i = 0; i < input.size() / sizeof(double); ++i)
+        x[i] = std::sin(0.7 * static_cast<double>(i) + static_cast<double>(index));
+      if (!target.empty()) *reinterpret_cast<int32_t*>(target.data()) = static_cast<int32_t>(index);
+      return Status::ok();
+    }
+    std::string_view describe(int64_t) override { return "doubles"; }
+  } data;
+  const FisherInformation information = fisher_information(model, options, space, data, 3, {}, 2);
+
+  // The loss of one example where one element of a parameter is moved.
+  const auto loss = [&](const std::string& tensor, int element, double by, int64_t example) {
+    onnx::ModelProto proto = model.proto();
+    for (auto& t : *proto.mutable_graph()->mutable_initializer())
+      if (t.name() == tensor) {
+        std::vector<double> values(t.float_data().begin(), t.float_data().end());
+        values[static_cast<size_t>(element)] += by;
+        t.clear_float_data();
+        t.set_data_type(onnx::TensorProto::DOUBLE);
+        for (double v : values) t.add_double_data(v);
+      }
+    CompileOptions one = options;
+    one.batch = 1;
+    const OnnxModel moved = OnnxModel::parse(proto.SerializeAsString(), "moved.onnx");
+    const Compiled plan = compile(moved, one);
+    const PlanInMemory in_memory(plan.plan, "moved");
+    std::unique_ptr<Session> s;
+    throw_if_error(Session::create(in_memory.plan(), {}, &s));
+    Batch batch;
+    throw_if_error(Batch::bind(*s, ProgramKind::evaluate, data, &batch));
+    throw_if_error(batch.fill(data, nullptr, example, 1));
+    throw_if_error(s->run(ProgramKind::evaluate));
+    return batch.loss();
+  };
+  // Slopes of the loss of each example, by finite differences.
+  const auto check = [&](const GradientMoments& moments, size_t channel, const std::string& tensor,
+                         const std::vector<int>& elements) {
+    double trace = 0, products = 0;
+    for (int element : elements) {
+      double slopes[3];
+      for (int i = 0; i < 3; ++i) {
+        const double h = 1e-4;
+        slopes[i] = (loss(tensor, element, h, i) - loss(tensor, element, -h, i)) / (2 * h);
+        trace += slopes[i] * slopes[i] / 3;
+      }
+      // Pairs of different examples have the squared mean without bias.
+      products += (slopes[0] * slopes[1] + slopes[1] * slopes[2] + slopes[2] * slopes[0]) / 3;
+    }
+    CHECK(moments.trace[channel] == doctest::Approx(trace).epsilon(1e-4));
+    CHECK(moments.squared_mean[channel] == doctest::Approx(products).epsilon(1e-4));
+  };
+  const std::vector<int> all = {0, 1, 2, 3, 4, 5, 6, 7};
+  std::vector<int> fifth;  // project.weight [8,16,1,1]: channel 5 is element 5 of each of its rows
+  for (int row : all) fifth.push_back(16 * row + 5);
+  check(information.weight[3], 5, "project.weight", fifth);
+  check(information.bias[3], 0, "project.bias", all);
+}
+
+TEST_CASE("estimates do not depend on the number of threads") {
+  TaskExamples task = task_of(90);
+  for (const Estimator estimator : {Estimator::fisher, Estimator::measured}) {
+    const auto gains = [&](int threads) {
+      return estimate_gains(small_net(), options_for("head"), task,
+                            estimate_with(estimator, threads))
+          .gains;
+    };
+    const Gains one = gains(1), three = gains(3);
+    CHECK(one.bias == three.bias);
+    CHECK(one.weight == three.weight);
+    CHECK(one.base == three.base);
+    CHECK(one.bias.size() == 5);
+    CHECK(one.bias[0] == 0);
+  }
+}
+
+TEST_CASE("a Fisher gain is the decrease of a quadratic model of the loss") {
+  SearchSpace space;
+  space.layers.push_back({"a", "a.weight", "a.bias", 0, 2, {{0.5, {1}}, {1, {}}}});
+  space.layers.push_back({"b", "b.weight", "", 0, 1, {}});
+  space.layers.push_back({"c", "c.weight", "c.bias", 0, 1, {}});
+  FisherInformation information;
+  information.weight = {{{7, 5}, {3, 2}}, {{1}, {1}}, {{1}, {1}}};
+  information.bias = {{{2}, {0.5}}, {}, {{10}, {4}}};
+  const auto expected = [](double rate, double batch, double mean, double trace) {
+    return rate * mean - rate * rate / 2 * kCurvatureShare * trace * trace / batch;
+  };
+  for (const double rate : {0.01, 3.0}) {
+    for (const int batch : {1, 4}) {
+      const Gains gains = fisher_gains(space, information, rate, batch);
+      CHECK(gains.weight[0][0] == doctest::Approx(expected(rate, batch, 2, 5)));
+      CHECK(gains.weight[0][1] == doctest::Approx(expected(rate, batch, 5, 12)));
+      CHECK(gains.weight[1].empty());
+      CHECK(gains.bias[0] == 0);
+      CHECK(gains.bias[1] == doctest::Approx(expected(rate, batch, 4, 10)));
+      CHECK(gains.bias[2] == gains.bias[1]);
+      CHECK(gains.bias[3] == doctest::Approx(expected(rate, batch, 4.5, 12)));
+    }
+  }
+  // Adam sets the size of its own steps.
+  CHECK(fisher_gains(space, information, 0, 4).weight[0][1] == doctest::Approx(5));
+}
+
+TEST_CASE("channels are ranked by the trace of Fisher information") {
+  TaskExamples task = task_of(90);
+  EstimateOptions options = estimate_with(Estimator::fisher, 2);
+  options.fisher_channels = true;
+  const Estimate ranked = estimate_gains(small_net(), options_for("head"), task, options);
+  options.fisher_channels = false;
+  const Estimate by_norm = estimate_gains(small_net(), options_for("head"), task, options);
+  CHECK(ranked.space.lists_channels);
+  CHECK(!by_norm.space.lists_channels);
+  for (size_t l = 0; l < ranked.space.layers.size(); ++l)
+    for (size_t o = 0; o < ranked.space.layers[l].options.size(); ++o)
+      CHECK(ranked.space.layers[l].options[o].channels.size() ==
+            by_norm.space.layers[l].options[o].channels.size());
+  // All channels are the same whatever their order.
+  CHECK(ranked.gains.weight[1].back() == by_norm.gains.weight[1].back());
+  CHECK(ranked.gains.bias == by_norm.gains.bias);
+}
+
+TEST_CASE("measured gains are kept, and an interrupted run goes on where it stopped") {
+  const TempFolder folder;
+  TaskExamples task = task_of(90);
+  EstimateOptions options = estimate_with(Estimator::measured, 2);
+  options.measure.cache = folder.path("gains.jsonl");
+  const auto run = [&] {
+    return estimate_gains(small_net(), options_for("head"), task, options).gains;
+  };
+  const Gains whole = run();
+  const size_t lines = count_file_lines(options.measure.cache);
+  CHECK(lines == 1 + 4 + 15);
+  const Gains again = run();
+  CHECK(again.weight == whole.weight);
+  CHECK(count_file_lines(options.measure.cache) == lines);
+
+  // Cut in the middle of the eighth line, as a kill may leave it.
+  std::string text;
+  {
+    std::ifstream file(options.measure.cache);
+    std::string line;
+    for (int i = 0; i < 7 && std::getline(file, line); ++i) text += line + "\n";
+    std::getline(file, line);
+    text += line.substr(0, line.size() / 2);
+  }
+  std::ofstream(options.measure.cache, std::ios::trunc) << text;
+  const Gains resumed = run();
+  CHECK(resumed.bias == whole.bias);
+  CHECK(resumed.weight == whole.weight);
+  CHECK(count_file_lines(options.measure.cache) == lines + 1);  // the cut line stays
+
+  // Other settings are other results.
+  options.measure.rate = 0.01;
+  run();
+  CHECK(count_file_lines(options.measure.cache) == 2 * lines + 1);
+}
+
+TEST_CASE("a model that learns numbers gains by a smaller loss") {
+  class Targets : public Dataset {
+   public:
+    int64_t size() const override { return 24; }
+    bool labelled() const override { return true; }
+    Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
+      fill(input, static_cast<double>(index));
+      if (!target.empty()) fill(target, 0.5 * static_cast<double>(index));
+      return Status::ok();
+    }
+    std::string_view describe(int64_t) override { return "targets"; }
+
+   private:
+    static void fill(std::span<std::byte> bytes, double phase) {
+      auto* x = reinterpret_cast<float*>(bytes.data());
+      for (size_t i = 0; i < bytes.size() / sizeof(float); ++i)
+        x[i] = static_cast<float>(std::sin(0.7 * static_cast<double>(i) + phase));
+    }
+  } data;
+  CompileOptions options = options_for("head");
+  options.loss = Loss::mean_squared_error;
+  const Compiled compiled = compile(small_net(), options);
+  const PlanInMemory loaded(compiled.plan, "plan");
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(loaded.plan(), {}, &session));
+  TaskExamples task = take_examples(data, *session, 24, 0);
+  const Gains measured =
+      estimate_gains(small_net(), options, task, estimate_with(Estimator::measured, 2)).gains;
+  CHECK(measured.unit == "loss");
+  CHECK(measured.reached(0) > 0);
+  CHECK(measured.reached(0.1) == doctest::Approx(measured.reached(0) - 0.1));
+  const Gains fisher =
+      estimate_gains(small_net(), options, task, estimate_with(Estimator::fisher, 2)).gains;
+  REQUIRE(fisher.weight.size() == measured.weight.size());
+  for (double gain : fisher.bias) CHECK(std::isfinite(gain));
+}
+
+TEST_CASE("a cache is read, and nothing else is taken for one") {
+  const TempFolder folder;
+  const std::string path = folder.path("c.jsonl");
+  {
+    ResultCache cache(path);
+    CHECK(!cache.find("a"));
+    cache.add("a", 1.5);
+    CHECK(*cache.find("a") == 1.5);
+  }
+  CHECK(*ResultCache(path).find("a") == 1.5);
+  const std::string other = folder.write("thesis.txt", std::string_view("years of work\n"));
+  CHECK(contains(error_of([&] { ResultCache cache(other); }), "is not a cache"));
+  CHECK(contains(error_of([&] { ResultCache cache(folder.path("")); }), "is no file"));
+  ResultCache none("");
+  none.add("a", 1);
+  CHECK(*none.find("a") == 1);
+}
+
+TEST_CASE("a choice that diverges has no gain, and the others keep theirs") {
+  TaskExamples task = task_of(90);
+  EstimateOptions options = estimate_with(Estimator::measured, 2);
+  options.measure.rate = 40;
+  options.measure.steps = 60;
+  // The classifier alone gets through at this rate, or says what to do.
+  const std::string error = error_of([&] {
+    const Gains gains = estimate_gains(small_net(), options_for("head"), task, options).gains;
+    bool any = false;
+    for (const auto& row : gains.weight)
+      for (double gain : row) any |= gain == -INFINITY;
+    CHECK(any);
+  });
+  CHECK((error.empty() || contains(error, "give a smaller one")));
+}
+
+}  // namespace attune::test
