@@ -11,6 +11,7 @@
 #include "engine/plan_tensor.h"
 #include "sparse_update/largest_items.h"
 #include "sparse_update/plan_memory.h"
+#include "sparse_update/plan_options.h"
 #include "sparse_update/preprocess_spec.h"
 
 namespace attune::cli {
@@ -74,6 +75,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     trained += elements;
   }
   const format::Program* train = plan.program(ProgramKind::train_step);
+  const int micro_batch = micro_batch_of_plan(plan);
   if (options.output.json) {
     Json json;
     json["plan"] = options.plan;
@@ -87,6 +89,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
     json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
     json["peak"] = peak_step;
+    if (micro_batch > 0) json["micro_batch"] = micro_batch;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
     if (!options.search.budget.budget().empty()) json["cost"] = cost_json(cost);
@@ -99,6 +102,8 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   rows.row({"trains", fmt::format("{} elements of {} parameters, by {}", count_text(trained),
                                   parameters, text_of(table.optimizer()))});
   if (table.class_count() > 0) rows.row({"classes", std::to_string(table.class_count())});
+  if (micro_batch > 0)
+    rows.row({"batch", fmt::format("{} in micro-batches of {}", train->batch(), micro_batch)});
   rows.row({"preprocessing", preprocess_text(plan.preprocess())});
   rows.row({"constants", bytes_text(table.constants_bytes())});
   rows.row({"state", bytes_text(table.state_bytes())});

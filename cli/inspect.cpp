@@ -11,6 +11,7 @@
 #include "sparse_update/compile.h"
 #include "sparse_update/cost/estimate.h"
 #include "sparse_update/json_file.h"
+#include "sparse_update/plan_options.h"
 #include "sparse_update/preprocess_spec.h"
 
 namespace attune::cli {
@@ -137,6 +138,8 @@ Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
     Json json;
     json["name"] = program_name(kind);
     json["batch"] = program->batch();
+    if (const int size = kind == ProgramKind::train_step ? micro_batch_of_plan(loaded.plan) : 0)
+      json["micro_batch"] = size;
     json["macs"] = total_macs(*program);
     json["arena_bytes"] = program->arena_bytes();
     json["arena_lower_bound"] = program->arena_lower_bound();
@@ -264,8 +267,10 @@ void print_programs(const LoadedPlan& loaded, const Estimates& estimates) {
     const auto kind = static_cast<ProgramKind>(k);
     const format::Program* program = loaded.plan.program(kind);
     if (!program) continue;
-    fmt::print("\n{}: batch {}, {} steps, {} MACs, arena {} (at least {})\n", program_name(kind),
-               program->batch(), program->steps()->size(), count_text(total_macs(*program)),
+    const int micro = kind == ProgramKind::train_step ? micro_batch_of_plan(loaded.plan) : 0;
+    fmt::print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n", program_name(kind),
+               program->batch(), micro > 0 ? fmt::format(" in micro-batches of {}", micro) : "",
+               program->steps()->size(), count_text(total_macs(*program)),
                bytes_text(program->arena_bytes()), bytes_text(program->arena_lower_bound()));
     const ProgramEstimate* estimated = find_estimate(estimates, kind);
     std::vector<std::string> headers = {">step", "operator", "name",   "output",

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "graph/storage.h"
 
 namespace attune {
 namespace {
@@ -14,21 +18,30 @@ constexpr const char* kSum = "sum:";
 
 class Repetition {
  public:
-  Repetition(const Graph& micro, int count) : micro_(micro), count_(count), whole_(micro) {}
+  Repetition(const Graph& micro, int count)
+      : micro_(micro),
+        count_(count),
+        readers_(micro.readers()),
+        storage_(assign_storage(micro)),
+        members_(storage_.storages.size()),
+        whole_(micro) {
+    for (int storage : storage_.of_value)
+      if (storage >= 0) ++members_[static_cast<size_t>(storage)];
+  }
 
   Graph run() {
     whole_.nodes.clear();
     whole_.inputs.clear();
     whole_.outputs.clear();
-    find_ports();
+    find_sums();
     take_whole_batches();
     for (int m = 0; m < count_; ++m) {
       start(m);
-      for (const Node& node : micro_.nodes) repeat(node, m);
+      if (m == 1) first_terms_.clear();
+      for (const Node& node : micro_.nodes) repeat(node);
     }
     for (const Sum& sum : sums_) whole_.outputs.push_back({sum.name, sum.so_far});
     whole_.index();
-    whole_.verify();
     return std::move(whole_);
   }
 
@@ -37,14 +50,34 @@ class Repetition {
   struct Sum {
     std::string name;
     ValueId before, after;
-    ValueId so_far = kNone;  // in the whole graph
+    ValueId first = kNone, so_far = kNone;  // in the whole graph
   };
 
-  void find_ports() {
+  // Memory of a micro-batch: where it is the second time is where it was the first time.
+  struct Place {
+    ValueId root = kNone;  // in the whole graph
+    int64_t at = 0;        // elements
+  };
+
+  void find_sums() {
     for (const Port& port : micro_.outputs) {
-      const std::string name = port.name.substr(std::string(kSum).size());
-      sums_.push_back({name, micro_.input(port.name), port.value, kNone});
+      sums_.push_back(
+          {port.name.substr(std::string(kSum).size()), micro_.input(port.name), port.value});
+      if (const ValueId term = term_of(sums_.back()); is_only_added(term))
+        first_terms_.insert(term);
     }
+  }
+
+  ValueId term_of(const Sum& sum) const {
+    const Node& node = micro_.nodes[static_cast<size_t>(micro_.value(sum.after).producer)];
+    return node.inputs[node.inputs[0] == sum.before ? 1 : 0];
+  }
+
+  // Whether a value's memory holds nothing else, and nothing but a sum reads it.
+  bool is_only_added(ValueId term) const {
+    return micro_.value(term).role == Role::temporary &&
+           readers_[static_cast<size_t>(term)].size() == 1 &&
+           members_[static_cast<size_t>(storage_of(term))] == 1;
   }
 
   bool is_sum(ValueId input) const {
@@ -65,8 +98,7 @@ class Repetition {
       whole_.inputs.push_back({port.name, id});
       batches_[port.value] = id;
     }
-    const ValueId weights = whole_.input("weights");
-    total_ = whole_.emit(Op::reduce, ReduceAttrs{1}, {weights}, "weights/total");
+    total_ = whole_.emit(Op::reduce, ReduceAttrs{1}, {whole_.input("weights")}, "weights/total");
     // Without any weight, shares are 0 and not 0 / 0.
     total_ = whole_.emit(Op::clamp, ClampAttrs{.min = 1e-30}, {total_}, "weights/total");
   }
@@ -79,8 +111,10 @@ class Repetition {
       const int32_t first = m * shape[0];
       const ValueId examples =
           whole_.emit(Op::slice, SliceAttrs{0, first}, {batch}, whole_.value(part).name, &shape);
-      whole_.value(examples).lies_in = batch;
-      whole_.value(examples).lies_at = first * shape.product(1, shape.rank);
+      const Place place = {batch, first * shape.product(1, shape.rank)};
+      whole_.value(examples).lies_in = place.root;
+      whole_.value(examples).lies_at = place.at;
+      places_[storage_of(part)] = place;
       copies_[part] = examples;
     }
     const ValueId weight = whole_.emit(
@@ -90,19 +124,29 @@ class Repetition {
     for (const Sum& sum : sums_) copies_[sum.before] = sum.so_far;
   }
 
-  void repeat(const Node& node, int m) {
+  void repeat(const Node& node) {
     const auto sum = std::find_if(sums_.begin(), sums_.end(),
                                   [&](const Sum& s) { return s.after == node.outputs[0]; });
-    if (sum != sums_.end() && m == 0) {  // nothing to add to yet
-      const ValueId term = node.inputs[node.inputs[0] == sum->before ? 1 : 0];
-      sum->so_far = copies_[sum->after] = copy(term);
-      return;
-    }
+    if (sum != sums_.end()) return add_up(node, *sum);
     Node repeated = node;
     for (auto* ids : {&repeated.inputs, &repeated.outputs})
       for (ValueId& v : *ids) v = copy(v);
-    if (sum != sums_.end()) sum->so_far = repeated.outputs[0];
     whole_.nodes.push_back(std::move(repeated));
+  }
+
+  // The first micro-batch computes what it adds where the sum is to be.
+  void add_up(const Node& node, Sum& sum) {
+    const ValueId term = term_of(sum);
+    if (sum.first != kNone) {
+      sum.so_far = whole_.emit(node.op, node.attrs, {sum.so_far, copy(term)}, node.name);
+      whole_.value(sum.so_far).lies_in = sum.first;
+    } else if (first_terms_.contains(term)) {
+      sum.first = sum.so_far = copy(term);
+    } else {
+      const ValueId zero = whole_.add_constant(node.name + "/zero", Shape{1}, {0});
+      sum.first = sum.so_far = whole_.emit(Op::add, NoAttrs{}, {zero, copy(term)}, node.name);
+    }
+    copies_[sum.after] = sum.so_far;
   }
 
   // What a value of the micro-batch's graph is in the present repetition.
@@ -113,19 +157,43 @@ class Repetition {
     Value value = micro_.value(v);
     // Some examples of the model's tensor are not that tensor.
     value.model_tensor.clear();
-    if (value.lies_in != kNone) {
-      const ValueId root = copy(value.lies_in);
-      value.lies_in = whole_.root(root);
-      value.lies_at += whole_.value(root).lies_at;
-    }
-    return copies_[v] = whole_.add_value(std::move(value));
+    value.lies_in = kNone;
+    value.lies_at = 0;
+    const bool is_sum = first_terms_.contains(v);
+    if (!is_sum) put_in_place(v, &value);
+    const bool is_root = !is_sum && value.lies_in == kNone;
+    const ValueId made = copies_[v] = whole_.add_value(std::move(value));
+    if (is_root) places_[storage_of(v)] = {made, 0};
+    return made;
   }
+
+  // Where the micro-batch's graph has it: every repetition uses the same memory, however many there
+  // are.
+  void put_in_place(ValueId v, Value* value) {
+    const int storage = storage_of(v);
+    if (!places_.contains(storage)) {
+      const ValueId root = storage_.storages[static_cast<size_t>(storage)].root;
+      if (root == v) return;  // it opens the place
+      copy(root);
+    }
+    const Place& place = places_.at(storage);
+    value->lies_in = place.root;
+    value->lies_at = place.at + storage_.at[static_cast<size_t>(v)] /
+                                    static_cast<int64_t>(dtype_bytes(value->dtype, 1));
+  }
+
+  int storage_of(ValueId v) const { return storage_.of_value[static_cast<size_t>(v)]; }
 
   const Graph& micro_;
   const int count_;
+  const std::vector<std::vector<NodeId>> readers_;
+  const StorageMap storage_;  // of the micro-batch's graph
+  std::vector<int> members_;  // how many values share a storage
   Graph whole_;
   std::vector<Sum> sums_;
+  std::set<ValueId> first_terms_;       // that become the sums in the first micro-batch
   std::map<ValueId, ValueId> batches_;  // the micro-batch's inputs, and the whole ones
+  std::map<int, Place> places_;         // by the micro-batch's storage
   std::map<ValueId, ValueId> copies_;
   ValueId total_ = kNone;
 };

@@ -74,7 +74,7 @@ class Verifier {
     const Value& root = graph_.value(value.lies_in);
     if (value.role != Role::temporary || value.updates != kNone || value.lies_at < 0 ||
         root.role == Role::constant || root.updates != kNone || root.lies_in != kNone ||
-        root.dtype != value.dtype || value.dtype == DType::mask)
+        root.dtype != value.dtype || (value.dtype == DType::mask && value.lies_at > 0))
       fail("value '{}' {} cannot lie {} elements into '{}' {}", value.name, type_text(value),
            value.lies_at, root.name, type_text(root));
   }

@@ -21,7 +21,7 @@ void check_options(const CompileOptions& options) {
                                     {"predict batch", options.predict_batch}})
     if (value < 0 || value > 65536 || (value == 0 && std::string(name) != "evaluate batch"))
       throw_error("--batch-size: {} size {} is not in 1 .. 65536", name, value);
-  if (options.micro_batch < 0 || options.micro_batch > options.batch ||
+  if (options.micro_batch < 0 ||
       (options.micro_batch > 0 && options.batch % options.micro_batch != 0))
     throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
                 options.micro_batch, options.batch);
@@ -102,7 +102,7 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
   remove_dead(graph);
   schedule(graph);
   cut_in_strips(graph, options, std::max(arena, options.arena_budget));
-  if (options.arena_budget > 0) rematerialize(graph, options.arena_budget);
+  if (options.arena_budget > 0 && options.recompute) rematerialize(graph, options.arena_budget);
   graph.verify();
 }
 
@@ -118,15 +118,42 @@ PlanProgram finish(ProgramKind kind, int batch, Graph graph, const CompileOption
   return program;
 }
 
+// Whether a training step goes through its batch in parts.
+bool has_micro_batches(const CompileOptions& options) {
+  return options.micro_batch > 0 && options.micro_batch < options.batch;
+}
+
+// How many examples are in memory at a time.
+int examples_at_once(const CompileOptions& options) {
+  return has_micro_batches(options) ? options.micro_batch : options.batch;
+}
+
+// The examples of `count` micro-batches of this graph.
+int64_t input_bytes(const Graph& graph, int count) {
+  int64_t bytes = 0;
+  for (const Port& port : graph.inputs) {
+    const Value& value = graph.value(port.value);
+    bytes +=
+        static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
+  }
+  return count * bytes;
+}
+
 // Repeats the graph of a micro-batch, optimised, for the whole batch, and updates by the sums of
 // its gradients.
 void accumulate(Graph& graph, const CompileOptions& options, std::vector<Update>& updates) {
+  const int count = options.batch / options.micro_batch;
+  CompileOptions of_one = options;
+  // While the first micro-batch is computed, the examples of the others are there, too.
+  if (options.arena_budget > 0)
+    of_one.arena_budget =
+        std::max<int64_t>(1, options.arena_budget - input_bytes(graph, count - 1));
   const auto port = [](size_t update) { return fmt::format("gradient {}", update); };
   for (size_t i = 0; i < updates.size(); ++i)
     graph.outputs.push_back({port(i), updates[i].gradient});
   add_up_outputs(graph);
-  optimize(graph, options, 0);
-  repeat_micro_batch(graph, options.batch / options.micro_batch);
+  optimize(graph, of_one, 0);
+  repeat_micro_batch(graph, count);
   for (size_t i = 0; i < updates.size(); ++i) updates[i].gradient = graph.output(port(i));
   std::erase_if(graph.outputs, [](const Port& p) { return p.name.starts_with("gradient "); });
   append_optimizer(graph, options.optimizer, updates);
@@ -137,7 +164,7 @@ void accumulate(Graph& graph, const CompileOptions& options, std::vector<Update>
 PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
                                std::vector<PlanParameter>* parameters) {
   AttachedLoss loss = attach_loss(graph, options.loss, true);
-  if (options.micro_batch > 0) weigh_micro_batch(graph, loss);
+  if (has_micro_batches(options)) weigh_micro_batch(graph, loss);
   std::vector<ValueId> wanted;
   for (size_t v = 0; v < graph.values.size(); ++v)
     if (graph.values[v].role == Role::parameter) wanted.push_back(static_cast<ValueId>(v));
@@ -148,7 +175,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     throw_error("the scheme needs gradients that do not exist: {}", fmt::join(missing, ", "));
   const auto gradients = differentiate(graph, loss.seed, wanted);
   std::vector<Update> updates = prune(graph, scheme, gradients);
-  if (options.micro_batch > 0)
+  if (has_micro_batches(options))
     accumulate(graph, options, updates);
   else
     append_optimizer(graph, options.optimizer, updates);
@@ -161,7 +188,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
-  if (options.micro_batch == 0) optimize(graph, options, 0);
+  if (!has_micro_batches(options)) optimize(graph, options, 0);
   return finish(ProgramKind::train_step, options.batch, std::move(graph), options);
 }
 
@@ -224,6 +251,7 @@ std::string options_json(const CompileOptions& options) {
                          {"seed", options.seed},
                          {"batch", options.batch},
                          {"fuse", options.fuse}};
+  if (has_micro_batches(options)) json["micro_batch"] = options.micro_batch;
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
   // File names need not be UTF-8.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -269,7 +297,7 @@ Compiled compile(const OnnxModel& model, const CompileOptions& options) {
   Compiled compiled;
   PlanContents& contents = compiled.contents;
 
-  const int at_once = options.micro_batch > 0 ? options.micro_batch : options.batch;
+  const int at_once = examples_at_once(options);
   Graph train = forward_graph(model, options, at_once);
   const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : at_once;
   Graph evaluate =

@@ -21,7 +21,8 @@ struct CompileOptions {
   Optimizer optimizer = {.kind = OptimizerKind::momentum};
   int batch = 8;  // of train_step
   // > 0: train_step goes through its batch so many examples at a time, adds up the gradients, and
-  // updates once: the arena is that of so few examples, and the sums. Must divide `batch`.
+  // updates once: the arena is that of so few examples, all inputs, and the sums. Must divide
+  // `batch`. Gradients then stay whole: what is added up is there as a whole anyway.
   int micro_batch = 0;
   int evaluate_batch = 0;  // 0: like `micro_batch`, or `batch` where there is none
   int predict_batch = 1;
@@ -43,10 +44,11 @@ struct CompileOptions {
   // makes the arena smaller: costs steps, changes no sum. See split_gradients.
   bool split_gradients = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
-  // needed: reordering, strips, then computing activations twice. compile throws where that does not
-  // suffice, unless the arena may exceed its budget.
+  // needed: reordering, strips, then computing activations twice. compile throws where that does
+  // not suffice, unless the arena may exceed its budget.
   int64_t arena_budget = 0;
   bool arena_may_exceed = false;
+  bool recompute = true;  // whether a budget may compute activations twice
 };
 
 struct Compiled {

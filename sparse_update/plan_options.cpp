@@ -9,6 +9,15 @@
 
 namespace attune {
 
+int micro_batch_of_plan(const Plan& plan) {
+  const nlohmann::json json = parse_plan_json(text_of(plan.table().options()));
+  const format::Program* train = plan.program(ProgramKind::train_step);
+  if (!json.is_object() || !json.contains("micro_batch") || !train) return 0;
+  const auto& stated = json["micro_batch"];
+  const int64_t size = stated.is_number_integer() ? stated.get<int64_t>() : 0;
+  return size > 0 && size < train->batch() ? static_cast<int>(size) : 0;
+}
+
 CompileOptions options_of_plan(const Plan& plan) {
   const format::Plan& table = plan.table();
   CompileOptions options;
@@ -24,6 +33,7 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.classes = static_cast<int>(classes);
     options.seed = json.at("seed").get<uint64_t>();
     options.fuse = json.at("fuse").get<bool>();
+    options.micro_batch = micro_batch_of_plan(plan);
     if (json.contains("input_shapes"))
       options.input_shapes =
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();

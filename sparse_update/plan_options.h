@@ -10,4 +10,7 @@ namespace attune {
 // plan does not tell them.
 CompileOptions options_of_plan(const Plan& plan);
 
+// How many examples a training step goes through at a time; 0: all of its batch.
+int micro_batch_of_plan(const Plan& plan);
+
 }  // namespace attune

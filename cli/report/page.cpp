@@ -7,6 +7,7 @@
 #include "cli/report/sections.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/plan_options.h"
 
 namespace attune::cli {
 namespace {
@@ -55,7 +56,10 @@ std::string header(const Report& report, const ProgramView& view) {
   }
   figures += figure("work", fmt::format("{:.4g} M", static_cast<double>(macs) / 1e6),
                     "multiply-adds a step");
-  figures += figure("batch", std::to_string(view.program.batch()), "examples a step");
+  const int micro = micro_batch_of_plan(report.loaded.plan);
+  figures += figure("batch", std::to_string(view.program.batch()),
+                    micro > 0 ? fmt::format("examples a step, {} at a time", micro)
+                              : std::string("examples a step"));
   const auto fact = [](const char* text) {
     return *text ? fmt::format(", {}", escaped(text)) : std::string();
   };

@@ -21,7 +21,8 @@ TEST_CASE("compile keeps to a budget, to the byte") {
   CHECK(shop.run(compile + "--memory " + std::to_string(memory)).status == 0);
   CHECK(shop.run(compile + "--flash " + std::to_string(flash)).status == 0);
   shop.remove("net.att");
-  check_refused(shop.run(compile + "--memory-tiling off --memory " + std::to_string(memory - 1)),
+  const std::string less = "--memory-tiling off --memory " + std::to_string(memory - 1);
+  check_refused(shop.run(compile + "--micro-batch 8 " + less),
                 "net.onnx with --scheme full needs ");
   check_refused(shop.run(compile + "--memory 1000"), "with --scheme full: the smallest plan");
   check_refused(shop.run(compile + "--flash " + std::to_string(flash - 1)), "--flash allows");

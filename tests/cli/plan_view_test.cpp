@@ -52,6 +52,11 @@ std::vector<Case> make_cases() {
   list.push_back({"norms, full", mobile_network(norms), options_of("full", 2), {}});
   list.push_back({"residual, full", residual_network(32, {8, 16}), options_of("full", 2), {}});
   list.push_back({"residual, last:4", residual_network(32, {8, 16}), options_of("last:4", 1), {}});
+  list.push_back({"residual, full, in micro-batches",
+                  residual_network(32, {8, 16}),
+                  options_of("full", 6),
+                  {}});
+  list.back().options.micro_batch = 2;
   list.push_back({"keywords, bias:4", keyword_network(16), options_of("bias:4", 2), {}});
   list.push_back({"dense, head", dense_network({12, 20, 8}), options_of("head", 3), {}});
   Case again{"mobile, full, within less", mobile_network(small), options_of("full", 2), {}};

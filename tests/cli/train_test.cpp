@@ -52,6 +52,41 @@ TEST_CASE("training learns, reports every epoch and saves beside the plan") {
   CHECK(log.back()["event"] == "end");
 }
 
+TEST_CASE("training in micro-batches learns what whole batches do, and one resumes the other") {
+  Workshop shop;
+  const std::string compile =
+      "compile net.onnx --scheme full --optimizer adam --batch-size 4 --json -o ";
+  REQUIRE(shop.run(compile + "whole.att").status == 0);
+  const auto compiled = shop.run(compile + "parts.att --micro-batch 2");
+  REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
+  CHECK(compiled.json()["micro_batch"] == 2);
+  CHECK(contains(shop.run("inspect parts.att").out, "train_step: batch 4 in micro-batches of 2, "));
+  const auto inspected = shop.run("inspect parts.att --json").json();
+  CHECK(inspected["programs"][0]["batch"] == 4);
+  CHECK(inspected["programs"][0]["micro_batch"] == 2);
+  REQUIRE(shop.run("inspect parts.att --html parts.html").status == 0);
+  CHECK(contains(shop.read("parts.html"), "examples a step, 2 at a time"));
+  CHECK(shop.run("verify parts.att --model net.onnx").status == 0);
+
+  // 38 examples: the last batch of an epoch has two.
+  for (const char* name : {"whole", "parts"}) {
+    const auto run = shop.run(std::string("train ") + name + ".att --data data.npz --epochs 3 " +
+                              "--checkpoint " + name + ".atc --log " + name + ".jsonl");
+    REQUIRE_MESSAGE(run.status == 0, run.error);
+  }
+  const auto expected = read_log(shop, "whole.jsonl"), actual = read_log(shop, "parts.jsonl");
+  REQUIRE(actual.size() == expected.size());
+  for (size_t i = 0; i < expected.size(); ++i)
+    for (const char* key : {"loss", "accuracy"})
+      if (expected[i].contains(key))
+        CHECK(actual[i][key].get<double>() ==
+              doctest::Approx(expected[i][key].get<double>()).epsilon(1e-4));
+  const auto resumed = shop.run(
+      "train parts.att --data data.npz --epochs 4 --resume whole.atc --checkpoint again.atc");
+  CHECK_MESSAGE(resumed.status == 0, resumed.error);
+  check_refused(shop.run(compile + "no.att --micro-batch 3"), "--micro-batch 3");
+}
+
 TEST_CASE("--quiet and --json leave only the result") {
   Workshop shop;
   shop.compile();

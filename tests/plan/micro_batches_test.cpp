@@ -4,7 +4,16 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/checkpoint.h"
+#include "engine/random.h"
+#include "engine/trainer.h"
+#include "graph/error.h"
+#include "sparse_update/cost/representative.h"
+#include "sparse_update/plan_options.h"
+#include "sparse_update/preprocess_spec.h"
+#include "sparse_update/verify.h"
 #include "tests/plan/support.h"
+#include "tests/support/files.h"
 
 namespace attune::test {
 namespace {
@@ -82,30 +91,209 @@ TEST_CASE("a batch without any weight changes nothing in micro-batches either") 
   CHECK(std::memcmp(results.at("state").data(), state.data(), state.size()) == 0);
 }
 
-TEST_CASE("micro-batches need less arena, and micro-batches of one are tiled") {
+// What a step leaves behind with six examples of these weights, of which a shorter plan has the
+// first ones.
+template <class T>
+std::vector<std::byte> state_after(const Compiled& compiled, const std::vector<int>& examples,
+                                   const std::vector<T>& weights, BackendChoice backend) {
+  const LoadedPlan loaded(compiled.plan);
+  SessionOptions options;
+  options.poison = true;
+  options.backend = backend;
+  const auto session = make_session(loaded.plan(), options);
+  const Tensor x = session->model_input(ProgramKind::train_step, 0);
+  const Tensor labels = session->input(ProgramKind::train_step, "labels");
+  const Tensor given = session->input(ProgramKind::train_step, "weights");
+  REQUIRE(static_cast<size_t>(given.shape.elements()) == examples.size());
+  const int64_t size = x.shape.product(1, x.shape.rank);
+  for (size_t n = 0; n < examples.size(); ++n) {
+    for (int64_t i = 0; i < size; ++i)
+      x.as<T>()[static_cast<int64_t>(n) * size + i] =
+          static_cast<T>(static_cast<double>((i * 37 + examples[n] * 101) % 97) / 48 - 1);
+    labels.as<int32_t>()[n] = examples[n] % session->plan().table().class_count();
+    given.as<T>()[n] = weights[n];
+  }
+  *session->input(ProgramKind::train_step, "learning_rate").as<T>() = T(0.05);
+  REQUIRE(session->run(ProgramKind::train_step).is_ok());
+  return {session->state().begin(), session->state().end()};
+}
+
+TEST_CASE("micro-batches leave the very bits where sums are the same") {
+  const OnnxModel model = convnet();
+  const auto compiled = [&](const std::string& scheme, int batch, int micro) {
+    return compile(model, options_with(scheme, [&](CompileOptions& o) {
+                     o.batch = batch;
+                     o.micro_batch = micro;
+                   }));
+  };
+  using Weights = std::vector<float>;
+  for (const auto backend : {BackendChoice::reference, BackendChoice::simd}) {
+    // The same examples in every micro-batch, or examples that count in one only.
+    const Compiled pair = compiled("full", 2, 0), pairs = compiled("full", 4, 2);
+    const auto once = state_after(pair, {3, 5}, Weights{1, 1}, backend);
+    CHECK(state_after(pairs, {3, 5, 3, 5}, Weights{1, 1, 1, 1}, backend) == once);
+    CHECK(state_after(pairs, {3, 5, 7, 8}, Weights{1, 1, 0, 0}, backend) == once);
+    CHECK(state_after(pairs, {7, 8, 3, 5}, Weights{0, 0, 1, 1}, backend) == once);
+    CHECK(state_after(pairs, {7, 8, 3, 5}, Weights{1, 1, 1, 1}, backend) != once);
+  }
+  // One product an example, added up in the order of the examples.
+  const std::vector<int> four = {1, 2, 3, 4};
+  const Weights ones(4, 1);
+  CHECK(state_after(compiled("head", 4, 1), four, ones, BackendChoice::reference) ==
+        state_after(compiled("head", 4, 0), four, ones, BackendChoice::reference));
+  // One micro-batch is no micro-batch.
+  CHECK(compiled("full", 4, 4).plan == compiled("full", 4, 0).plan);
+}
+
+TEST_CASE("tiling and computing twice change no bit of a training step in micro-batches") {
+  const OnnxModel model = mobile_network({48, {4, 8, 12}, 2, 3, 4, false, false});
+  const auto compiled = [&](const std::string& scheme, bool tile, int64_t budget) {
+    return compile(model, options_with(scheme, [&](CompileOptions& o) {
+                     o.batch = 3;
+                     o.micro_batch = 1;
+                     o.tile = o.split_gradients = tile;
+                     o.arena_budget = budget;
+                     o.arena_may_exceed = true;
+                   }));
+  };
+  for (const char* scheme : {"bias:2", "full"}) {
+    const Compiled plain = compiled(scheme, false, 0), tiled = compiled(scheme, true, 0),
+                   least = compiled(scheme, true, 1);
+    const auto arena = [](const Compiled& c) { return c.contents.programs[0].memory.arena_bytes; };
+    CHECK(arena(tiled) <= arena(plain));
+    CHECK(arena(least) < arena(plain));
+    const std::vector<float> weights = {1, 0.5, 2};
+    const auto state = state_after(plain, {1, 2, 3}, weights, BackendChoice::reference);
+    CHECK(state_after(tiled, {1, 2, 3}, weights, BackendChoice::reference) == state);
+    CHECK(state_after(least, {1, 2, 3}, weights, BackendChoice::reference) == state);
+  }
+}
+
+// Examples of pseudo-random reals and labels that follow from the index.
+class Noise : public Dataset {
+ public:
+  explicit Noise(int64_t count, int32_t classes) : count_(count), classes_(classes) {}
+  int64_t size() const override { return count_; }
+  bool labelled() const override { return true; }
+  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
+    Random random(static_cast<uint64_t>(index), 2);
+    for (size_t i = 0; i < input.size() / sizeof(double); ++i) {
+      const double x = static_cast<double>(random.below(2001)) / 1000 - 1;
+      std::memcpy(input.data() + i * sizeof(x), &x, sizeof(x));
+    }
+    const auto label = static_cast<int32_t>(index % classes_);
+    if (!target.empty()) std::memcpy(target.data(), &label, sizeof(label));
+    return Status::ok();
+  }
+  std::string_view describe(int64_t) override { return "noise"; }
+
+ private:
+  int64_t count_;
+  int32_t classes_;
+};
+
+TEST_CASE("epochs with a partial batch, and checkpoints, are those of whole batches") {
+  // 15 examples in batches of 6: the last one has half a batch, one micro-batch and a half.
+  const LoadedPlan whole(compile(convnet(), options_of(0)).plan);
+  const LoadedPlan parts(compile(convnet(), options_of(2)).plan);
+  CHECK(whole.plan().table().signature() == parts.plan().table().signature());
+  Noise data(15, 5);
+  struct Run {
+    std::unique_ptr<Session> session;
+    std::unique_ptr<Trainer> trainer;
+  };
+  const auto start = [&](const LoadedPlan& plan) {
+    Run run{make_session(plan.plan()), nullptr};
+    REQUIRE(Trainer::create(*run.session, data, {.epochs = 2}, &run.trainer).is_ok());
+    return run;
+  };
+  Run a = start(whole), b = start(parts);
+  const TempFolder folder;
+  const std::string path = folder.path("half.atc");
+  for (int step = 0; !a.trainer->done(); ++step) {
+    CAPTURE(step);
+    REQUIRE(a.trainer->step().is_ok());
+    REQUIRE(b.trainer->step().is_ok());
+    CHECK(b.trainer->progress().last_loss ==
+          doctest::Approx(a.trainer->progress().last_loss).epsilon(1e-9));
+    CHECK(b.trainer->progress().correct_sum == a.trainer->progress().correct_sum);
+    if (step != 1) continue;
+    // Parts go on from what whole batches saved, and the other way round.
+    REQUIRE(save_checkpoint(path.c_str(), *a.session,
+                            {a.trainer->options(), a.trainer->progress(), data.size()})
+                .is_ok());
+    b = start(parts);
+    CheckpointInfo info;
+    REQUIRE(load_checkpoint(path.c_str(), *b.session, &info).is_ok());
+    REQUIRE(b.trainer->resume(info.progress).is_ok());
+    CHECK(std::equal(a.session->state().begin(), a.session->state().end(),
+                     b.session->state().begin()));
+  }
+  CHECK(b.trainer->done());
+  const auto* ours = reinterpret_cast<const double*>(b.session->state().data());
+  const auto* theirs = reinterpret_cast<const double*>(a.session->state().data());
+  for (size_t i = 0; i < a.session->state().size() / sizeof(double); ++i)
+    CHECK(ours[i] == doctest::Approx(theirs[i]).epsilon(1e-8));
+}
+
+TEST_CASE("a plan of micro-batches is verified against its model") {
+  const OnnxModel model = convnet();
+  for (int micro : {1, 3}) {
+    const LoadedPlan loaded(compile(model, options_of(micro)).plan);
+    CHECK(micro_batch_of_plan(loaded.plan()) == micro);
+    CHECK(options_of_plan(loaded.plan()).micro_batch == micro);
+    const VerifyReport report = verify_plan_against_model(loaded.plan(), model, nullptr, {});
+    CHECK(report.ok());
+    CHECK(report.loss_plan == doctest::Approx(report.loss_model));
+  }
+}
+
+TEST_CASE("a published network in micro-batches trains as with whole batches, in less memory") {
   const auto model = shared_model("mcunet-5fps-f32.onnx");
   if (!model) return;
-  const auto arena = [&](int micro, bool tile) {
-    const Compiled compiled = compile(*model, options_with("bias:9", [&](CompileOptions& o) {
-      o.batch = 4;
-      o.micro_batch = micro;
-      o.classes = 10;
-      o.tile = tile;
-    }));
-    const LoadedPlan loaded(compiled.plan);
-    const auto session = make_session(loaded.plan());
-    CHECK(session->batch(ProgramKind::train_step) == 4);
-    train(*session, 1);
-    return compiled.contents.programs[0].memory.arena_bytes;
+  const auto compiled = [&](int micro, bool tile) {
+    return compile(*model, options_with(ATTUNE_SOURCE_DIR "/bench/memory/mcunet-5fps.json",
+                                        [&](CompileOptions& o) {
+                                          o.batch = 4;
+                                          o.micro_batch = micro;
+                                          o.classes = 10;
+                                          o.tile = tile;
+                                          o.preprocess = parse_preprocess("unit:128x128");
+                                        }));
   };
-  const int64_t whole = arena(0, false), two = arena(2, false), one = arena(1, false);
-  CHECK(two < whole);
-  CHECK(one < two);
-  CHECK(arena(1, true) < one);
+  const Compiled whole = compiled(0, false);
+  const auto trained = [&](const Compiled& c) {
+    const LoadedPlan loaded(c.plan);
+    const auto session = make_session(loaded.plan(), {.backend = BackendChoice::simd});
+    CHECK(session->batch(ProgramKind::train_step) == 4);
+    train(*session, 3);
+    std::vector<float> reals(session->state().size() / sizeof(float));
+    std::memcpy(reals.data(), session->state().data(), session->state().size());
+    return reals;
+  };
+  const std::vector<float> expected = trained(whole);
+  int64_t arena = whole.contents.programs[0].memory.arena_bytes;
+  for (const auto& [micro, tile] : {std::pair{2, false}, {1, false}, {1, true}}) {
+    CAPTURE(micro);
+    CAPTURE(tile);
+    const Compiled parts = compiled(micro, tile);
+    CHECK(parts.contents.programs[0].memory.arena_bytes < arena);
+    arena = parts.contents.programs[0].memory.arena_bytes;
+    const std::vector<float> actual = trained(parts);
+    REQUIRE(actual.size() == expected.size());
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < actual.size(); ++i) {
+      difference += std::pow(actual[i] - expected[i], 2);
+      norm += std::pow(expected[i], 2);
+    }
+    CHECK(std::sqrt(difference) <= 1e-5 * std::sqrt(norm));
+  }
 }
 
 TEST_CASE("a batch that does not divide into micro-batches is refused") {
-  CHECK(contains(error_of([] { compile(convnet(), options_of(4)); }), "--micro-batch 4"));
+  for (int micro : {4, 5, 7, 12, -1})
+    CHECK(contains(error_of([&] { compile(convnet(), options_of(micro)); }),
+                   "--micro-batch " + std::to_string(micro)));
 }
 
 }  // namespace

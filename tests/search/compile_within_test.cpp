@@ -12,11 +12,12 @@ namespace {
 
 // Wide early layers, which set the peak of a sparse update until they are tiled.
 struct Subject {
-  OnnxModel model = mobile_network({48, {4, 8, 12}, 2, 3, 4, false, false});
+  OnnxModel model;
   CompileOptions options;
   CostModel costs{1, BackendChoice::reference};
 
-  explicit Subject(const std::string& scheme) {
+  explicit Subject(const std::string& scheme, int blocks = 4)
+      : model(mobile_network({48, {4, 8, 12}, 2, 3, blocks, false, false})) {
     options.scheme = scheme;
     options.batch = 1;
     options.optimizer.kind = OptimizerKind::sgd;
@@ -65,6 +66,32 @@ TEST_CASE("where tiling is not enough, activations are computed twice") {
   const CompiledWithin made = subject.within(least.ram_bytes());
   CHECK(made.cost.ram_bytes() <= least.ram_bytes());
   CHECK(made.cost.train_macs > tiled.train_macs);
+}
+
+TEST_CASE("a batch is gone through in parts before anything is computed twice, as large as fit") {
+  Subject subject("full", 1);
+  subject.options.batch = 6;
+  const auto of_micro_batches = [&](int size) {
+    CompileOptions with = subject.options;
+    with.micro_batch = size;
+    return subject.costs.cost(compile(subject.model, with).contents);
+  };
+  const Cost whole = subject.cost(false), strips = subject.cost(true);
+  const Cost three = of_micro_batches(3), one = of_micro_batches(1);
+  REQUIRE(one.ram_bytes() < three.ram_bytes());
+  REQUIRE(three.ram_bytes() < strips.ram_bytes());
+  const CompiledWithin halves = subject.within(three.ram_bytes());
+  CHECK(halves.cost.ram_bytes() <= three.ram_bytes());
+  CHECK(halves.cost.train_macs == whole.train_macs);
+  CHECK(contains(halves.compiled.contents.options, "\"micro_batch\":3"));
+  const CompiledWithin ones = subject.within(one.ram_bytes(), false);
+  CHECK(ones.cost.train_macs == whole.train_macs);
+  CHECK(ones.cost.ram_bytes() <= one.ram_bytes());
+  CHECK(contains(error_of([&] { subject.within(one.ram_bytes() / 4, false); }),
+                 "the smallest plan, in micro-batches, needs "));
+  // Who says how large has it so.
+  subject.options.micro_batch = 6;
+  CHECK(error_of([&] { subject.within(three.ram_bytes(), false); }).starts_with("net needs "));
 }
 
 TEST_CASE("the error where nothing fits is about the smallest plan") {
