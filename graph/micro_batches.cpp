@@ -161,21 +161,23 @@ class Repetition {
     value.lies_at = 0;
     const bool is_sum = first_terms_.contains(v);
     if (!is_sum) put_in_place(v, &value);
-    const bool is_root = !is_sum && value.lies_in == kNone;
+    const bool is_root = !is_sum && value.lies_in == kNone &&
+                         storage_.storages[static_cast<size_t>(storage_of(v))].root == v;
     const ValueId made = copies_[v] = whole_.add_value(std::move(value));
     if (is_root) places_[storage_of(v)] = {made, 0};
     return made;
   }
 
   // Where the micro-batch's graph has it: every repetition uses the same memory, however many there
-  // are.
+  // are. What is written over an example has memory of its own, as the batch is an input to the
+  // end.
   void put_in_place(ValueId v, Value* value) {
     const int storage = storage_of(v);
-    if (!places_.contains(storage)) {
-      const ValueId root = storage_.storages[static_cast<size_t>(storage)].root;
-      if (root == v) return;  // it opens the place
-      copy(root);
-    }
+    const ValueId root = storage_.storages[static_cast<size_t>(storage)].root;
+    const bool of_batch = batches_.contains(root);
+    const bool placed = places_.contains(storage);
+    if (of_batch ? micro_.value(v).lies_in == kNone : root == v && !placed) return;
+    if (!placed) copy(root);
     const Place& place = places_.at(storage);
     value->lies_in = place.root;
     value->lies_at = place.at + storage_.at[static_cast<size_t>(v)] /
