@@ -150,8 +150,7 @@ void grad_weight(const KernelArgs& args) {
   float* const sums = static_cast<float*>(args.workspace);
   float* const workspace = sums + (parts.count - 1) * elements;
   const int64_t at_once = parts.at_once(args.pool->threads());
-  ThreadPool alone(1);
-  ThreadPool& pool = at_once > 1 ? alone : *args.pool;
+  ThreadPool& pool = at_once > 1 ? ThreadPool::calling_thread() : *args.pool;
   const auto workspace_floats =
       static_cast<int64_t>(part_workspace_bytes(args, parts, pool.threads()) / sizeof(float));
   args.pool->parallel_for(at_once, 1, [&](int64_t i, int64_t) {

@@ -197,10 +197,9 @@ inline constexpr int64_t kPixelPreference = 3;
 
 class Shares {
  public:
-  Shares(int64_t rows, int64_t cols, int64_t depth, const Cut& cut, int64_t threads)
+  Shares(int64_t rows, int64_t cols, const Cut& cut, int64_t threads)
       : rows_(rows), cols_(cols), unit_(cut.row_unit) {
-    constexpr int64_t kWorthwhile = 1 << 16;  // multiply-adds
-    if (threads < 2 || rows * cols * depth < kWorthwhile) return;
+    if (threads < 2) return;
     if (cols <= cut.row_preference * rows) {
       row_parts_ = std::min(threads, row_units());
       col_parts_ = std::min(threads / row_parts_, col_units());
@@ -434,7 +433,7 @@ struct Method {
 template <class A>
 size_t gemm_workspace_bytes(int64_t rows, int64_t cols, int64_t depth, const Cut& cut,
                             int64_t threads) {
-  const Shares shares(rows, cols, depth, cut, threads);
+  const Shares shares(rows, cols, cut, threads);
   return static_cast<size_t>(shares.count() * Method<A>(shares, cols, depth).floats) *
          sizeof(float);
 }
@@ -445,7 +444,7 @@ template <class A, class B, class YRow, class Finish = NoFinish>
 void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
           const Epilogue& epilogue, const Cut& cut, float* workspace, ThreadPool& pool,
           const Finish& finish = {}) {
-  const Shares shares(rows, cols, depth, cut, pool.threads());
+  const Shares shares(rows, cols, cut, pool.threads());
   const Method<A> method(shares, cols, depth);
   pool.parallel_for(shares.count(), 1, [&](int64_t i, int64_t) {
     const Share share = shares[i];

@@ -270,6 +270,18 @@ const std::vector<Sample>& large_samples() {
     add_windows(list, {"pointwise, several parts of pixels", 1, 45, 37, 16, 24, 1, 1});
     add_windows(list, {"several parts of pixels", 1, 45, 37, 4, 43, 3, 3, 1, 1, 1, 1, 1, 1});
     add_windows(list, {"pointwise, parts of several images", 5, 19, 23, 40, 56, 1, 1});
+    add_windows(list, {"many lines", 1, 62, 61, 12, 8, 3, 3, 1, 1, 1, 1, 1, 1});
+    add_windows(list, {"many lines, stride 2", 2, 89, 85, 12, 8, 3, 3, 2, 2, 1, 1});
+    const Shape s{4, 130, 131};
+    const Value x = Value::random(s, 1), dy = Value::random(s, 2);
+    list.push_back(make_sample("large", Op::add, NoAttrs{}, {x, dy}, {real(s)}));
+    list.push_back(make_sample("large", Op::clamp, ClampAttrs{0, 0.5}, {x}, {real(s), mask(s)}));
+    list.push_back(
+        make_sample("large", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 3)}, {real(s)}));
+    list.push_back(make_sample("large, summed", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 3)},
+                               {real(s), real({1, 1, 131})}));
+    list.push_back(
+        make_sample("large", Op::reduce, ReduceAttrs{3, false}, {x}, {real({1, 1, 131})}));
     // The sums of the other gradient are too long for samples.
     const ConvCase wide{"few pixels, many outputs", 1, 4, 5, 100, 1000, 1, 1};
     Conv2dAttrs clamped = wide.attrs();
