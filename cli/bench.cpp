@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -23,7 +24,9 @@ constexpr const char* kExamples = R"(Examples:
   attune bench flowers.att --target machine.json        beside what was estimated
   attune bench flowers.att --backend reference --no-peak --json | jq '.programs[0].ms'
 
-Times are medians over the repeats, after two runs that do not count. The data is random, the learning
+Times are medians over the repeats, after two runs that do not count. `first` is the first of these:
+to read the plan and make the session (`loading`), and to run a step in fresh memory, is what a start
+costs. The data is random, the learning
 rate 0, no data is read and nothing is saved. forward holds the loss and the metrics; backward, all
 that is computed from gradients; update, the optimizer. Their medians need not add up to the step's.
 
@@ -152,9 +155,10 @@ Json program_json(const Session& session, const Measured& measured, bool has_pea
   const ProgramTimes& times = measured.times;
   const ProgramKind kind = times.kind;
   const int batch = session.batch(kind);
-  Json json{{"name", program_name(kind)}, {"batch", batch},
-            {"ms", 1e3 * times.total},    {"fastest_ms", 1e3 * times.fastest},
-            {"macs", measured.macs},      {"examples_s", batch / times.total}};
+  Json json{{"name", program_name(kind)},       {"batch", batch},
+            {"ms", 1e3 * times.total},          {"fastest_ms", 1e3 * times.fastest},
+            {"first_ms", 1e3 * times.first},    {"macs", measured.macs},
+            {"examples_s", batch / times.total}};
   if (kind == ProgramKind::train_step)
     for (int p = 0; p < kPhaseCount; ++p)
       json[std::string(phase_name(static_cast<Phase>(p))) + "_ms"] = 1e3 * times.phases[p];
@@ -208,13 +212,15 @@ Table work_table(std::vector<std::string> headers, bool has_peak) {
   return Table(std::move(headers));
 }
 
+std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
+
 void print_totals(const Session& session, const std::vector<Measured>& programs) {
-  Table table({"program", ">batch", ">ms", ">fastest", ">examples/s", ">GFLOP/s"});
+  Table table({"program", ">batch", ">ms", ">fastest", ">first", ">examples/s", ">GFLOP/s"});
   for (const Measured& m : programs) {
     const ProgramTimes& times = m.times;
     const int batch = session.batch(times.kind);
-    table.row({program_name(times.kind), std::to_string(batch),
-               fmt::format("{:.3f}", 1e3 * times.total), fmt::format("{:.3f}", 1e3 * times.fastest),
+    table.row({program_name(times.kind), std::to_string(batch), milliseconds(times.total),
+               milliseconds(times.fastest), milliseconds(times.first),
                fmt::format("{:.1f}", batch / times.total),
                fmt::format("{:.1f}", 2e-9 * static_cast<double>(m.macs) / times.total)});
     if (times.kind != ProgramKind::train_step) continue;
@@ -224,8 +230,6 @@ void print_totals(const Session& session, const std::vector<Measured>& programs)
   }
   fmt::print("{}", table.text());
 }
-
-std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
 
 void print_estimates(const std::vector<Measured>& programs, const Target& target) {
   Table table({"estimate: " + shown(target.name), ">ms", ">fastest", ">error", ">of it measured"});
@@ -287,7 +291,10 @@ int run(const Options& options) {
     if (options.program.empty() || options.program == program_name(kind))
       programs |= program_bit(kind);
   }
+  const auto start = std::chrono::steady_clock::now();
   const auto loaded = load_plan(options.plan, options.session, programs);
+  const double load =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   Session& session = *loaded->session;
   const std::unique_ptr<Rates> rates = options.target.rates(session.threads());
   std::vector<ProgramTimes> times;
@@ -310,11 +317,9 @@ int run(const Options& options) {
         if (m.times.kind == e.kind) m.estimate = std::move(e);
 
   if (options.output.json) {
-    Json json{{"plan", options.plan},
-              {"backend", options.session.backend},
-              {"threads", session.threads()},
-              {"repeats", options.repeats},
-              {"memory_bytes", session.memory().total()},
+    Json json{{"plan", options.plan},           {"backend", options.session.backend},
+              {"threads", session.threads()},   {"repeats", options.repeats},
+              {"load_ms", 1e3 * load},          {"memory_bytes", session.memory().total()},
               {"peak_resident_bytes", resident}};
     if (peak) json["machine"] = machine_json(*peak);
     if (rates)
@@ -328,6 +333,7 @@ int run(const Options& options) {
   print_totals(session, measured);
   if (rates) print_estimates(measured, rates->target());
   if (options.output.quiet) return 0;
+  fmt::print("\nloading {} ms\n", milliseconds(load));
   if (peak) print_machine(*peak);
   print_steps(session, measured.front(), peak.has_value());
   return 0;

@@ -80,6 +80,7 @@ CompileOptions CompileCommand::options() const {
   CompileOptions result = compile;
   result.loss = parse_loss(loss_);
   result.tile = tiling_ == "auto";
+  result.split_gradients = strips_ == "auto";
   result.optimizer.kind = parse_optimizer(optimizer_);
   const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
   if (!momentum && (verb_->count("--momentum") > 0 || nesterov_))
@@ -130,6 +131,12 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
           "auto: compute the first layers a few rows at a time where that makes the arena "
           "smaller, at the price of more steps; off: whole layers, each once, whatever --memory "
           "needs")
+      ->check(CLI::IsMember({"auto", "off"}));
+  verb->add_option(
+          "--gradient-strips", strips_,
+          "auto: compute gradients of weights some output channels at a time, and update these at "
+          "once, where that makes the arena smaller; off: whole gradients, unless --memory needs "
+          "less")
       ->check(CLI::IsMember({"auto", "off"}));
 }
 

@@ -1,7 +1,14 @@
+#include <filesystem>
+
+#include "cli/output_file.h"
+#include "cli/report/dot.h"
+#include "cli/report/page.h"
+#include "cli/report/plan_layers.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/plan_generated.h"
 #include "engine/plan_tensor.h"
+#include "sparse_update/compile.h"
 #include "sparse_update/cost/estimate.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/preprocess_spec.h"
@@ -14,17 +21,25 @@ constexpr const char* kExamples = R"(Examples:
   attune inspect flowers.att --json | jq '.memory'
   attune inspect flowers.att --scheme > scheme.json      to edit, and compile with
   attune inspect flowers.att --target machine.json       what each step will take there
+  attune inspect flowers.att --html report.html --target machine.json --front front.json
+  attune inspect flowers.att --dot | dot -Tsvg -o graph.svg
 
 The memory is that of a session of all programs on this machine with this backend; one that only
 trains or only predicts takes less. A step's bytes are what it reads and writes.
 
 `attune profile -o machine.json` measures this machine; with --target, every step has an estimate:
 `measured` where the target has this very step, `similar` where it follows from others, `roofline`
-where nothing but the machine's peak is known.)";
+where nothing but the machine's peak is known.
+
+--html writes one page for any browser, which works offline: what is trained, what lies where in the
+arena when, what each layer costs, and with --front what a search had to choose from.)";
+
+constexpr const char* kStandardOutput = "-";
 
 struct Options {
   std::string plan;
   bool scheme = false;
+  std::string html, front, dot, program = "train_step";
   OutputOptions output;
   SessionChoice session;
   TargetChoice target;
@@ -50,22 +65,6 @@ Json list_json(const Vector* vector) {
   if (vector)
     for (auto value : *vector) json.push_back(value);
   return json;
-}
-
-uint64_t elements_trained(const format::Parameter& p) {
-  uint64_t elements = 1;
-  const auto& shape = *p.shape();
-  for (unsigned i = 0; i < shape.size(); ++i)
-    elements *= static_cast<uint64_t>(static_cast<int32_t>(i) == p.slice_axis()
-                                          ? static_cast<int32_t>(p.slice()->size())
-                                          : shape.Get(i));
-  return elements;
-}
-
-uint64_t elements_of(const format::Parameter& p) {
-  uint64_t elements = 1;
-  for (int32_t d : *p.shape()) elements *= static_cast<uint64_t>(d);
-  return elements;
 }
 
 // "all", or "8 of 32 along axis 1", an axis of the model's tensor.
@@ -289,7 +288,60 @@ void print_programs(const LoadedPlan& loaded, const Estimates& estimates) {
   }
 }
 
+void write_text(const std::string& path, const std::string& text) {
+  write_file(path, std::as_bytes(std::span(text)));
+}
+
+void check_outputs(const Options& options) {
+  if (!options.front.empty() && options.html.empty())
+    throw_error("--front is drawn on the page of --html; give --html FILE, too");
+  if (options.dot == kStandardOutput && options.output.json)
+    throw_error("--dot and --json would both go to standard output; give --dot FILE");
+  if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
+  if (!options.dot.empty() && options.dot != kStandardOutput)
+    check_replaceable(options.dot, "a graph of a plan", is_dot_file);
+  const auto place = [](const std::string& path) {
+    std::error_code none;
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, none), none);
+  };
+  if (!options.html.empty() && place(options.html) == place(options.dot))
+    throw_error("--html and --dot {}: choose another name for one of them", options.dot);
+}
+
+ProgramKind program_of(const std::string& name) {
+  for (int k = 0; k < kProgramCount; ++k)
+    if (name == program_name(static_cast<ProgramKind>(k))) return static_cast<ProgramKind>(k);
+  throw_error("--program {}: give train_step, evaluate or predict", name);
+}
+
+// What --html and --dot ask for. Everything is made before anything is written.
+void write_pictures(const LoadedPlan& loaded, const Options& options, const Rates* rates,
+                    const Estimates& estimates) {
+  std::string page, graph;
+  if (!options.html.empty()) {
+    Report report{loaded, estimates, rates ? rates->target().name : "", {}};
+    if (!options.front.empty()) report.front = read_front(options.front);
+    page = report_page(report);
+  }
+  if (!options.dot.empty()) graph = program_dot(loaded.plan, program_of(options.program));
+  Table table({"", ""});
+  if (!page.empty()) {
+    write_text(options.html, page);
+    table.row({"report", fmt::format("{}, {}", options.html, bytes_text(page.size()))});
+  }
+  if (options.dot == kStandardOutput) {
+    fmt::print("{}", graph);
+    return;
+  }
+  if (!graph.empty()) {
+    write_text(options.dot, graph);
+    table.row({"graph", fmt::format("{}, {}", options.dot, bytes_text(graph.size()))});
+  }
+  if (!options.output.quiet && !options.output.json) fmt::print("{}", table.text());
+}
+
 int run(const Options& options) {
+  check_outputs(options);
   if (options.scheme) {
     Plan plan;
     throw_if_error(Plan::load(options.plan.c_str(), &plan));
@@ -300,10 +352,13 @@ int run(const Options& options) {
   if (!loaded->table().parameters()) throw_error("{}: the plan trains nothing", options.plan);
   const std::unique_ptr<Rates> rates = options.target.rates(loaded->session->threads());
   const Estimates estimates = rates ? estimate(*loaded->session, *rates) : Estimates();
+  const bool pictures = !options.html.empty() || !options.dot.empty();
+  if (pictures) write_pictures(*loaded, options, rates.get(), estimates);
   if (options.output.json) {
     print_as_json(*loaded, options, rates.get(), estimates);
     return 0;
   }
+  if (pictures) return 0;
   print_summary(*loaded, options);
   print_memory(loaded->session->memory());
   print_parameters(loaded->table());
@@ -320,9 +375,24 @@ Verb add_inspect(CLI::App& app) {
       add_verb(app, "inspect", "Show what a plan trains, its memory, preprocessing and every step",
                kExamples);
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
-  verb->add_flag("--scheme", options->scheme,
-                 "Print the resolved scheme, as JSON, and nothing else")
+  CLI::Option* scheme = verb->add_flag("--scheme", options->scheme,
+                                       "Print the resolved scheme, as JSON, and nothing else")
+                            ->always_capture_default(false);
+  verb->add_option("--html", options->html, "Write a page with pictures to this file (.html)")
+      ->always_capture_default(false)
+      ->excludes(scheme);
+  verb->add_option("--front", options->front,
+                   "Draw the schemes that a search found on that page, a JSON file (`attune search "
+                   "--front` writes one)")
       ->always_capture_default(false);
+  verb->add_option("--dot", options->dot,
+                   "Write a program's graph for Graphviz to this file, or to standard output")
+      ->always_capture_default(false)
+      ->expected(0, 1)
+      ->default_str(kStandardOutput)
+      ->excludes(scheme);
+  verb->add_option("--program", options->program, "Of --dot: train_step, evaluate or predict")
+      ->check(CLI::IsMember({"train_step", "evaluate", "predict"}));
   options->target.add(verb);
   options->session.add(verb);
   options->output.add(verb);

@@ -19,7 +19,9 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
 
   // Every scheme is judged by the smallest plan of it.
   CompileOptions compile_with = options;
-  compile_with.tile = options.tile || (budget.memory_bytes && search.may_tile);
+  const bool smallest = budget.memory_bytes && search.may_tile;
+  compile_with.tile = options.tile || smallest;
+  compile_with.split_gradients = options.split_gradients || smallest;
   const auto cost_model =
       search.budget.cost_model(search.session, model, compile_with, {"head", "full"});
   SchemeEvaluator evaluator(model, compile_with, searched.space, *cost_model,

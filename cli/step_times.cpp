@@ -128,44 +128,6 @@ class Observation {
 
 }  // namespace
 
-std::vector<Phase> step_phases(const Session& session, ProgramKind kind) {
-  const format::Program& program = *session.plan().program(kind);
-  // What was written where in the arena, the latest last: views of a tensor have numbers of their
-  // own, and lie in the memory of the tensor.
-  struct Written {
-    uint64_t begin, end;
-    bool is_gradient;
-  };
-  std::vector<Written> written;
-  const auto is_gradient = [&](int32_t id) {
-    if (id < 0) return false;
-    const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
-    if (tensor.segment() != format::Segment::arena) return false;
-    for (auto w = written.rbegin(); w != written.rend(); ++w)
-      if (w->begin <= tensor.offset() && tensor.offset() < w->end) return w->is_gradient;
-    return false;
-  };
-  std::vector<Phase> phases;
-  for (int i = 0; i < session.step_count(kind); ++i) {
-    const format::Step& step = step_of(session, kind, i);
-    const OpKind op = op_info(session.step_op(kind, i)).kind;
-    bool backward = op == OpKind::backward;
-    if (op != OpKind::update)
-      for (const int32_t id : list_of(step.inputs())) backward = backward || is_gradient(id);
-    phases.push_back(op == OpKind::update ? Phase::update
-                     : backward           ? Phase::backward
-                                          : Phase::forward);
-    for (const int32_t id : list_of(step.outputs())) {
-      if (id < 0) continue;
-      const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(id));
-      if (tensor.segment() == format::Segment::arena)
-        written.push_back(
-            {tensor.offset(), tensor.offset() + described_tensor(tensor).bytes(), backward});
-    }
-  }
-  return phases;
-}
-
 uint64_t operand_bytes(const Session& session, ProgramKind kind, int step) {
   const format::Program& program = *session.plan().program(kind);
   const format::Step& table = step_of(session, kind, step);
@@ -190,7 +152,7 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
   ProgramTimes times;
   times.kind = kind;
   times.repeats = repeats;
-  times.step_phase = step_phases(session, kind);
+  times.step_phase = step_phases(*session.plan().program(kind));
   const Inputs inputs(session, kind);
   StepClock clock;
   clock.seconds.resize(steps);
@@ -205,6 +167,7 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
     clock.start();
     throw_if_error(session.run(kind));
     const double total = std::chrono::duration<double>(Clock::now() - start).count();
+    if (i == -kWarmUps) times.first = total;
     if (i < 0) continue;
     totals.push_back(total);
     double sums[kPhaseCount] = {};

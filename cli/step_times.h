@@ -5,21 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/step_phases.h"
 #include "engine/session.h"
 
 namespace attune::cli {
-
-// The parts of a training step, as people count them.
-enum class Phase { forward, backward, update };
-inline constexpr int kPhaseCount = 3;
-constexpr const char* phase_name(Phase phase) {
-  constexpr const char* kNames[] = {"forward", "backward", "update"};
-  return kNames[static_cast<int>(phase)];
-}
-
-// The phase of every step of a program: by the operator's kind (losses and metrics are forward),
-// except that what is computed from a gradient is backward whatever its operator.
-std::vector<Phase> step_phases(const Session& session, ProgramKind kind);
 
 // Bytes of a step's operands: what it reads and writes, each once.
 uint64_t operand_bytes(const Session& session, ProgramKind kind, int step);
@@ -30,6 +19,7 @@ struct ProgramTimes {
   ProgramKind kind = ProgramKind::train_step;
   int repeats = 0;
   double total = 0, fastest = 0;    // of whole runs
+  double first = 0;                 // the first run, which meets memory that nobody has touched
   double phases[kPhaseCount] = {};  // each the median of its sums
   std::vector<double> steps;        // each the median of its own times
   std::vector<double> fastest_steps;

@@ -22,7 +22,7 @@ Trace::Trace(const std::string& path, Session& session, Dataset& data)
     : path_(path), session_(session), data_(data) {
   if (path.empty()) return;
   check_replaceable(path, "a trace", is_trace_file);
-  phases_ = step_phases(session, ProgramKind::train_step);
+  phases_ = step_phases(*session.plan().program(ProgramKind::train_step));
   events_.reserve(static_cast<size_t>(kTracedSteps) * (phases_.size() + 4));
   origin_ = Clock::now();
   between_ = true;

@@ -14,7 +14,7 @@ for group in "$@"; do
                       libprotobuf-dev libstb-dev zlib1g-dev libcli11-dev nlohmann-json3-dev) ;;
     quickstart) packages+=(espeak-ng) ;;
     test) packages+=(doctest-dev espeak-ng python3 python3-numpy python3-onnx python3-torch
-                     python3-torchvision) ;;
+                     python3-torchvision chromium graphviz fonts-dejavu-core) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch
                       python3-torchvision python3-venv) ;;
     *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;

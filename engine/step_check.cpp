@@ -69,6 +69,13 @@ class Inspection {
     for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
     return real_out(1) && out(1) == sum;
   }
+  // Of a gradient of an input: operands of the real type, then an optional mask of output 0; only
+  // with a mask the sums.
+  bool masked_grad() const {
+    if (!real_in(0) || !real_in(1) || !real_out(0)) return false;
+    if (!has_in(2)) return !has_out(1);
+    return in_[2].dtype == DType::mask && in(2) == out(0) && sums_out();
+  }
   bool same(const Shape& a, const Shape& b) const { return a == b; }
 
  private:
@@ -213,14 +220,14 @@ bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) 
       return s.all_real() && convolves(conv(), s.in(0), s.in(1), s.out(0)) &&
              s.optional_vector_in(2, s.out(0)[3]) && s.mask_out();
     case Op::conv2d_grad_input:
-      return s.all_real() && convolves(conv(), s.out(0), s.in(1), s.in(0));
+      return s.masked_grad() && convolves(conv(), s.out(0), s.in(1), s.in(0));
     case Op::conv2d_grad_weight:
       return s.all_real() && convolves(conv(), s.in(0), s.out(0), s.in(1));
     case Op::depthwise_conv2d:
       return s.all_real() && convolves_depthwise(conv(), s.in(0), s.in(1), s.out(0)) &&
              s.optional_vector_in(2, s.out(0)[3]) && s.mask_out();
     case Op::depthwise_conv2d_grad_input:
-      return s.all_real() && convolves_depthwise(conv(), s.out(0), s.in(1), s.in(0));
+      return s.masked_grad() && convolves_depthwise(conv(), s.out(0), s.in(1), s.in(0));
     case Op::depthwise_conv2d_grad_weight:
       return s.all_real() && convolves_depthwise(conv(), s.in(0), s.out(0), s.in(1));
     case Op::linear: {

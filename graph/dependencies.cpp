@@ -5,7 +5,8 @@
 namespace attune {
 namespace {
 
-// Also the readers of views of the old value.
+// Also the readers of views of the old value. Rows of it that lie apart are views too, and their
+// readers need not wait for each other.
 void wait_for_readers(const Graph& graph, const std::vector<std::vector<int>>& readers, ValueId old,
                       int update, std::vector<std::set<int>>* edges) {
   for (int reader : readers[static_cast<size_t>(old)]) {
@@ -35,7 +36,10 @@ Dependencies::Dependencies(const Graph& graph)
         edges[static_cast<size_t>(producer[static_cast<size_t>(v)])].insert(static_cast<int>(n));
     for (ValueId v : graph.nodes[n].outputs) {
       if (v == kNone || graph.value(v).updates == kNone) continue;
-      wait_for_readers(graph, readers, graph.value(v).updates, static_cast<int>(n), &edges);
+      const ValueId old = graph.value(v).updates;
+      wait_for_readers(graph, readers, old, static_cast<int>(n), &edges);
+      if (graph.root(old) != old)
+        wait_for_readers(graph, readers, graph.root(old), static_cast<int>(n), &edges);
     }
   }
   for (size_t n = 0; n < edges.size(); ++n)

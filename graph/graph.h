@@ -61,7 +61,8 @@ struct Value {
   ValueId updates = kNone;
   // A temporary inside the memory of another value of its type, `lies_at` elements from its start:
   // rows of an image, or of a buffer that rolls over it. It may reach beyond that value's end. A
-  // slice or concat whose operands lie where it would copy them costs nothing (is_view).
+  // slice or concat whose operands lie where it would copy them costs nothing (is_view). Rows of a
+  // parameter or of optimizer state are such slices, and updates of them update that.
   ValueId lies_in = kNone;
   int64_t lies_at = 0;
   // NHWC counterpart of an ONNX tensor: this value, axes permuted by `model_perm` (our axis i is
@@ -129,6 +130,8 @@ class Graph {
   // Nodes that read each value (a node once for each use). Outputs of the graph are not readers.
   std::vector<std::vector<NodeId>> readers() const;
   bool is_output(ValueId id) const;
+  // The value in whose memory this one lies: itself, if in no other's.
+  ValueId root(ValueId id) const { return values[id].lies_in == kNone ? id : values[id].lies_in; }
   void replace_uses(ValueId from, ValueId to);  // in nodes and outputs
 
   // The value of a port, or kNone.

@@ -174,4 +174,15 @@ void lower_peak(Graph& graph) {
   graph.nodes = Search(graph).run();
 }
 
+int64_t peak_behind_loss(const Graph& graph) {
+  const auto loss = std::find_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return op_info(node.op).kind == OpKind::loss;
+  });
+  if (loss == graph.nodes.end()) return 0;
+  const std::vector<int64_t> live =
+      assign_storage(graph).live_bytes(static_cast<int>(graph.nodes.size()));
+  // Entry 0 is before the first step.
+  return *std::max_element(live.begin() + (loss - graph.nodes.begin()) + 1, live.end());
+}
+
 }  // namespace attune

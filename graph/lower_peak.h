@@ -10,4 +10,7 @@ namespace attune {
 // peak.
 void lower_peak(Graph& graph);
 
+// The most bytes alive from the loss on; 0 where there is none.
+int64_t peak_behind_loss(const Graph& graph);
+
 }  // namespace attune

@@ -4,15 +4,8 @@
 #include <numeric>
 #include <tuple>
 
-#include "engine/plan.h"
-
 namespace attune {
 namespace {
-
-constexpr int64_t align(int64_t bytes) {
-  constexpr int64_t kAlign = static_cast<int64_t>(kTensorAlignment);
-  return (bytes + kAlign - 1) / kAlign * kAlign;
-}
 
 // Where one storage may not start, given where another does: more than `low` and less than `high`
 // bytes behind it.
@@ -90,10 +83,11 @@ class Packing {
         if (base >= 0 && base + c.high > 0) taken_.push_back({base + c.low, base + c.high});
       }
       std::sort(taken_.begin(), taken_.end());
+      const int64_t alignment = storage(item).alignment;
       int64_t offset = 0;
       for (const auto& [low, high] : taken_) {
         if (low >= offset) break;
-        if (high > offset) offset = align(high);
+        if (high > offset) offset = (high + alignment - 1) / alignment * alignment;
       }
       (*offsets)[static_cast<size_t>(item)] = offset;
       top = std::max(top, offset + storage(item).bytes);
@@ -149,11 +143,14 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
     if (bytes > limit) return;
     best = bytes, best_offsets = offsets, best_order = order;
   };
-  // Descending.
+  constexpr int64_t kLine = 64;
+  const auto is_small = [](const Storage& s) { return s.bytes < kLine; };
+  // Descending; what is smaller than a line comes last, and fits in anywhere.
   const auto sorted_by = [&](auto key) {
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-      return key(packing.storage(a)) > key(packing.storage(b));
+      const Storage &s = packing.storage(a), &t = packing.storage(b);
+      return std::pair(is_small(t), key(s)) > std::pair(is_small(s), key(t));
     });
     consider(best - 1);
   };
@@ -195,14 +192,24 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
     return std::tuple(s.life.first <= peak && peak <= s.life.last, duration(s), s.bytes);
   });
 
-  // Moves one item to another place in the order while that does no harm.
+  // Moves one item to another place in the order while that does no harm; at first every other
+  // time one that reaches too high, to an earlier place.
   Random random;
   const size_t tries = items.size() < 2 || effort == PackEffort::quick
                            ? 0
-                           : std::min<size_t>(2000, 4'000'000 / items.size());
+                           : std::min<size_t>(4000, 8'000'000 / items.size());
   for (size_t t = 0; t < tries && best > plan.lower_bound; ++t) {
     order = best_order;
-    const size_t from = random.below(order.size()), to = random.below(order.size());
+    size_t from = random.below(order.size()), to = random.below(order.size());
+    if (t < tries / 2 && t % 2 == 0) {
+      std::vector<size_t> high;
+      for (size_t i = 0; i < order.size(); ++i)
+        if (best_offsets[static_cast<size_t>(order[i])] + packing.storage(order[i]).bytes >
+            plan.lower_bound)
+          high.push_back(i);
+      from = high[random.below(high.size())];
+      to = random.below(from + 1);
+    }
     const int moved = order[from];
     order.erase(order.begin() + static_cast<std::ptrdiff_t>(from));
     order.insert(order.begin() + static_cast<std::ptrdiff_t>(to), moved);

@@ -101,8 +101,14 @@ class PlanReader {
   const format::Parameter* parameter_at(const format::Tensor& t) const {
     if (!plan_.table().parameters()) return nullptr;
     for (const format::Parameter* p : *plan_.table().parameters())
-      if (p->state_offset() == t.offset()) return p;
+      if (p->state_offset() == t.offset() && bytes_of(*p) == described_tensor(t).bytes()) return p;
     return nullptr;
+  }
+
+  static uint64_t bytes_of(const format::Parameter& parameter) {
+    size_t elements = 1;
+    for (int32_t d : *parameter.shape()) elements *= static_cast<size_t>(d);
+    return dtype_bytes(static_cast<DType>(parameter.dtype()), elements);
   }
 
   static Origin origin_of(const format::Parameter& parameter) {

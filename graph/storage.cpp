@@ -1,6 +1,7 @@
 #include "graph/storage.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <utility>
 
@@ -10,9 +11,11 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kAlign = static_cast<int64_t>(kTensorAlignment);
-
-constexpr int64_t align(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+// Of a storage of so many bytes.
+int64_t alignment_of(int64_t bytes) {
+  const auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(bytes)));
+  return std::min(power, static_cast<int64_t>(kTensorAlignment));
+}
 
 int64_t bytes_of(const Value& value) {
   return static_cast<int64_t>(
@@ -21,10 +24,6 @@ int64_t bytes_of(const Value& value) {
 
 bool lives_in_arena(const Value& value) {
   return value.role == Role::input || value.role == Role::temporary;
-}
-
-ValueId root_of(const Graph& graph, ValueId v) {
-  return graph.value(v).lies_in == kNone ? v : graph.value(v).lies_in;
 }
 
 // The lives of several values as few lives apart from each other.
@@ -105,7 +104,7 @@ class Assignment {
 
   // Memory of its own, or where it lies in its root's, which may be a view or in place itself.
   void open(ValueId v, int first) {
-    const ValueId root = root_of(graph_, v);
+    const ValueId root = graph_.root(v);
     const Value& value = graph_.value(v);
     const auto inside =
         static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.lies_at)));
@@ -236,10 +235,13 @@ class Assignment {
   void finish(Storage& storage, const std::vector<ValueId>& members) const {
     std::vector<Piece> pieces;
     for (ValueId v : members) add_pieces(v, &pieces);
+    int64_t extent = 0;
+    for (const Piece& piece : pieces) extent = std::max(extent, piece.end);
+    const int64_t alignment = storage.alignment = alignment_of(extent);
     std::vector<int64_t> cuts;
     for (Piece& piece : pieces) {
-      cuts.push_back(piece.begin = piece.begin / kAlign * kAlign);
-      cuts.push_back(piece.end = align(piece.end));
+      cuts.push_back(piece.begin = piece.begin / alignment * alignment);
+      cuts.push_back(piece.end = (piece.end + alignment - 1) / alignment * alignment);
     }
     std::sort(cuts.begin(), cuts.end());
     cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
@@ -287,7 +289,7 @@ int64_t elements_before(const Shape& x, int axis, int64_t row) {
 }
 
 bool lies_at(const Graph& graph, ValueId v, ValueId root, int64_t at) {
-  return root_of(graph, v) == root && graph.value(v).lies_at == at;
+  return graph.root(v) == root && graph.value(v).lies_at == at;
 }
 
 }  // namespace
@@ -312,7 +314,7 @@ int64_t StorageMap::lower_bound(int steps) const {
 bool is_view(const Graph& graph, const Node& node) {
   if (node.op == Op::reshape) return true;
   if (node.op != Op::slice && node.op != Op::concat) return false;
-  const ValueId y = node.outputs[0], root = root_of(graph, y);
+  const ValueId y = node.outputs[0], root = graph.root(y);
   const Value& value = graph.value(y);
   int axis;
   int64_t row = 0;

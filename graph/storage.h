@@ -16,15 +16,17 @@ struct Life {
 
 // Bytes of a storage that live and die together, perhaps several times.
 struct StorageRange {
-  int64_t offset = 0, bytes = 0;  // multiples of the tensors' alignment
+  int64_t offset = 0, bytes = 0;  // multiples of the storage's alignment
   std::vector<Life> lives;        // in order, apart from each other
 };
 
 // Memory that one or more values occupy in turn or together: views, outputs that lie on a dying
-// input (in-place operators), in-place updates, and whatever `lies_in` one value.
+// input (in-place operators), in-place updates, and whatever `lies_in` one value. Scalars are
+// aligned to their own size, so that several share a line.
 struct Storage {
   ValueId root = kNone;              // its role decides the segment
-  int64_t bytes = 0;                 // aligned
+  int64_t bytes = 0;                 // a multiple of `alignment`
+  int64_t alignment = 0;             // the tensors', or less where it is smaller than that itself
   Life life;                         // from the first to the last of the ranges' lives
   bool in_arena = false;             // inputs and temporaries; all else lives elsewhere
   std::vector<StorageRange> ranges;  // of those in the arena; by offset

@@ -4,6 +4,7 @@
 
 #include "graph/graph.h"
 #include "graph/rules.h"
+#include "graph/storage.h"
 
 namespace attune {
 namespace {
@@ -42,6 +43,11 @@ class Verifier {
     return graph_.value(id).role != Role::temporary || made_[id];
   }
 
+  // Kept from run to run.
+  bool is_held(ValueId id) const {
+    return graph_.value(id).role == Role::parameter || graph_.value(id).role == Role::state;
+  }
+
   void check_values() {
     std::unordered_set<std::string> names;
     for (const Value& value : graph_.values) {
@@ -67,7 +73,7 @@ class Verifier {
     if (!exists(value.lies_in)) fail("value '{}' lies in no value", value.name);
     const Value& root = graph_.value(value.lies_in);
     if (value.role != Role::temporary || value.updates != kNone || value.lies_at < 0 ||
-        (root.role != Role::temporary && root.role != Role::input) || root.lies_in != kNone ||
+        root.role == Role::constant || root.updates != kNone || root.lies_in != kNone ||
         root.dtype != value.dtype || value.dtype == DType::mask)
       fail("value '{}' {} cannot lie {} elements into '{}' {}", value.name, type_text(value),
            value.lies_at, root.name, type_text(root));
@@ -107,7 +113,8 @@ class Verifier {
     if (op_info(node.op).kind != OpKind::update) return;
     for (int i = 0; i < op_info(node.op).max_outputs; ++i) {
       if (node.output(i) == kNone) fail("{} '{}' has no output {}", op_name(node.op), node.name, i);
-      updated_[node.inputs[updated_input(node.op, i)]] = true;
+      const ValueId old = node.inputs[updated_input(node.op, i)];
+      updated_[old] = updated_[graph_.root(old)] = true;
     }
   }
 
@@ -121,6 +128,9 @@ class Verifier {
     if (value.dtype != inferred.dtype || !(value.shape == inferred.shape))
       fail("{} '{}': output '{}' is {}, not {}{}", op_name(node.op), node.name, value.name,
            type_text(value), dtype_name(inferred.dtype), shape_text(inferred.shape));
+    if (value.lies_in != kNone && is_held(value.lies_in) && !is_view(graph_, node))
+      fail("{} '{}' writes into '{}'", op_name(node.op), node.name,
+           graph_.value(value.lies_in).name);
     const int updated = updated_input(node.op, i);
     const ValueId old = updated < 0 ? kNone : node.inputs[updated];
     if (value.updates != old)
@@ -128,10 +138,10 @@ class Verifier {
            value.name);
     if (old == kNone) return;
     const Value& before = graph_.value(old);
-    if (before.role != Role::parameter && before.role != Role::state && before.updates == kNone)
+    if (!is_held(graph_.root(old)) && before.updates == kNone)
       fail("{} '{}' updates '{}', which is neither a parameter nor state", op_name(node.op),
            node.name, before.name);
-    if (graph_.is_output(old))
+    if (graph_.is_output(old) || graph_.is_output(graph_.root(old)))
       fail("{} '{}' overwrites '{}', an output of the graph", op_name(node.op), node.name,
            before.name);
   }

@@ -151,7 +151,9 @@ class PlanWriter {
     if (storage.in_arena)
       return {format::Segment::arena, static_cast<uint64_t>(program.memory.offset_of(id))};
     if (root.role == Role::state || root.trained)
-      return {format::Segment::state, state_offsets_.at(root.name)};
+      return {format::Segment::state,
+              state_offsets_.at(root.name) +
+                  static_cast<uint64_t>(program.memory.storage.at[static_cast<size_t>(id)])};
     if (!root.data) throw_error("value {} has no contents (a bug)", root.name);
     return {format::Segment::constants, constants_.share(root)};
   }

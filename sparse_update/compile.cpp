@@ -7,6 +7,7 @@
 #include "graph/autodiff.h"
 #include "graph/error.h"
 #include "graph/head.h"
+#include "graph/memory_plan.h"
 #include "graph/passes/passes.h"
 #include "sparse_update/prune.h"
 
@@ -56,6 +57,30 @@ void feed_bytes(Graph& graph, const Preprocess& preprocess) {
   take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
 }
 
+// Gradients of weights and rows of the first layers in strips, as far as the options allow: few
+// where `goal` bytes are reached, else few for the smallest arena there is.
+void cut_in_strips(Graph& graph, const CompileOptions& options, int64_t goal) {
+  const bool tiles = options.tile || options.arena_budget > 0;
+  const bool splits = options.split_gradients || options.arena_budget > 0;
+  if (fits(graph, goal)) return;
+  Graph least = graph;
+  const bool split = splits && split_gradients(least);
+  if (tiles) tile_rows(least, goal);
+  if (split) {
+    // Strips that go below what something else takes are for nothing. Packing wastes a little.
+    const int64_t reached = std::max(goal, plan_memory(least).arena_bytes);
+    for (const double share : {1.0, 0.92}) {
+      Graph fewer = graph;
+      split_gradients(fewer, static_cast<int64_t>(share * static_cast<double>(reached)));
+      if (tiles) tile_rows(fewer, reached);
+      if (!fits(fewer, reached)) continue;
+      graph = std::move(fewer);
+      return;
+    }
+  }
+  graph = std::move(least);
+}
+
 // What follows differentiation in every program. The list reads top to bottom. `arena` is what the
 // programs so far need anyway: all share it.
 void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
@@ -66,12 +91,12 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
     remove_dead(graph);
     fuse_clamp(graph);
     fuse_bias_gradient(graph);
+    fuse_mask_grad(graph);
   }
   fold_constants(graph);
   remove_dead(graph);
   schedule(graph);
-  if (options.tile || options.arena_budget > 0)
-    tile_rows(graph, std::max(arena, options.arena_budget));
+  cut_in_strips(graph, options, std::max(arena, options.arena_budget));
   if (options.arena_budget > 0) rematerialize(graph, options.arena_budget);
   graph.verify();
 }

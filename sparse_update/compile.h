@@ -36,9 +36,12 @@ struct CompileOptions {
   // Compute the first layers in strips of rows where that makes the arena smaller: costs steps and
   // copies, changes no sum. See tile_rows.
   bool tile = false;
+  // Compute gradients of weights in strips of output channels, each updated at once, where that
+  // makes the arena smaller: costs steps, changes no sum. See split_gradients.
+  bool split_gradients = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
-  // needed: reordering, tiling, then computing activations twice. compile throws where that does
-  // not suffice, unless the arena may exceed its budget.
+  // needed: reordering, strips, then computing activations twice. compile throws where that does not
+  // suffice, unless the arena may exceed its budget.
   int64_t arena_budget = 0;
   bool arena_may_exceed = false;
 };

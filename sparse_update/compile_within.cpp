@@ -19,6 +19,7 @@ class Attempts {
   bool fits(bool tile, int64_t arena_budget) {
     CompileOptions options = options_;
     options.tile = options.tile || tile;
+    options.split_gradients = options.split_gradients || tile;
     options.arena_budget = arena_budget;
     options.arena_may_exceed = true;
     CompiledWithin made{compile(model_, options), {}};
@@ -70,7 +71,7 @@ CompiledWithin compile_within(const OnnxModel& model, const CompileOptions& opti
   if (!fits)
     check_budget(
         budget, made.cost, made.compiled.contents,
-        lacks_memory && tile ? subject + ": the smallest plan, tiled and recomputed," : subject);
+        lacks_memory && tile ? subject + ": the smallest plan, in strips and recomputed," : subject);
   return made;
 }
 

@@ -8,6 +8,7 @@ NETWORKS = {"MCUNet-5fps": "mcunet-5fps", "MobileNetV2-w0.35": "mbv2-w0.35",
             "ProxylessNAS-w0.3": "proxyless-w0.3"}
 BYTES = ["--preprocess", "unit:128x128"]
 TILED = ["--memory-tiling", "auto"]
+STRIPS = ["--gradient-strips", "auto"]
 # What a row is called, its scheme (None: the published one), its options, the figure it shows.
 ROWS = [
     ("full update, a buffer for each tensor", "full", [], "arena_unplanned_bytes"),
@@ -15,6 +16,7 @@ ROWS = [
     ("sparse update, planned", None, [], "arena_bytes"),
     ("sparse update, tiled", None, TILED, "arena_bytes"),
     ("sparse update, tiled, input of bytes", None, TILED + BYTES, "arena_bytes"),
+    ("the same, gradients in strips", None, TILED + BYTES + STRIPS, "arena_bytes"),
 ]
 
 PAGE = """# Memory of a training step
@@ -31,9 +33,10 @@ computes the same gradients, to the bit with the reference kernels.
 - *Tiled*: the first layers run a few rows at a time; see `graph/passes/README.md`. The steps are those of the training program:
   tiling costs steps and copies of rows, and no computation.
 - *Input of bytes*: the image is kept as bytes, and scaled as its rows are read.
+- *Gradients in strips*: the gradient of a large weight is computed some output channels at a time, each strip right before its update.
 
 What sets the peak: in a full update the saved activations, at the first gradients; in a sparse one an early layer, until it is tiled;
-then the widest halos of the strips, or the largest gradient of a weight. These are the operator and the layer:
+then the widest halos of the strips, or the largest gradient of a weight, until that comes in strips. These are the operator and the layer:
 
 {peaks}
 

@@ -58,6 +58,19 @@ void check_axis(const InferContext& context, int i, int axis) {
     context.fail("axis {} of {}", axis, shape_text(context.shape(i)));
 }
 
+void set_masked_grad(InferContext& context, int mask, DType dtype, const Shape& dx) {
+  if (context.has(mask)) {
+    check_dtype(context, mask, "the mask", DType::mask);
+    check_shape(context, mask, "the mask", dx);
+  } else if (context.node().output(1) != kNone) {
+    context.fail("a sum without a mask");
+  }
+  context.set(0, dtype, dx);
+  Shape sum = dx;
+  for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
+  context.set(1, dtype, sum);
+}
+
 void infer_unary(InferContext& context) {
   context.set(0, real_dtype(context, 0), context.shape(0));
 }

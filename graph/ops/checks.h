@@ -23,6 +23,10 @@ void check_shape(const InferContext& context, int i, const char* what, const Sha
 // `axis` is one of the axes of input i.
 void check_axis(const InferContext& context, int i, int axis);
 
+// Sets dx, where input `mask` is absent or a mask of it, and the sum of dx over all axes but the
+// last.
+void set_masked_grad(InferContext& context, int mask, DType dtype, const Shape& dx);
+
 // Infer rules of several operators: y of x's shape; dx of dy's, the second input shaped alike.
 void infer_unary(InferContext& context);
 void infer_binary_grad(InferContext& context);

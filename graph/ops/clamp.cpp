@@ -16,13 +16,7 @@ void gradient(GradientContext& g) {
 }
 
 void infer_mask_grad(InferContext& context) {
-  const DType dtype = real_dtype(context, 0);
-  check_dtype(context, 1, "the mask", DType::mask);
-  check_shape(context, 1, "the mask", context.shape(0));
-  context.set(0, dtype, context.shape(0));
-  Shape sum = context.shape(0);
-  for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
-  context.set(1, dtype, sum);
+  set_masked_grad(context, 1, real_dtype(context, 0), context.shape(0));
 }
 
 }  // namespace

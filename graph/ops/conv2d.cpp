@@ -54,7 +54,7 @@ int64_t macs(const Graph& graph, const Node& node) {
 
 void infer_grad_input(InferContext& context) {
   const auto& attrs = context.attrs<Conv2dAttrs>();
-  const DType dtype = all_reals(context);
+  const DType dtype = same_reals(context, 0, 2);
   check_rank(context, 0, "dy", 4);
   check_rank(context, 1, "w", 4);
   check_input_size(context, attrs.input_h, attrs.input_w);
@@ -65,7 +65,8 @@ void infer_grad_input(InferContext& context) {
   check_shape(context, 0, "dy", {dy[0], size.h, size.w, w[0]});
   const int64_t channels = static_cast<int64_t>(w[3]) * attrs.groups;
   if (channels > INT32_MAX) context.fail("{} input channels", channels);
-  context.set(0, dtype, {dy[0], attrs.input_h, attrs.input_w, static_cast<int32_t>(channels)});
+  set_masked_grad(context, 2, dtype,
+                  {dy[0], attrs.input_h, attrs.input_w, static_cast<int32_t>(channels)});
 }
 
 int64_t macs_grad_input(const Graph& graph, const Node& node) {

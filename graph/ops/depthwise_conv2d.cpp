@@ -49,7 +49,7 @@ int64_t macs(const Graph& graph, const Node& node) {
 
 void infer_grad_input(InferContext& context) {
   const auto& attrs = context.attrs<Conv2dAttrs>();
-  const DType dtype = all_reals(context);
+  const DType dtype = same_reals(context, 0, 2);
   check_rank(context, 0, "dy", 4);
   check_rank(context, 1, "w", 3);
   check_input_size(context, attrs.input_h, attrs.input_w);
@@ -58,7 +58,7 @@ void infer_grad_input(InferContext& context) {
   check_attrs(context, attrs, w[2]);
   const OutputSize size = window_output(context, attrs, attrs.input_h, attrs.input_w, w[0], w[1]);
   check_shape(context, 0, "dy", {dy[0], size.h, size.w, w[2]});
-  context.set(0, dtype, {dy[0], attrs.input_h, attrs.input_w, w[2]});
+  set_masked_grad(context, 2, dtype, {dy[0], attrs.input_h, attrs.input_w, w[2]});
 }
 
 int64_t macs_grad_input(const Graph& graph, const Node& node) {

@@ -40,9 +40,20 @@ void fuse_clamp(Graph& graph);
 // is walked through once.
 void fuse_bias_gradient(Graph& graph);
 
+// Lets the gradient of a convolution's input apply the mask, and take the sum, of the mask_grad
+// that alone reads it, while what it wrote is in the cache.
+void fuse_mask_grad(Graph& graph);
+
 // Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an
 // update waits for the last reader of the old weight). Keeps the order where that is no worse.
 void schedule(Graph& graph);
+
+// Computes gradients of weights some output channels at a time, each strip right before its update,
+// where that lowers the peak of memory behind the loss: only a strip of the gradient is there at
+// any time. The same kernels on fewer channels, updating rows where they lie: the same bits.
+// Leaves a gradient whole that anything but its update reads. Splits until the peak is within
+// `budget_bytes`, and no further. The graph must be scheduled. Returns whether it changed anything.
+bool split_gradients(Graph& graph, int64_t budget_bytes = 0);
 
 // Computes the first layers a few rows at a time where that lowers the peak of memory, so that of
 // their activations only the rows that are still to be read are there. No row is computed twice,

@@ -52,7 +52,7 @@ class Rebuilder {
       const Node& maker = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
       for (ValueId y : node.outputs)
         if (y != kNone && std::find(maker.inputs.begin(), maker.inputs.end(),
-                                    graph_.value(y).updates) != maker.inputs.end())
+                                    graph_.root(graph_.value(y).updates)) != maker.inputs.end())
           again(v);
     }
   }

@@ -10,8 +10,13 @@
 namespace attune {
 namespace {
 
-int64_t peak(const Graph& graph) {
-  return assign_storage(graph).lower_bound(static_cast<int>(graph.nodes.size()));
+// The most bytes alive, then the most behind the loss: what comes later (tiling) may lower the peak
+// of the forward pass.
+using Peak = std::pair<int64_t, int64_t>;
+
+Peak peak(const Graph& graph) {
+  return {assign_storage(graph).lower_bound(static_cast<int>(graph.nodes.size())),
+          peak_behind_loss(graph)};
 }
 
 // Bytes that running a node now would add: outputs come alive, inputs read for the last time go.
@@ -100,13 +105,13 @@ void schedule(Graph& graph) {
     return Rank{live.change(graph.nodes[static_cast<size_t>(n)]), n, n};
   };
 
-  int64_t best = INT64_MAX;
+  Peak best = {INT64_MAX, INT64_MAX};
   std::vector<Node> best_nodes;
   const auto consider = [&](const std::vector<int>& order) {
     Graph candidate = graph;
     candidate.nodes.clear();
     for (int n : order) candidate.nodes.push_back(graph.nodes[static_cast<size_t>(n)]);
-    const int64_t bytes = peak(candidate);
+    const Peak bytes = peak(candidate);
     if (bytes < best) best = bytes, best_nodes = std::move(candidate.nodes);
   };
   consider(list_schedule(graph, dependencies, eager_updates));

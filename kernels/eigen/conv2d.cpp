@@ -6,6 +6,7 @@
 #include "kernels/eigen/gemm.h"
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/patch.h"
+#include "kernels/mask_grad.h"
 
 // Convolution as a product over NHWC, group by group:
 //   y[pixel, o]  = sum over (kh, kw, c) of patch[pixel, (kh, kw, c)] * w[o, (kh, kw, c)]
@@ -216,6 +217,7 @@ void grad_input(const KernelArgs& args) {
       }
     }
   }
+  mask_grad_input<T>(args);
 }
 
 template <class T>

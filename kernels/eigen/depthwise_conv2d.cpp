@@ -4,6 +4,7 @@
 #include "kernels/clamp_mask.h"
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/packet.h"
+#include "kernels/mask_grad.h"
 #include "kernels/thread_pool.h"
 
 // Depthwise convolution: vectors run over channels, each lane with a sum of its own. Forward and
@@ -159,6 +160,7 @@ void grad_input(const KernelArgs& args) {
       });
     }
   });
+  mask_grad_input<T>(args);
 }
 
 template <class T>

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "kernels/attrs.h"
+#include "kernels/mask_grad.h"
 #include "kernels/reference/elements.h"
 #include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
@@ -23,21 +26,11 @@ ATTUNE_INSTANTIATE(clamp)
 // dx = mask ? dy : 0. A masked NaN is 0 too. The sums are those of reduce.
 template <class T>
 void mask_grad(const KernelArgs& args) {
-  const T* dy = args.input(0).as<T>();
-  const uint8_t* mask = args.input(1).as<uint8_t>();
-  T* dx = args.output(0).as<T>();
-  for_tiles(args, args.output(0).shape.elements(), [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) dx[i] = mask[i / 8] >> (i % 8) & 1 ? dy[i] : T(0);
-  });
-  T* sums = args.output(1).as<T>();
-  if (!sums) return;
-  const int64_t channels = args.output(0).shape.last();
-  const int64_t elements = args.output(0).shape.elements();
-  args.pool->parallel_for(channels, 64, [=](int64_t begin, int64_t end) {
-    for (int64_t c = begin; c < end; ++c) sums[c] = 0;
-    for (int64_t row = 0; row < elements; row += channels)
-      for (int64_t c = begin; c < end; ++c) sums[c] += dx[row + c];
-  });
+  const Tensor dx = args.output(0);
+  const int64_t channels = dx.shape.rank > 0 ? dx.shape.last() : 1;
+  attune::mask_grad(args.input(0).as<T>(), args.input(1).as<uint8_t>(), dx.as<T>(),
+                    dx.shape.elements() / std::max<int64_t>(channels, 1), channels,
+                    args.output(1).as<T>(), *args.pool);
 }
 ATTUNE_INSTANTIATE(mask_grad)
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/attrs.h"
+#include "kernels/mask_grad.h"
 #include "kernels/reference/elements.h"
 #include "kernels/reference/instantiate.h"
 #include "kernels/reference/multiply_add.h"
@@ -150,6 +151,7 @@ void conv2d_grad_input(const KernelArgs& args) {
           }
         }
       });
+  mask_grad_input<T>(args);
 }
 ATTUNE_INSTANTIATE(conv2d_grad_input)
 

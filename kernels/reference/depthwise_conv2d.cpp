@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/attrs.h"
+#include "kernels/mask_grad.h"
 #include "kernels/reference/elements.h"
 #include "kernels/reference/instantiate.h"
 #include "kernels/reference/lanes.h"
@@ -77,6 +78,7 @@ void depthwise_conv2d_grad_input(const KernelArgs& args) {
       }
     }
   });
+  mask_grad_input<T>(args);
 }
 ATTUNE_INSTANTIATE(depthwise_conv2d_grad_input)
 

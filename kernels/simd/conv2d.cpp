@@ -6,6 +6,7 @@
 
 #include "kernels/simd/gemm-inl.h"
 #include "kernels/simd/kernels.h"
+#include "kernels/simd/mask-inl.h"
 
 // Convolution as a product over NHWC:
 //   y[pixel, o]  = sum over (kh, kw, c) of patch[pixel, (kh, kw, c)] * w[o, (kh, kw, c)]
@@ -161,7 +162,18 @@ struct PhaseWeightRows {
   Cursor at(int64_t row) const { return {*this, row}; }
 };
 
-size_t grad_input_workspace(const KernelArgs& args, int) {
+// Masks blocks of dx, and sums them, as soon as the product has written them.
+struct MaskBlocks {
+  static constexpr int64_t kRows = kSumRows;
+  MaskedGrad grad;
+  BlockSums sums;
+  void operator()(int64_t begin, int64_t end, int64_t c0, int64_t c1) const {
+    grad.mask_block(begin, end, c0, c1, sums.start(begin / kRows, c0, c1));
+  }
+};
+
+// Of the product alone: what masks and sums need follows.
+size_t grad_input_product_workspace(const KernelArgs& args) {
   const Shape& w = args.input(1).shape;
   const int64_t pixels = args.output(0).shape.product(0, 3);
   if (is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]) && has_few_rows(pixels, w[3], w[0]))
@@ -170,25 +182,20 @@ size_t grad_input_workspace(const KernelArgs& args, int) {
   return gemm_workspace_bytes(w[3], w.product(0, 3));
 }
 
-void grad_input(const KernelArgs& args) {
+size_t grad_input_workspace(const KernelArgs& args, int) {
+  const Shape& dx = args.output(0).shape;
+  const size_t sums =
+      args.num_outputs < 2 ? 0 : BlockSums::bytes(sum_blocks(dx.product(0, 3)), dx[3]);
+  return grad_input_product_workspace(args) + sums;
+}
+
+// Where taps lie a stride apart, dx is made of phases that are products of their own.
+void grad_input_by_phases(const KernelArgs& args) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t outputs = w.shape[0], channels = w.shape[3];
   const int64_t height = dx.shape[1], width = dx.shape[2];
-  float* const workspace = static_cast<float*>(args.workspace);
   float* const data = dx.as<float>();
-  if (is_pointwise(a, w.shape[1], w.shape[2])) {
-    const RowMajorA<MatrixRows> pixels{{dy.as<float>(), outputs}};
-    const RowMajorB<MatrixRows> weight{{w.as<float>(), channels}};
-    const auto dx_row = [=](int64_t m) { return data + m * channels; };
-    const int64_t count = dx.shape.product(0, 3);
-    if (has_few_rows(count, channels, outputs))
-      gemm_few_rows(pixels, weight, dx_row, count, channels, outputs, Epilogue{}, workspace,
-                    *args.pool);
-    else
-      gemm(pixels, weight, dx_row, count, channels, outputs, Epilogue{}, workspace, *args.pool);
-    return;
-  }
   for (int64_t ph = 0; ph < a.stride_h; ++ph) {
     const Phase h =
         phase_of(ph, a.stride_h, a.pad_top, a.dilation_h, w.shape[1], height, dy.shape[1]);
@@ -211,9 +218,41 @@ void grad_input(const KernelArgs& args) {
       const PatchRows patch{dy.as<float>(), h.window, v.window, outputs};
       const PhaseWeightRows weight{w.as<float>(), h, v, outputs, w.shape[1], w.shape[2], channels};
       gemm(RowMajorA<PatchRows>{patch}, RowMajorB<PhaseWeightRows>{weight}, dx_row, rows, channels,
-           h.window.taps * v.window.taps * outputs, Epilogue{}, workspace, *args.pool);
+           h.window.taps * v.window.taps * outputs, Epilogue{}, static_cast<float*>(args.workspace),
+           *args.pool);
     }
   }
+}
+
+void grad_input(const KernelArgs& args) {
+  const auto& a = args.attributes<Conv2dAttrs>();
+  const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0), mask = args.input(2);
+  const int64_t outputs = w.shape[0], channels = w.shape[3], pixels = dx.shape.product(0, 3);
+  float* const workspace = static_cast<float*>(args.workspace);
+  float* const data = dx.as<float>();
+  const auto dx_row = [=](int64_t m) { return data + m * channels; };
+  const MaskBlocks blocks{
+      {data, mask.as<uint8_t>(), data, pixels, channels},
+      {args.output(1) ? workspace + grad_input_product_workspace(args) / sizeof(float) : nullptr,
+       channels}};
+  if (!is_pointwise(a, w.shape[1], w.shape[2])) {
+    grad_input_by_phases(args);
+  } else {
+    const RowMajorA<MatrixRows> a_pixels{{dy.as<float>(), outputs}};
+    const RowMajorB<MatrixRows> weight{{w.as<float>(), channels}};
+    if (has_few_rows(pixels, channels, outputs)) {
+      gemm_few_rows(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, workspace,
+                    *args.pool);
+    } else if (mask && blocks.grad.rows_are_bytes()) {
+      gemm(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, workspace, *args.pool,
+           blocks);
+      blocks.sums.finish(sum_blocks(pixels), args.output(1).as<float>());
+      return;
+    } else {
+      gemm(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, workspace, *args.pool);
+    }
+  }
+  if (mask) mask_all(blocks.grad, blocks.sums, args.output(1).as<float>(), *args.pool);
 }
 
 constexpr Kernel kForward{forward, conv_supports, forward_workspace, nullptr, nullptr};

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "kernels/simd/kernels.h"
-#include "kernels/simd/vector-inl.h"
+#include "kernels/simd/mask-inl.h"
 
 // Depthwise convolution: vectors run over channels, each lane with a sum of its own, and several
 // outputs of a line share what they load. Forward and gradient of the input add one tap after the
@@ -44,7 +44,18 @@ struct Line {
   const float* bias = nullptr;
   bool clamps = false;
   float min = 0, max = 0;
+  // Where there is one, y is 0 where the mask is not set. Its bits start with y's first; a pixel's
+  // are whole bytes. `sums`, if any, gains every output, one after the other.
+  const uint8_t* mask = nullptr;
+  float* sums = nullptr;
 };
+
+// The mask's bits for a vector of the output at element `at`.
+template <bool kPartial>
+HWY_INLINE V mask_output(V v, const uint8_t* mask, int64_t at) {
+  constexpr int kBits = kPartial || kLanes < 8 ? 8 : kLanes;
+  return keep(v, load_bits<kBits>(mask + at / 8) >> at % 8);
+}
 
 template <bool kBorder, bool kPartial>
 HWY_INLINE V load_column(const float* line, int64_t column, const Line& l, int n) {
@@ -76,12 +87,23 @@ template <bool kPartial>
 HWY_INLINE void finish_output(V v, const Line& l, int64_t i, int64_t c, int n) {
   if (l.bias) v = hn::Add(v, load_some<kPartial>(l.bias + c, n));
   if (l.clamps) v = clamp_vector(v, repeat(l.min), repeat(l.max));
+  if (l.mask) v = mask_output<kPartial>(v, l.mask, i * l.y_step + c);
   store_some<kPartial>(v, l.y + i * l.y_step + c, n);
 }
 
-// Outputs i, i + 1, ... for one vector of channels, of which n exist.
+// Adds outputs i .. i + kOutputs, as they were stored, from `fresh` on.
+template <bool kPartial, int kOutputs>
+HWY_INLINE void add_outputs(const Line& l, int64_t i, int64_t fresh, int64_t c, int n) {
+  V total = load_some<kPartial>(l.sums + c, n);
+  for (int64_t j = std::max(i, fresh); j < i + kOutputs; ++j)
+    total = hn::Add(total, load_some<kPartial>(l.y + j * l.y_step + c, n));
+  store_some<kPartial>(total, l.sums + c, n);
+}
+
+// Outputs i, i + 1, ... for one vector of channels, of which n exist. Those before `fresh` are
+// known already.
 template <int kTaps, int kStep, bool kBorder, bool kPartial, int... P>
-HWY_INLINE void block_vector(const Line& l, int64_t i, int64_t c, int n,
+HWY_INLINE void block_vector(const Line& l, int64_t i, int64_t fresh, int64_t c, int n,
                              std::integer_sequence<int, P...> outputs) {
   constexpr int kColumns = (sizeof...(P) - 1) * kStep + kTaps;
   V sums[sizeof...(P)];
@@ -94,25 +116,27 @@ HWY_INLINE void block_vector(const Line& l, int64_t i, int64_t c, int n,
                                    std::make_integer_sequence<int, kTaps>{});
   }
   (finish_output<kPartial>(sums[P], l, i + P, c, n), ...);
+  if (l.sums) add_outputs<kPartial, sizeof...(P)>(l, i, fresh, c, n);
 }
 
 template <int kTaps, int kStep, bool kBorder, int kOutputs>
-HWY_NOINLINE void block_channels(const Line& l, int64_t i) {
+HWY_NOINLINE void block_channels(const Line& l, int64_t i, int64_t fresh) {
   constexpr std::make_integer_sequence<int, kOutputs> kSequence;
   int64_t c = 0;
   for (; c + kLanes <= l.channels; c += kLanes)
-    block_vector<kTaps, kStep, kBorder, false>(l, i, c, kLanes, kSequence);
+    block_vector<kTaps, kStep, kBorder, false>(l, i, fresh, c, kLanes, kSequence);
   if (c < l.channels)
-    block_vector<kTaps, kStep, kBorder, true>(l, i, c, static_cast<int>(l.channels - c), kSequence);
+    block_vector<kTaps, kStep, kBorder, true>(l, i, fresh, c, static_cast<int>(l.channels - c),
+                                              kSequence);
 }
 
 template <int kTaps, int kStep, int kOutputs>
-HWY_INLINE void block(const Line& l, int64_t i) {
+HWY_INLINE void block(const Line& l, int64_t i, int64_t fresh) {
   const int64_t first = l.x0 + i * kStep, last = first + (kOutputs - 1) * kStep + kTaps;
   if (first >= 0 && last <= l.columns)
-    block_channels<kTaps, kStep, false, kOutputs>(l, i);
+    block_channels<kTaps, kStep, false, kOutputs>(l, i, fresh);
   else
-    block_channels<kTaps, kStep, true, kOutputs>(l, i);
+    block_channels<kTaps, kStep, true, kOutputs>(l, i, fresh);
 }
 
 // Where a line does not end with a block, the last one computes some outputs again, the same way.
@@ -120,14 +144,14 @@ template <int kTaps, int kStep>
 void run_line(const Line& l) {
   int64_t i = 0;
 #if HWY_TARGET == HWY_AVX3
-  for (; i + 7 <= l.outputs; i += 7) block<kTaps, kStep, 7>(l, i);
+  for (; i + 7 <= l.outputs; i += 7) block<kTaps, kStep, 7>(l, i, i);
 #endif
-  for (; i + 4 <= l.outputs; i += 4) block<kTaps, kStep, 4>(l, i);
+  for (; i + 4 <= l.outputs; i += 4) block<kTaps, kStep, 4>(l, i, i);
   if (i < l.outputs && l.outputs >= 4) {
-    block<kTaps, kStep, 4>(l, l.outputs - 4);
+    block<kTaps, kStep, 4>(l, l.outputs - 4, i);
     return;
   }
-  for (; i < l.outputs; ++i) block<kTaps, kStep, 1>(l, i);
+  for (; i < l.outputs; ++i) block<kTaps, kStep, 1>(l, i, i);
 }
 
 // ---- Forward -----------------------------------------------------------------------------------
@@ -176,39 +200,75 @@ void forward(const KernelArgs& args) {
 // Element h of dx takes tap k from dy index (h + pad - k) / stride where that is whole: taps first,
 // first + stride, ... With a stride of 2 the even and the odd columns of a line are lines by
 // themselves.
-void grad_input(const KernelArgs& args) {
+void grad_input_line(const KernelArgs& args, int64_t line, const uint8_t* mask, float* sums) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t channels = dx.shape[3], height = dx.shape[1], width = dx.shape[2];
   const int64_t out_h = dy.shape[1], out_w = dy.shape[2];
   const int kernel = w.shape[0], stride = a.stride_h;
-  args.pool->parallel_for(dx.shape[0] * height, 1, [&](int64_t line, int64_t) {
-    const int64_t n = line / height, h = line % height + a.pad_top;
-    for (int pw = 0; pw < stride && pw < width; ++pw) {
-      const int first = (pw + a.pad_left) % stride;
-      const int taps = (kernel - first + stride - 1) / stride;
-      Line l;
-      for (int64_t kh = h % stride; kh < kernel; kh += stride) {
-        const int64_t row = (h - kh) / stride;
-        if (h < kh || row >= out_h) continue;
-        l.x[l.rows] = dy.as<float>() + (n * out_h + row) * out_w * channels;
-        l.w[l.rows++] = w.as<float>() + (kh * kernel + first + (taps - 1) * stride) * channels;
-      }
-      l.w_step = -stride * channels;
-      l.channels = channels;
-      l.columns = out_w;
-      l.x0 = (pw + a.pad_left - first) / stride - (taps - 1);
-      l.y = dx.as<float>() + (line * width + pw) * channels;
-      l.y_step = stride * channels;
-      l.outputs = (width - pw + stride - 1) / stride;
-      if (taps == 1) run_line<1, 1>(l);
-      if (taps == 2) run_line<2, 1>(l);
-      if (taps == 3) run_line<3, 1>(l);
-      if (taps == 4) run_line<4, 1>(l);
-      if (taps == 5) run_line<5, 1>(l);
-      if (taps == 7) run_line<7, 1>(l);
+  const int64_t n = line / height, h = line % height + a.pad_top;
+  for (int pw = 0; pw < stride && pw < width; ++pw) {
+    const int first = (pw + a.pad_left) % stride;
+    const int taps = (kernel - first + stride - 1) / stride;
+    Line l;
+    for (int64_t kh = h % stride; kh < kernel; kh += stride) {
+      const int64_t row = (h - kh) / stride;
+      if (h < kh || row >= out_h) continue;
+      l.x[l.rows] = dy.as<float>() + (n * out_h + row) * out_w * channels;
+      l.w[l.rows++] = w.as<float>() + (kh * kernel + first + (taps - 1) * stride) * channels;
     }
+    l.w_step = -stride * channels;
+    l.channels = channels;
+    l.columns = out_w;
+    l.x0 = (pw + a.pad_left - first) / stride - (taps - 1);
+    l.y = dx.as<float>() + (line * width + pw) * channels;
+    l.y_step = stride * channels;
+    l.sums = sums;
+    if (mask) l.mask = mask + (l.y - dx.as<float>()) / 8;
+    l.outputs = (width - pw + stride - 1) / stride;
+    if (taps == 1) run_line<1, 1>(l);
+    if (taps == 2) run_line<2, 1>(l);
+    if (taps == 3) run_line<3, 1>(l);
+    if (taps == 4) run_line<4, 1>(l);
+    if (taps == 5) run_line<5, 1>(l);
+    if (taps == 7) run_line<7, 1>(l);
+  }
+}
+
+// Lines that one task computes and sums: kSumRows pixels or so, fewer where the image is small.
+int64_t lines_of_block(const Shape& dx) {
+  const int64_t lines = dx.product(0, 2);
+  return std::clamp<int64_t>(kSumRows / dx[2], 1, (lines + 3) / 4);
+}
+
+int64_t line_blocks(const Shape& dx) {
+  const int64_t block = lines_of_block(dx);
+  return (dx.product(0, 2) + block - 1) / block;
+}
+
+size_t grad_input_workspace(const KernelArgs& args, int) {
+  const Shape& dx = args.output(0).shape;
+  if (args.num_outputs < 2) return 0;
+  return BlockSums::bytes(std::max(line_blocks(dx), sum_blocks(dx.product(0, 3))), dx[3]);
+}
+
+void grad_input(const KernelArgs& args) {
+  const Tensor dx = args.output(0), mask = args.input(2);
+  const int64_t channels = dx.shape[3], width = dx.shape[2], lines = dx.shape.product(0, 2);
+  const MaskedGrad grad{dx.as<float>(), mask.as<uint8_t>(), dx.as<float>(), lines * width,
+                        channels};
+  const BlockSums sums{args.output(1) ? static_cast<float*>(args.workspace) : nullptr, channels};
+  const bool fuses_mask = mask && grad.rows_are_bytes();
+  const int64_t block = lines_of_block(dx.shape);
+  args.pool->parallel_for(lines, block, [&](int64_t begin, int64_t end) {
+    float* const of_block = fuses_mask ? sums.start(begin / block, 0, channels) : nullptr;
+    for (int64_t line = begin; line < end; ++line)
+      grad_input_line(args, line, fuses_mask ? grad.mask : nullptr, of_block);
   });
+  if (fuses_mask)
+    sums.finish(line_blocks(dx.shape), args.output(1).as<float>());
+  else if (mask)
+    mask_all(grad, sums, args.output(1).as<float>(), *args.pool);
 }
 
 // ---- Gradient of the weight --------------------------------------------------------------------
@@ -368,7 +428,7 @@ void grad_weight(const KernelArgs& args) {
 }
 
 constexpr Kernel kForward{forward, depthwise_supports, nullptr, nullptr, nullptr};
-constexpr Kernel kGradInput{grad_input, depthwise_supports, nullptr, nullptr, nullptr};
+constexpr Kernel kGradInput{grad_input, depthwise_supports, grad_input_workspace, nullptr, nullptr};
 constexpr Kernel kGradWeight{grad_weight, depthwise_supports, nullptr, nullptr, nullptr};
 
 }  // namespace

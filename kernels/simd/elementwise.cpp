@@ -2,11 +2,8 @@
 #define HWY_TARGET_INCLUDE "kernels/simd/elementwise.cpp"
 #include <hwy/foreach_target.h>
 //
-#include <algorithm>
-#include <cstring>
-
 #include "kernels/simd/kernels.h"
-#include "kernels/simd/vector-inl.h"
+#include "kernels/simd/mask-inl.h"
 
 // One element in, one out. Outputs may lie on inputs: an element is read before it is written.
 HWY_BEFORE_NAMESPACE();
@@ -64,78 +61,26 @@ void clamp(const KernelArgs& args) {
                           });
 }
 
-// dx = mask ? dy : 0. A masked NaN is 0 too.
-void select_elements(const float* dy, const uint8_t* mask, float* dx, int64_t n) {
-  int64_t i = 0;
-  for (; i + 64 <= n; i += 64, mask += 8) {
-    uint64_t bits;
-    std::memcpy(&bits, mask, 8);
-#if HWY_IS_BIG_ENDIAN
-    bits = __builtin_bswap64(bits);
-#endif
-    for (int j = 0; j < 64; j += kLanes) {
-      // LoadMaskBits may read eight bytes.
-      const uint64_t part = bits >> j;
-      uint8_t bytes[8];
-      for (int b = 0; b < 8; ++b) bytes[b] = static_cast<uint8_t>(part >> 8 * b);
-      const auto chosen = hn::LoadMaskBits(D(), bytes);
-      store(hn::IfThenElseZero(chosen, load(dy + i + j)), dx + i + j);
-    }
-  }
-  for (int64_t j = 0; i + j < n; ++j) dx[i + j] = mask[j / 8] >> (j % 8) & 1 ? dy[i + j] : 0.0f;
-}
+// ---- Gradient of a clamp -----------------------------------------------------------------------
 
-// The sums of the columns are those of reduce: blocks of kSumRows rows, in order. A block's are
-// taken while its rows are in the cache.
 size_t mask_grad_workspace(const KernelArgs& args, int) {
   if (args.num_outputs < 2) return 0;
   const Shape& dx = args.output(0).shape;
-  const int64_t rows = dx.product(0, dx.rank - 1);
-  return static_cast<size_t>((rows + kSumRows - 1) / kSumRows * dx.last()) * sizeof(float);
-}
-
-// sums[0 .. cols) += the sum of `rows` rows of x, one after the other.
-void add_rows(const float* x, int64_t rows, int64_t cols, float* sums) {
-  int64_t c = 0;
-  for (; c + kLanes <= cols; c += kLanes) {
-    V v = load(sums + c);
-    for (int64_t row = 0; row < rows; ++row) v = hn::Add(v, load(x + row * cols + c));
-    store(v, sums + c);
-  }
-  for (; c < cols; ++c)
-    for (int64_t row = 0; row < rows; ++row) sums[c] += x[row * cols + c];
-}
-
-void mask_grad_with_sums(const float* dy, const uint8_t* mask, float* dx, int64_t rows,
-                         int64_t cols, float* blocks, float* sums, ThreadPool& pool) {
-  constexpr int64_t kRowsAtOnce = 8;  // masks of so many rows are whole bytes
-  pool.parallel_for(rows, kSumRows, [=](int64_t begin, int64_t end) {
-    float* const block = blocks + begin / kSumRows * cols;
-    std::fill_n(block, cols, 0.0f);
-    for (int64_t row = begin; row < end; row += kRowsAtOnce) {
-      const int64_t count = std::min(kRowsAtOnce, end - row), at = row * cols;
-      select_elements(dy + at, mask + at / 8, dx + at, count * cols);
-      add_rows(dx + at, count, cols, block);
-    }
-  });
-  std::copy_n(blocks, cols, sums);
-  for (int64_t row = kSumRows; row < rows; row += kSumRows)
-    add_elements(sums, blocks + row / kSumRows * cols, sums, cols);
+  return BlockSums::bytes(sum_blocks(dx.product(0, dx.rank - 1)), dx.last());
 }
 
 void mask_grad(const KernelArgs& args) {
   const float* dy = args.input(0).as<float>();
   const uint8_t* mask = args.input(1).as<uint8_t>();
-  float* dx = args.output(0).as<float>();
-  const Shape& shape = args.output(0).shape;
+  const Tensor dx = args.output(0);
   if (args.output(1)) {
-    mask_grad_with_sums(dy, mask, dx, shape.product(0, shape.rank - 1), shape.last(),
-                        static_cast<float*>(args.workspace), args.output(1).as<float>(),
-                        *args.pool);
+    const int64_t cols = dx.shape.last();
+    mask_all({dy, mask, dx.as<float>(), dx.shape.product(0, dx.shape.rank - 1), cols},
+             {static_cast<float*>(args.workspace), cols}, args.output(1).as<float>(), *args.pool);
     return;
   }
-  args.pool->parallel_for(shape.elements(), kElementTile, [=](int64_t begin, int64_t end) {
-    select_elements(dy + begin, mask + begin / 8, dx + begin, end - begin);
+  args.pool->parallel_for(dx.shape.elements(), kElementTile, [&](int64_t begin, int64_t end) {
+    mask_elements(dy + begin, mask + begin / 8, dx.as<float>() + begin, end - begin);
   });
 }
 

@@ -189,22 +189,51 @@ inline size_t gemm_workspace_bytes(int64_t cols, int64_t depth, int64_t a_cols =
   return static_cast<size_t>(rows * padded_cols(cols)) * sizeof(float);
 }
 
+// Rows cut into blocks of `block`, of which the last may be smaller, and these into tiles of nearly
+// as many rows: 49 are 13 + 12 + 12 + 12.
+class RowTiles {
+ public:
+  RowTiles(int64_t rows, int64_t block)
+      : rows_(rows), block_(block), per_block_(tiles_of(block)), whole_(rows / block) {}
+  int64_t count() const { return whole_ * per_block_ + tiles_of(rows_ - whole_ * block_); }
+  int64_t per_block() const { return per_block_; }
+  // The first row of a tile; all rows at the end.
+  int64_t start(int64_t tile) const {
+    const int64_t block = tile / per_block_, first = block * block_;
+    if (first >= rows_) return rows_;
+    const int64_t size = std::min(block_, rows_ - first);
+    return first + tile % per_block_ * size / tiles_of(size);
+  }
+
+ private:
+  static int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+  int64_t rows_, block_, per_block_, whole_;
+};
+
+// What gemm does with blocks of kRows rows of y while they are in the cache: finish(begin, end, c0,
+// c1), once for rows [begin, end) and columns [c0, c1), which start a panel. kRows == 0: nothing.
+struct NoFinish {
+  static constexpr int64_t kRows = 0;
+  void operator()(int64_t, int64_t, int64_t, int64_t) const {}
+};
+
 // Overwrites y; y_row(m) is where its row m starts. `depth` > 0. `workspace` has
 // gemm_workspace_bytes.
-template <class A, class B, class YRow>
+template <class A, class B, class YRow, class Finish = NoFinish>
 void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
-          const Epilogue& epilogue, float* workspace, ThreadPool& pool) {
+          const Epilogue& epilogue, float* workspace, ThreadPool& pool, const Finish& finish = {}) {
   const int64_t panels = padded_cols(cols) / kPanel;
   const int64_t group = packed_blocks(cols, depth, A::kKMajor ? rows : 0) * kBlockK;
-  // All tiles have nearly as many rows: 49 are 13 + 12 + 12 + 12.
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  const int64_t row_tasks = (tiles + kTaskTiles - 1) / kTaskTiles;
+  const RowTiles row_tiles(rows, Finish::kRows > 0 ? Finish::kRows : rows);
+  const int64_t tiles = row_tiles.count();
+  // Tiles of a task.
+  const int64_t of_task = Finish::kRows > 0 ? row_tiles.per_block() : kTaskTiles;
+  const int64_t row_tasks = (tiles + of_task - 1) / of_task;
   // Few rows are not enough work for all threads: split columns too.
   int64_t strips = 1;
   if (pool.threads() > 1)
     strips = std::clamp<int64_t>(4 * pool.threads() / row_tasks, 1, (panels + 3) / 4);
   const int64_t strip = (panels + strips - 1) / strips;
-  const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
 
   for (int64_t k0 = 0; k0 < depth; k0 += group) {
     const int64_t k1 = std::min(k0 + group, depth);
@@ -215,18 +244,15 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
         b.pack(packed, k, count, cols, begin, end);
       });
     }
-    pool.parallel_for(row_tasks * strips, 1, [&](int64_t task, int64_t) {
-      const int64_t t0 = task / strips * kTaskTiles;
-      const int task_tiles = static_cast<int>(std::min<int64_t>(kTaskTiles, tiles - t0));
-      const int64_t p0 = task % strips * strip, p1 = std::min(p0 + strip, panels);
-      if (p0 >= p1) return;
+    // Some tiles, of columns [p0, p1) of panels.
+    const auto multiply_tiles = [&](int64_t t0, int task_tiles, int64_t p0, int64_t p1) {
       int64_t starts[kTaskTiles + 1];
-      for (int i = 0; i <= task_tiles; ++i) starts[i] = tile_start(t0 + i);
+      for (int i = 0; i <= task_tiles; ++i) starts[i] = row_tiles.start(t0 + i);
       float* row_starts[kTaskTiles * kTileRows];
       for (int64_t m = starts[0]; m < starts[task_tiles]; ++m) row_starts[m - starts[0]] = y_row(m);
       FetchAhead ahead;
       if constexpr (!A::kKMajor)
-        ahead = a.ahead(starts[task_tiles], tile_start(std::min(t0 + 2 * kTaskTiles, tiles)));
+        ahead = a.ahead(starts[task_tiles], row_tiles.start(std::min(t0 + 2 * kTaskTiles, tiles)));
       alignas(64) float packed_a[kTaskTiles * kTileBuffer];
       for (int64_t k = k0; k < k1; k += kBlockK) {
         const int count = static_cast<int>(std::min<int64_t>(kBlockK, k1 - k));
@@ -255,6 +281,16 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
           }
         }
       }
+    };
+    pool.parallel_for(row_tasks * strips, 1, [&](int64_t task, int64_t) {
+      const int64_t begin = task / strips * of_task, end = std::min(begin + of_task, tiles);
+      const int64_t p0 = task % strips * strip, p1 = std::min(p0 + strip, panels);
+      if (p0 >= p1) return;
+      for (int64_t t = begin; t < end; t += kTaskTiles)
+        multiply_tiles(t, static_cast<int>(std::min<int64_t>(kTaskTiles, end - t)), p0, p1);
+      if (k1 == depth)
+        finish(row_tiles.start(begin), row_tiles.start(end), p0 * kPanel,
+               std::min(p1 * kPanel, cols));
     });
   }
 }

@@ -22,8 +22,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 inline constexpr int kLanes = HWY_LANES(float);
-// Rows of a block of a sum over rows.
-inline constexpr int64_t kSumRows = 128;
+// Rows of a block of a sum over rows: whole tiles of products, and whole lines of images of 14, 28,
+// 56 and 112 pixels.
+inline constexpr int64_t kSumRows = 112;
 
 HWY_INLINE V zero() { return hn::Zero(D()); }
 HWY_INLINE V repeat(float v) { return hn::Set(D(), v); }

@@ -96,6 +96,7 @@ void forward(const KernelArgs& args) {
 // With a stride XNNPACK is fast where every pixel of dx has a tap and taps are neighbours;
 // otherwise it multiplies by mostly zeros.
 bool grad_input_supports(const KernelArgs& args) {
+  if (args.num_inputs > 2) return false;  // a mask
   const auto& a = args.attributes<Conv2dAttrs>();
   const Shape &dy = args.input(0).shape, &dx = args.output(0).shape, &w = args.input(1).shape;
   if (!convolution_is_valid(args, dx, dy, 1) || !groups_are_valid(a, dx, dy, w)) return false;
@@ -156,6 +157,7 @@ void* grad_input_prepare(const KernelArgs& args, size_t* held_bytes) {
 // With stride 1, a depthwise convolution over dy with the kernel turned around and padded up to the
 // size of dx. XNNPACK's deconvolution does strides as one product a channel, 100 times slower.
 bool depthwise_grad_input_supports(const KernelArgs& args) {
+  if (args.num_inputs > 2) return false;  // a mask
   const auto& a = args.attributes<Conv2dAttrs>();
   const Shape &dy = args.input(0).shape, &dx = args.output(0).shape, &w = args.input(1).shape;
   return convolution_is_valid(args, dx, dy, 0) && depthwise_is_fast(dx, dy, w) && a.stride_h == 1 &&

@@ -25,6 +25,7 @@ TEST_CASE("bench measures every step that inspect lists, and what their operator
   CHECK(bench["repeats"] == 3);
   CHECK(bench["memory_bytes"] == inspect["memory"]["total"]);
   CHECK(bench["peak_resident_bytes"].get<uint64_t>() > bench["memory_bytes"].get<uint64_t>());
+  CHECK(bench["load_ms"].get<double>() > 0);
   CHECK_FALSE(bench.contains("machine"));
   REQUIRE(bench["programs"].size() == 3);
   for (size_t p = 0; p < 3; ++p) {
@@ -36,6 +37,7 @@ TEST_CASE("bench measures every step that inspect lists, and what their operator
     CHECK(measured["macs"] == planned["macs"]);
     CHECK(measured["ms"].get<double>() >= measured["fastest_ms"].get<double>());
     CHECK(measured["fastest_ms"].get<double>() > 0);
+    CHECK(measured["first_ms"].get<double>() > 0);
     CHECK(measured["examples_s"].get<double>() ==
           doctest::Approx(1e3 * measured["batch"].get<double>() / measured["ms"].get<double>()));
     CHECK(measured.contains("backward_ms") == (measured["name"] == "train_step"));

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "graph/write_plan.h"
 #include "sparse_update/compile.h"
@@ -72,6 +73,48 @@ TEST_CASE("compile --memory-tiling auto makes the arena smaller, and the plan co
   const auto verified = shop.run("verify auto.att --model " + model);
   CHECK_MESSAGE(verified.status == 0, (verified.out + verified.error));
   CHECK(shop.run("compile net.onnx -o net.att --memory-tiling some").status == 2);
+}
+
+TEST_CASE(
+    "compile --gradient-strips auto makes the arena smaller, and the plan computes the same") {
+  const Workshop shop;
+  CHECK(shop.run("compile net.onnx -o net.att --gradient-strips some").status == 2);
+  const std::string model = ATTUNE_SOURCE_DIR "/../shared/models/mcunet-5fps-f32.onnx";
+  if (access(model.c_str(), R_OK) != 0) {
+    MESSAGE("no ", model, ": skipped");
+    return;
+  }
+  const auto compiled = [&](const std::string& strips) {
+    const auto result = shop.run("compile " + model + " -o " + strips +
+                                 ".att --scheme last:4 --batch-size 1 --optimizer sgd --classes 10 "
+                                 "--preprocess unit:128x128 --memory-tiling auto --json "
+                                 "--gradient-strips " +
+                                 strips);
+    REQUIRE_MESSAGE(result.status == 0, result.error);
+    return result.json();
+  };
+  const auto off = compiled("off"), automatic = compiled("auto");
+  CHECK(automatic["arena_bytes"] < off["arena_bytes"]);
+  CHECK(automatic["train_steps"] > off["train_steps"]);
+  const auto verified = shop.run("verify auto.att --model " + model);
+  CHECK_MESSAGE(verified.status == 0, (verified.out + verified.error));
+}
+
+TEST_CASE("the shipped model takes a step with every scheme and many sizes of batches") {
+  const Workshop shop;
+  const std::string model = ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx";
+  for (const char* scheme : {"head", "bias:8", "last:3", "full"}) {
+    for (const char* batch : {"1", "2", "3", "5", "8", "13"}) {
+      CAPTURE(scheme);
+      CAPTURE(batch);
+      const auto compiled = shop.run("compile " + model + " -o kws.att --scheme " + scheme +
+                                     " --preprocess mfcc --quiet --batch-size " + batch);
+      REQUIRE_MESSAGE(compiled.status == 0, compiled.error);
+      const auto run = shop.run("bench kws.att --program train_step --repeats 1 --no-peak --json");
+      REQUIRE_MESSAGE(run.status == 0, run.error);
+      CHECK(run.json()["programs"][0]["batch"] == std::stoi(batch));
+    }
+  }
 }
 
 TEST_CASE("compile writes a plan that inspect reads") {

@@ -54,6 +54,12 @@ void add_windows(std::vector<Sample>& all, const ConvCase& c) {
   all.push_back(make_sample(c.name, Op::conv2d, attrs, {x, w}, {real(c.y())}));
   all.push_back(make_sample(c.name, Op::conv2d, clamped, {x, w, bias}, {real(c.y()), mask(c.y())}));
   all.push_back(make_sample(c.name, Op::conv2d_grad_input, attrs, {dy, w}, {real(c.x())}));
+  const Value masked = random_mask(c.x(), 8);
+  const Value sums = real({1, 1, 1, c.c});
+  all.push_back(make_sample(std::string(c.name) + " masked", Op::conv2d_grad_input, attrs,
+                            {dy, w, masked}, {real(c.x())}));
+  all.push_back(make_sample(std::string(c.name) + " masked, summed", Op::conv2d_grad_input, attrs,
+                            {dy, w, masked}, {real(c.x()), sums}));
   all.push_back(make_sample(c.name, Op::conv2d_grad_weight, attrs, {x, dy}, {real(c.weight())}));
 
   attrs.groups = clamped.groups = c.c;
@@ -65,6 +71,11 @@ void add_windows(std::vector<Sample>& all, const ConvCase& c) {
       make_sample(c.name, Op::depthwise_conv2d, clamped, {x, dww, dwb}, {real(dys), mask(dys)}));
   all.push_back(
       make_sample(c.name, Op::depthwise_conv2d_grad_input, attrs, {dwdy, dww}, {real(c.x())}));
+  all.push_back(make_sample(std::string(c.name) + " masked", Op::depthwise_conv2d_grad_input, attrs,
+                            {dwdy, dww, masked}, {real(c.x())}));
+  all.push_back(make_sample(std::string(c.name) + " masked, summed",
+                            Op::depthwise_conv2d_grad_input, attrs, {dwdy, dww, masked},
+                            {real(c.x()), sums}));
   all.push_back(
       make_sample(c.name, Op::depthwise_conv2d_grad_weight, attrs, {x, dwdy}, {real(dws)}));
 

@@ -51,6 +51,8 @@ inline const ConvCase kConvCases[] = {
     {"one pixel", 1, 1, 1, 1, 1, 1, 1},
     {"pointwise, odd channels", 2, 5, 4, 7, 5, 1, 1},
     {"pointwise, several tiles of channels", 1, 3, 5, 70, 37, 1, 1},
+    {"pointwise, less than a block of pixels", 1, 10, 10, 72, 16, 1, 1},
+    {"pointwise, blocks of pixels and a part of one", 2, 15, 11, 24, 40, 1, 1},
     {"pointwise, stride 2", 1, 5, 6, 5, 18, 1, 1, 2, 2},
     {"same padding", 2, 6, 5, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1},
     {"stride 2, padding below and right", 1, 8, 7, 3, 17, 3, 3, 2, 2, 0, 0, 1, 1},

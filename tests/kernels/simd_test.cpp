@@ -46,7 +46,7 @@ TEST_CASE("simd: samples agree with the reference, in place and with threads too
   for (Op op : {Op::conv2d, Op::conv2d_grad_input, Op::conv2d_grad_weight, Op::depthwise_conv2d,
                 Op::depthwise_conv2d_grad_input, Op::depthwise_conv2d_grad_weight, Op::linear,
                 Op::matmul, Op::add, Op::clamp, Op::mask_grad, Op::reduce, Op::broadcast_to,
-                Op::sgd, Op::momentum, Op::adam}) {
+                Op::max_pool2d, Op::max_pool2d_grad, Op::sgd, Op::momentum, Op::adam}) {
     INFO(op_name(op));
     CHECK(run_ops.count(op) == 1);
   }

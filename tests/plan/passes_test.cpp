@@ -196,6 +196,49 @@ TEST_CASE("a masked gradient is summed where it is written") {
   CHECK(graph.text() == text);
 }
 
+TEST_CASE("the gradient of an input is masked where it is written") {
+  Graph graph;
+  graph.real = DType::f64;
+  const ValueId x = graph.add_input("x", DType::f64, {1, 4, 4, 3});
+  const ValueId dy = graph.add_input("dy", DType::f64, {1, 2, 2, 5});
+  const ValueId w = parameter(graph, "w", {5, 3, 3, 3}, 1);
+  const ValueId y = graph.emit(Op::clamp, ClampAttrs{.min = -0.5, .max = 0.75}, {x}, "clamp");
+  const ValueId mask = graph.want_output(graph.nodes.back(), 1);
+  Conv2dAttrs attrs;
+  attrs.stride_h = attrs.stride_w = 2;
+  attrs.pad_top = attrs.pad_left = attrs.pad_bottom = attrs.pad_right = 1;
+  attrs.input_h = attrs.input_w = 4;
+  const ValueId dz = graph.emit(Op::conv2d_grad_input, attrs, {dy, w}, "dz");
+  const ValueId dx = graph.emit(Op::mask_grad, NoAttrs{}, {dz, mask}, "dx");
+  graph.outputs = {{"y", y}, {"dx", dx}};
+  const auto sum = [&] {
+    ReduceAttrs all_but_channels;
+    all_but_channels.axes = 0b0111;
+    graph.outputs.push_back({"sum", graph.emit(Op::reduce, all_but_channels, {dx}, "sum")});
+  };
+  int left = 0;
+  SUBCASE("alone") {}
+  SUBCASE("with the sum for a bias") { sum(); }
+  SUBCASE("not where the whole gradient is an output") {
+    graph.outputs.push_back({"dz", dz}), left = 1;
+  }
+  SUBCASE("not where somebody else reads the whole gradient") {
+    graph.outputs.push_back({"t", graph.emit(Op::tanh, NoAttrs{}, {dz}, "t")}), left = 1;
+  }
+  SUBCASE("the second of two masks stays") {
+    graph.outputs[1].value = graph.emit(Op::mask_grad, NoAttrs{}, {dx, mask}, "again"), left = 1;
+  }
+  const Graph before = graph;
+  fuse_bias_gradient(graph);
+  fuse_mask_grad(graph);
+  CHECK(count(graph, Op::mask_grad) == left);
+  CHECK(count(graph, Op::reduce) == 0);
+  check_same(before, graph, 0);
+  const std::string text = graph.text();
+  fuse_mask_grad(graph);
+  CHECK(graph.text() == text);
+}
+
 TEST_CASE("a layer takes over the clamp that alone reads it, mask included") {
   Graph graph;
   graph.real = DType::f64;

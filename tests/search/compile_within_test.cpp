@@ -23,7 +23,8 @@ struct Subject {
   }
   Cost cost(bool tile, int64_t arena_budget = 0) {
     CompileOptions with = options;
-    with.tile = tile, with.arena_budget = arena_budget, with.arena_may_exceed = true;
+    with.tile = with.split_gradients = tile;
+    with.arena_budget = arena_budget, with.arena_may_exceed = true;
     return costs.cost(compile(model, with).contents);
   }
   CompiledWithin within(size_t bytes, bool tile = true) {
@@ -70,7 +71,7 @@ TEST_CASE("the error where nothing fits is about the smallest plan") {
   Subject subject("full");
   const size_t least = subject.cost(true, 1).ram_bytes();
   const std::string error = error_of([&] { subject.within(least / 2); });
-  CHECK(error.starts_with("net: the smallest plan, tiled and recomputed, needs " +
+  CHECK(error.starts_with("net: the smallest plan, in strips and recomputed, needs " +
                           exact_bytes_text(least) + " of memory, --memory allows "));
   for (const char* part : {"state", "arena", "workspace", "session", "train_step"})
     CHECK(contains(error, part));

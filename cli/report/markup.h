@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace attune::cli {
+
+// Text of a plan or file as it may stand in HTML, between tags or in quotes: cut where it is longer
+// than so many bytes, markup escaped, what is no printable UTF-8 replaced.
+std::string escaped(std::string_view text, size_t at_most = 120);
+
+// A plot's picture stretches to the page; what is written around it does not. Coordinates are data:
+// x from 0 to `width`, y from 0, at the bottom, to `height`.
+class Plot {
+ public:
+  Plot(double width, double height, int pixels);
+  // `text` is plain. At the left of the picture, and below it.
+  void y_label(double y, const std::string& text);
+  void x_label(double x, const std::string& text);
+  // Markup of the picture.
+  void draw(const std::string& svg) { picture_ += svg; }
+  // A line through the picture; `kind` is its class.
+  void across(double y, const char* kind);
+  void down(double x, const char* kind);
+  std::string html(const std::string& what) const;  // `what` it shows, for who cannot see it
+
+ private:
+  double width_, height_;
+  int pixels_;
+  std::string picture_, labels_;
+};
+
+// The least of 1, 2 and 5 times a power of ten that divides `range` into at most so many parts.
+double tick_step(double range, int at_most);
+
+}  // namespace attune::cli

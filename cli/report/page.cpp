@@ -1,0 +1,115 @@
+#include "cli/report/page.h"
+
+#include <fstream>
+
+#include "cli/report/markup.h"
+#include "cli/report/page_style.h"
+#include "cli/report/sections.h"
+#include "engine/plan_generated.h"
+#include "engine/plan_tensor.h"
+
+namespace attune::cli {
+namespace {
+
+// How every page starts, and no other file.
+constexpr std::string_view kStart =
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+    "<meta name=\"generator\" content=\"attune inspect\">\n";
+
+std::string figure(const std::string& what, const std::string& value, const std::string& detail) {
+  return fmt::format("<div class=\"figure\"><dt>{}</dt><dd>{}<small>{}</small></dd></div>\n", what,
+                     value, detail);
+}
+
+// Parts of the memory, as wide as they are large.
+std::string memory_bar(const MemoryReport& memory) {
+  const std::pair<const char*, size_t> parts[] = {{"state", memory.state},
+                                                  {"arena", memory.arena},
+                                                  {"workspace", memory.workspace},
+                                                  {"session", memory.session}};
+  std::string boxes, keys;
+  for (const auto& [name, bytes] : parts) {
+    boxes += fmt::format("<i class=\"{}\" style=\"flex:{}\" title=\"{}\"></i>", name, bytes, name);
+    keys += fmt::format("<span class=\"key\"><i class=\"{}\"></i>{} {}</span>", name, name,
+                        bytes_text(bytes));
+  }
+  return fmt::format("<div class=\"bar\">{}</div><p class=\"keys\">{}</p>\n", boxes, keys);
+}
+
+std::string header(const Report& report, const ProgramView& view) {
+  const format::Plan& plan = report.loaded.table();
+  const MemoryReport memory = report.loaded.session->memory();
+  const size_t ram = memory.state + memory.arena + memory.workspace + memory.session;
+  const size_t flash = report.loaded.plan.file_bytes();
+  std::string figures = figure("memory", bytes_text(ram), "all that a session takes") +
+                        figure("flash", bytes_text(flash),
+                               fmt::format("{} constants, {} program", bytes_text(memory.constants),
+                                           bytes_text(flash - memory.constants)));
+  uint64_t macs = 0;
+  for (const format::Step* step : *view.program.steps()) macs += step->macs();
+  if (!report.estimates.empty()) {
+    const ProgramEstimate& estimate = report.estimates.front();
+    figures += figure("step", fmt::format("{:.3g} ms", estimate.ms()),
+                      fmt::format("estimated for {}, {:.0f} % of it measured",
+                                  escaped(report.target), 100 * estimate.measured_share()));
+  }
+  figures += figure("work", fmt::format("{:.4g} M", static_cast<double>(macs) / 1e6),
+                    "multiply-adds a step");
+  figures += figure("batch", std::to_string(view.program.batch()), "examples a step");
+  const auto fact = [](const char* text) {
+    return *text ? fmt::format(", {}", escaped(text)) : std::string();
+  };
+  return fmt::format(
+      "<header><h1>{}</h1>\n<p>{}. Computes in {}{}{}.</p>\n<dl>{}</dl>\n{}</header>\n",
+      escaped(text_of(plan.model_name())), scheme_text(view.layers),
+      dtype_name(static_cast<DType>(plan.real())), fact(text_of(plan.optimizer())),
+      fact(text_of(plan.loss())), figures, memory_bar(memory));
+}
+
+StepCosts costs_of(const Report& report, const ProgramView& view) {
+  StepCosts costs;
+  costs.in_ms = !report.estimates.empty();
+  if (costs.in_ms)
+    for (const StepTime& time : report.estimates.front().steps)
+      costs.of_step.push_back(1e-3 * time.us);
+  else
+    for (const format::Step* step : *view.program.steps())
+      costs.of_step.push_back(static_cast<double>(step->macs()));
+  return costs;
+}
+
+}  // namespace
+
+std::string report_page(const Report& report) {
+  const format::Plan& plan = report.loaded.table();
+  std::vector<ProgramView> views;
+  for (int k = 0; k < kProgramCount; ++k)
+    if (const format::Program* p = report.loaded.plan.program(static_cast<ProgramKind>(k)))
+      views.emplace_back(plan, *p);
+  if (views.empty()) throw_error("{}: the plan has no programs", report.loaded.plan.name());
+  const ProgramView& first = views.front();
+  const MemoryReport memory = report.loaded.session->memory();
+  std::string page(kStart);
+  page += fmt::format(
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+      "'unsafe-inline'; script-src '{}'\">\n<title>{}</title>\n<style>{}</style></head>\n<body>\n",
+      kScriptHash, escaped(text_of(plan.model_name())), kStyle);
+  page += header(report, first) + layers_section(first, costs_of(report, first));
+  page += memory_section(views);
+  if (report.front)
+    page += front_section(*report.front,
+                          memory.state + memory.arena + memory.workspace + memory.session);
+  page += fmt::format("<footer>{}</footer>\n<output id=\"hover\"></output>\n",
+                      escaped(text_of(plan.producer())));
+  return page + fmt::format("<script>{}</script>\n</body></html>\n", kScript);
+}
+
+bool is_report_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string start(kStart.size(), '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  return file.good() && start == kStart;
+}
+
+}  // namespace attune::cli
