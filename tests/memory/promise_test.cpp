@@ -124,7 +124,7 @@ Combination random_combination(const std::vector<Subject>& small, const std::vec
               BackendChoice::eigen, BackendChoice::simd, BackendChoice::xnnpack},
              random);
   made.session.threads = random.below(4) == 0 ? 2 : 1;
-  made.budget_share = 0.3 + 0.8 * uniform(random);
+  made.budget_share = 0.5 + 0.6 * uniform(random);
   return made;
 }
 
@@ -226,6 +226,7 @@ std::vector<std::byte> guarded_results(const Plan& plan, SessionOptions options,
 // counts.
 long long most_taken(const Plan& plan, const SessionOptions& options, MemoryReport* report,
                      std::vector<std::byte>* results) {
+  const MemoryWatch watch;
   const MemoryUse before = memory_use();
   reset_peaks();
   std::unique_ptr<Session> session;

@@ -29,6 +29,7 @@ struct Level {
 };
 
 std::atomic<size_t> g_count{0};
+std::atomic<bool> g_watched{false};
 Level g_heap, g_mapped;
 
 }  // namespace
@@ -52,7 +53,7 @@ long long block_bytes(void* block) {
 
 void* counted(void* block) {
   ++g_count;
-  g_heap.add(block_bytes(block));
+  if (g_watched) g_heap.add(block_bytes(block));
   return block;
 }
 
@@ -61,7 +62,7 @@ void* counted(void* block) {
 void* malloc(size_t size) { return counted(__libc_malloc(size)); }
 void* calloc(size_t count, size_t size) { return counted(__libc_calloc(count, size)); }
 void* realloc(void* pointer, size_t size) {
-  const long long before = block_bytes(pointer);
+  const long long before = g_watched ? block_bytes(pointer) : 0;
   void* const block = __libc_realloc(pointer, size);
   if (block || size == 0) g_heap.add(-before);
   return counted(block);
@@ -75,18 +76,18 @@ int posix_memalign(void** pointer, size_t alignment, size_t size) {
   return *pointer ? 0 : ENOMEM;
 }
 void free(void* pointer) {
-  g_heap.add(-block_bytes(pointer));
+  if (g_watched) g_heap.add(-block_bytes(pointer));
   __libc_free(pointer);
 }
 
 void* mmap(void* address, size_t bytes, int protection, int flags, int file, off_t offset) {
   const long result = syscall(SYS_mmap, address, bytes, protection, flags, file, offset);
-  if (result != -1) g_mapped.add(static_cast<long long>(bytes));
+  if (result != -1 && g_watched) g_mapped.add(static_cast<long long>(bytes));
   return reinterpret_cast<void*>(result);
 }
 int munmap(void* address, size_t bytes) {
   const long result = syscall(SYS_munmap, address, bytes);
-  if (result == 0) g_mapped.add(-static_cast<long long>(bytes));
+  if (result == 0 && g_watched) g_mapped.add(-static_cast<long long>(bytes));
   return static_cast<int>(result);
 }
 }
@@ -102,6 +103,9 @@ void reset_peaks() {
   g_heap.peak = g_heap.now.load();
   g_mapped.peak = g_mapped.now.load();
 }
+
+MemoryWatch::MemoryWatch() { g_watched = true; }
+MemoryWatch::~MemoryWatch() { g_watched = false; }
 
 bool counts_allocations() { return ATTUNE_COUNTS_ALLOCATIONS; }
 
