@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/preprocess.h"
+#include "graph/arena_fitter.h"
 #include "graph/import/onnx_import.h"
 #include "graph/loss.h"
 #include "graph/optimizer.h"
@@ -40,8 +41,8 @@ struct CompileOptions {
   // makes the arena smaller: costs steps, changes no sum. See split_gradients.
   bool split_gradients = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
-  // needed: reordering, strips, then computing activations twice. compile throws where that does not
-  // suffice, unless the arena may exceed its budget.
+  // needed: reordering, strips, then computing activations twice. compile throws where that does
+  // not suffice, unless the arena may exceed its budget.
   int64_t arena_budget = 0;
   bool arena_may_exceed = false;
 };
@@ -53,6 +54,12 @@ struct Compiled {
 
 // Model to plan, the whole pipeline. Throws Error.
 Compiled compile(const OnnxModel& model, const CompileOptions& options);
+
+// The same, again and again with other memory options (`tile`, `split_gradients`, `arena_...`):
+// scheduling and what was tried for one arena are known for the next. All else must stay as it was.
+using ScheduledPrograms = std::map<ProgramKind, ArenaFitter>;
+Compiled compile(const OnnxModel& model, const CompileOptions& options,
+                 ScheduledPrograms& scheduled);
 
 // The forward graph as every program starts from it: imported, NHWC, constants folded, head
 // replaced.

@@ -22,7 +22,7 @@ class Attempts {
     options.split_gradients = options.split_gradients || tile;
     options.arena_budget = arena_budget;
     options.arena_may_exceed = true;
-    CompiledWithin made{compile(model_, options), {}};
+    CompiledWithin made{compile(model_, options, scheduled_), {}};
     last_ = made.cost = costs_.cost(made.compiled.contents);
     const bool fits = budget_.allows(made.cost);
     if (!best_ || budget_.excess(made.cost) < budget_.excess(best_->cost)) best_ = std::move(made);
@@ -53,6 +53,7 @@ class Attempts {
   const CompileOptions& options_;
   const Budget& budget_;
   CostModel& costs_;
+  ScheduledPrograms scheduled_;
   Cost last_;
   std::optional<CompiledWithin> best_;
 };
@@ -69,9 +70,9 @@ CompiledWithin compile_within(const OnnxModel& model, const CompileOptions& opti
     fits = attempts.fits_in_rows() || attempts.fits(true, 0) || attempts.fits(true, 1);
   CompiledWithin made = attempts.take();
   if (!fits)
-    check_budget(
-        budget, made.cost, made.compiled.contents,
-        lacks_memory && tile ? subject + ": the smallest plan, in strips and recomputed," : subject);
+    check_budget(budget, made.cost, made.compiled.contents,
+                 lacks_memory && tile ? subject + ": the smallest plan, in strips and recomputed,"
+                                      : subject);
   return made;
 }
 
