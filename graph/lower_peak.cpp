@@ -13,14 +13,14 @@ constexpr int kMaxJudged = 4000;  // orders
 
 class Search {
  public:
-  explicit Search(const Graph& graph)
-      : graph_(graph), dependencies_(graph), order_(graph.nodes.size()) {
+  explicit Search(const Graph& graph) : dependencies_(graph), order_(graph.nodes.size()) {
     before_.resize(order_.size());
     for (size_t n = 0; n < order_.size(); ++n)
       for (int m : dependencies_.after[n])
         before_[static_cast<size_t>(m)].push_back(static_cast<int>(n));
     std::iota(order_.begin(), order_.end(), 0);
     scratch_ = graph;
+    in_scratch_ = order_;
     best_ = judge(order_);
   }
 
@@ -30,7 +30,8 @@ class Search {
     // may take the higher ones away.
     for (size_t rank = 0; rank < best_.size() && judged_ < kMaxJudged;)
       rank = improve(rank) ? 0 : rank + 1;
-    return nodes_in(order_);
+    arrange(order_);
+    return std::move(scratch_.nodes);
   }
 
  private:
@@ -43,15 +44,18 @@ class Search {
   };
   using Peaks = std::vector<Peak>;
 
-  std::vector<Node> nodes_in(const Order& order) const {
-    std::vector<Node> nodes;
-    nodes.reserve(order.size());
-    for (int n : order) nodes.push_back(graph_.nodes[static_cast<size_t>(n)]);
-    return nodes;
+  // Puts the scratch graph's nodes in this order, by moves: copies would take longer than judging.
+  void arrange(const Order& order) {
+    parked_.resize(order.size());
+    for (size_t i = 0; i < order.size(); ++i)
+      parked_[static_cast<size_t>(in_scratch_[i])] = std::move(scratch_.nodes[i]);
+    for (size_t i = 0; i < order.size(); ++i)
+      scratch_.nodes[i] = std::move(parked_[static_cast<size_t>(order[i])]);
+    in_scratch_ = order;
   }
 
   Peaks judge(const Order& order) {
-    scratch_.nodes = nodes_in(order);
+    arrange(order);
     storage_ = assign_storage(scratch_);
     live_ = storage_.live_bytes(static_cast<int>(order.size()));
     Peaks peaks;
@@ -156,12 +160,13 @@ class Search {
     return order;
   }
 
-  const Graph& graph_;
   const Dependencies dependencies_;
   std::vector<std::vector<int>> before_;  // by node: those it waits for
   Order order_;
   Graph scratch_;
-  StorageMap storage_;  // of the order judged last
+  Order in_scratch_;          // of its nodes
+  std::vector<Node> parked_;  // while they move; by node
+  StorageMap storage_;        // of the order judged last
   std::vector<int64_t> live_;
   Peaks best_;
   int judged_ = 0;

@@ -26,26 +26,14 @@ bool lives_in_arena(const Value& value) {
   return value.role == Role::input || value.role == Role::temporary;
 }
 
-// The lives of several values as few lives apart from each other.
-std::vector<Life> merged(std::vector<Life> lives) {
-  std::sort(lives.begin(), lives.end(),
-            [](const Life& a, const Life& b) { return a.first < b.first; });
-  std::vector<Life> result;
-  for (const Life& life : lives) {
-    if (!result.empty() && life.first <= result.back().last + 1)
-      result.back().last = std::max(result.back().last, life.last);
-    else
-      result.push_back(life);
-  }
-  return result;
-}
-
 class Assignment {
  public:
   explicit Assignment(const Graph& graph)
       : graph_(graph),
         steps_(static_cast<int>(graph.nodes.size())),
+        of_root_(graph.values.size(), -1),
         lives_(graph.values.size()),
+        next_member_(graph.values.size(), kNone),
         members_last_(graph.values.size(), -1) {
     map_.of_value.assign(graph.values.size(), -1);
     map_.at.assign(graph.values.size(), 0);
@@ -55,11 +43,16 @@ class Assignment {
   StorageMap run() {
     for (const Port& port : graph_.inputs) open(port.value, -1);
     for (int s = 0; s < steps_; ++s) run_node(graph_.nodes[static_cast<size_t>(s)], s);
-    for (size_t i = 0; i < map_.storages.size(); ++i) finish(map_.storages[i], members_[i]);
+    for (size_t i = 0; i < map_.storages.size(); ++i) finish(map_.storages[i], members_[i].first);
     return std::move(map_);
   }
 
  private:
+  // What lies in a storage: a list through `next_member_`.
+  struct Members {
+    ValueId first = kNone, last = kNone;
+  };
+
   size_t index(ValueId v) const { return static_cast<size_t>(v); }
 
   void find_last_reads() {
@@ -99,7 +92,9 @@ class Assignment {
     map_.of_value[index(v)] = storage;
     map_.at[index(v)] = at;
     lives_[index(v)] = {first, std::max(first, last_read_[index(v)])};
-    members_[static_cast<size_t>(storage)].push_back(v);
+    Members& members = members_[static_cast<size_t>(storage)];
+    (members.first == kNone ? members.first : next_member_[index(members.last)]) = v;
+    members.last = v;
   }
 
   // Memory of its own, or where it lies in its root's, which may be a view or in place itself.
@@ -110,16 +105,16 @@ class Assignment {
         static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.lies_at)));
     if (map_.of_value[index(root)] >= 0)
       return add(v, map_.of_value[index(root)], map_.at[index(root)] + inside, first);
-    const auto [storage, fresh] =
-        of_root_.try_emplace(root, static_cast<int>(map_.storages.size()));
-    if (fresh) {
+    int& storage = of_root_[index(root)];
+    if (storage < 0) {
+      storage = static_cast<int>(map_.storages.size());
       Storage opened;
       opened.root = root;
       opened.in_arena = lives_in_arena(graph_.value(root));
       map_.storages.push_back(std::move(opened));
       members_.emplace_back();
     }
-    add(v, storage->second, inside, first);
+    add(v, storage, inside, first);
   }
 
   void join(ValueId v, ValueId with, int first) {
@@ -166,16 +161,17 @@ class Assignment {
   bool dies(ValueId x, int step) const {
     const int storage = map_.of_value[index(x)];
     if (!map_.storages[static_cast<size_t>(storage)].in_arena) return false;
-    const auto& members = members_[static_cast<size_t>(storage)];
-    return std::all_of(members.begin(), members.end(), [&](ValueId v) {
-      return view_last_[index(v)] <= step && members_last_[index(v)] <= step;
-    });
+    for (ValueId v = members_[static_cast<size_t>(storage)].first; v != kNone;
+         v = next_member_[index(v)])
+      if (view_last_[index(v)] > step || members_last_[index(v)] > step) return false;
+    return true;
   }
 
   // A node that writes y where it lies leaves alone what is still read there.
   void check_overwritten(const Node& node, ValueId y, int step) const {
     const int64_t begin = map_.at[index(y)], end = begin + bytes_of(graph_.value(y));
-    for (ValueId v : members_[static_cast<size_t>(map_.of_value[index(y)])]) {
+    for (ValueId v = members_[static_cast<size_t>(map_.of_value[index(y)])].first; v != kNone;
+         v = next_member_[index(v)]) {
       const int64_t at = map_.at[index(v)];
       if (v == y || at >= end || at + bytes_of(graph_.value(v)) <= begin) continue;
       const int last = view_last_[index(v)];
@@ -203,22 +199,32 @@ class Assignment {
            graph_.shape(x) == graph_.shape(y);
   }
 
-  // Bytes of a storage and how long one value needs them.
+  // Bytes of a storage, in whole multiples of its alignment, and how long one value needs them.
   struct Piece {
     int64_t begin, end;
     Life life;
   };
 
-  void add_pieces(ValueId v, std::vector<Piece>* pieces) const {
+  void add_piece(int64_t begin, int64_t end, Life life, int64_t alignment) {
+    begin = begin / alignment * alignment;
+    end = (end + alignment - 1) / alignment * alignment;
+    if (!pieces_.empty()) {
+      Piece& last = pieces_.back();
+      if (last.life == life && last.begin <= begin && begin <= last.end) {
+        last.end = std::max(last.end, end);
+        return;
+      }
+    }
+    pieces_.push_back({begin, end, life});
+  }
+
+  void add_pieces(ValueId v, int64_t alignment) {
     const int64_t at = map_.at[index(v)], bytes = bytes_of(graph_.value(v));
     const Life life = lives_[index(v)];
-    const auto slices = slices_.find(v);
-    if (read_whole_[index(v)] || slices == slices_.end()) {
-      pieces->push_back({at, at + bytes, life});
-      return;
-    }
+    const auto slices = read_whole_[index(v)] ? slices_.end() : slices_.find(v);
+    if (slices == slices_.end()) return add_piece(at, at + bytes, life, alignment);
     // What only slices read goes slice by slice.
-    pieces->push_back({at, at + bytes, {life.first, life.first}});
+    add_piece(at, at + bytes, {life.first, life.first}, alignment);
     for (int step : slices->second) {
       const Node& node = graph_.nodes[static_cast<size_t>(step)];
       const int axis = node.as<SliceAttrs>().axis;
@@ -226,43 +232,22 @@ class Assignment {
       const int64_t row = bytes / x.product(0, axis + 1);
       for (int64_t o = 0; o < x.product(0, axis); ++o) {
         const int64_t begin = at + (o * x[axis] + node.as<SliceAttrs>().start) * row;
-        pieces->push_back({begin, begin + y[axis] * row, {life.first, step}});
+        add_piece(begin, begin + y[axis] * row, {life.first, step}, alignment);
       }
     }
   }
 
   // Extent and ranges, from the places and lives of the members.
-  void finish(Storage& storage, const std::vector<ValueId>& members) const {
-    std::vector<Piece> pieces;
-    for (ValueId v : members) add_pieces(v, &pieces);
+  void finish(Storage& storage, ValueId first_member) {
     int64_t extent = 0;
-    for (const Piece& piece : pieces) extent = std::max(extent, piece.end);
+    for (ValueId v = first_member; v != kNone; v = next_member_[index(v)])
+      extent = std::max(extent, map_.at[index(v)] + bytes_of(graph_.value(v)));
     const int64_t alignment = storage.alignment = alignment_of(extent);
-    std::vector<int64_t> cuts;
-    for (Piece& piece : pieces) {
-      cuts.push_back(piece.begin = piece.begin / alignment * alignment);
-      cuts.push_back(piece.end = (piece.end + alignment - 1) / alignment * alignment);
-    }
-    std::sort(cuts.begin(), cuts.end());
-    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
-    storage.bytes = cuts.back();
+    storage.bytes = (extent + alignment - 1) / alignment * alignment;
     if (!storage.in_arena) return;
-    std::vector<std::vector<Life>> lives(cuts.size());
-    for (const Piece& piece : pieces)
-      for (auto c = std::lower_bound(cuts.begin(), cuts.end(), piece.begin); *c < piece.end; ++c)
-        lives[static_cast<size_t>(c - cuts.begin())].push_back(piece.life);
-    for (size_t c = 0; c + 1 < cuts.size(); ++c) {
-      if (lives[c].empty()) continue;
-      std::vector<Life> apart = merged(std::move(lives[c]));
-      if (!storage.ranges.empty()) {
-        StorageRange& last = storage.ranges.back();
-        if (last.lives == apart && last.offset + last.bytes == cuts[c]) {
-          last.bytes = cuts[c + 1] - last.offset;
-          continue;
-        }
-      }
-      storage.ranges.push_back({cuts[c], cuts[c + 1] - cuts[c], std::move(apart)});
-    }
+    pieces_.clear();
+    for (ValueId v = first_member; v != kNone; v = next_member_[index(v)]) add_pieces(v, alignment);
+    add_ranges(storage);
     storage.life = {INT32_MAX, -1};
     for (const StorageRange& range : storage.ranges) {
       storage.life.first = std::min(storage.life.first, range.lives.front().first);
@@ -270,17 +255,66 @@ class Assignment {
     }
   }
 
+  // What the pieces say, cut where one of them begins or ends.
+  void add_ranges(Storage& storage) {
+    cuts_.clear();
+    for (const Piece& piece : pieces_) cuts_.insert(cuts_.end(), {piece.begin, piece.end});
+    std::sort(cuts_.begin(), cuts_.end());
+    cuts_.erase(std::unique(cuts_.begin(), cuts_.end()), cuts_.end());
+    std::sort(pieces_.begin(), pieces_.end(),
+              [](const Piece& a, const Piece& b) { return a.begin < b.begin; });
+    std::vector<Piece>& here = pieces_here_;
+    here.clear();
+    size_t next = 0;
+    for (size_t c = 0; c + 1 < cuts_.size(); ++c) {
+      std::erase_if(here, [&](const Piece& piece) { return piece.end <= cuts_[c]; });
+      for (; next < pieces_.size() && pieces_[next].begin == cuts_[c]; ++next)
+        here.push_back(pieces_[next]);
+      if (here.empty()) continue;
+      std::vector<Life> apart = lives_apart(here);
+      if (!storage.ranges.empty()) {
+        StorageRange& last = storage.ranges.back();
+        if (last.lives == apart && last.offset + last.bytes == cuts_[c]) {
+          last.bytes = cuts_[c + 1] - last.offset;
+          continue;
+        }
+      }
+      storage.ranges.push_back({cuts_[c], cuts_[c + 1] - cuts_[c], std::move(apart)});
+    }
+  }
+
+  // The lives of several pieces as few lives apart from each other.
+  std::vector<Life> lives_apart(const std::vector<Piece>& pieces) {
+    together_.clear();
+    for (const Piece& piece : pieces) together_.push_back(piece.life);
+    std::sort(together_.begin(), together_.end(),
+              [](const Life& a, const Life& b) { return a.first < b.first; });
+    std::vector<Life> result;
+    for (const Life& life : together_) {
+      if (!result.empty() && life.first <= result.back().last + 1)
+        result.back().last = std::max(result.back().last, life.last);
+      else
+        result.push_back(life);
+    }
+    return result;
+  }
+
   const Graph& graph_;
   const int steps_;
   StorageMap map_;
-  std::vector<std::vector<ValueId>> members_;  // by storage
-  std::map<ValueId, int> of_root_;
+  std::vector<Members> members_;                // by storage
+  std::vector<int> of_root_;                    // by value: the storage opened for it, or -1
   std::vector<Life> lives_;                     // by value
+  std::vector<ValueId> next_member_;            // by value: of the same storage
   std::vector<int> last_read_;                  // by value: the last step that reads it itself
   std::vector<bool> read_whole_;                // by value: by anything but slices
   std::map<ValueId, std::vector<int>> slices_;  // steps that read a part of a value
   std::vector<int> view_last_;                  // the same, or a reshape of it
   std::vector<int> members_last_;  // by value: the last step of what lies in it; -1: nothing does
+  // What `finish` works on, kept from storage to storage: schedules are judged by the thousand.
+  std::vector<Piece> pieces_, pieces_here_;
+  std::vector<int64_t> cuts_;
+  std::vector<Life> together_;
 };
 
 // Elements of x before row `row` of `axis`.

@@ -23,8 +23,8 @@ void mask_grad(const T* dy, const uint8_t* mask, T* dx, int64_t rows, int64_t ch
   });
 }
 
-// What the gradient of an input does at its end, where it is given a mask (input 2): masks output 0,
-// and sums it into output 1.
+// What the gradient of an input does at its end, where it is given a mask (input 2): masks output
+// 0, and sums it into output 1.
 template <class T>
 void mask_grad_input(const KernelArgs& args) {
   const Tensor dx = args.output(0), mask = args.input(2);

@@ -8,6 +8,11 @@
 
 namespace attune {
 
+ThreadPool& ThreadPool::calling_thread() {
+  static ThreadPool pool(1);
+  return pool;
+}
+
 #ifdef ATTUNE_HAVE_PTHREADPOOL
 
 ThreadPool::ThreadPool(int threads) {

@@ -19,6 +19,10 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  // One that runs everything in the calling thread: for work so small that another thread's cache
+  // costs more than its help.
+  static ThreadPool& calling_thread();
+
   int threads() const { return threads_; }
   // What a pool takes from the heap, itself included, at most; not its threads' stacks.
   static size_t bytes(int threads);

@@ -7,7 +7,6 @@
 #include "graph/autodiff.h"
 #include "graph/error.h"
 #include "graph/head.h"
-#include "graph/memory_plan.h"
 #include "graph/micro_batches.h"
 #include "graph/passes/passes.h"
 #include "sparse_update/prune.h"
@@ -62,33 +61,8 @@ void feed_bytes(Graph& graph, const Preprocess& preprocess) {
   take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
 }
 
-// Gradients of weights and rows of the first layers in strips, as far as the options allow: few
-// where `goal` bytes are reached, else few for the smallest arena there is.
-void cut_in_strips(Graph& graph, const CompileOptions& options, int64_t goal) {
-  const bool tiles = options.tile || options.arena_budget > 0;
-  const bool splits = options.split_gradients || options.arena_budget > 0;
-  if (fits(graph, goal)) return;
-  Graph least = graph;
-  const bool split = splits && split_gradients(least);
-  if (tiles) tile_rows(least, goal);
-  if (split) {
-    // Strips that go below what something else takes are for nothing. Packing wastes a little.
-    const int64_t reached = std::max(goal, plan_memory(least).arena_bytes);
-    for (const double share : {1.0, 0.92}) {
-      Graph fewer = graph;
-      split_gradients(fewer, static_cast<int64_t>(share * static_cast<double>(reached)));
-      if (tiles) tile_rows(fewer, reached);
-      if (!fits(fewer, reached)) continue;
-      graph = std::move(fewer);
-      return;
-    }
-  }
-  graph = std::move(least);
-}
-
-// What follows differentiation in every program. The list reads top to bottom. `arena` is what the
-// programs so far need anyway: all share it.
-void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
+// What follows differentiation in every program. The list reads top to bottom.
+void simplify(Graph& graph, const CompileOptions& options) {
   remove_dead(graph);
   share_common_subexpressions(graph);
   if (options.fuse) {
@@ -101,14 +75,30 @@ void optimize(Graph& graph, const CompileOptions& options, int64_t arena) {
   fold_constants(graph);
   remove_dead(graph);
   schedule(graph);
-  cut_in_strips(graph, options, std::max(arena, options.arena_budget));
-  if (options.arena_budget > 0 && options.recompute) rematerialize(graph, options.arena_budget);
-  graph.verify();
 }
 
-PlanProgram finish(ProgramKind kind, int batch, Graph graph, const CompileOptions& options) {
-  PlanProgram program{kind, batch, std::move(graph), {}};
-  program.memory = plan_memory(program.graph);
+// Simplified, and in strips and recomputed as far as the options ask for it. `arena` is what the
+// programs so far need anyway: all share it.
+std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph graph,
+                                      const CompileOptions& options, int64_t arena,
+                                      ScheduledPrograms& scheduled) {
+  auto found = scheduled.find({kind, examples});
+  if (found == scheduled.end()) {
+    simplify(graph, options);
+    found = scheduled.emplace(std::pair(kind, examples), ArenaFitter(std::move(graph))).first;
+  }
+  const bool budget = options.arena_budget > 0;
+  const auto packed = found->second.fit({.bytes = std::max(arena, options.arena_budget),
+                                         .tile_rows = options.tile || budget,
+                                         .split_gradients = options.split_gradients || budget,
+                                         .rematerialize = budget && options.recompute});
+  packed->graph().verify();
+  return packed;
+}
+
+PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed,
+                   const CompileOptions& options) {
+  PlanProgram program{kind, batch, packed.graph(), packed.full()};
   if (options.arena_budget > 0 && !options.arena_may_exceed &&
       program.memory.arena_bytes > options.arena_budget)
     throw_error(
@@ -141,7 +131,8 @@ int64_t input_bytes(const Graph& graph, int count) {
 
 // Repeats the graph of a micro-batch, optimised, for the whole batch, and updates by the sums of
 // its gradients.
-void accumulate(Graph& graph, const CompileOptions& options, std::vector<Update>& updates) {
+void accumulate(Graph& graph, const CompileOptions& options, ScheduledPrograms& scheduled,
+                std::vector<Update>& updates) {
   const int count = options.batch / options.micro_batch;
   CompileOptions of_one = options;
   // While the first micro-batch is computed, the examples of the others are there, too.
@@ -152,7 +143,9 @@ void accumulate(Graph& graph, const CompileOptions& options, std::vector<Update>
   for (size_t i = 0; i < updates.size(); ++i)
     graph.outputs.push_back({port(i), updates[i].gradient});
   add_up_outputs(graph);
-  optimize(graph, of_one, 0);
+  graph =
+      optimize(ProgramKind::train_step, options.micro_batch, std::move(graph), of_one, 0, scheduled)
+          ->graph();
   repeat_micro_batch(graph, count);
   for (size_t i = 0; i < updates.size(); ++i) updates[i].gradient = graph.output(port(i));
   std::erase_if(graph.outputs, [](const Port& p) { return p.name.starts_with("gradient "); });
@@ -162,6 +155,7 @@ void accumulate(Graph& graph, const CompileOptions& options, std::vector<Update>
 }
 
 PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
+                               ScheduledPrograms& scheduled,
                                std::vector<PlanParameter>* parameters) {
   AttachedLoss loss = attach_loss(graph, options.loss, true);
   if (has_micro_batches(options)) weigh_micro_batch(graph, loss);
@@ -176,7 +170,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
   const auto gradients = differentiate(graph, loss.seed, wanted);
   std::vector<Update> updates = prune(graph, scheme, gradients);
   if (has_micro_batches(options))
-    accumulate(graph, options, updates);
+    accumulate(graph, options, scheduled, updates);
   else
     append_optimizer(graph, options.optimizer, updates);
   for (const Update& update : updates) {
@@ -188,20 +182,27 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
-  if (!has_micro_batches(options)) optimize(graph, options, 0);
-  return finish(ProgramKind::train_step, options.batch, std::move(graph), options);
+  const auto packed = has_micro_batches(options)
+                          ? std::make_shared<PackedGraph>(std::move(graph))
+                          : optimize(ProgramKind::train_step, options.batch, std::move(graph),
+                                     options, 0, scheduled);
+  return finish(ProgramKind::train_step, options.batch, *packed, options);
 }
 
-PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena) {
+PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
+                             ScheduledPrograms& scheduled) {
   attach_loss(graph, options.loss, false);
-  optimize(graph, options, arena);
-  return finish(ProgramKind::evaluate, batch, std::move(graph), options);
+  const auto packed =
+      optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
+  return finish(ProgramKind::evaluate, batch, *packed, options);
 }
 
-PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena) {
+PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
+                            ScheduledPrograms& scheduled) {
   if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
-  optimize(graph, options, arena);
-  return finish(ProgramKind::predict, options.predict_batch, std::move(graph), options);
+  const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
+                               options, arena, scheduled);
+  return finish(ProgramKind::predict, options.predict_batch, *packed, options);
 }
 
 // A hash of a parameter's values that does not depend on our layout: each element is hashed with
@@ -293,6 +294,12 @@ Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int b
 }
 
 Compiled compile(const OnnxModel& model, const CompileOptions& options) {
+  ScheduledPrograms scheduled;
+  return compile(model, options, scheduled);
+}
+
+Compiled compile(const OnnxModel& model, const CompileOptions& options,
+                 ScheduledPrograms& scheduled) {
   check_options(options);
   Compiled compiled;
   PlanContents& contents = compiled.contents;
@@ -311,11 +318,11 @@ Compiled compile(const OnnxModel& model, const CompileOptions& options) {
 
   contents.signature = parameter_signature(train, scheme, options.optimizer);
   contents.programs.push_back(
-      compile_train_step(std::move(train), options, scheme, &contents.parameters));
+      compile_train_step(std::move(train), options, scheme, scheduled, &contents.parameters));
   const int64_t arena = contents.programs.back().memory.arena_bytes;
   contents.programs.push_back(
-      compile_evaluate(std::move(evaluate), options, evaluate_batch, arena));
-  contents.programs.push_back(compile_predict(std::move(predict), options, arena));
+      compile_evaluate(std::move(evaluate), options, evaluate_batch, arena, scheduled));
+  contents.programs.push_back(compile_predict(std::move(predict), options, arena, scheduled));
 
   contents.model_name = model.path().substr(model.path().find_last_of('/') + 1);
   contents.model_hash = model.hash();

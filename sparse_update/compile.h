@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/preprocess.h"
+#include "graph/arena_fitter.h"
 #include "graph/import/onnx_import.h"
 #include "graph/loss.h"
 #include "graph/optimizer.h"
@@ -58,6 +59,13 @@ struct Compiled {
 
 // Model to plan, the whole pipeline. Throws Error.
 Compiled compile(const OnnxModel& model, const CompileOptions& options);
+
+// The same, again and again with other memory options (`tile`, `split_gradients`, `arena_...`):
+// scheduling and what was tried for one arena are known for the next, by program and examples at
+// once. All else but `micro_batch` must stay as it was.
+using ScheduledPrograms = std::map<std::pair<ProgramKind, int>, ArenaFitter>;
+Compiled compile(const OnnxModel& model, const CompileOptions& options,
+                 ScheduledPrograms& scheduled);
 
 // The forward graph as every program starts from it: imported, NHWC, constants folded, head
 // replaced.

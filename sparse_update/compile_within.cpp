@@ -33,7 +33,7 @@ class Attempts {
     options.recompute = means.recompute;
     options.arena_budget = arena_budget;
     options.arena_may_exceed = true;
-    CompiledWithin made{compile(model_, options), {}};
+    CompiledWithin made{compile(model_, options, scheduled_), {}};
     last_ = made.cost = costs_.cost(made.compiled.contents);
     const bool fits = budget_.allows(made.cost);
     if (!best_ || budget_.excess(made.cost) < budget_.excess(best_->cost)) best_ = std::move(made);
@@ -66,6 +66,7 @@ class Attempts {
   const CompileOptions& options_;
   const Budget& budget_;
   CostModel& costs_;
+  ScheduledPrograms scheduled_;
   Cost last_;
   std::optional<CompiledWithin> best_;
 };

@@ -66,7 +66,8 @@ class Rebuilder {
 
 class Rematerialization {
  public:
-  Rematerialization(const Graph& graph, size_t loss) : graph_(graph), loss_(loss) {
+  Rematerialization(const Graph& graph, size_t loss)
+      : graph_(graph), loss_(loss), best_(graph), most_alive_(graph) {
     std::vector<bool> read(graph.values.size()), ported(graph.values.size());
     for (const Port& port : graph.outputs) ported[static_cast<size_t>(port.value)] = true;
     for (size_t n = loss + 1; n < graph.nodes.size(); ++n)
@@ -85,27 +86,15 @@ class Rematerialization {
                      [&](ValueId a, ValueId b) { return worth(a) > worth(b); });
   }
 
-  // Adds to what is computed twice while that lowers the peak.
-  Graph run(int64_t budget) {
-    Graph best = graph_;
-    Peak peak = peak_of(best);
-    for (bool better = true; better && peak.first > budget;) {
-      better = false;
-      for (ValueId v : candidates_) {
-        if (twice_.contains(v) || !alive_at_peak(best, v)) continue;
-        twice_.insert(v);
-        Graph next = Rebuilder(graph_, twice_, loss_).rebuild();
-        const Peak lower = peak_of(next);
-        if (lower >= peak) {
-          twice_.erase(v);
-          continue;
-        }
-        best = std::move(next), peak = lower, better = true;
-        break;
-      }
-    }
-    return best;
+  // Adds to what is computed twice while that lowers the peak; goes on where the last budget was
+  // reached.
+  const Graph& run(int64_t budget) {
+    while (most_alive_.peak.first > budget && !exhausted_) exhausted_ = !add_one();
+    return best_;
   }
+
+  // Whether nothing more would help.
+  bool exhausted() const { return exhausted_; }
 
  private:
   double worth(ValueId v) const {
@@ -115,32 +104,47 @@ class Rematerialization {
     return elements / (elements + static_cast<double>(macs ? macs(graph_, node) : 0));
   }
 
-  // The most bytes alive, and in how many steps: of two peaks alike, one falls first.
-  using Peak = std::pair<int64_t, std::ptrdiff_t>;
+  // Where most bytes of a graph are alive.
+  struct MostAlive {
+    explicit MostAlive(const Graph& graph) : storage(assign_storage(graph)) {
+      const auto live = storage.live_bytes(static_cast<int>(graph.nodes.size()));
+      const auto most = std::max_element(live.begin(), live.end());
+      peak = {*most, std::count(live.begin(), live.end(), *most)};
+      step = static_cast<int>(most - live.begin()) - 1;
+    }
+    bool includes(ValueId v) const {
+      const auto s = static_cast<size_t>(storage.of_value[static_cast<size_t>(v)]);
+      return storage.storages[s].life.first < step && storage.storages[s].life.last > step;
+    }
 
-  Peak peak_of(const Graph& graph) {
-    storage_ = assign_storage(graph);
-    live_ = storage_.live_bytes(static_cast<int>(graph.nodes.size()));
-    const int64_t most = *std::max_element(live_.begin(), live_.end());
-    return {most, std::count(live_.begin(), live_.end(), most)};
-  }
+    StorageMap storage;
+    // The most bytes, and in how many steps: of two peaks alike, one falls first.
+    std::pair<int64_t, std::ptrdiff_t> peak;
+    int step = 0;
+  };
 
-  // Whether a value takes memory where most bytes are alive, in the graph judged last.
-  bool alive_at_peak(const Graph& graph, ValueId v) {
-    peak_of(graph);
-    const int peak =
-        static_cast<int>(std::max_element(live_.begin(), live_.end()) - live_.begin()) - 1;
-    const Life life =
-        storage_.storages[static_cast<size_t>(storage_.of_value[static_cast<size_t>(v)])].life;
-    return life.first < peak && life.last > peak;
+  bool add_one() {
+    for (ValueId v : candidates_) {
+      if (twice_.contains(v) || !most_alive_.includes(v)) continue;
+      twice_.insert(v);
+      Graph next = Rebuilder(graph_, twice_, loss_).rebuild();
+      MostAlive alive(next);
+      if (alive.peak < most_alive_.peak) {
+        best_ = std::move(next), most_alive_ = std::move(alive);
+        return true;
+      }
+      twice_.erase(v);
+    }
+    return false;
   }
 
   const Graph& graph_;
   const size_t loss_;
   std::vector<ValueId> candidates_;
   std::set<ValueId> twice_;
-  StorageMap storage_;
-  std::vector<int64_t> live_;
+  Graph best_;
+  MostAlive most_alive_;  // of the best
+  bool exhausted_ = false;
 };
 
 }  // namespace
@@ -154,13 +158,14 @@ bool rematerialize(Graph& graph, int64_t budget_bytes) {
   if (fits(graph, budget_bytes)) return false;
   const int64_t before = plan_memory(graph, PackEffort::quick).arena_bytes;
   // What packing wastes shows afterwards.
+  Rematerialization search(graph, static_cast<size_t>(loss - graph.nodes.begin()));
   for (const double share : {1.0, 0.97, 0.92, 0.85}) {
-    Graph smaller = Rematerialization(graph, static_cast<size_t>(loss - graph.nodes.begin()))
-                        .run(static_cast<int64_t>(share * static_cast<double>(budget_bytes)));
+    const Graph& smaller =
+        search.run(static_cast<int64_t>(share * static_cast<double>(budget_bytes)));
     const int64_t bytes = plan_memory(smaller, PackEffort::quick).arena_bytes;
-    if (bytes > budget_bytes && share > 0.85) continue;
+    if (bytes > budget_bytes && share > 0.85 && !search.exhausted()) continue;
     if (bytes >= before) return false;
-    graph = std::move(smaller);
+    graph = Graph(smaller);
     return true;
   }
   return false;

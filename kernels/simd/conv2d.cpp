@@ -42,12 +42,14 @@ bool conv_supports(const KernelArgs& args) {
 
 // ---- Forward ---------------------------------------------------------------------------------
 
-size_t forward_workspace(const KernelArgs& args, int) {
+constexpr Cut kPixels{.row_preference = kPixelPreference}, kWeights{.row_preference = 2};
+
+size_t forward_workspace(const KernelArgs& args, int threads) {
   const Shape& w = args.input(1).shape;
   const int64_t pixels = args.output(0).shape.product(0, 3), depth = w.product(1, 4);
-  if (is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]) && has_few_rows(pixels, w[0], depth))
-    return few_rows_workspace_bytes(pixels, depth);
-  return gemm_workspace_bytes(w[0], depth);
+  if (is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]))
+    return gemm_workspace_bytes<RowMajorA<MatrixRows>>(pixels, w[0], depth, kPixels, threads);
+  return gemm_workspace_bytes<RowMajorA<PatchRows>>(pixels, w[0], depth, kPixels, threads);
 }
 
 void forward(const KernelArgs& args) {
@@ -67,15 +69,13 @@ void forward(const KernelArgs& args) {
   const ColMajorB b{w.as<float>(), depth};
   const auto y_row = [data = y.as<float>(), outputs](int64_t m) { return data + m * outputs; };
   float* const workspace = static_cast<float*>(args.workspace);
-  const RowMajorA<MatrixRows> a_pixels{{x.as<float>(), depth}};
-  if (!is_pointwise(a, w.shape[1], w.shape[2]))
+  if (is_pointwise(a, w.shape[1], w.shape[2]))
+    gemm(RowMajorA<MatrixRows>{{x.as<float>(), depth}}, b, y_row, pixels, outputs, depth, epilogue,
+         kPixels, workspace, *args.pool);
+  else
     gemm(RowMajorA<PatchRows>{patches(x.as<float>(), x.shape, y.shape[1], y.shape[2], a, w.shape[1],
                                       w.shape[2])},
-         b, y_row, pixels, outputs, depth, epilogue, workspace, *args.pool);
-  else if (has_few_rows(pixels, outputs, depth))
-    gemm_few_rows(a_pixels, b, y_row, pixels, outputs, depth, epilogue, workspace, *args.pool);
-  else
-    gemm(a_pixels, b, y_row, pixels, outputs, depth, epilogue, workspace, *args.pool);
+         b, y_row, pixels, outputs, depth, epilogue, kPixels, workspace, *args.pool);
   if (mask && !fuses_mask)
     write_mask(y.as<float>(), y.shape.elements(), epilogue.min, epilogue.max, mask.as<uint8_t>(),
                *args.pool);
@@ -83,34 +83,87 @@ void forward(const KernelArgs& args) {
 
 // ---- Gradient of the weight --------------------------------------------------------------------
 
-size_t grad_weight_workspace(const KernelArgs& args, int) {
+// Pixels in up to kMaxParts parts, each with a sum of its own: then a thread reads the pixels that
+// it wrote itself in the steps before, which are in its cache. Their number alone decides.
+struct PixelParts {
+  static constexpr int64_t kMaxParts = 4, kLeast = 4 * kBlockK;
+  int64_t pixels, size, count;
+
+  explicit PixelParts(int64_t all) : pixels(all) {
+    const int64_t parts = std::clamp<int64_t>(pixels / kLeast, 1, kMaxParts);
+    size = ((pixels + parts - 1) / parts + kBlockK - 1) / kBlockK * kBlockK;
+    count = (pixels + size - 1) / size;
+  }
+  int64_t begin(int64_t part) const { return std::min(part * size, pixels); }
+  // Parts at a time. More threads than parts share each part.
+  int64_t at_once(int64_t threads) const { return threads > 1 && threads <= count ? count : 1; }
+};
+
+// What the product of a part needs.
+size_t part_workspace_bytes(const KernelArgs& args, const PixelParts& parts, int64_t threads) {
   const Shape& dw = args.output(0).shape;
-  const int64_t cols = dw.product(1, 4), pixels = args.input(1).shape.product(0, 3);
+  const int64_t cols = dw.product(1, 4), pixels = std::min(parts.size, parts.pixels);
   if (is_pointwise(args.attributes<Conv2dAttrs>(), dw[1], dw[2]) &&
       is_long_and_thin(dw[0], cols, pixels))
-    return gemm_workspace_bytes(cols, kBlockK);
-  return gemm_workspace_bytes(cols, pixels, dw[0]);
+    return long_and_thin_bytes(cols);
+  return gemm_workspace_bytes<ColMajorA>(dw[0], cols, pixels, kWeights, threads);
+}
+
+size_t grad_weight_workspace(const KernelArgs& args, int threads) {
+  const PixelParts parts(args.input(1).shape.product(0, 3));
+  const int64_t at_once = parts.at_once(threads);
+  const auto sums = static_cast<size_t>((parts.count - 1) * args.output(0).shape.elements());
+  return sums * sizeof(float) + static_cast<size_t>(at_once) *
+                                    part_workspace_bytes(args, parts, at_once > 1 ? 1 : threads);
+}
+
+// dw of the pixels [begin, end).
+void grad_weight_of(const KernelArgs& args, int64_t begin, int64_t end, float* dw, float* workspace,
+                    ThreadPool& pool) {
+  const auto& a = args.attributes<Conv2dAttrs>();
+  const Tensor x = args.input(0), dy = args.input(1);
+  const Shape& shape = args.output(0).shape;
+  const int64_t outputs = shape[0], cols = shape.product(1, 4), pixels = end - begin;
+  const float* const from_dy = dy.as<float>() + begin * outputs;
+  const ColMajorA a_dy{from_dy, outputs};
+  const auto dw_row = [=](int64_t m) { return dw + m * cols; };
+  if (!is_pointwise(a, shape[1], shape[2])) {
+    const PatchRows patch =
+        patches(x.as<float>(), x.shape, dy.shape[1], dy.shape[2], a, shape[1], shape[2]);
+    gemm(a_dy, RowMajorB<PatchRows>{patch, begin}, dw_row, outputs, cols, pixels, Epilogue{},
+         kWeights, workspace, pool);
+    return;
+  }
+  const float* const from_x = x.as<float>() + begin * cols;
+  if (is_long_and_thin(outputs, cols, pixels))
+    gemm_long_and_thin(from_dy, from_x, dw_row, outputs, cols, pixels, workspace, pool);
+  else
+    gemm(a_dy, RowMajorB<MatrixRows>{{from_x, cols}}, dw_row, outputs, cols, pixels, Epilogue{},
+         kWeights, workspace, pool);
 }
 
 void grad_weight(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  const Tensor x = args.input(0), dy = args.input(1), dw = args.output(0);
-  const int64_t outputs = dw.shape[0], cols = dw.shape.product(1, 4);
-  const int64_t pixels = dy.shape.product(0, 3);
-  const ColMajorA a_dy{dy.as<float>(), outputs};
-  const auto dw_row = [data = dw.as<float>(), cols](int64_t m) { return data + m * cols; };
-  float* const workspace = static_cast<float*>(args.workspace);
-  if (is_pointwise(a, dw.shape[1], dw.shape[2]) && is_long_and_thin(outputs, cols, pixels))
-    gemm_long_and_thin(dy.as<float>(), x.as<float>(), dw_row, outputs, cols, pixels, workspace,
-                       *args.pool);
-  else if (is_pointwise(a, dw.shape[1], dw.shape[2]))
-    gemm(a_dy, RowMajorB<MatrixRows>{{x.as<float>(), cols}}, dw_row, outputs, cols, pixels,
-         Epilogue{}, workspace, *args.pool);
-  else
-    gemm(a_dy,
-         RowMajorB<PatchRows>{patches(x.as<float>(), x.shape, dy.shape[1], dy.shape[2], a,
-                                      dw.shape[1], dw.shape[2])},
-         dw_row, outputs, cols, pixels, Epilogue{}, workspace, *args.pool);
+  const PixelParts parts(args.input(1).shape.product(0, 3));
+  float* const dw = args.output(0).as<float>();
+  const int64_t elements = args.output(0).shape.elements();
+  // Sums of all parts but the first, then what products need.
+  float* const sums = static_cast<float*>(args.workspace);
+  float* const workspace = sums + (parts.count - 1) * elements;
+  const int64_t at_once = parts.at_once(args.pool->threads());
+  ThreadPool& pool = at_once > 1 ? ThreadPool::calling_thread() : *args.pool;
+  const auto workspace_floats =
+      static_cast<int64_t>(part_workspace_bytes(args, parts, pool.threads()) / sizeof(float));
+  args.pool->parallel_for(at_once, 1, [&](int64_t i, int64_t) {
+    for (int64_t p = i; p < parts.count; p += at_once)
+      grad_weight_of(args, parts.begin(p), parts.begin(p + 1),
+                     p == 0 ? dw : sums + (p - 1) * elements, workspace + i * workspace_floats,
+                     pool);
+  });
+  if (parts.count > 1)
+    args.pool->parallel_for(elements, 4096, [&](int64_t begin, int64_t end) {
+      for (int64_t p = 1; p < parts.count; ++p)
+        add_rows(sums + (p - 1) * elements + begin, 1, end - begin, dw + begin);
+    });
 }
 
 // ---- Gradient of the input ---------------------------------------------------------------------
@@ -138,6 +191,32 @@ Phase phase_of(int64_t first, int64_t stride, int64_t pad, int64_t dilation, int
   p.window.delta = -(p.tap_step * dilation / stride);
   p.window.limit = dy_size;
   return p;
+}
+
+// One phase of both axes: pixels first_h, first_h + stride_h, ... of lines; the same of columns.
+struct InputPhase {
+  int64_t first_h, first_w;
+  Phase h, w;
+  int64_t examples, outputs;
+  int64_t rows() const { return examples * h.window.count * w.window.count; }
+  int64_t depth() const { return h.window.taps * w.window.taps * outputs; }
+};
+
+// Calls f for all that have pixels.
+template <class F>
+void for_phases(const KernelArgs& args, F f) {
+  const auto& a = args.attributes<Conv2dAttrs>();
+  const Shape &dy = args.input(0).shape, &w = args.input(1).shape, &dx = args.output(0).shape;
+  for (int64_t h = 0; h < a.stride_h; ++h)
+    for (int64_t v = 0; v < a.stride_w; ++v) {
+      const InputPhase phase{h,
+                             v,
+                             phase_of(h, a.stride_h, a.pad_top, a.dilation_h, w[1], dx[1], dy[1]),
+                             phase_of(v, a.stride_w, a.pad_left, a.dilation_w, w[2], dx[2], dy[2]),
+                             dx[0],
+                             w[0]};
+      if (phase.rows() > 0) f(phase);
+    }
 }
 
 // Rows (tap of h, tap of w, o), flat, of a phase: w[o, kh, kw, :].
@@ -172,56 +251,65 @@ struct MaskBlocks {
   }
 };
 
-// Of the product alone: what masks and sums need follows.
-size_t grad_input_product_workspace(const KernelArgs& args) {
-  const Shape& w = args.input(1).shape;
-  const int64_t pixels = args.output(0).shape.product(0, 3);
-  if (is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]) && has_few_rows(pixels, w[3], w[0]))
-    return few_rows_workspace_bytes(pixels, w[0]);
-  // The first phases may have the most taps or not: take the bound, all taps.
-  return gemm_workspace_bytes(w[3], w.product(0, 3));
+// Of a 1x1 convolution, whose product ends with masks where there are some.
+Cut grad_input_cut(bool masks) {
+  return {.row_unit = masks ? MaskBlocks::kRows : 1, .row_preference = kPixelPreference};
 }
 
-size_t grad_input_workspace(const KernelArgs& args, int) {
+bool product_masks(const KernelArgs& args) {
+  const Shape& w = args.input(1).shape;
+  return args.input(2) && w[3] % 8 == 0 && is_pointwise(args.attributes<Conv2dAttrs>(), w[1], w[2]);
+}
+
+// Of the product alone: what masks and sums need follows.
+size_t grad_input_product_workspace(const KernelArgs& args, int threads) {
+  const auto& a = args.attributes<Conv2dAttrs>();
+  const Shape &dx = args.output(0).shape, &w = args.input(1).shape;
+  if (is_pointwise(a, w[1], w[2]))
+    return gemm_workspace_bytes<RowMajorA<MatrixRows>>(
+        dx.product(0, 3), w[3], w[0], grad_input_cut(product_masks(args)), threads);
+  size_t most = 0;
+  for_phases(args, [&](const InputPhase& p) {
+    if (p.depth() > 0)
+      most = std::max(most, gemm_workspace_bytes<RowMajorA<PatchRows>>(p.rows(), w[3], p.depth(),
+                                                                       kPixels, threads));
+  });
+  return most;
+}
+
+size_t grad_input_workspace(const KernelArgs& args, int threads) {
   const Shape& dx = args.output(0).shape;
   const size_t sums =
       args.num_outputs < 2 ? 0 : BlockSums::bytes(sum_blocks(dx.product(0, 3)), dx[3]);
-  return grad_input_product_workspace(args) + sums;
+  return grad_input_product_workspace(args, threads) + sums;
 }
 
 // Where taps lie a stride apart, dx is made of phases that are products of their own.
 void grad_input_by_phases(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t outputs = w.shape[0], channels = w.shape[3];
   const int64_t height = dx.shape[1], width = dx.shape[2];
+  const auto& a = args.attributes<Conv2dAttrs>();
   float* const data = dx.as<float>();
-  for (int64_t ph = 0; ph < a.stride_h; ++ph) {
-    const Phase h =
-        phase_of(ph, a.stride_h, a.pad_top, a.dilation_h, w.shape[1], height, dy.shape[1]);
-    for (int64_t pw = 0; pw < a.stride_w; ++pw) {
-      const Phase v =
-          phase_of(pw, a.stride_w, a.pad_left, a.dilation_w, w.shape[2], width, dy.shape[2]);
-      const int64_t rows = dx.shape[0] * h.window.count * v.window.count;
-      const auto dx_row = [=, stride_h = a.stride_h, stride_w = a.stride_w](int64_t m) {
-        const int64_t j = m % v.window.count, i = m / v.window.count % h.window.count;
-        const int64_t n = m / (v.window.count * h.window.count);
-        return data + ((n * height + ph + i * stride_h) * width + pw + j * stride_w) * channels;
-      };
-      if (rows == 0) continue;
-      if (h.window.taps * v.window.taps == 0) {
-        args.pool->parallel_for(rows, 256, [&](int64_t begin, int64_t end) {
-          for (int64_t m = begin; m < end; ++m) std::fill_n(dx_row(m), channels, 0.0f);
-        });
-        continue;
-      }
-      const PatchRows patch{dy.as<float>(), h.window, v.window, outputs};
-      const PhaseWeightRows weight{w.as<float>(), h, v, outputs, w.shape[1], w.shape[2], channels};
-      gemm(RowMajorA<PatchRows>{patch}, RowMajorB<PhaseWeightRows>{weight}, dx_row, rows, channels,
-           h.window.taps * v.window.taps * outputs, Epilogue{}, static_cast<float*>(args.workspace),
-           *args.pool);
+  for_phases(args, [&](const InputPhase& p) {
+    const auto dx_row = [&, data](int64_t m) {
+      const int64_t j = m % p.w.window.count, i = m / p.w.window.count % p.h.window.count;
+      const int64_t n = m / (p.w.window.count * p.h.window.count);
+      const int64_t line = n * height + p.first_h + i * a.stride_h;
+      return data + (line * width + p.first_w + j * a.stride_w) * channels;
+    };
+    if (p.depth() == 0) {
+      args.pool->parallel_for(p.rows(), 256, [&](int64_t begin, int64_t end) {
+        for (int64_t m = begin; m < end; ++m) std::fill_n(dx_row(m), channels, 0.0f);
+      });
+      return;
     }
-  }
+    const PatchRows patch{dy.as<float>(), p.h.window, p.w.window, outputs};
+    const PhaseWeightRows weight{w.as<float>(), p.h,        p.w,     outputs,
+                                 w.shape[1],    w.shape[2], channels};
+    gemm(RowMajorA<PatchRows>{patch}, RowMajorB<PhaseWeightRows>{weight}, dx_row, p.rows(),
+         channels, p.depth(), Epilogue{}, kPixels, static_cast<float*>(args.workspace), *args.pool);
+  });
 }
 
 void grad_input(const KernelArgs& args) {
@@ -231,26 +319,26 @@ void grad_input(const KernelArgs& args) {
   float* const workspace = static_cast<float*>(args.workspace);
   float* const data = dx.as<float>();
   const auto dx_row = [=](int64_t m) { return data + m * channels; };
+  const size_t product_bytes = grad_input_product_workspace(args, args.pool->threads());
   const MaskBlocks blocks{
       {data, mask.as<uint8_t>(), data, pixels, channels},
-      {args.output(1) ? workspace + grad_input_product_workspace(args) / sizeof(float) : nullptr,
-       channels}};
-  if (!is_pointwise(a, w.shape[1], w.shape[2])) {
-    grad_input_by_phases(args);
-  } else {
+      {args.output(1) ? workspace + product_bytes / sizeof(float) : nullptr, channels}};
+  if (is_pointwise(a, w.shape[1], w.shape[2])) {
     const RowMajorA<MatrixRows> a_pixels{{dy.as<float>(), outputs}};
     const RowMajorB<MatrixRows> weight{{w.as<float>(), channels}};
-    if (has_few_rows(pixels, channels, outputs)) {
-      gemm_few_rows(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, workspace,
-                    *args.pool);
-    } else if (mask && blocks.grad.rows_are_bytes()) {
-      gemm(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, workspace, *args.pool,
-           blocks);
+    const bool masks = product_masks(args);
+    const auto product = [&](const auto& finish) {
+      gemm(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, grad_input_cut(masks),
+           workspace, *args.pool, finish);
+    };
+    if (masks) {
+      product(blocks);
       blocks.sums.finish(sum_blocks(pixels), args.output(1).as<float>());
       return;
-    } else {
-      gemm(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, workspace, *args.pool);
     }
+    product(NoFinish{});
+  } else {
+    grad_input_by_phases(args);
   }
   if (mask) mask_all(blocks.grad, blocks.sums, args.output(1).as<float>(), *args.pool);
 }

@@ -238,7 +238,7 @@ void grad_input_line(const KernelArgs& args, int64_t line, const uint8_t* mask, 
 // Lines that one task computes and sums: kSumRows pixels or so, fewer where the image is small.
 int64_t lines_of_block(const Shape& dx) {
   const int64_t lines = dx.product(0, 2);
-  return std::clamp<int64_t>(kSumRows / dx[2], 1, (lines + 3) / 4);
+  return std::clamp<int64_t>(kSumRows / dx[2], 1, (lines + 13) / 14);
 }
 
 int64_t line_blocks(const Shape& dx) {
@@ -361,13 +361,13 @@ constexpr int kVectorsAtOnce = kKernel == 7 ? 6 : 12;
 // them.
 constexpr int64_t kLargeImage = 1 << 14;
 
-// The channels [c0, c1) of dw, kVectorsAtOnce vectors at most: all of them for some lines of dy,
-// then for the next.
+// The channels [c0, c1) of dw, kVectorsAtOnce vectors at most, summed over lines [line0, line1) of
+// dy: all of them for some lines, then for the next.
 template <int kKernel, int kStride>
-void grad_channels(const KernelArgs& args, int64_t c0, int64_t c1) {
+void grad_channels(const KernelArgs& args, int64_t line0, int64_t line1, int64_t c0, int64_t c1,
+                   float* dw) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor x = args.input(0), dy = args.input(1);
-  float* const dw = args.output(0).as<float>();
   const int64_t channels = x.shape[3], height = x.shape[1], width = x.shape[2];
   const int64_t out_h = dy.shape[1];
   constexpr int kTaps = kKernel * kKernel;
@@ -376,19 +376,19 @@ void grad_channels(const KernelArgs& args, int64_t c0, int64_t c1) {
   l.x_row = width * channels;
   l.outputs = dy.shape[2], l.columns = width, l.channels = channels, l.x0 = -a.pad_left;
   // The geometry alone decides how many lines are a block.
-  const int64_t lines = dy.shape[0] * out_h, block = std::max<int64_t>(1, 128 / l.outputs);
+  const int64_t block = std::max<int64_t>(1, 128 / l.outputs);
   // Lines whose windows lie within the height.
   const int64_t inner_begin = (a.pad_top + kStride - 1) / kStride;
   const int64_t inner_end = height < kKernel ? 0 : (height - kKernel + a.pad_top) / kStride + 1;
-  for (int64_t line = 0; line < lines; line += l.lines) {
+  for (int64_t line = line0; line < line1; line += l.lines) {
     const int64_t n_image = line / out_h, row = line % out_h, y0 = row * kStride - a.pad_top;
     const int64_t begin = std::max<int64_t>(0, -y0);
     const int64_t end = std::min<int64_t>(kKernel, height - y0);
-    const int64_t block_end = std::min((line / block + 1) * block, lines);
+    const int64_t block_end = std::min(line0 + ((line - line0) / block + 1) * block, line1);
     l.lines = 1;
     if (row >= inner_begin && row < inner_end)
       l.lines = std::min(block_end - line, std::min(inner_end, out_h) - row);
-    const bool first = line < block, last = line + l.lines == block_end;
+    const bool first = line < line0 + block, last = line + l.lines == block_end;
     float* to = sums;
     for (int64_t c = c0; c < c1; c += kLanes, to += kTaps * kLanes) {
       const int n = static_cast<int>(std::min<int64_t>(kLanes, c1 - c));
@@ -408,15 +408,44 @@ void grad_channels(const KernelArgs& args, int64_t c0, int64_t c1) {
   }
 }
 
+// Lines of dy in parts with sums of their own, as few as there are lines: then a thread reads the
+// lines that it wrote itself in the steps before. Their number alone decides.
+struct LineParts {
+  int64_t lines, count, size;
+  explicit LineParts(const Shape& dy)
+      : lines(dy.product(0, 2)), count(std::clamp<int64_t>(lines / 7, 1, 4)) {
+    size = (lines + count - 1) / count;
+  }
+  int64_t begin(int64_t part) const { return std::min(part * size, lines); }
+};
+
 template <int kKernel, int kStride>
 void grad_weight_of(const KernelArgs& args) {
   const int64_t channels = args.input(0).shape[3], vectors = (channels + kLanes - 1) / kLanes;
-  const int64_t tasks = std::max<int64_t>(
-      args.pool->threads(), (vectors + kVectorsAtOnce<kKernel> - 1) / kVectorsAtOnce<kKernel>);
-  const int64_t at_once = (vectors + tasks - 1) / tasks;
-  args.pool->parallel_for(channels, at_once * kLanes, [&](int64_t begin, int64_t end) {
-    grad_channels<kKernel, kStride>(args, begin, end);
+  const LineParts parts(args.input(1).shape);
+  const int64_t threads = args.pool->threads();
+  const int64_t groups =
+      std::max((threads + parts.count - 1) / parts.count,
+               (vectors + kVectorsAtOnce<kKernel> - 1) / kVectorsAtOnce<kKernel>);
+  const int64_t of_group = (vectors + groups - 1) / groups * kLanes;
+  float* const dw = args.output(0).as<float>();
+  const int64_t elements = args.output(0).shape.elements();
+  float* const sums = static_cast<float*>(args.workspace);  // of all parts but the first
+  args.pool->parallel_for(parts.count * groups, 1, [&](int64_t task, int64_t) {
+    const int64_t part = task / groups, c0 = task % groups * of_group;
+    if (c0 < channels)
+      grad_channels<kKernel, kStride>(args, parts.begin(part), parts.begin(part + 1), c0,
+                                      std::min(c0 + of_group, channels),
+                                      part == 0 ? dw : sums + (part - 1) * elements);
   });
+  for (int64_t part = 1; part < parts.count; ++part)
+    add_rows(sums + (part - 1) * elements, 1, elements, dw);
+}
+
+size_t grad_weight_workspace(const KernelArgs& args, int) {
+  return static_cast<size_t>((LineParts(args.input(1).shape).count - 1) *
+                             args.output(0).shape.elements()) *
+         sizeof(float);
 }
 
 void grad_weight(const KernelArgs& args) {
@@ -429,7 +458,8 @@ void grad_weight(const KernelArgs& args) {
 
 constexpr Kernel kForward{forward, depthwise_supports, nullptr, nullptr, nullptr};
 constexpr Kernel kGradInput{grad_input, depthwise_supports, grad_input_workspace, nullptr, nullptr};
-constexpr Kernel kGradWeight{grad_weight, depthwise_supports, nullptr, nullptr, nullptr};
+constexpr Kernel kGradWeight{grad_weight, depthwise_supports, grad_weight_workspace, nullptr,
+                             nullptr};
 
 }  // namespace
 

@@ -12,7 +12,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 // A multiple of 64, so that no two threads write the same byte of a mask.
-constexpr int64_t kElementTile = 8192;
+constexpr int64_t kElementTile = 1 << 14;
 
 // ---- Add ---------------------------------------------------------------------------------------
 

@@ -36,8 +36,8 @@ inline constexpr int kTileRows = 8;
 #else
 inline constexpr int kTileRows = 4;
 #endif
-// Tiles that a task packs at once.
-inline constexpr int kTaskTiles = kTileRows == 14 ? 2 : 24 / kTileRows;
+// Tiles of a that are packed at once.
+inline constexpr int kTilesAtOnce = kTileRows == 14 ? 2 : 24 / kTileRows;
 // Between values of k in a buffer of a that holds column after column.
 inline constexpr int kColumnStride = (kTileRows + 3) / 4 * 4;
 // Between rows in one that holds row after row: whole lines of the cache.
@@ -175,18 +175,84 @@ HWY_INLINE void multiply_tile(int rows, const Panels& panels, const Tile& t) {
 
 inline int64_t padded_cols(int64_t cols) { return (cols + kPanel - 1) / kPanel * kPanel; }
 
-// How many blocks of k are packed at once. Where a holds columns, every task reads a part of each
-// of its rows: the group's rows stay in the cache until all tasks have.
+// ---- A share of a thread -----------------------------------------------------------------------
+
+// Rows and columns of y.
+struct Share {
+  int64_t row0, row1, col0, col1;
+  int64_t rows() const { return row1 - row0; }
+  int64_t cols() const { return col1 - col0; }
+};
+
+// What a product is cut along: threads that shared packed operands would wait for each other, and
+// for each other's caches, longer than it takes to pack them twice.
+struct Cut {
+  int64_t row_unit = 1;  // rows between which nobody cuts
+  // Rows are cut while there are more than 1 / row_preference as many as columns: what then is
+  // packed by everybody is b, of the size of the columns.
+  int64_t row_preference = 1;
+};
+// Of pixels: a thread's rows are the pixels whose neighbours it wrote in the steps before.
+inline constexpr int64_t kPixelPreference = 3;
+
+class Shares {
+ public:
+  Shares(int64_t rows, int64_t cols, const Cut& cut, int64_t threads)
+      : rows_(rows), cols_(cols), unit_(cut.row_unit) {
+    if (threads < 2) return;
+    if (cols <= cut.row_preference * rows) {
+      row_parts_ = std::min(threads, row_units());
+      col_parts_ = std::min(threads / row_parts_, col_units());
+      refine(row_parts_, rows, 2 * cols, threads);
+    } else {
+      col_parts_ = std::min(threads, col_units());
+      row_parts_ = std::min(threads / col_parts_, row_units());
+      refine(col_parts_, cols, 4 * rows, threads);
+    }
+  }
+  int64_t count() const { return row_parts_ * col_parts_; }
+  Share operator[](int64_t i) const {
+    const int64_t row = i / col_parts_, col = i % col_parts_;
+    return {row_start(row), row_start(row + 1), col_start(col), col_start(col + 1)};
+  }
+  // No share has more rows, more columns.
+  int64_t most_rows() const {
+    return std::min((row_units() + row_parts_ - 1) / row_parts_ * unit_, rows_);
+  }
+  int64_t most_cols() const {
+    return std::min((col_units() + col_parts_ - 1) / col_parts_ * kColUnit, cols_);
+  }
+
+ private:
+  static constexpr int64_t kColUnit = 16;  // whole vectors, and whole bytes of masks
+  // More parts, none of fewer than `least`, even out how fast threads are: where what everybody
+  // packs is small beside a part.
+  static void refine(int64_t& parts, int64_t size, int64_t least, int64_t threads) {
+    constexpr int64_t kPartsPerThread = 4, kLeast = 98;
+    while (parts < kPartsPerThread * threads && size / (2 * parts) >= std::max(least, kLeast))
+      parts *= 2;
+  }
+  int64_t row_units() const { return (rows_ + unit_ - 1) / unit_; }
+  int64_t col_units() const { return (cols_ + kColUnit - 1) / kColUnit; }
+  int64_t row_start(int64_t part) const {
+    return std::min(part * row_units() / row_parts_ * unit_, rows_);
+  }
+  int64_t col_start(int64_t part) const {
+    return std::min(part * col_units() / col_parts_ * kColUnit, cols_);
+  }
+  int64_t rows_, cols_, unit_;
+  int64_t row_parts_ = 1, col_parts_ = 1;
+};
+
+// ---- Many rows ---------------------------------------------------------------------------------
+
+// How many blocks of k are packed at once. Where a holds columns, every tile reads a part of each
+// of its rows: the group's rows stay in the cache until all tiles have.
 inline int64_t packed_blocks(int64_t cols, int64_t depth, int64_t a_cols) {
   const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
   const int64_t fit =
       kPackedBytes / (kBlockK * (padded_cols(cols) + a_cols) * int64_t{sizeof(float)});
   return std::clamp<int64_t>(fit, 1, std::max<int64_t>(blocks, 1));
-}
-
-inline size_t gemm_workspace_bytes(int64_t cols, int64_t depth, int64_t a_cols = 0) {
-  const int64_t rows = std::min(depth, packed_blocks(cols, depth, a_cols) * kBlockK);
-  return static_cast<size_t>(rows * padded_cols(cols)) * sizeof(float);
 }
 
 // Rows cut into blocks of `block`, of which the last may be smaller, and these into tiles of nearly
@@ -211,87 +277,72 @@ class RowTiles {
 };
 
 // What gemm does with blocks of kRows rows of y while they are in the cache: finish(begin, end, c0,
-// c1), once for rows [begin, end) and columns [c0, c1), which start a panel. kRows == 0: nothing.
+// c1), once for rows [begin, end) and columns [c0, c1), where c0 is a multiple of 16. kRows == 0:
+// nothing.
 struct NoFinish {
   static constexpr int64_t kRows = 0;
   void operator()(int64_t, int64_t, int64_t, int64_t) const {}
 };
 
-// Overwrites y; y_row(m) is where its row m starts. `depth` > 0. `workspace` has
-// gemm_workspace_bytes.
-template <class A, class B, class YRow, class Finish = NoFinish>
-void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
-          const Epilogue& epilogue, float* workspace, ThreadPool& pool, const Finish& finish = {}) {
-  const int64_t panels = padded_cols(cols) / kPanel;
-  const int64_t group = packed_blocks(cols, depth, A::kKMajor ? rows : 0) * kBlockK;
-  const RowTiles row_tiles(rows, Finish::kRows > 0 ? Finish::kRows : rows);
-  const int64_t tiles = row_tiles.count();
-  // Tiles of a task.
-  const int64_t of_task = Finish::kRows > 0 ? row_tiles.per_block() : kTaskTiles;
-  const int64_t row_tasks = (tiles + of_task - 1) / of_task;
-  // Few rows are not enough work for all threads: split columns too.
-  int64_t strips = 1;
-  if (pool.threads() > 1)
-    strips = std::clamp<int64_t>(4 * pool.threads() / row_tasks, 1, (panels + 3) / 4);
-  const int64_t strip = (panels + strips - 1) / strips;
+// Some tiles, for a group of blocks of k from k0 to k1 of which b is packed.
+template <class A, class YRow>
+void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& tiles, int64_t t0,
+                    int count, int64_t k0, int64_t k1, int64_t depth, const float* packed_b,
+                    const Epilogue& epilogue) {
+  int64_t starts[kTilesAtOnce + 1];
+  for (int i = 0; i <= count; ++i) starts[i] = share.row0 + tiles.start(t0 + i);
+  float* rows[kTilesAtOnce * kTileRows];
+  for (int64_t m = starts[0]; m < starts[count]; ++m) rows[m - starts[0]] = y_row(m) + share.col0;
+  FetchAhead ahead;
+  if constexpr (!A::kKMajor)
+    ahead = a.ahead(starts[count],
+                    share.row0 + tiles.start(std::min(t0 + 2 * kTilesAtOnce, tiles.count())));
+  const int64_t cols = share.cols(), panels = padded_cols(cols) / kPanel;
+  alignas(64) float packed_a[kTilesAtOnce * kTileBuffer];
+  for (int64_t k = k0; k < k1; k += kBlockK) {
+    const int block = static_cast<int>(std::min<int64_t>(kBlockK, k1 - k));
+    for (int i = 0; i < count; ++i)
+      a.template pack<A::kKMajor ? kColumnStride : kRowStride>(
+          packed_a + i * kTileBuffer, starts[i], static_cast<int>(starts[i + 1] - starts[i]), k,
+          block);
+    for (int64_t p = 0; p < panels; ++p, packed_b += block * kPanel) {
+      const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
+      for (int i = 0; i < count; ++i) {
+        const Tile tile{rows + (starts[i] - starts[0]),
+                        p * kPanel,
+                        tile_cols,
+                        k == 0,
+                        k + block == depth,
+                        &epilogue};
+        const Panels operands{packed_a + i * kTileBuffer, kColumnStride, packed_b, kPanel, block,
+                              {ahead.next(block), {}}};
+        multiply_tile<A::kKMajor, A::kKMajor ? 0 : 1>(static_cast<int>(starts[i + 1] - starts[i]),
+                                                      operands, tile);
+      }
+    }
+  }
+}
 
+template <class A, class B, class YRow, class Finish>
+void multiply_many_rows(const A& a, const B& b, YRow y_row, const Share& share, int64_t depth,
+                        int64_t group, const Epilogue& epilogue, float* workspace,
+                        const Finish& finish) {
+  const RowTiles tiles(share.rows(), Finish::kRows > 0 ? Finish::kRows : share.rows());
   for (int64_t k0 = 0; k0 < depth; k0 += group) {
     const int64_t k1 = std::min(k0 + group, depth);
-    for (int64_t k = k0; k < k1; k += kBlockK) {
-      const int count = static_cast<int>(std::min<int64_t>(kBlockK, k1 - k));
-      float* packed = workspace + (k - k0) * panels * kPanel;
-      pool.parallel_for(b.parts(count, cols), b.kPartsTile, [&](int64_t begin, int64_t end) {
-        b.pack(packed, k, count, cols, begin, end);
-      });
-    }
-    // Some tiles, of columns [p0, p1) of panels.
-    const auto multiply_tiles = [&](int64_t t0, int task_tiles, int64_t p0, int64_t p1) {
-      int64_t starts[kTaskTiles + 1];
-      for (int i = 0; i <= task_tiles; ++i) starts[i] = row_tiles.start(t0 + i);
-      float* row_starts[kTaskTiles * kTileRows];
-      for (int64_t m = starts[0]; m < starts[task_tiles]; ++m) row_starts[m - starts[0]] = y_row(m);
-      FetchAhead ahead;
-      if constexpr (!A::kKMajor)
-        ahead = a.ahead(starts[task_tiles], row_tiles.start(std::min(t0 + 2 * kTaskTiles, tiles)));
-      alignas(64) float packed_a[kTaskTiles * kTileBuffer];
-      for (int64_t k = k0; k < k1; k += kBlockK) {
-        const int count = static_cast<int>(std::min<int64_t>(kBlockK, k1 - k));
-        for (int i = 0; i < task_tiles; ++i)
-          a.template pack<A::kKMajor ? kColumnStride : kRowStride>(
-              packed_a + i * kTileBuffer, starts[i], static_cast<int>(starts[i + 1] - starts[i]), k,
-              count);
-        const float* packed_b = workspace + (k - k0) * panels * kPanel;
-        for (int64_t p = p0; p < p1; ++p) {
-          const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
-          for (int i = 0; i < task_tiles; ++i) {
-            const Tile tile{row_starts + (starts[i] - starts[0]),
-                            p * kPanel,
-                            tile_cols,
-                            k == 0,
-                            k + count == depth,
-                            &epilogue};
-            const Panels operands{packed_a + i * kTileBuffer,
-                                  kColumnStride,
-                                  packed_b + p * count * kPanel,
-                                  kPanel,
-                                  count,
-                                  {ahead.next(count), {}}};
-            multiply_tile<A::kKMajor, A::kKMajor ? 0 : 1>(
-                static_cast<int>(starts[i + 1] - starts[i]), operands, tile);
-          }
-        }
-      }
-    };
-    pool.parallel_for(row_tasks * strips, 1, [&](int64_t task, int64_t) {
-      const int64_t begin = task / strips * of_task, end = std::min(begin + of_task, tiles);
-      const int64_t p0 = task % strips * strip, p1 = std::min(p0 + strip, panels);
-      if (p0 >= p1) return;
-      for (int64_t t = begin; t < end; t += kTaskTiles)
-        multiply_tiles(t, static_cast<int>(std::min<int64_t>(kTaskTiles, end - t)), p0, p1);
+    for (int64_t k = k0; k < k1; k += kBlockK)
+      b.pack(workspace + (k - k0) * padded_cols(share.cols()), k,
+             static_cast<int>(std::min<int64_t>(kBlockK, k1 - k)), share.cols());
+    for (int64_t begin = 0; begin < tiles.count(); begin += tiles.per_block()) {
+      const int64_t end = std::min(begin + tiles.per_block(), tiles.count());
+      for (int64_t t = begin; t < end; t += kTilesAtOnce)
+        multiply_tiles(a, y_row, share, tiles, t,
+                       static_cast<int>(std::min<int64_t>(kTilesAtOnce, end - t)), k0, k1, depth,
+                       workspace, epilogue);
       if (k1 == depth)
-        finish(row_tiles.start(begin), row_tiles.start(end), p0 * kPanel,
-               std::min(p1 * kPanel, cols));
-    });
+        finish(share.row0 + tiles.start(begin), share.row0 + tiles.start(end), share.col0,
+               share.col1);
+    }
   }
 }
 
@@ -303,45 +354,39 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
 inline constexpr int64_t kFewRowsBytes = 512 << 10;   // of a, at most
 inline constexpr int64_t kManyColsBytes = 384 << 10;  // of b, at least
 
-inline bool has_few_rows(int64_t rows, int64_t cols, int64_t depth) {
-  return rows * depth * int64_t{sizeof(float)} <= kFewRowsBytes &&
+template <class A>
+bool has_few_rows(int64_t rows, int64_t cols, int64_t depth) {
+  return A::kIsMatrix && rows * depth * int64_t{sizeof(float)} <= kFewRowsBytes &&
          cols * depth * int64_t{sizeof(float)} >= kManyColsBytes;
 }
 
-inline size_t few_rows_workspace_bytes(int64_t rows, int64_t depth) {
+inline int64_t few_rows_floats(int64_t rows, int64_t depth) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
-  return static_cast<size_t>(tiles * blocks * kTileBuffer) * sizeof(float);
+  return tiles * blocks * kTileBuffer;
 }
 
-// As gemm; `workspace` has few_rows_workspace_bytes.
-template <class A, class B, class YRow>
-void gemm_few_rows(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
-                   const Epilogue& epilogue, float* workspace, ThreadPool& pool) {
-  static_assert(!A::kKMajor);
-  const int64_t panels = padded_cols(cols) / kPanel;
+template <class A, class B, class YRow, class Finish>
+void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, int64_t depth,
+                       const Epilogue& epilogue, float* workspace, const Finish& finish) {
+  const int64_t cols = share.cols(), rows = share.rows();
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
-  const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
+  const auto tile_start = [&](int64_t tile) { return share.row0 + tile * rows / tiles; };
+  const auto tile_rows = [&](int64_t tile) {
+    return static_cast<int>(tile_start(tile + 1) - tile_start(tile));
+  };
   const auto packed_a = [=](int64_t tile, int64_t block) {
     return workspace + (block * tiles + tile) * kTileBuffer;
   };
   const auto block_count = [=](int64_t block) {
     return static_cast<int>(std::min<int64_t>(kBlockK, depth - block * kBlockK));
   };
-  pool.parallel_for(tiles * blocks, 1, [&](int64_t task, int64_t) {
-    const int64_t tile = task % tiles, block = task / tiles;
-    a.template pack<kRowStride>(packed_a(tile, block), tile_start(tile),
-                                static_cast<int>(tile_start(tile + 1) - tile_start(tile)),
-                                block * kBlockK, block_count(block));
-  });
-  // Few panels are not enough work for all threads: share the rows too.
-  const int64_t parts =
-      pool.threads() > 1 && panels < 4 * pool.threads() ? std::min<int64_t>(2, tiles) : 1;
-  pool.parallel_for(panels * parts, 1, [&](int64_t task, int64_t) {
-    const int64_t panel = task / parts, part = task % parts;
-    const int64_t t0 = part * tiles / parts, t1 = (part + 1) * tiles / parts;
-    const int64_t col = panel * kPanel;
+  for (int64_t block = 0; block < blocks; ++block)
+    for (int64_t t = 0; t < tiles; ++t)
+      a.template pack<kRowStride>(packed_a(t, block), tile_start(t), tile_rows(t), block * kBlockK,
+                                  block_count(block));
+  for (int64_t col = 0; col < cols; col += kPanel) {
     const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - col));
     FetchAhead ahead[2];
     if (col + 2 * kPanel <= cols) b.panel_ahead(col + kPanel, depth, ahead);
@@ -349,10 +394,10 @@ void gemm_few_rows(const A& a, const B& b, YRow y_row, int64_t rows, int64_t col
     for (int64_t block = 0; block < blocks; ++block) {
       const int count = block_count(block);
       b.pack_panel(packed_b, block * kBlockK, count, cols, col);
-      for (int64_t t = t0; t < t1; ++t) {
+      for (int64_t t = 0; t < tiles; ++t) {
         float* row_starts[kTileRows];
-        const int tile_rows = static_cast<int>(tile_start(t + 1) - tile_start(t));
-        for (int i = 0; i < tile_rows; ++i) row_starts[i] = y_row(tile_start(t) + i);
+        for (int i = 0; i < tile_rows(t); ++i)
+          row_starts[i] = y_row(tile_start(t) + i) + share.col0;
         const Tile tile{row_starts, col, tile_cols, block == 0, block + 1 == blocks, &epilogue};
         const Panels operands{packed_a(t, block),
                               1,
@@ -360,9 +405,58 @@ void gemm_few_rows(const A& a, const B& b, YRow y_row, int64_t rows, int64_t col
                               kPanel,
                               count,
                               {ahead[0].next(count), ahead[1].next(count)}};
-        multiply_tile<false, 2>(tile_rows, operands, tile);
+        multiply_tile<false, 2>(tile_rows(t), operands, tile);
       }
     }
+  }
+  if constexpr (Finish::kRows > 0)
+    for (int64_t m = share.row0; m < share.row1; m += Finish::kRows)
+      finish(m, std::min(m + Finish::kRows, share.row1), share.col0, share.col1);
+}
+
+// ---- The product -------------------------------------------------------------------------------
+
+// How shares are computed, all in the same way.
+template <class A>
+struct Method {
+  bool few_rows;
+  int64_t group = 0;  // values of k at once, where there are many rows
+  int64_t floats;     // of workspace, each
+  Method(const Shares& shares, int64_t all_cols, int64_t depth) {
+    const int64_t rows = shares.most_rows(), cols = shares.most_cols();
+    few_rows = has_few_rows<A>(rows, all_cols, depth);
+    if (!few_rows) group = packed_blocks(cols, depth, A::kKMajor ? rows : 0) * kBlockK;
+    floats = few_rows ? few_rows_floats(rows, depth) : std::min(depth, group) * padded_cols(cols);
+  }
+};
+
+template <class A>
+size_t gemm_workspace_bytes(int64_t rows, int64_t cols, int64_t depth, const Cut& cut,
+                            int64_t threads) {
+  const Shares shares(rows, cols, cut, threads);
+  return static_cast<size_t>(shares.count() * Method<A>(shares, cols, depth).floats) *
+         sizeof(float);
+}
+
+// Overwrites y; y_row(m) is where its row m starts. `depth` > 0. `workspace` has
+// gemm_workspace_bytes. With a finish, `cut.row_unit` is its kRows.
+template <class A, class B, class YRow, class Finish = NoFinish>
+void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
+          const Epilogue& epilogue, const Cut& cut, float* workspace, ThreadPool& pool,
+          const Finish& finish = {}) {
+  const Shares shares(rows, cols, cut, pool.threads());
+  const Method<A> method(shares, cols, depth);
+  pool.parallel_for(shares.count(), 1, [&](int64_t i, int64_t) {
+    const Share share = shares[i];
+    if (share.rows() == 0 || share.cols() == 0) return;
+    Epilogue of_share = epilogue;
+    if (epilogue.bias) of_share.bias += share.col0;
+    const B columns = b.from_column(share.col0);
+    float* const own = workspace + i * method.floats;
+    if constexpr (A::kIsMatrix)
+      if (method.few_rows)
+        return multiply_few_rows(a, columns, y_row, share, depth, of_share, own, finish);
+    multiply_many_rows(a, columns, y_row, share, depth, method.group, of_share, own, finish);
   });
 }
 
@@ -375,8 +469,11 @@ inline bool is_long_and_thin(int64_t rows, int64_t cols, int64_t depth) {
   return depth >= 2 * kBlockK && (cols <= kPanel || rows <= 3 * kTileRows);
 }
 
-// As gemm, of matrices without gaps between their rows; `workspace` has gemm_workspace_bytes(cols,
-// kBlockK).
+// As gemm, of matrices without gaps between their rows; `workspace` has long_and_thin_bytes.
+inline size_t long_and_thin_bytes(int64_t cols) {
+  return static_cast<size_t>(kBlockK * padded_cols(cols)) * sizeof(float);
+}
+
 template <class YRow>
 void gemm_long_and_thin(const float* a, const float* b, YRow y_row, int64_t rows, int64_t cols,
                         int64_t depth, float* workspace, ThreadPool& pool) {
@@ -387,8 +484,7 @@ void gemm_long_and_thin(const float* a, const float* b, YRow y_row, int64_t rows
   const int64_t last_block = (depth - 1) / kBlockK * kBlockK;
   const bool packs_last = cols % kLanes != 0;
   const int last_count = static_cast<int>(depth - last_block);
-  if (packs_last)
-    RowMajorB<MatrixRows>{{b, cols}}.pack(workspace, last_block, last_count, cols, 0, last_count);
+  if (packs_last) RowMajorB<MatrixRows>{{b, cols}}.pack(workspace, last_block, last_count, cols);
   // Every task goes through all of k, with columns or rows of its own.
   const bool splits_cols = panels >= pool.threads();
   const int64_t tasks = std::min<int64_t>(pool.threads(), splits_cols ? panels : tiles);

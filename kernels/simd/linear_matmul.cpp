@@ -113,32 +113,26 @@ void multiply_vectors_by_columns(const Product& p, float* sums, int64_t begin, i
 
 // ---- Matrices ----------------------------------------------------------------------------------
 
-// y = a b^T.
-size_t product_workspace(int64_t rows, int64_t cols, int64_t depth) {
-  if (has_few_rows(rows, cols, depth)) return few_rows_workspace_bytes(rows, depth);
-  return gemm_workspace_bytes(cols, depth);
-}
+using MatrixA = RowMajorA<MatrixRows>;
+constexpr Cut kMatrices{.row_preference = 2};
 
+// y = a b^T.
 void multiply_by_transposed(const Product& p, const Epilogue& epilogue, float* workspace,
                             ThreadPool& pool) {
-  const RowMajorA<MatrixRows> a{{p.a, p.depth}};
+  const MatrixA a{{p.a, p.depth}};
   const ColMajorB b{p.b, p.depth};
   const auto y_row = [&p](int64_t m) { return p.y + m * p.cols; };
-  if (has_few_rows(p.rows, p.cols, p.depth))
-    gemm_few_rows(a, b, y_row, p.rows, p.cols, p.depth, epilogue, workspace, pool);
-  else
-    gemm(a, b, y_row, p.rows, p.cols, p.depth, epilogue, workspace, pool);
+  gemm(a, b, y_row, p.rows, p.cols, p.depth, epilogue, kMatrices, workspace, pool);
 }
 
-size_t plain_workspace(int64_t rows, int64_t cols, int64_t depth) {
+size_t plain_workspace(int64_t rows, int64_t cols, int64_t depth, int64_t threads) {
   if (rows <= kMaxVectors) return static_cast<size_t>(rows * cols) * sizeof(float);
-  if (has_few_rows(rows, cols, depth)) return few_rows_workspace_bytes(rows, depth);
-  return gemm_workspace_bytes(cols, depth);
+  return gemm_workspace_bytes<MatrixA>(rows, cols, depth, kMatrices, threads);
 }
 
 // y = a b, a[rows, depth] and b[depth, cols].
 void multiply_plain(const Product& p, float* workspace, ThreadPool& pool) {
-  const RowMajorA<MatrixRows> a{{p.a, p.depth}};
+  const MatrixA a{{p.a, p.depth}};
   const RowMajorB<MatrixRows> b{{p.b, p.cols}};
   const auto y_row = [&p](int64_t m) { return p.y + m * p.cols; };
   if (p.rows <= kMaxVectors) {
@@ -146,20 +140,20 @@ void multiply_plain(const Product& p, float* workspace, ThreadPool& pool) {
     pool.parallel_for(p.cols, (share + kLine - 1) / kLine * kLine, [&](int64_t begin, int64_t end) {
       multiply_vectors_by_columns(p, workspace, begin, end);
     });
-  } else if (has_few_rows(p.rows, p.cols, p.depth)) {
-    gemm_few_rows(a, b, y_row, p.rows, p.cols, p.depth, Epilogue{}, workspace, pool);
   } else {
-    gemm(a, b, y_row, p.rows, p.cols, p.depth, Epilogue{}, workspace, pool);
+    gemm(a, b, y_row, p.rows, p.cols, p.depth, Epilogue{}, kMatrices, workspace, pool);
   }
 }
 
 // ---- Linear ------------------------------------------------------------------------------------
 
 // Rows are examples here, of which nobody takes a slice: their sums need no order that others have.
-size_t linear_workspace(const KernelArgs& args, int) {
+size_t linear_workspace(const KernelArgs& args, int threads) {
   const Shape& w = args.input(1).shape;
   const int64_t examples = args.input(0).shape[0];
-  return examples <= kMaxVectors ? 0 : product_workspace(examples, w[0], w[1]);
+  return examples <= kMaxVectors
+             ? 0
+             : gemm_workspace_bytes<MatrixA>(examples, w[0], w[1], kMatrices, threads);
 }
 
 void linear(const KernelArgs& args) {
@@ -199,12 +193,14 @@ bool matmul_supports(const KernelArgs& args) {
          args.input(1).shape.rank >= 2;
 }
 
-size_t matmul_workspace(const KernelArgs& args, int) {
+size_t matmul_workspace(const KernelArgs& args, int threads) {
   const auto& a = args.attributes<MatmulAttrs>();
   const MatmulSizes s = matmul_sizes(args);
-  if (a.transpose_b && !a.transpose_a) return product_workspace(s.rows, s.cols, s.depth);
-  if (!a.transpose_a) return plain_workspace(s.rows, s.cols, s.depth);
-  return gemm_workspace_bytes(s.cols, s.depth, s.rows);
+  if (a.transpose_a)
+    return gemm_workspace_bytes<ColMajorA>(s.rows, s.cols, s.depth, kMatrices, threads);
+  if (a.transpose_b)
+    return gemm_workspace_bytes<MatrixA>(s.rows, s.cols, s.depth, kMatrices, threads);
+  return plain_workspace(s.rows, s.cols, s.depth, threads);
 }
 
 void matmul(const KernelArgs& args) {
@@ -223,10 +219,11 @@ void matmul(const KernelArgs& args) {
     else if (!attrs.transpose_a)
       multiply_plain({a, b, y, s.rows, s.cols, s.depth}, workspace, *args.pool);
     else if (attrs.transpose_b)
-      gemm(a_columns, ColMajorB{b, s.depth}, y_row, s.rows, s.cols, s.depth, Epilogue{}, workspace,
-           *args.pool);
+      gemm(a_columns, ColMajorB{b, s.depth}, y_row, s.rows, s.cols, s.depth, Epilogue{}, kMatrices,
+           workspace, *args.pool);
     else
-      gemm(a_columns, b_rows, y_row, s.rows, s.cols, s.depth, Epilogue{}, workspace, *args.pool);
+      gemm(a_columns, b_rows, y_row, s.rows, s.cols, s.depth, Epilogue{}, kMatrices, workspace,
+           *args.pool);
   }
 }
 

@@ -80,17 +80,6 @@ struct MaskedGrad {
     for (; c < c1; c += 8) mask_columns<8, (kLanes > 8)>(begin, end, c, sums);
   }
 
-  // Rows [begin, end) of all columns; masks of begin's multiple of 8 rows are whole bytes.
-  void mask_rows(int64_t begin, int64_t end, float* sums) const {
-    if (rows_are_bytes()) return mask_block(begin, end, 0, cols, sums);
-    constexpr int64_t kRowsAtOnce = 8;
-    for (int64_t row = begin; row < end; row += kRowsAtOnce) {
-      const int64_t count = std::min(kRowsAtOnce, end - row), at = row * cols;
-      mask_elements(dy + at, mask + at / 8, dx + at, count * cols);
-      if (sums) add_rows(dx + at, count, cols, sums);
-    }
-  }
-
  private:
   // kCols columns from c, of which a vector holds some or more than all.
   template <int kCols, bool kPartial>
@@ -140,9 +129,18 @@ inline int64_t sum_blocks(int64_t rows) { return (rows + kSumRows - 1) / kSumRow
 // All of a gradient, in blocks of kSumRows rows; `sums` may be null.
 inline void mask_all(const MaskedGrad& grad, const BlockSums& partial, float* sums,
                      ThreadPool& pool) {
-  pool.parallel_for(grad.rows, kSumRows, [&](int64_t begin, int64_t end) {
-    grad.mask_rows(begin, end, partial.start(begin / kSumRows, 0, grad.cols));
-  });
+  constexpr int64_t kTile = 4 * kSumRows;
+  static_assert(kTile % 8 == 0);  // whole bytes of the mask, however long rows are
+  pool.parallel_for(
+      grad.rows, grad.rows_are_bytes() ? kSumRows : kTile, [&](int64_t begin, int64_t end) {
+        const int64_t cols = grad.cols, at = begin * cols;
+        if (grad.rows_are_bytes())
+          return grad.mask_block(begin, end, 0, cols, partial.start(begin / kSumRows, 0, cols));
+        mask_elements(grad.dy + at, grad.mask + at / 8, grad.dx + at, (end - begin) * cols);
+        for (int64_t row = begin; row < end && partial.blocks; row += kSumRows)
+          add_rows(grad.dx + row * cols, std::min(kSumRows, end - row), cols,
+                   partial.start(row / kSumRows, 0, cols));
+      });
   partial.finish(sum_blocks(grad.rows), sums);
 }
 

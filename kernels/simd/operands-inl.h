@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/simd/vector-inl.h"
 
@@ -96,6 +97,7 @@ struct PatchRows {
 
     template <class F>
     void runs(int64_t begin, int64_t end, F& f) const {
+      if (p.w.delta == 1 && is_inside()) return lines(begin, end, f);
       int64_t th = 0, tw = 0, channel = begin;
       if (begin != 0) {
         const int64_t tap = begin / p.channels;
@@ -117,6 +119,25 @@ struct PatchRows {
         channel = 0;
         tw += taps;
         if (tw == p.w.taps) tw = 0, ++th;
+      }
+    }
+    // Whether no tap is padding.
+    bool is_inside() const {
+      const int64_t y = p.h.index(i, 0), x = p.w.index(j, 0);
+      return p.h.inside(y) && p.h.inside(y + (p.h.taps - 1) * p.h.delta) && p.w.inside(x) &&
+             p.w.inside(x + p.w.taps - 1);
+    }
+    // Taps of a line are one run then.
+    template <class F>
+    void lines(int64_t begin, int64_t end, F& f) const {
+      const int64_t run = p.w.taps * p.channels, line = p.w.limit * p.channels;
+      int64_t th = 0, from = begin;
+      if (begin != 0) th = begin / run, from = begin % run;
+      const float* source = image + p.h.index(i, th) * line + p.w.index(j, 0) * p.channels;
+      for (int64_t at = begin; at < end; from = 0, source += p.h.delta * line) {
+        const int64_t length = std::min(run - from, end - at);
+        f.put(at - begin, source + from, length);
+        at += length;
       }
     }
     void next() {
@@ -151,6 +172,7 @@ struct CopyRun {
 template <class Rows>
 struct RowMajorA {
   static constexpr bool kKMajor = false;
+  static constexpr bool kIsMatrix = std::is_same_v<Rows, MatrixRows>;
   Rows source;
   template <int kRowStride>
   void pack(float* to, int64_t m, int rows, int64_t k, int count) const {
@@ -165,7 +187,7 @@ struct RowMajorA {
 
 // a[m, k] = data[k * stride + m].
 struct ColMajorA {
-  static constexpr bool kKMajor = true;
+  static constexpr bool kKMajor = true, kIsMatrix = false;
   const float* data;
   int64_t stride;
   template <int kRowStride>
@@ -175,8 +197,7 @@ struct ColMajorA {
   }
 };
 
-// ---- Operand b: rows [begin, end) of a block, into panels of 2 vectors
-// ---------------------------
+// ---- Operand b: rows into panels of 2 vectors --------------------------------------------------
 
 inline constexpr int kPanel = 2 * kLanes;
 
@@ -204,37 +225,37 @@ struct PanelRun {
   }
 };
 
+// Of a source, rows from `row` and columns from `col` on.
 template <class Rows>
 struct RowMajorB {
   Rows source;
-  // Work to pack a block is split into this many parts.
-  static int64_t parts(int count, int64_t) { return count; }
-  static constexpr int64_t kPartsTile = 16;
-  void pack(float* to, int64_t k, int count, int64_t cols, int64_t begin, int64_t end) const {
-    auto cursor = source.at(k + begin);
+  int64_t row = 0, col = 0;
+  RowMajorB from_column(int64_t c) const { return {source, row, col + c}; }
+  // Rows [k, k + count), `cols` columns, into panels one after the other.
+  void pack(float* to, int64_t k, int count, int64_t cols) const {
+    auto cursor = source.at(row + k);
     const int64_t panel = int64_t{count} * kPanel;
-    for (int64_t row = begin; row < end; ++row, cursor.next()) {
-      PanelRun run{to + row * kPanel, panel};
-      cursor.runs(0, cols, run);
+    for (int i = 0; i < count; ++i, cursor.next(), to += kPanel) {
+      PanelRun run{to, panel};
+      cursor.runs(col, col + cols, run);
       if (cols % kPanel != 0)
-        fill_zeros(to + row * kPanel + cols / kPanel * panel + cols % kPanel,
-                   kPanel - cols % kPanel);
+        fill_zeros(to + cols / kPanel * panel + cols % kPanel, kPanel - cols % kPanel);
     }
   }
-  // One panel alone, from column `col` on.
-  void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t col) const {
-    auto cursor = source.at(k);
-    const int64_t end = std::min(col + kPanel, cols);
-    for (int row = 0; row < count; ++row, cursor.next(), to += kPanel) {
+  // One panel alone, from column `c` of `cols` on.
+  void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t c) const {
+    auto cursor = source.at(row + k);
+    const int64_t end = std::min(c + kPanel, cols);
+    for (int i = 0; i < count; ++i, cursor.next(), to += kPanel) {
       CopyRun run{to};
-      cursor.runs(col, end, run);
-      if (end < col + kPanel) fill_zeros(to + end - col, col + kPanel - end);
+      cursor.runs(col + c, col + end, run);
+      if (end < c + kPanel) fill_zeros(to + end - c, c + kPanel - end);
     }
   }
   // Its memory: two lines of each of `depth` rows.
-  void panel_ahead(int64_t col, int64_t depth, FetchAhead (&ahead)[2]) const {
-    ahead[0] = source.panel_ahead(col, depth);
-    ahead[1] = source.panel_ahead(col + kLine, depth);
+  void panel_ahead(int64_t c, int64_t depth, FetchAhead (&ahead)[2]) const {
+    ahead[0] = source.panel_ahead(col + c, depth);
+    ahead[1] = source.panel_ahead(col + c + kLine, depth);
   }
 };
 
@@ -276,12 +297,10 @@ HWY_INLINE void transpose_four(const float* from, int64_t stride, float* to, int
 struct ColMajorB {
   const float* data;
   int64_t stride;
-  static int64_t parts(int, int64_t cols) { return (cols + kPanel - 1) / kPanel; }
-  static constexpr int64_t kPartsTile = 1;
-  // Here parts are panels.
-  void pack(float* to, int64_t k, int count, int64_t cols, int64_t begin, int64_t end) const {
-    for (int64_t p = begin; p < end; ++p)
-      pack_panel(to + p * count * kPanel, k, count, cols, p * kPanel);
+  ColMajorB from_column(int64_t c) const { return {data + c * stride, stride}; }
+  void pack(float* to, int64_t k, int count, int64_t cols) const {
+    for (int64_t col = 0; col < cols; col += kPanel, to += int64_t{count} * kPanel)
+      pack_panel(to, k, count, cols, col);
   }
   // One panel alone, from column `col` on.
   void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t col) const {

@@ -15,7 +15,7 @@ namespace attune::simd {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t kUpdateTile = 8192;
+constexpr int64_t kUpdateTile = 1 << 14;
 
 // Calls f.template apply<kPartial>(wide, narrow, n) vector by vector of the slices that change.
 template <class F>

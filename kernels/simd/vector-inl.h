@@ -24,7 +24,7 @@ using V = hn::Vec<D>;
 inline constexpr int kLanes = HWY_LANES(float);
 // Rows of a block of a sum over rows: whole tiles of products, and whole lines of images of 14, 28,
 // 56 and 112 pixels.
-inline constexpr int64_t kSumRows = 112;
+inline constexpr int64_t kSumRows = 98;
 
 HWY_INLINE V zero() { return hn::Zero(D()); }
 HWY_INLINE V repeat(float v) { return hn::Set(D(), v); }

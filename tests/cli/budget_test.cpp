@@ -43,6 +43,28 @@ TEST_CASE("the budget counts the backend that is asked for") {
   }
 }
 
+TEST_CASE("without a target, --latency goes by steps measured here") {
+  Workshop shop;
+  const std::string compile = "compile net.onnx -o net.att --scheme full --json --quiet ";
+  CHECK(shop.run(compile + "--memory 1GiB").json()["cost"]["ms"] == 0);
+  const auto accepted = shop.run(compile + "--latency 1000s");
+  REQUIRE_MESSAGE(accepted.status == 0, accepted.error);
+  const double ms = accepted.json()["cost"]["ms"];
+  CHECK(ms > 0);
+  CHECK(ms < 1e6);
+
+  shop.remove("net.att");
+  const auto refused = shop.run(compile + "--latency 0.001us");
+  check_refused(refused, "--latency allows 1e-06 ms");
+  // It tells what the plan takes.
+  const std::string takes = "net.onnx with --scheme full takes ";
+  REQUIRE(contains(refused.error, takes));
+  const std::string figure = refused.error.substr(refused.error.find(takes) + takes.size());
+  CHECK(std::stod(figure) > 1e-6);
+  CHECK(contains(figure, " ms a training step"));
+  CHECK(!shop.exists("net.att"));
+}
+
 TEST_CASE("budgets that are none are refused before anything is written") {
   Workshop shop;
   const std::string compile = "compile net.onnx -o net.att ";

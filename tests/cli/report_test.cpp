@@ -15,14 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-void expect_refused(const Workshop::Result& result, const std::string& reason) {
-  CAPTURE(result.error);
-  CHECK(result.status == 2);
-  CHECK(result.out.empty());
-  CHECK(count_lines(result.error) == 1);
-  CHECK(contains(result.error, reason));
-}
-
 size_t count(const std::string& text, const std::string& part) {
   size_t found = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
@@ -230,19 +222,19 @@ TEST_CASE("a report replaces a report and nothing else, and errors leave it as i
   shop.write("thesis.html", "<!DOCTYPE html><p>years of work");
   shop.write("notes.dot", "digraph mine {}");
   const std::string inspect = "inspect net.att ";
-  expect_refused(shop.run(inspect + "--html thesis.html"), "is not a report");
-  expect_refused(shop.run(inspect + "--html net.att"), "is not a report");
-  expect_refused(shop.run(inspect + "--html ."), "is not a report");
-  expect_refused(shop.run(inspect + "--html nowhere/a.html"), "folder does not exist");
-  expect_refused(shop.run(inspect + "--dot notes.dot"), "is not a graph");
-  expect_refused(shop.run(inspect + "--dot net.onnx"), "is not a graph");
-  expect_refused(shop.run(inspect + "--html a.html --dot ./a.html"), "choose another name");
-  expect_refused(shop.run(inspect + "--dot --json"), "give --dot FILE");
-  expect_refused(shop.run(inspect + "--front front.json"), "give --html FILE");
-  expect_refused(shop.run(inspect + "--html a.html --scheme"), "--scheme");
-  expect_refused(shop.run(inspect + "--dot --program all"), "--program");
-  expect_refused(shop.run(inspect + "--html a.html --front gone.json"), "gone.json");
-  expect_refused(shop.run("inspect gone.att --html a.html"), "gone.att");
+  check_refused(shop.run(inspect + "--html thesis.html"), "is not a report");
+  check_refused(shop.run(inspect + "--html net.att"), "is not a report");
+  check_refused(shop.run(inspect + "--html ."), "is not a report");
+  check_refused(shop.run(inspect + "--html nowhere/a.html"), "folder does not exist");
+  check_refused(shop.run(inspect + "--dot notes.dot"), "is not a graph");
+  check_refused(shop.run(inspect + "--dot net.onnx"), "is not a graph");
+  check_refused(shop.run(inspect + "--html a.html --dot ./a.html"), "choose another name");
+  check_refused(shop.run(inspect + "--dot --json"), "give --dot FILE");
+  check_refused(shop.run(inspect + "--front front.json"), "give --html FILE");
+  check_refused(shop.run(inspect + "--html a.html --scheme"), "--scheme");
+  check_refused(shop.run(inspect + "--dot --program all"), "--program");
+  check_refused(shop.run(inspect + "--html a.html --front gone.json"), "gone.json");
+  check_refused(shop.run("inspect gone.att --html a.html"), "gone.att");
   CHECK(shop.read("thesis.html") == "<!DOCTYPE html><p>years of work");
   CHECK(shop.read("notes.dot") == "digraph mine {}");
   CHECK_FALSE(shop.exists("a.html"));
@@ -267,7 +259,7 @@ TEST_CASE("a report replaces a report and nothing else, and errors leave it as i
         broken([](json& f) { f["found"]["cost"]["memory"] = 1e300; })}) {
     CAPTURE(text);
     shop.write("front.json", text);
-    expect_refused(shop.run(inspect + "--html a.html --front front.json"), "front.json: ");
+    check_refused(shop.run(inspect + "--html a.html --front front.json"), "front.json: ");
     CHECK(shop.read("a.html") == page);
   }
   REQUIRE(shop.run(inspect + "--html a.html --dot a.dot").status == 0);

@@ -1,5 +1,6 @@
 #include "tests/kernels/samples.h"
 
+#include <algorithm>
 #include <array>
 
 namespace attune::test {
@@ -188,6 +189,16 @@ void add_movement(std::vector<Sample>& all) {
   matrix.perm[0] = 1, matrix.perm[1] = 0;
   all.push_back(
       make_sample("", Op::transpose, matrix, {Value::random({123, 91}, 1)}, {real({91, 123})}));
+  for (int channels = 1; channels <= 5; ++channels) {
+    const Shape planes{2, channels, 67, 65}, pixels{2, 67, 65, channels};
+    TransposeAttrs last, first;
+    const int to_last[] = {0, 2, 3, 1}, to_first[] = {0, 3, 1, 2};
+    std::copy_n(to_last, 4, last.perm), std::copy_n(to_first, 4, first.perm);
+    all.push_back(make_sample("channels last", Op::transpose, last, {Value::random(planes, 1)},
+                              {real(pixels)}));
+    all.push_back(make_sample("channels first", Op::transpose, first, {Value::random(pixels, 1)},
+                              {real(planes)}));
+  }
   for (int axis = 0; axis < 3; ++axis) {
     Shape a{50, 40, 50}, b = a, c = a, y = a;
     b[axis] = 1, c[axis] = 5, y[axis] = a[axis] + 6;
@@ -252,6 +263,42 @@ void add_updates(std::vector<Sample>& all) {
 }
 
 }  // namespace
+
+const std::vector<Sample>& large_samples() {
+  static const std::vector<Sample> all = [] {
+    std::vector<Sample> list;
+    add_windows(list, {"pointwise, several parts of pixels", 1, 45, 37, 16, 24, 1, 1});
+    add_windows(list, {"several parts of pixels", 1, 45, 37, 4, 43, 3, 3, 1, 1, 1, 1, 1, 1});
+    add_windows(list, {"pointwise, parts of several images", 5, 19, 23, 40, 56, 1, 1});
+    add_windows(list, {"many lines", 1, 62, 61, 12, 8, 3, 3, 1, 1, 1, 1, 1, 1});
+    add_windows(list, {"many lines, stride 2", 2, 89, 85, 12, 8, 3, 3, 2, 2, 1, 1});
+    const Shape s{4, 130, 131};
+    const Value x = Value::random(s, 1), dy = Value::random(s, 2);
+    list.push_back(make_sample("large", Op::add, NoAttrs{}, {x, dy}, {real(s)}));
+    list.push_back(make_sample("large", Op::clamp, ClampAttrs{0, 0.5}, {x}, {real(s), mask(s)}));
+    list.push_back(
+        make_sample("large", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 3)}, {real(s)}));
+    list.push_back(make_sample("large, summed", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 3)},
+                               {real(s), real({1, 1, 131})}));
+    list.push_back(
+        make_sample("large", Op::reduce, ReduceAttrs{3, false}, {x}, {real({1, 1, 131})}));
+    // The sums of the other gradient are too long for samples.
+    const ConvCase wide{"few pixels, many outputs", 1, 4, 5, 100, 1000, 1, 1};
+    Conv2dAttrs clamped = wide.attrs();
+    clamped.clamp_min = -0.25, clamped.clamp_max = 0.5;
+    list.push_back(make_sample(
+        wide.name, Op::conv2d, clamped,
+        {Value::random(wide.x(), 1), Value::random(wide.weight(), 2), Value::random({wide.o}, 3)},
+        {real(wide.y()), mask(wide.y())}));
+    const ConvCase deep{"few pixels, many inputs", 1, 4, 5, 1000, 100, 1, 1};
+    list.push_back(make_sample(
+        deep.name, Op::conv2d_grad_input, deep.attrs(),
+        {Value::random(deep.y(), 4), Value::random(deep.weight(), 5), random_mask(deep.x(), 6)},
+        {real(deep.x()), real({1, 1, 1, deep.c})}));
+    return list;
+  }();
+  return all;
+}
 
 const std::vector<Sample>& samples() {
   static const std::vector<Sample> all = [] {

@@ -26,6 +26,9 @@ Sample make_sample(std::string name, Op op, A attrs, std::vector<Value> inputs,
 // At least one call of every operator: sizes of 1, odd channels, tails, several tiles of threads.
 const std::vector<Sample>& samples();
 
+// Convolutions that are large enough to be cut in other ways, for kernels that cut them.
+const std::vector<Sample>& large_samples();
+
 // A row of the table of convolutions and windows.
 struct ConvCase {
   const char* name;

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <set>
+#include <vector>
 
 #include "tests/kernels/samples.h"
 
@@ -13,7 +14,11 @@ TEST_CASE("simd: samples agree with the reference, in place and with threads too
     return;
   }
   std::set<Op> run_ops;
-  for (const Sample& s : samples()) {
+  std::vector<const Sample*> all;
+  for (const auto* list : {&samples(), &large_samples()})
+    for (const Sample& s : *list) all.push_back(&s);
+  for (const Sample* const sample : all) {
+    const Sample& s = *sample;
     INFO(op_name(s.call.op), " ", s.name);
     if (!supports(Backend::simd, s.call, DType::f32)) continue;
     run_ops.insert(s.call.op);
@@ -43,10 +48,11 @@ TEST_CASE("simd: samples agree with the reference, in place and with threads too
       for (size_t j = 0; j < a.size(); ++j) CHECK(a[j].same_bits(b[j]));
     }
   }
-  for (Op op : {Op::conv2d, Op::conv2d_grad_input, Op::conv2d_grad_weight, Op::depthwise_conv2d,
-                Op::depthwise_conv2d_grad_input, Op::depthwise_conv2d_grad_weight, Op::linear,
-                Op::matmul, Op::add, Op::clamp, Op::mask_grad, Op::reduce, Op::broadcast_to,
-                Op::max_pool2d, Op::max_pool2d_grad, Op::sgd, Op::momentum, Op::adam}) {
+  for (Op op :
+       {Op::conv2d, Op::conv2d_grad_input, Op::conv2d_grad_weight, Op::depthwise_conv2d,
+        Op::depthwise_conv2d_grad_input, Op::depthwise_conv2d_grad_weight, Op::linear, Op::matmul,
+        Op::add, Op::clamp, Op::mask_grad, Op::reduce, Op::broadcast_to, Op::max_pool2d,
+        Op::max_pool2d_grad, Op::transpose, Op::sgd, Op::momentum, Op::adam}) {
     INFO(op_name(op));
     CHECK(run_ops.count(op) == 1);
   }

@@ -94,6 +94,23 @@ TEST_CASE("a batch is gone through in parts before anything is computed twice, a
   CHECK(error_of([&] { subject.within(three.ram_bytes(), false); }).starts_with("net needs "));
 }
 
+TEST_CASE("what was tried for one arena changes nothing for the next") {
+  const Subject subject("full");
+  const auto compiled = [&](int64_t arena, ScheduledPrograms* scheduled) {
+    CompileOptions options = subject.options;
+    options.tile = options.split_gradients = arena != 0;
+    options.arena_budget = arena, options.arena_may_exceed = true;
+    return scheduled ? compile(subject.model, options, *scheduled)
+                     : compile(subject.model, options);
+  };
+  const int64_t whole = compiled(0, nullptr).contents.programs.front().memory.arena_bytes;
+  ScheduledPrograms scheduled;
+  for (const int64_t arena : {int64_t{0}, whole * 3 / 4, whole / 3, int64_t{1}, whole / 2}) {
+    CAPTURE(arena);
+    CHECK(compiled(arena, &scheduled).plan == compiled(arena, nullptr).plan);
+  }
+}
+
 TEST_CASE("the error where nothing fits is about the smallest plan") {
   Subject subject("full");
   const size_t least = subject.cost(true, 1).ram_bytes();
