@@ -19,8 +19,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // One that runs everything in the calling thread: for work so small that another thread's cache
-  // costs more than its help.
+  // One that runs everything in the calling thread: for a part of work that other threads share.
   static ThreadPool& calling_thread();
 
   int threads() const { return threads_; }

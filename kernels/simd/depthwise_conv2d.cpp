@@ -408,8 +408,8 @@ void grad_channels(const KernelArgs& args, int64_t line0, int64_t line1, int64_t
   }
 }
 
-// Lines of dy in parts with sums of their own, as few as there are lines: then a thread reads the
-// lines that it wrote itself in the steps before. Their number alone decides.
+// Lines of dy in up to four parts of at least seven, each with a sum of its own: then a thread
+// reads the lines that it wrote itself in the steps before. Their number alone decides.
 struct LineParts {
   int64_t lines, count, size;
   explicit LineParts(const Shape& dy)
