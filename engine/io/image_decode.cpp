@@ -1,6 +1,7 @@
 #include <zlib.h>
 
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -15,6 +16,12 @@
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_BMP
 #define STBI_MAX_DIMENSIONS (1 << 20)
+// stb_image before 2.28 reads Huffman tables that a damaged JPEG never defined: these are zeros
+// then, codes of no length. What it asserts does not hold for every file, and nothing rests on it.
+#define STBI_MALLOC(size) std::calloc(1, size)
+#define STBI_REALLOC(data, size) std::realloc(data, size)
+#define STBI_FREE(data) std::free(data)
+#define STBI_ASSERT(condition) static_cast<void>(condition)
 #include <stb/stb_image.h>
 
 namespace attune {

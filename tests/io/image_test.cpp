@@ -1,6 +1,9 @@
 #include "engine/io/image.h"
 
 #include <doctest/doctest.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <cstdlib>
 #include <numeric>
@@ -133,6 +136,33 @@ TEST_CASE("no damaged byte of a JPEG or a BMP crashes the decoder") {
     }
   }
 }
+
+#ifdef __GLIBC__
+TEST_CASE("what a damaged JPEG decodes to does not depend on what memory held before") {
+  const Bytes file = from_hex(kJpeg);
+  const auto pictures = [&](int filling) {
+    mallopt(M_PERTURB, filling);
+    std::vector<std::vector<uint8_t>> pixels;
+    for (size_t at = 0; at < file.size(); ++at) {
+      for (const int value : {0x00, 0x01, 0x02, 0x03, 0x10, 0x11, 0x7f, 0xff}) {
+        Bytes damaged = file;
+        damaged[at] = static_cast<std::byte>(value);
+        Image image;
+        pixels.emplace_back();
+        if (decode_image("picture", damaged, &image)) pixels.back() = image.pixels;
+      }
+    }
+    mallopt(M_PERTURB, 0);
+    return pixels;
+  };
+  const std::vector<std::vector<uint8_t>> expected = pictures(0x01);
+  for (const int filling : {0x55, 0xaa, 0xfe, 0xff}) {
+    CAPTURE(filling);
+    const bool equal = pictures(filling) == expected;
+    CHECK(equal);
+  }
+}
+#endif
 
 TEST_CASE("a damaged byte of a PNG is an error") {
   const Bytes file = png(3, 2, 3, std::vector<uint8_t>(18, 77));
