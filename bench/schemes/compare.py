@@ -55,7 +55,7 @@ def estimate(experiments, options):
         for scheme in ("bias:3", "full"):
             seconds[scheme] = experiment.run(scheme, 0.0005, 0, 1, experiment.tune_data)["seconds"]
         rows = sum(len(experiment.rows(budget)) for budget in task.budgets)
-        epochs = 4 * experiment.tune_epochs + options.seeds * experiment.epochs  # tuning takes three or four runs
+        epochs = 4 * task.tune_seeds * experiment.tune_epochs + experiment.seeds * experiment.epochs  # tuning takes three or four runs
         hours = (seconds["full"] + seconds["bias:3"] * 1.3 * (rows - 1)) * epochs / 3600 / options.jobs
         print(f"{experiment.name}: an epoch takes {seconds['bias:3']:.0f} .. {seconds['full']:.0f} s; {rows} schemes take "
               f"about {hours:.1f} hours, searches and tests not counted")
@@ -70,7 +70,7 @@ def parse():
     parser.add_argument("--shared", default=str(tasks.SHARED), help="the folder of `models` and `data`")
     parser.add_argument("--folder", default="build/schemes", help="results so far, and what lies about")
     parser.add_argument("--page", default="docs/schemes.md")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=0, help="0: what the task says")
     parser.add_argument("--jobs", type=int, default=1, help="schemes at a time")
     parser.add_argument("--estimators", default="measured", help="of searched schemes: fisher, measured or both; '' for none")
     parser.add_argument("--estimate", action="store_true", help="only tell how long it takes")

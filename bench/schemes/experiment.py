@@ -12,7 +12,7 @@ from results import Missing, Results
 
 RATES = [0.032, 0.016, 0.008, 0.004, 0.002, 0.001, 0.0005, 0.00025, 0.000125, 0.0000625]
 FIRST_RATE = 4  # where tuning starts
-TUNING_SEED = 1000
+TUNING_SEED = 1000  # and those after it
 # The kernels of a device, where a plan is as small as it can be without computing anything twice.
 SMALLEST = ["--backend", "reference", "--memory-tiling", "auto", "--gradient-strips", "auto"]
 
@@ -24,6 +24,7 @@ class Experiment:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.results = Results(pathlib.Path(options.folder) / "results.jsonl")
         self.sizes = task.trial if options.trial else task.sizes
+        self.seeds = options.seeds or task.seeds
         self.epochs, self.tune_epochs = (1, 1) if options.trial else (task.epochs, task.tune_epochs)
         shared = pathlib.Path(options.shared)
         self.model = shared / "models" / task.model
@@ -92,7 +93,7 @@ class Experiment:
                         "reference", *options, "--memory", memory, "--cache", self.folder / "gains.jsonl", "--json", "--quiet")
             return json.dumps(json.loads(path.read_text()))
 
-        return self.results.get(["search", memory, options, self.sizes, *self.model_key], compute)
+        return self.results.get(["search", memory, options, self.sizes["train"], *self.model_key], compute)
 
     def run(self, scheme, rate, seed, epochs, judge):
         """Accuracy on `judge` after training; 0 where training diverges."""
@@ -122,7 +123,11 @@ class Experiment:
 
     def tune(self, scheme):
         """The best rate of the grid, going from the middle as long as that helps."""
-        score = lambda at: self.run(scheme, RATES[at], TUNING_SEED, self.tune_epochs, self.tune_data)["accuracy"]
+
+        def score(at):
+            seeds = range(TUNING_SEED, TUNING_SEED + self.task.tune_seeds)
+            return sum(self.run(scheme, RATES[at], seed, self.tune_epochs, self.tune_data)["accuracy"] for seed in seeds)
+
         best = FIRST_RATE
         for step in (1, -1):
             while 0 <= best + step < len(RATES) and score(best + step) > score(best):
@@ -134,7 +139,7 @@ class Experiment:
     def measure(self, scheme):
         rate = self.tune(scheme)
         accuracies = [self.run(scheme, rate, seed, self.epochs, self.test_data)["accuracy"]
-                      for seed in range(self.options.seeds)]
+                      for seed in range(self.seeds)]
         return {"rate": rate, "accuracies": accuracies}
 
     def known(self, ask):

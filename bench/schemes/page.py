@@ -30,6 +30,10 @@ def accuracy_text(accuracies):
     return f"{mean:.2f} ± {error:.2f}"
 
 
+def plural(count, what):
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
 def measured_rows(experiment, budget):
     """Of the schemes that are measured, and how many are not."""
     rows, missing = [], 0
@@ -88,8 +92,9 @@ def task_section(experiment):
         return [], []
     every_row = list({row.scheme: row for _, rows in sections for row in rows}.values())
     lines = [f"## {task.title}", "",
-             f"{task.sizes_text.format(**experiment.sizes)}; {experiment.epochs} epochs, rates chosen by runs of "
-             f"{experiment.tune_epochs}. Options: `{' '.join(task.compile)}`; of the search: `{' '.join(task.search)}`.", ""]
+             f"{task.sizes_text.format(**experiment.sizes)}; {experiment.epochs} epochs, {experiment.seeds} seeds. "
+             f"Rates are chosen by the accuracy of {plural(task.tune_seeds, 'run')} of {plural(experiment.tune_epochs, 'epoch')}. "
+             f"Options: `{' '.join(task.compile)}`; of the search: `{' '.join(task.search)}`.", ""]
     return lines + [line for text, _ in sections for line in text], every_row
 
 
@@ -98,10 +103,10 @@ def text(experiments, options):
              "What a searched scheme (`attune search`) learns, and what others learn that take as much memory: the largest "
              "`last:K` and `bias:K` that fit, smaller ones, and hand-made ones as published. `full` and `head` are in every "
              "table, whatever they take. Written by `bench/schemes/run.sh`.", "",
-             f"- Accuracies are percentages of the test examples, mean and standard error over {options.seeds} seeds; each "
-             "seed decides the fresh classifier and the order of the examples. Differences are seed by seed.",
+             f"- Accuracies are percentages of the test examples, mean and standard error over seeds, each of which "
+             "decides the fresh classifier and the order of the examples. Differences are seed by seed.",
              "- Every scheme's learning rate is the best of one grid, a factor of 2 between neighbours, found in the same "
-             "way with a seed of its own on examples that are neither trained on nor tested with. Cosine schedule, "
+             "way with seeds of their own on examples that are neither trained on nor tested with. Cosine schedule, "
              "100 steps of warm-up.",
              "- Memory is all RAM of a session: state, arena, workspace and the session's own bytes, of the smallest plan "
              "(early layers and gradients in strips) with the reference kernels in single precision. Schemes that fit only with "

@@ -15,16 +15,26 @@ class Results:
         self.path, self.known, self.writing = path, {}, threading.Lock()
         self.computing = collections.defaultdict(threading.Lock)  # by key, so that nothing is computed twice
         self.thread = threading.local()
-        if path.exists():
-            for line in path.read_text().splitlines():
-                try:
-                    entry = json.loads(line)
-                    self.known[entry["key"]] = entry["result"]
-                except (ValueError, KeyError):
-                    continue  # cut short when a run was killed
+        self.size = 0
+        self.read_new()
+
+    def read_new(self):
+        """Several programs may work on one file."""
+        if not self.path.exists() or self.path.stat().st_size == self.size:
+            return
+        self.size = self.path.stat().st_size
+        for line in self.path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+                self.known[entry["key"]] = entry["result"]
+            except (ValueError, KeyError):
+                continue  # cut short when a run was killed
 
     def get(self, key, compute):
         text = json.dumps(key)
+        if text not in self.known:
+            with self.writing:
+                self.read_new()
         if text not in self.known and getattr(self.thread, "only_known", False):
             raise Missing(text)
         with self.writing:

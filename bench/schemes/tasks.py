@@ -21,7 +21,9 @@ class Task:
     sizes_text: str
     compile: list  # options of `attune compile` and `attune search`
     epochs: int
+    seeds: int
     tune_epochs: int  # of the runs that decide a scheme's rate
+    tune_seeds: int  # whose accuracy is averaged for that
     layers: int  # before the classifier: the largest K
     budgets: list  # bytes of RAM, or the name of a published scheme: as much as that takes
     last: list  # K of last:K that is tried beside the largest that fits
@@ -46,7 +48,7 @@ TASKS = {
         sizes={"train": 5000, "tune": 2000, "test": 10000}, trial={"train": 64, "tune": 32, "test": 64},
         sizes_text="{train:,} training images, {test:,} test images, {tune:,} others to choose rates on",
         compile=["--classes", "10", "--preprocess", "signed:128x128", *ON_DEVICE],
-        epochs=4, tune_epochs=1, layers=42, budgets=["99 KB", "49 KB"], last=[1], bias=[22, 28],
+        epochs=4, seeds=3, tune_epochs=1, tune_seeds=1, layers=42, budgets=["99 KB", "49 KB"], last=[1], bias=[22, 28],
         search=["--learning-rate", "0.001", "--evaluations", "0"],
         # On-Device Training Under 256KB Memory (Lin et al., NeurIPS 2022), MCUNet-5fps: the number of the last biases, and
         # of convolutions the share of input channels. The name is the authors' extra memory.
@@ -55,10 +57,10 @@ TASKS = {
     "digits": Task(
         title="DS-CNN, pretrained on Speech Commands, learns the Free Spoken Digit Dataset",
         model="ds_cnn_kws-f32.onnx", data="fsdd", parts=data.spoken_digit_parts,
-        sizes={"train": 5, "tune": 5, "test": 40}, trial={"train": 1, "tune": 1, "test": 1},
+        sizes={"train": 5, "tune": 10, "test": 35}, trial={"train": 1, "tune": 1, "test": 1},
         sizes_text="{train} takes of each of 10 digits by 6 speakers to train with, {test} to test with, {tune} others to "
                    "choose rates on",
         compile=["--classes", "10", "--preprocess", "mfcc", *ON_DEVICE],
-        epochs=20, tune_epochs=20, layers=9, budgets=[112 * 1024, 192 * 1024, 336 * 1024],
+        epochs=20, seeds=5, tune_epochs=20, tune_seeds=3, layers=9, budgets=[112 * 1024, 192 * 1024, 336 * 1024],
         last=[1, 2, 3], bias=[3, 6], search=["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.003", "--evaluations", "64"]),
 }
