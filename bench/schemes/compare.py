@@ -72,7 +72,8 @@ def parse():
     parser.add_argument("--page", default="docs/schemes.md")
     parser.add_argument("--seeds", type=int, default=0, help="0: what the task says")
     parser.add_argument("--jobs", type=int, default=1, help="schemes at a time")
-    parser.add_argument("--estimators", default="measured", help="of searched schemes: fisher, measured or both; '' for none")
+    parser.add_argument("--estimators", default="measured,fisher",
+                        help="of searched schemes, as far as a task names them; '' for none")
     parser.add_argument("--estimate", action="store_true", help="only tell how long it takes")
     parser.add_argument("--page-only", action="store_true", help="only write the page, of the results there are")
     parser.add_argument("--trial", action="store_true", help="tiny sizes, and a page beside the results")

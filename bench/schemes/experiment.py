@@ -85,7 +85,7 @@ class Experiment:
 
     def search(self, estimator, memory):
         """A scheme within so many bytes."""
-        options = [*self.task.search, "--estimator", estimator]
+        options = [*self.task.search[estimator], "--estimator", estimator]
 
         def compute():
             path = self.folder / f"{estimator}-{memory}.json"
@@ -162,7 +162,7 @@ class Experiment:
             return lambda: f"{kind}:{largest(kind)}" if largest(kind) else None
 
         made = []
-        for estimator in filter(None, self.options.estimators.split(",")):
+        for estimator in filter(self.task.search.get, self.options.estimators.split(",")):
             made.append((f"searched, {estimator}", lambda estimator=estimator: self.search(estimator, memory())))
         made += [("last", of_largest("last")), ("bias", of_largest("bias"))]
         if budget in self.task.published:

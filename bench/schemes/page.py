@@ -81,8 +81,8 @@ def budget_section(experiment, budget):
     lines = [f"### {memory / 1024:.0f} KiB{like}", "", *table(rows), ""]
     if missing:
         lines += [f"{missing} more schemes are not measured yet.", ""]
-    lines += [f"- {row.name}: `{row.scheme}`" for row in rows if row.kind == "searched"] + [""]
-    return lines, rows
+    searched = [f"- {row.name}: `{row.scheme}`" for row in rows if row.kind == "searched"]
+    return lines + searched + [""] * bool(searched), rows
 
 
 def task_section(experiment):
@@ -94,7 +94,8 @@ def task_section(experiment):
     lines = [f"## {task.title}", "",
              f"{task.sizes_text.format(**experiment.sizes)}; {experiment.epochs} epochs, {experiment.seeds} seeds. "
              f"Rates are chosen by the accuracy of {plural(task.tune_seeds, 'run')} of {plural(experiment.tune_epochs, 'epoch')}. "
-             f"Options: `{' '.join(task.compile)}`; of the search: `{' '.join(task.search)}`.", ""]
+             f"Options: `{' '.join(task.compile)}`; of the search: "
+             + "; ".join(f"`--estimator {name} {' '.join(words)}`" for name, words in task.search.items()) + ".", ""]
     return lines + [line for text, _ in sections for line in text], every_row
 
 
