@@ -1,4 +1,4 @@
-"""Parts of an IDX data set, as IDX files of their own."""
+"""Parts of a data set: to train with, to tune rates on, to test with. Each returns the path that `attune --data` takes."""
 
 import gzip
 import struct
@@ -32,3 +32,27 @@ def write_part(folder, name, source, prefix, first, count):
         size = len(content) // dims[0]
         write_idx(path, (count, *dims[1:]), content[first * size : (first + count) * size])
     return images
+
+
+def mnist_parts(folder, source, train, tune, test):
+    """MNIST's files: the first training images, those after them, and the first test images."""
+    return (write_part(folder, "train", source, "train", 0, train),
+            write_part(folder, "tune", source, "train", train, tune),
+            write_part(folder, "test", source, "t10k", 0, test))
+
+
+def spoken_digit_parts(folder, source, train, tune, test):
+    """The Free Spoken Digit Dataset by take, from 5 on: `train` takes of every word and speaker, then `tune` takes, and of
+    all others the first `test`. Upstream tests with takes 0 to 4, which are among these."""
+    recordings = sorted((source / "recordings").glob("*.wav"))
+    take = lambda path: int(path.stem.split("_")[2])
+
+    def part(name, wanted):
+        path = folder / f"{name}.csv"
+        lines = [f"{recording.resolve()},{recording.stem[0]}\n" for recording in recordings if take(recording) in wanted]
+        path.write_text("".join(lines))
+        return path
+
+    training, tuning = range(5, 5 + train), range(5 + train, 5 + train + tune)
+    others = [t for t in range(50) if t not in training and t not in tuning]
+    return part("train", training), part("tune", tuning), part("test", others[:test])

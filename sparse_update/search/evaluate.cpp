@@ -1,8 +1,29 @@
 #include "sparse_update/search/evaluate.h"
 
+#include <algorithm>
+
 #include "sparse_update/parallel.h"
 
 namespace attune {
+namespace {
+
+bool reads_target(const Graph& graph, const Node& node) {
+  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) {
+    return v != kNone && (graph.value(v).name == "labels" || graph.value(v).name == "targets");
+  });
+}
+
+// Of the training step, which is a plan's first program.
+int64_t alive_at_loss(const PlanContents& contents) {
+  const PlanProgram& train = contents.programs.front();
+  const std::vector<Node>& nodes = train.graph.nodes;
+  const auto loss = std::find_if(nodes.begin(), nodes.end(),
+                                 [&](const Node& node) { return reads_target(train.graph, node); });
+  const auto live = train.memory.storage.live_bytes(static_cast<int>(nodes.size()));
+  return live[static_cast<size_t>(loss - nodes.begin()) + 1];
+}
+
+}  // namespace
 
 SchemeEvaluator::SchemeEvaluator(const OnnxModel& model, const CompileOptions& options,
                                  const SearchSpace& space, CostModel& cost_model, int threads)
@@ -14,6 +35,24 @@ Compiled SchemeEvaluator::compiled(const SchemePoint& point) const {
   return compile(model_, options);
 }
 
+Cost SchemeEvaluator::cost_of(const Compiled& plan) {
+  const std::lock_guard lock(cost_model_mutex_);
+  return cost_model_.cost(plan.contents);
+}
+
+std::vector<PlainCost> SchemeEvaluator::plain_costs(const std::vector<SchemePoint>& points) {
+  std::vector<PlainCost> made(points.size());
+  for_each_in_parallel(points.size(), threads_, [&](size_t i) {
+    CompileOptions options = options_;
+    options.tile = options.split_gradients = false;
+    options.arena_budget = 0;
+    options.scheme = scheme_json(space_, points[i]);
+    const Compiled plan = compile(model_, options);
+    made[i] = {cost_of(plan), alive_at_loss(plan.contents)};
+  });
+  return made;
+}
+
 std::vector<Cost> SchemeEvaluator::costs(const std::vector<SchemePoint>& points) {
   std::vector<std::string> keys;
   std::map<std::string, const SchemePoint*> fresh;
@@ -23,11 +62,8 @@ std::vector<Cost> SchemeEvaluator::costs(const std::vector<SchemePoint>& points)
   }
   const std::vector<std::pair<std::string, const SchemePoint*>> wanted(fresh.begin(), fresh.end());
   std::vector<Cost> made(wanted.size());
-  for_each_in_parallel(wanted.size(), threads_, [&](size_t i) {
-    const Compiled plan = compiled(*wanted[i].second);
-    const std::lock_guard lock(cost_model_mutex_);
-    made[i] = cost_model_.cost(plan.contents);
-  });
+  for_each_in_parallel(wanted.size(), threads_,
+                       [&](size_t i) { made[i] = cost_of(compiled(*wanted[i].second)); });
   for (size_t i = 0; i < wanted.size(); ++i) known_[wanted[i].first] = made[i];
   std::vector<Cost> result;
   for (const std::string& key : keys) result.push_back(known_.at(key));

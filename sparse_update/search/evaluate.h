@@ -11,6 +11,13 @@
 
 namespace attune {
 
+// What a scheme takes where nothing is tiled, and its activations that are alive when the loss is
+// computed. Tiling makes the forward pass smaller, not these.
+struct PlainCost {
+  Cost cost;
+  int64_t saved_bytes = 0;
+};
+
 // What schemes really take: each is compiled once, by the whole pipeline, and not written.
 class SchemeEvaluator {
  public:
@@ -21,12 +28,16 @@ class SchemeEvaluator {
   Cost cost(const SchemePoint& point) { return costs({point}).front(); }
   // Of several schemes, compiled at the same time.
   std::vector<Cost> costs(const std::vector<SchemePoint>& points);
+  // Far quicker than costs() where these are of tiled plans. Not kept.
+  std::vector<PlainCost> plain_costs(const std::vector<SchemePoint>& points);
   Compiled compiled(const SchemePoint& point) const;
 
   // Schemes compiled so far.
   size_t evaluations() const { return known_.size(); }
 
  private:
+  Cost cost_of(const Compiled& plan);
+
   const OnnxModel& model_;
   const CompileOptions& options_;
   const SearchSpace& space_;

@@ -11,8 +11,10 @@
 namespace attune {
 namespace {
 
-constexpr size_t kAtATime = 16;  // schemes compiled together; fixed, so that threads decide nothing
-constexpr double kCautions[] = {0.1, 0.25, 0.5, 0.75, 1};
+// Schemes compiled together; fixed, so that threads decide nothing.
+constexpr size_t kAtATime = 16, kFewAtATime = 4;
+constexpr size_t kPromising = 8;  // solutions of a problem that are compiled
+constexpr int kCorrections = 24;
 
 int64_t difference(size_t a, size_t b) { return static_cast<int64_t>(a) - static_cast<int64_t>(b); }
 
@@ -54,10 +56,7 @@ class Search {
     else if (!optimistic.empty())
       bound_ = optimistic.front().gain;
     consider(optimistic);
-    for (double caution : kCautions) {
-      if (done()) break;
-      consider(best_of(costs_.problem(gains_, caution)));
-    }
+    if (!done()) correct();
     if (!done() && options_.evaluations > 0)
       has_best_ = evolve(space_, gains_, least, limits_, bound_, known_, evaluator_, options_,
                          progress_, &best_) ||
@@ -79,15 +78,36 @@ class Search {
     return found;
   }
 
-  // Compiles schemes, the best first, until one fits: those behind it gain no more.
+  // Compiles the promising ones, the best first, until one fits: those behind it gain no more.
   void consider(const std::vector<Solution>& solutions) {
-    for (size_t begin = 0; begin < solutions.size(); begin += kAtATime) {
+    const size_t count = std::min(kPromising, solutions.size());
+    for (size_t begin = 0; begin < count; begin += kFewAtATime) {
       std::vector<SchemePoint> points;
-      for (size_t i = begin; i < std::min(begin + kAtATime, solutions.size()); ++i)
+      for (size_t i = begin; i < std::min(begin + kFewAtATime, count); ++i)
         if (!has_best_ || solutions[i].gain > best_.gain) points.push_back(solutions[i].point);
       if (points.empty()) return;
       const std::vector<Cost> costs = evaluator_.costs(points);
       for (size_t i = 0; i < points.size(); ++i) add({points[i], gains_.of(points[i]), costs[i]});
+    }
+  }
+
+  // How full the arena of several choices is, their own costs do not tell. So the best solution is
+  // compiled, by what it really takes the problem is corrected, and solved again: at first for
+  // all depths, as it is the forward pass that has room beside what is saved; then for its own.
+  void correct() {
+    SeparableProblem problem = costs_.problem(gains_, 1);
+    for (int t = 0; t < kCorrections && !done(); ++t) {
+      const std::vector<Solution> solutions = best_of(problem);
+      if (solutions.empty()) return;
+      const Solution& solution = solutions.front();
+      if (t > 0 && has_best_ && solution.gain <= best_.gain) return;
+      const Cost cost = evaluator_.cost(solution.point);
+      add({solution.point, gains_.of(solution.point), cost});
+      const int64_t error = static_cast<int64_t>(cost.ram_bytes()) - solution.cost[0];
+      if (error == 0) return;
+      for (size_t k = 0; k < problem.bias_cost.size(); ++k)
+        if (t == 0 || static_cast<int>(k) == solution.point.bias_last)
+          problem.bias_cost[k][0] += error;
     }
   }
 
@@ -138,24 +158,35 @@ ChoiceCosts::ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator,
       points.push_back(points[space.layers.size() - l]);
       points.back().options[l] = static_cast<int>(o);
     }
-  std::vector<Cost> costs;
+  const auto bias_count = static_cast<size_t>(space.depth()) + 1;
+  const auto biases = points.begin() + space.depth() + 1;
   const auto start = Clock::now();
-  for (size_t begin = 0; begin < points.size(); begin += kAtATime) {
-    const auto first = points.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto last =
-        points.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kAtATime, points.size()));
-    for (const Cost& cost : evaluator.costs({first, last})) costs.push_back(cost);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (progress)
-      progress("costs", costs.size(), points.size(),
-               seconds / static_cast<double>(costs.size()) *
-                   static_cast<double>(points.size() - costs.size()));
-  }
+  size_t done = 0;
+  const auto in_turns = [&](auto first, auto last, const auto& compile) {
+    while (first != last) {
+      const auto end = first + std::min(std::ptrdiff_t{kAtATime}, last - first);
+      compile(std::vector<SchemePoint>(first, end));
+      done += static_cast<size_t>(end - first);
+      first = end;
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      const size_t all = points.size() + bias_count;
+      if (progress)
+        progress("costs", done, all,
+                 seconds / static_cast<double>(done) * static_cast<double>(all - done));
+    }
+  };
+  std::vector<PlainCost> plain;
+  in_turns(points.begin(), points.end(), [&](const std::vector<SchemePoint>& some) {
+    for (const PlainCost& cost : evaluator.plain_costs(some)) plain.push_back(cost);
+  });
+  in_turns(points.begin(), biases, [&](const std::vector<SchemePoint>& some) {
+    for (const Cost& cost : evaluator.costs(some)) bias_.push_back(cost);
+  });
   size_t next = 0;
-  for (int k = 0; k <= space.depth(); ++k) bias_.push_back(costs[next++]);
+  for (int k = 0; k <= space.depth(); ++k) plain_bias_.push_back(plain[next++]);
   for (const SpaceLayer& layer : space.layers) {
-    std::vector<Cost> row;
-    for (size_t o = 0; o < layer.options.size(); ++o) row.push_back(costs[next++]);
+    std::vector<PlainCost> row;
+    for (size_t o = 0; o < layer.options.size(); ++o) row.push_back(plain[next++]);
     weight_.push_back(std::move(row));
   }
 }
@@ -165,20 +196,20 @@ SeparableProblem ChoiceCosts::problem(const Gains& gains, double caution) const 
   problem.bias_gain = gains.bias;
   for (const Cost& cost : bias_)
     problem.bias_cost.push_back({static_cast<int64_t>(cost.ram_bytes()), time_of(cost)});
-  const auto part = [&](size_t with, size_t without) {
-    const int64_t change = difference(with, without);
+  const auto part = [&](int64_t change) {
     return change <= 0 ? change
                        : static_cast<int64_t>(std::ceil(caution * static_cast<double>(change)));
   };
   for (size_t l = 0; l < weight_.size(); ++l) {
-    const Cost& without = bias_[weight_.size() - l];
+    const PlainCost& plain = plain_bias_[weight_.size() - l];
+    const Cost& without = plain.cost;
     std::vector<SeparableProblem::Option> row;
     for (size_t o = 0; o < weight_[l].size(); ++o) {
-      const Cost& with = weight_[l][o];
+      const Cost& with = weight_[l][o].cost;
       const int64_t bytes = difference(with.state_bytes, without.state_bytes) +
                             difference(with.session_bytes, without.session_bytes) +
-                            part(with.workspace_bytes, without.workspace_bytes) +
-                            part(with.arena_bytes, without.arena_bytes);
+                            part(difference(with.workspace_bytes, without.workspace_bytes)) +
+                            part(weight_[l][o].saved_bytes - plain.saved_bytes);
       row.push_back({gains.weight[l][o], {bytes, time_of(with) - time_of(without)}});
     }
     problem.options.push_back(std::move(row));

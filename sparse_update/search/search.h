@@ -33,25 +33,28 @@ struct SearchResult {
   size_t evaluations = 0;  // schemes compiled
 };
 
-// What every choice adds to a plan, found by compiling each once.
+// What every choice adds to a plan, found by compiling each once: the biases' plans as the options
+// say, those with a weight without tiling.
 class ChoiceCosts {
  public:
   ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator, const Progress& progress);
 
   // The problem in which costs add up. `caution` 0: what a choice adds at the very least, which
-  // leaves out the arena, as its fullest moment may be another; 1: all that it adds by itself.
+  // leaves out the arena, as its fullest moment may be another; 1: the activations that it keeps
+  // for the backward pass, too.
   SeparableProblem problem(const Gains& gains, double caution) const;
 
  private:
-  std::vector<Cost> bias_;                 // [k]
-  std::vector<std::vector<Cost>> weight_;  // [layer][option], with the fewest biases
+  std::vector<Cost> bias_;                      // [k]
+  std::vector<PlainCost> plain_bias_;           // [k]
+  std::vector<std::vector<PlainCost>> weight_;  // [layer][option], with the fewest biases
 };
 
 // The scheme of the largest gain within a budget. Costs of state and time add up, so that a
 // knapsack finds the best scheme if only they matter, and a bound on it if not; where the arena or
-// the workspace decides, evolution searches on, by compiling. The same options give the same
-// scheme, whatever the number of threads. Throws Error where nothing fits: what the smallest plan
-// takes, and for what.
+// the workspace decides, compiling corrects the knapsack, and evolution searches on. The same
+// options give the same scheme, whatever the number of threads. Throws Error where nothing fits:
+// what the smallest plan takes, and for what.
 SearchResult search_scheme(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
                            SchemeEvaluator& evaluator, const SearchOptions& options,
                            const Progress& progress = {});

@@ -41,11 +41,12 @@ struct Bench {
   SchemeEvaluator evaluator(int threads = 1) {
     return SchemeEvaluator(model, options, space, cost_model, threads);
   }
-  SearchResult search(const Budget& budget, int threads = 1, uint64_t seed = 0) {
+  SearchResult search(const Budget& budget, int threads = 1, uint64_t seed = 0,
+                      size_t evaluations = 200) {
     SchemeEvaluator made = evaluator(threads);
     const ChoiceCosts costs(space, made, {});
     return search_scheme(space, gains, costs, made,
-                         {.budget = budget, .evaluations = 200, .seed = seed});
+                         {.budget = budget, .evaluations = evaluations, .seed = seed});
   }
 
   // Every scheme of the space.
@@ -97,6 +98,34 @@ TEST_CASE("the search finds the best of all schemes, and its cost is true") {
       CHECK(evaluator.cost(found.best.point).ram_bytes() == found.best.cost.ram_bytes());
       CHECK(bench.gains.of(found.best.point) == found.best.gain);
     }
+  }
+}
+
+TEST_CASE("where plans are tiled, the corrected knapsack alone comes close to the best") {
+  Bench bench;
+  bench.options.batch = 1;
+  bench.options.tile = bench.options.split_gradients = true;
+  bench.space.layers[0].options.clear();
+  bench.gains.weight[0].clear();
+  SchemeEvaluator evaluator = bench.evaluator(2);
+  const std::vector<SchemePoint> points = bench.all();
+  const std::vector<Cost> costs = evaluator.costs(points);
+  const size_t smallest = evaluator.cost(frozen_point(bench.space)).ram_bytes();
+  size_t largest = 0;
+  for (const Cost& cost : costs) largest = std::max(largest, cost.ram_bytes());
+  for (const double share : {0.3, 0.7}) {
+    CAPTURE(share);
+    Budget budget;
+    budget.memory_bytes =
+        smallest + static_cast<size_t>(share * static_cast<double>(largest - smallest));
+    double best = 0;
+    for (size_t i = 0; i < points.size(); ++i)
+      if (budget.allows(costs[i])) best = std::max(best, bench.gains.of(points[i]));
+    const SearchResult found = bench.search(budget, 2, 0, 0);
+    CHECK(budget.allows(found.best.cost));
+    CHECK(evaluator.cost(found.best.point).ram_bytes() == found.best.cost.ram_bytes());
+    CHECK(found.best.gain >= 0.85 * best);
+    CHECK(found.evaluations < points.size() / 4);
   }
 }
 
