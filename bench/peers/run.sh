@@ -17,7 +17,7 @@ else
   found=(--missing "onednn=$(tail -n 1 "$folder/onednn.log" | tr -d '|' | cut -c 1-200)")
 fi
 
-peers=pytorch,onednn,onnxruntime,tensorflow,mnn
+peers=pytorch,pytorch_debian,onednn,onnxruntime,tensorflow,mnn
 for ((i = 1; i < $#; ++i)); do
   [ "${!i}" != --peers ] || { j=$((i + 1)) && peers=${!j}; }
 done
@@ -60,7 +60,6 @@ done
 peer onnxruntime onnxruntime.training.api onnxruntime-training-cpu 'onnx<1.17' 'protobuf<5' 'numpy<2'
 peer tensorflow tensorflow tensorflow-cpu==2.19.1
 peer mnn MNN MNN==3.6.1 'numpy<3'
-# Debian's own PyTorch, where there is no newer one or it is asked for.
 if [[ ,$peers, == *,pytorch_debian,* || " ${found[*]} " == *" --missing pytorch="* ]]; then
   found+=(--peer pytorch_debian=/usr/bin/python3)
 fi
