@@ -30,6 +30,14 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
   const SearchOptions search_options{budget, static_cast<size_t>(search.evaluations), options.seed};
   searched.result =
       search_scheme(searched.space, searched.gains, costs, evaluator, search_options, report);
+  if (search.sensitivity.finalists > 0) {
+    FinalsOptions finals{static_cast<size_t>(search.sensitivity.finalists), estimate.measure};
+    finals.measure.steps = search.sensitivity.finalist_steps;
+    searched.finalists =
+        hold_finals(model, options, searched.space, searched.gains, searched.result.fitting,
+                    evaluator, budget, examples, finals, report);
+    searched.result.best = searched.finalists.front().scheme;
+  }
   if (search.front_points > 0)
     searched.fronts = scheme_fronts(searched.space, searched.gains, costs, evaluator,
                                     search.front_points, report);

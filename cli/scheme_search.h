@@ -6,6 +6,7 @@
 #include "cli/budget_options.h"
 #include "cli/sensitivity_options.h"
 #include "sparse_update/compile_within.h"
+#include "sparse_update/search/finals.h"
 #include "sparse_update/search/front.h"
 #include "sparse_update/search/search.h"
 
@@ -27,13 +28,14 @@ struct SearchedScheme {
   SearchSpace space;
   Gains gains;
   SearchResult result;
+  std::vector<Finalist> finalists;  // the best first, which is result.best; empty without finals
   SchemeFronts fronts;
   std::string estimator;
   CompiledWithin plan;  // of the best
 };
 
-// From a budget to a scheme: estimates what every choice gains and costs, then searches. Throws
-// Error, also where there is no budget.
+// From a budget to a scheme: estimates what every choice gains and costs, searches, and holds
+// finals where they are asked for. Throws Error, also where there is no budget.
 SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& options,
                                  const SchemeSearch& search);
 

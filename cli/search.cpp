@@ -43,14 +43,39 @@ void write_text(const std::string& path, const std::string& text) {
   write_file(path, std::as_bytes(std::span(text)));
 }
 
+// JSON has no infinity.
+Json number_json(double number) { return std::isfinite(number) ? Json(number) : Json(); }
+
+// Of the ten best.
+std::string finals_text(const SearchedScheme& searched, bool classifies) {
+  if (searched.finalists.empty()) return "";
+  Table table({"trains", ">memory", ">learning rate", classifies ? ">accuracy" : ">loss"});
+  for (size_t i = 0; i < std::min<size_t>(10, searched.finalists.size()); ++i) {
+    const Finalist& finalist = searched.finalists[i];
+    table.row({scheme_text(searched.space, finalist.scheme.point),
+               bytes_text(finalist.scheme.cost.ram_bytes()), fmt::format("{:.4g}", finalist.rate),
+               !std::isfinite(finalist.reached.loss) ? "diverges"
+               : classifies ? fmt::format("{:.1f} %", 100 * finalist.reached.accuracy)
+                            : fmt::format("{:.4g}", finalist.reached.loss)});
+  }
+  return "\nFine-tuned, and judged by examples that were not trained on:\n" + table.text();
+}
+
 Json result_json(const SearchedScheme& searched) {
   Json json;
   json["estimator"] = searched.estimator;
   json["unit"] = searched.gains.unit;
   if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
   json["found"] = found_json(searched, searched.result.best);
-  json["bound"] = std::isfinite(searched.result.bound) ? Json(searched.result.bound) : Json();
+  json["bound"] = number_json(searched.result.bound);
   json["compiled"] = searched.result.evaluations;
+  for (const Finalist& finalist : searched.finalists) {
+    Json entry = found_json(searched, finalist.scheme);
+    entry["learning_rate"] = finalist.rate;
+    entry["accuracy"] = number_json(finalist.reached.accuracy);
+    entry["loss"] = number_json(finalist.reached.loss);
+    json["finalists"].push_back(std::move(entry));
+  }
   return json;
 }
 
@@ -94,7 +119,8 @@ void report(const Options& options, const SearchedScheme& searched) {
                    (cost.train_step_ms > 0 ? fmt::format(", {:.3g} ms", cost.train_step_ms) : "") +
                    of(budget.latency_ms ? fmt::format("{:.3g} ms", *budget.latency_ms) : "")});
   table.row({"compiled", fmt::format("{} schemes", result.evaluations)});
-  fmt::print("{}", table.text());
+  fmt::print("{}{}", table.text(),
+             finals_text(searched, options.compile.options().loss == Loss::cross_entropy));
 }
 
 int run(Options& options) {
@@ -131,7 +157,7 @@ Verb add_search(CLI::App& app) {
   verb->add_option("-o,--output", options->search.output, "The scheme to write (.json)")
       ->required();
   options->search.budget.add(verb);
-  options->search.sensitivity.add(verb, true);
+  options->search.sensitivity.add(verb, true, true);
   verb->add_option("--evaluations", options->search.evaluations,
                    "Schemes that the evolutionary part of the search may compile")
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));

@@ -131,7 +131,7 @@ Verb add_sensitivity(CLI::App& app) {
   CLI::App* verb =
       add_verb(app, "sensitivity", "Estimate what training each layer gains", help.c_str());
   options->compile.add(verb, false);
-  options->sensitivity.add(verb, true);
+  options->sensitivity.add(verb, true, false);
   verb->add_flag("--compare", options->compare,
                  "Also tell how well Fisher information orders the choices")
       ->always_capture_default(false);

@@ -10,7 +10,7 @@
 
 namespace attune::cli {
 
-void SensitivityOptions::add(CLI::App* verb, bool required) {
+void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
   verb->add_option("--data", data, "Labelled data to estimate gains on; see `attune train`")
       ->required(required)
       ->always_capture_default(false);
@@ -32,8 +32,18 @@ void SensitivityOptions::add(CLI::App* verb, bool required) {
   verb->add_option("--steps", steps, "Training steps of a measured choice")
       ->check(CLI::Range(int64_t{1}, int64_t{10'000'000}));
   verb->add_option("--learning-rate", learning_rate, "Of these steps");
+  if (searches) {
+    verb->add_option(
+            "--finalists", finalists,
+            "Fine-tune so many of the schemes that are found, and as many mutations of the "
+            "best, each at several rates around --learning-rate; the one that learns the "
+            "most is chosen (0: the one expected to)")
+        ->check(CLI::Range(int64_t{0}, int64_t{10'000}));
+    verb->add_option("--finalist-steps", finalist_steps, "Training steps of a finalist")
+        ->check(CLI::Range(int64_t{1}, int64_t{10'000'000}));
+  }
   verb->add_option("--cache", cache,
-                   "Where measured gains are kept, so that a run that was interrupted goes on "
+                   "Where what was fine-tuned is kept, so that a run that was interrupted goes on "
                    "(default: beside the output, .gains.jsonl)")
       ->always_capture_default(false);
   verb->add_option("--jobs", jobs, "Choices to work on at a time (default: as many as processors)")

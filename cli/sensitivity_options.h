@@ -12,12 +12,12 @@ namespace attune::cli {
 // The options of what estimates gains: `sensitivity`, `search`, and `compile --scheme auto`.
 struct SensitivityOptions {
   std::string data, estimator = "fisher", channels = "norm", cache;
-  int64_t examples = 2000, steps = 100, head_epochs = 5;
+  int64_t examples = 2000, steps = 100, head_epochs = 5, finalists = 0, finalist_steps = 1000;
   double learning_rate = 0.0005, head_learning_rate = 0.005;
   int jobs = 0;
 
-  // `required`: --data is.
-  void add(CLI::App* verb, bool required);
+  // `required`: --data is. `searches`: schemes are found, too.
+  void add(CLI::App* verb, bool required, bool searches);
   // Throws Error.
   EstimateOptions options(const SessionChoice& session, uint64_t seed,
                           const std::string& output) const;

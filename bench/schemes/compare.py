@@ -72,15 +72,14 @@ def parse():
     parser.add_argument("--page", default="docs/schemes.md")
     parser.add_argument("--seeds", type=int, default=0, help="0: what the task says")
     parser.add_argument("--jobs", type=int, default=1, help="schemes at a time")
-    parser.add_argument("--estimators", default="measured,fisher",
-                        help="of searched schemes, as far as a task names them; '' for none")
+    parser.add_argument("--searches", metavar="A,B", help="only these of a task's searched schemes")
     parser.add_argument("--estimate", action="store_true", help="only tell how long it takes")
     parser.add_argument("--page-only", action="store_true", help="only write the page, of the results there are")
     parser.add_argument("--trial", action="store_true", help="tiny sizes, and a page beside the results")
     options = parser.parse_args()
     if options.trial:
         options.folder, options.page = "build/schemes-trial", "build/schemes-trial/schemes.md"
-        options.seeds, options.estimators = 2, "fisher"
+        options.seeds, options.searches = 2, "fisher"
     unknown = set(options.tasks.split(",")) - set(tasks.TASKS)
     if unknown:
         raise SystemExit(f"--tasks: {', '.join(sorted(unknown))} is not one of {', '.join(tasks.TASKS)}")

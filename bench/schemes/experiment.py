@@ -83,12 +83,12 @@ class Experiment:
         """In bytes."""
         return self.cost(self.task.published[budget])["memory"] if isinstance(budget, str) else budget
 
-    def search(self, estimator, memory):
+    def search(self, how, memory):
         """A scheme within so many bytes."""
-        options = [*self.task.search[estimator], "--estimator", estimator]
+        options = self.task.search[how]
 
         def compute():
-            path = self.folder / f"{estimator}-{memory}.json"
+            path = self.folder / f"{how}-{memory}.json"
             self.attune("search", self.model, "--data", self.train_data, "-o", path, *self.task.compile, "--backend",
                         "reference", *options, "--memory", memory, "--cache", self.folder / "gains.jsonl", "--json", "--quiet")
             return json.dumps(json.loads(path.read_text()))
@@ -162,8 +162,9 @@ class Experiment:
             return lambda: f"{kind}:{largest(kind)}" if largest(kind) else None
 
         made = []
-        for estimator in filter(self.task.search.get, self.options.estimators.split(",")):
-            made.append((f"searched, {estimator}", lambda estimator=estimator: self.search(estimator, memory())))
+        for how in self.task.search:
+            if not self.options.searches or how in self.options.searches.split(","):
+                made.append((f"searched, {how}", lambda how=how: self.search(how, memory())))
         made += [("last", of_largest("last")), ("bias", of_largest("bias"))]
         if budget in self.task.published:
             made.append((f"published, {budget}", lambda: self.task.published[budget]))

@@ -95,7 +95,7 @@ def task_section(experiment):
              f"{task.sizes_text.format(**experiment.sizes)}; {experiment.epochs} epochs, {experiment.seeds} seeds. "
              f"Rates are chosen by the accuracy of {plural(task.tune_seeds, 'run')} of {plural(experiment.tune_epochs, 'epoch')}. "
              f"Options: `{' '.join(task.compile)}`; of the search: "
-             + "; ".join(f"`--estimator {name} {' '.join(words)}`" for name, words in task.search.items()) + ".", ""]
+             + "; ".join(f"{name}: `{' '.join(words)}`" for name, words in task.search.items()) + ".", ""]
     return lines + [line for text, _ in sections for line in text], every_row
 
 

@@ -28,7 +28,7 @@ class Task:
     budgets: list  # bytes of RAM, or the name of a published scheme: as much as that takes
     last: list  # K of last:K that is tried beside the largest that fits
     bias: list
-    search: dict  # estimator: options of `attune search`
+    search: dict  # name: options of `attune search`
     published: dict = dataclasses.field(default_factory=dict)  # name: scheme
 
 
@@ -49,8 +49,9 @@ TASKS = {
         sizes_text="{train:,} training images, {test:,} test images, {tune:,} others to choose rates on",
         compile=["--classes", "10", "--preprocess", "signed:128x128", *ON_DEVICE],
         epochs=4, seeds=3, tune_epochs=1, tune_seeds=1, layers=42, budgets=["99 KB", "49 KB"], last=[1], bias=[22, 28],
-        search={"measured": ["--learning-rate", "0.004", "--examples", "1000", "--steps", "500", "--evaluations", "0"],
-                "fisher": ["--learning-rate", "0.001", "--evaluations", "0"]},
+        search={"finals": ["--examples", "5000", "--learning-rate", "0.004", "--evaluations", "0", "--finalists", "8",
+                           "--finalist-steps", "2500", "--estimator", "fisher"],
+                "fisher": ["--learning-rate", "0.001", "--evaluations", "0", "--estimator", "fisher"]},
         # On-Device Training Under 256KB Memory (Lin et al., NeurIPS 2022), MCUNet-5fps: the number of the last biases, and
         # of convolutions the share of input channels. The name is the authors' extra memory.
         published={"49 KB": published(20, {24: 1 / 4, 27: 1 / 2, 30: 1 / 2}),
@@ -64,5 +65,8 @@ TASKS = {
         compile=["--classes", "10", "--preprocess", "mfcc", *ON_DEVICE],
         epochs=20, seeds=5, tune_epochs=20, tune_seeds=3, layers=9, budgets=[112 * 1024, 192 * 1024, 336 * 1024],
         last=[1, 2, 3], bias=[3, 6],
-        search={"measured": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.003", "--evaluations", "64"]}),
+        search={"finals": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.004", "--evaluations", "64",
+                           "--finalists", "12", "--finalist-steps", "6000", "--estimator", "measured"],
+                "measured": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.003", "--evaluations", "64",
+                             "--estimator", "measured"]}),
 }

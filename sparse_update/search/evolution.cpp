@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/random.h"
+#include "sparse_update/search/mutation.h"
 
 namespace attune {
 namespace {
@@ -54,7 +55,7 @@ class Evolution {
       SchemePoint child = pick();
       if (random_.below(3) == 0) cross(child, pick());
       const uint64_t mutations = 1 + random_.below(3);
-      for (uint64_t m = 0; m < mutations; ++m) mutate(child);
+      for (uint64_t m = 0; m < mutations; ++m) mutate(space_, child, random_);
       trim(child);
       if (has_best_ && gains_.of(child) <= best_.gain) continue;
       if (!may_fit(child) || !seen_.insert(scheme_json(space_, child)).second) continue;
@@ -104,28 +105,6 @@ class Evolution {
     if (random_.below(2) == 0) child.bias_last = other.bias_last;
     for (size_t l = 0; l < child.options.size(); ++l)
       if (random_.below(2) == 0) child.options[l] = other.options[l];
-  }
-
-  void mutate(SchemePoint& child) {
-    const auto depth = static_cast<uint64_t>(space_.depth());
-    if (random_.below(4) == 0) {
-      // Mostly nearby.
-      const auto step = static_cast<int>(random_.below(random_.below(4) == 0 ? depth + 1 : 4));
-      child.bias_last += random_.below(2) == 0 ? step : -step;
-      child.bias_last = std::clamp(child.bias_last, 0, space_.depth());
-      return;
-    }
-    if (child.bias_last == 0) return;
-    const size_t layer = depth - 1 - random_.below(static_cast<uint64_t>(child.bias_last));
-    const uint64_t options = space_.layers[layer].options.size();
-    child.options[layer] = static_cast<int>(random_.below(options + 1)) - 1;
-  }
-
-  // Weights are trained only where the backward pass goes for the biases.
-  void trim(SchemePoint& child) const {
-    const size_t first = child.options.size() - static_cast<size_t>(child.bias_last);
-    std::fill(child.options.begin(), child.options.begin() + static_cast<std::ptrdiff_t>(first),
-              -1);
   }
 
   const SearchSpace& space_;

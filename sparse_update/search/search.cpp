@@ -62,10 +62,19 @@ class Search {
                          progress_, &best_) ||
                   has_best_;
     if (!has_best_) fail();
-    return {best_, std::max(bound_, best_.gain), evaluator_.evaluations()};
+    return {best_, std::max(bound_, best_.gain), evaluator_.evaluations(), fitting()};
   }
 
  private:
+  std::vector<FoundScheme> fitting() const {
+    std::vector<FoundScheme> fit = {best_};
+    for (const FoundScheme& scheme : known_)
+      if (options_.budget.allows(scheme.cost) && scheme.point != best_.point) fit.push_back(scheme);
+    std::stable_sort(fit.begin(), fit.end(),
+                     [](const FoundScheme& a, const FoundScheme& b) { return a.gain > b.gain; });
+    return fit;
+  }
+
   bool done() const { return has_best_ && best_.gain >= bound_; }
 
   // The best of each depth, the most promising first.

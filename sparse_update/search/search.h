@@ -30,7 +30,8 @@ struct SearchResult {
   // can tell: equal to best.gain where the search is over, infinite where
   // that is not known.
   double bound = 0;
-  size_t evaluations = 0;  // schemes compiled
+  size_t evaluations = 0;            // schemes compiled
+  std::vector<FoundScheme> fitting;  // of these, those within the budget, the largest gain first
 };
 
 // What every choice adds to a plan, found by compiling each once: the biases' plans as the options

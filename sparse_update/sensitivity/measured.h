@@ -1,23 +1,16 @@
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <string>
 
-#include "engine/session.h"
-#include "sparse_update/compile.h"
-#include "sparse_update/sensitivity/examples.h"
+#include "sparse_update/sensitivity/fine_tuner.h"
 #include "sparse_update/sensitivity/gains.h"
 
 namespace attune {
 
-// How each candidate is fine-tuned.
-struct MeasureOptions {
-  int64_t steps = 100;   // with a cosine to zero
-  double rate = 0.0005;  // of all candidates
-  uint64_t seed = 0;     // of the order of the examples, the same for all
-  SessionOptions session;
-  int threads = 1;    // candidates at a time
+// How choices are fine-tuned: all alike.
+struct MeasureOptions : FineTuning {
+  int threads = 1;    // choices at a time
   std::string cache;  // a file of JSON lines; "": none
 };
 

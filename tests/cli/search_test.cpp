@@ -51,6 +51,43 @@ TEST_CASE("search writes a scheme that compile takes within the same budget") {
   CHECK(shop.exists("scheme.gains.jsonl"));
 }
 
+TEST_CASE("of finalists the one that learned the most becomes the scheme") {
+  Workshop shop;
+  const std::string memory = std::to_string(smallest_memory(shop) + 1500);
+  const std::string search =
+      "search net.onnx -o scheme.json --finalists 3 --finalist-steps 8 "
+      "--learning-rate 0.05" +
+      kQuick + "--memory " + memory;
+  const auto searched = shop.run(search + " --json --quiet");
+  REQUIRE_MESSAGE(searched.status == 0, searched.error);
+  const auto json = searched.json();
+  // As many as there are, so near the smallest plan.
+  REQUIRE(json["finalists"].size() >= 4);
+  REQUIRE(json["finalists"].size() <= 6);
+  double before = 1;
+  for (const auto& finalist : json["finalists"]) {
+    CHECK(finalist["cost"]["memory"] <= std::stoul(memory));
+    CHECK(finalist["learning_rate"].get<double>() > 0);
+    if (&finalist == &json["finalists"][0] || &finalist == &json["finalists"][1]) {
+      CHECK(finalist["accuracy"].get<double>() <= before);
+      before = finalist["accuracy"];
+    }
+  }
+  const auto& best = json["finalists"][0]["scheme"];
+  CHECK(json["found"]["scheme"] == best);
+  const auto written = nlohmann::json::parse(shop.read("scheme.json"));
+  CHECK(written["bias_last"] == best["bias_last"]);
+  CHECK(written["layers"] == best["layers"]);
+  CHECK(shop.exists("scheme.gains.jsonl"));
+  // For people, too: known runs are not done again.
+  const std::string kept = shop.read("scheme.gains.jsonl");
+  const auto text = shop.run(search);
+  REQUIRE_MESSAGE(text.status == 0, text.error);
+  CHECK(text.out.find("judged by examples that were not trained on") != std::string::npos);
+  CHECK(text.out.find("learning rate") != std::string::npos);
+  CHECK(shop.read("scheme.gains.jsonl") == kept);
+}
+
 TEST_CASE("compile --scheme auto compiles what search finds") {
   Workshop shop;
   const std::string memory = std::to_string(smallest_memory(shop) + 1500);

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+#include "sparse_update/search/search.h"
+#include "sparse_update/sensitivity/measured.h"
+
+namespace attune {
+
+struct FinalsOptions {
+  size_t finalists = 12;   // schemes of the first round, at most, and of the second
+  MeasureOptions measure;  // its rate is where every scheme's own is looked for from
+};
+
+// A scheme that was fine-tuned.
+struct Finalist {
+  FoundScheme scheme;
+  double rate = 0;  // the best of those tried
+  Reached reached;  // with it; the mean of its runs
+};
+
+// Gains are estimates, of one choice at a time and at one rate. So schemes that fit are fine-tuned
+// as they will be, each at rates of its own, and judged by examples that it did not see: a run with
+// either half of the task to train with. First those of the largest gain, and plain ones: the same
+// share of the last layers' weights, as many as fit; then mutations of the best. The best third is
+// tried again with other seeds. Returns all, the best first; never empty. `model` is the one to be
+// trained, with its fresh classifier; `found`: schemes that fit, the largest gain first. The same
+// options give the same result, whatever the number of threads. Throws Error, also where every
+// scheme diverges.
+std::vector<Finalist> hold_finals(const OnnxModel& model, const CompileOptions& options,
+                                  const SearchSpace& space, const Gains& gains,
+                                  const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
+                                  const Budget& budget, TaskExamples& examples,
+                                  const FinalsOptions& finals, const Progress& progress = {});
+
+}  // namespace attune

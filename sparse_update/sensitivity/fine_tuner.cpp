@@ -1,0 +1,88 @@
+#include "sparse_update/sensitivity/fine_tuner.h"
+
+#include <cmath>
+
+#include "engine/plan_generated.h"
+#include "engine/trainer.h"
+#include "graph/error.h"
+#include "sparse_update/plan_memory.h"
+
+namespace attune {
+namespace {
+
+// Of everything that a result depends on beside the scheme.
+std::string settings_key(const OnnxModel& model, const CompileOptions& options, uint64_t training,
+                         uint64_t validation, const FineTuning& how) {
+  std::string shapes;
+  for (const auto& [name, dims] : options.input_shapes)
+    shapes += fmt::format(" {}:{}", name, fmt::join(dims, "x"));
+  std::string text = fmt::format(
+      "{:016x} {:016x} {:016x} {} {} batch {} {}{} steps {} rate {} seed {} backend {} fuse {}",
+      model.hash(), training, validation, loss_name(options.loss), options.optimizer.text(),
+      options.batch, static_cast<int>(options.real), shapes, how.steps, how.rate, how.seed,
+      static_cast<int>(how.session.backend), options.fuse);
+  if (options.classes > 0)
+    text += fmt::format(" classes {} of seed {}", options.classes, options.seed);
+  return fmt::format("{:016x}", hash64(std::as_bytes(std::span(text))));
+}
+
+nlohmann::json as_json(const Reached& reached) {
+  // JSON has no infinity.
+  if (std::isinf(reached.accuracy)) return {{"diverged", true}};
+  return {{"accuracy", reached.accuracy}, {"loss", reached.loss}};
+}
+
+Reached from_json(const nlohmann::json& json) {
+  if (!json.is_object() || !json.contains("accuracy") || !json["accuracy"].is_number() ||
+      !json.contains("loss") || !json["loss"].is_number())
+    return {};
+  return {json["accuracy"], json["loss"]};
+}
+
+Reached train_and_judge(const OnnxModel& model, const CompileOptions& options,
+                        ExamplesInMemory& training, ExamplesInMemory& validation,
+                        const FineTuning& how) {
+  const Compiled compiled = compile(model, options);
+  const PlanInMemory loaded(compiled.plan, model.path());
+  SessionOptions session_options = how.session;
+  session_options.threads = 1;
+  session_options.pool = nullptr;
+  session_options.programs = 1u << static_cast<unsigned>(ProgramKind::train_step) |
+                             1u << static_cast<unsigned>(ProgramKind::evaluate);
+  std::unique_ptr<Session> session;
+  throw_if_error(Session::create(loaded.plan(), session_options, &session));
+  TrainOptions train;
+  train.steps = how.steps;
+  train.seed = how.seed;
+  train.schedule = {.kind = ScheduleKind::cosine, .base = how.rate, .warmup_steps = how.steps / 10};
+  std::unique_ptr<Trainer> trainer;
+  throw_if_error(Trainer::create(*session, training, train, &trainer));
+  // From here on only a loss that is not finite can fail.
+  while (!trainer->done())
+    if (!trainer->step()) return {};
+  Evaluation evaluation;
+  if (!evaluate(*session, validation, &evaluation)) return {};
+  return {evaluation.accuracy, evaluation.loss};
+}
+
+}  // namespace
+
+FineTuner::FineTuner(const OnnxModel& model, const CompileOptions& options,
+                     const std::string& cache)
+    : model_(model), options_(options), cache_(cache) {}
+
+Reached FineTuner::run(const std::string& scheme, ExamplesInMemory& training,
+                       ExamplesInMemory& validation, const FineTuning& how, bool* known) {
+  const std::string key =
+      settings_key(model_, options_, training.hash(), validation.hash(), how) + " " + scheme;
+  const auto found = cache_.find(key);
+  if (known) *known = found.has_value();
+  if (found) return from_json(*found);
+  CompileOptions options = options_;
+  options.scheme = scheme;
+  const Reached reached = train_and_judge(model_, options, training, validation, how);
+  cache_.add(key, as_json(reached));
+  return reached;
+}
+
+}  // namespace attune

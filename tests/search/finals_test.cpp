@@ -1,0 +1,168 @@
+#include "sparse_update/search/finals.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "graph/error.h"
+#include "sparse_update/plan_memory.h"
+#include "tests/cost/support.h"
+#include "tests/search/subjects.h"
+
+namespace attune::test {
+namespace {
+
+// A task, and gains that are all the same: they tell nothing.
+struct Subject {
+  OnnxModel model = small_net();
+  CompileOptions options = options_for("head");
+  SearchSpace space = search_space(forward_graph(model, options, 1));
+  CostModel cost_model{flat_target(1), BackendChoice::reference};
+  Gains gains;
+  TaskExamples examples;
+  Budget budget;
+
+  Subject() {
+    options.classes = 4;
+    gains.unit = "accuracy";
+    gains.bias.assign(static_cast<size_t>(space.depth()) + 1, 0);
+    for (const SpaceLayer& layer : space.layers)
+      gains.weight.emplace_back(layer.options.size(), 0.0);
+    const Compiled compiled = compile(model, options);
+    const PlanInMemory loaded(compiled.plan, "plan");
+    std::unique_ptr<Session> session;
+    throw_if_error(Session::create(loaded.plan(), {}, &session));
+    Patterns data(120, 3);
+    examples = take_examples(data, *session, 120, 1);
+    // Half of what more than the classifier takes.
+    const size_t head = cost("head"), full = cost("full");
+    budget.memory_bytes = (head + full) / 2;
+  }
+
+  size_t cost(const std::string& scheme) {
+    CompileOptions with = options;
+    with.scheme = scheme;
+    return cost_model.cost(compile(model, with).contents).ram_bytes();
+  }
+
+  std::vector<Finalist> finals(size_t finalists, int threads = 1, const std::string& cache = "") {
+    SchemeEvaluator evaluator(model, options, space, cost_model, threads);
+    FinalsOptions with;
+    with.finalists = finalists;
+    with.measure.steps = 12;
+    with.measure.rate = 0.02;
+    with.measure.session.backend = BackendChoice::reference;
+    with.measure.threads = threads;
+    with.measure.cache = cache;
+    const FoundScheme head = {frozen_point(space), 0, evaluator.cost(frozen_point(space))};
+    return hold_finals(model, options, space, gains, {head}, evaluator, budget, examples, with);
+  }
+};
+
+size_t lines_of(const std::string& path) {
+  std::ifstream file(path);
+  size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("finals find what learns more than the estimated best, within the budget") {
+  Subject subject;
+  const std::vector<Finalist> finalists = subject.finals(8);
+  REQUIRE(finalists.size() == 16);
+  const auto head = std::find_if(finalists.begin(), finalists.end(), [&](const Finalist& finalist) {
+    return finalist.scheme.point == frozen_point(subject.space);
+  });
+  REQUIRE(head != finalists.end());
+  CHECK(finalists.front().reached.accuracy > head->reached.accuracy);
+  for (const Finalist& finalist : finalists) {
+    CHECK(subject.budget.allows(finalist.scheme.cost));
+    CHECK(finalist.scheme.cost.ram_bytes() ==
+          subject.cost(scheme_json(subject.space, finalist.scheme.point)));
+    CHECK(finalist.rate > 0);
+    CHECK(finalist.reached.accuracy >= 0.1);
+    CHECK(finalist.reached.accuracy <= 1);
+  }
+  // No scheme twice.
+  std::vector<std::string> schemes;
+  for (const Finalist& finalist : finalists)
+    schemes.push_back(scheme_json(subject.space, finalist.scheme.point));
+  std::sort(schemes.begin(), schemes.end());
+  CHECK(std::adjacent_find(schemes.begin(), schemes.end()) == schemes.end());
+}
+
+TEST_CASE("the largest plain schemes that fit take part in finals") {
+  Subject subject;
+  const std::vector<Finalist> finalists = subject.finals(64);
+  for (const std::string kind : {"bias", "last"}) {
+    int largest = 0;
+    for (int k = 1; k <= subject.space.depth(); ++k)
+      if (subject.cost(fmt::format("{}:{}", kind, k)) <= *subject.budget.memory_bytes) largest = k;
+    CAPTURE(kind);
+    REQUIRE(largest > 0);
+    SchemePoint point = frozen_point(subject.space);
+    point.bias_last = largest;
+    if (kind == "last")
+      for (size_t l = point.options.size() - static_cast<size_t>(largest); l < point.options.size();
+           ++l)
+        point.options[l] = static_cast<int>(subject.space.layers[l].options.size()) - 1;
+    CHECK(std::any_of(finalists.begin(), finalists.end(),
+                      [&](const Finalist& finalist) { return finalist.scheme.point == point; }));
+  }
+}
+
+TEST_CASE("finals end alike with any number of threads, and go on where they were") {
+  Subject subject;
+  const TempFolder folder;
+  const std::string cache = folder.path("finals.jsonl");
+  const std::vector<Finalist> one = subject.finals(4, 1, cache);
+  const size_t lines = lines_of(cache);
+  CHECK(lines > 16);
+  const std::vector<Finalist> again = subject.finals(4, 3, cache), two = subject.finals(4, 2);
+  CHECK(lines_of(cache) == lines);
+  REQUIRE(again.size() == one.size());
+  REQUIRE(two.size() == one.size());
+  for (size_t i = 0; i < one.size(); ++i) {
+    CAPTURE(i);
+    for (const Finalist* other : {&again[i], &two[i]}) {
+      CHECK(other->scheme.point == one[i].scheme.point);
+      CHECK(other->rate == one[i].rate);
+      CHECK(other->reached.accuracy == one[i].reached.accuracy);
+      CHECK(other->reached.loss == doctest::Approx(one[i].reached.loss).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE("a finalist that diverges is tried at smaller rates") {
+  Subject subject;
+  subject.budget.memory_bytes = size_t{1} << 30;
+  SchemeEvaluator evaluator(subject.model, subject.options, subject.space, subject.cost_model, 1);
+  SchemePoint all = frozen_point(subject.space);
+  all.bias_last = subject.space.depth();
+  for (size_t l = 0; l < all.options.size(); ++l)
+    all.options[l] = static_cast<int>(subject.space.layers[l].options.size()) - 1;
+  FinalsOptions with;
+  with.finalists = 1;
+  with.measure.steps = 12;
+  with.measure.session.backend = BackendChoice::reference;
+  const auto finals = [&](double rate) {
+    with.measure.rate = rate;
+    return hold_finals(subject.model, subject.options, subject.space, subject.gains,
+                       {{all, 0, evaluator.cost(all)}}, evaluator, subject.budget, subject.examples,
+                       with);
+  };
+  const std::vector<Finalist> finalists = finals(600);
+  const auto full = std::find_if(finalists.begin(), finalists.end(), [&](const Finalist& finalist) {
+    return finalist.scheme.point == all;
+  });
+  REQUIRE(full != finalists.end());
+  CHECK(full->rate < 600);
+  CHECK(std::isfinite(full->reached.loss));
+  CHECK_THROWS_WITH_AS(finals(1e38), doctest::Contains("every finalist diverges"), Error);
+}
+
+}  // namespace attune::test
