@@ -142,7 +142,7 @@ Status Session::bind(const SessionOptions& options) {
   arena_ = {memory + layout.arena, table.arena_bytes()};
   workspace_ = {memory + layout.workspace, workspace_bytes};
   places_.state = state_.data(), places_.arena = arena_.data();
-  reset_state();
+  copy_initial_state();  // the rest is zero already
   if (poison_) ArenaPoison::set_guards(arena_);
 
   session_bytes_ = own_bytes(state_.size(), arena_.size(), workspace_.size(), operands,
@@ -306,11 +306,15 @@ Status Session::run(ProgramKind kind) {
   return Status::ok();
 }
 
-void Session::reset_state() {
+void Session::copy_initial_state() {
   const auto initial = plan_.initial_state();
   if (!initial.empty()) std::memcpy(state_.data(), initial.data(), initial.size());
-  if (state_.size() > initial.size())
-    std::memset(state_.data() + initial.size(), 0, state_.size() - initial.size());
+}
+
+void Session::reset_state() {
+  copy_initial_state();
+  const auto rest = state_.subspan(plan_.initial_state().size());
+  if (!rest.empty()) std::memset(rest.data(), 0, rest.size());
 }
 
 MemoryReport Session::memory() const {

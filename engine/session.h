@@ -98,6 +98,7 @@ class Session {
  private:
   explicit Session(const Plan& plan);
   Status bind(const SessionOptions& options);
+  void copy_initial_state();
   Status choose(const SessionOptions& options, ProgramKind kind, size_t* workspace_bytes);
   Status prepare(const SessionOptions& options, Bound& bound);
   DType real() const { return static_cast<DType>(plan_.table().real()); }
