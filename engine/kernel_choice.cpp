@@ -5,20 +5,21 @@
 namespace attune {
 namespace {
 
-// Whether XNNPACK, where it takes a step, is faster than simd; measured, see
-// kernels/simd/README.md.
+// Whether XNNPACK, where it takes a step, is faster than simd; measured, see docs/operators.md.
 bool xnnpack_is_faster(Op op, const KernelArgs& args) {
-  const Shape &x = args.input(0).shape, &w = args.input(1).shape;
+  const Shape& w = args.input(1).shape;
+  // It has no masks: they are a pass of their own.
+  const bool masked = args.num_outputs > 1 && args.output(1);
   switch (op) {
     case Op::conv2d:
+      return !masked && (w[1] * w[2] == 1 ? w[0] < 64 : w[3] < 16);
     case Op::conv2d_grad_input:
-      return w[1] * w[2] == 1 || w[3] < 16;
+      return w[1] * w[2] == 1 && std::min(w[0], w[3]) < 64;
     case Op::depthwise_conv2d:
-      return w[0] == 3 && args.attributes<Conv2dAttrs>().stride_h > 1;
+      return !masked && w[0] == 3 && w[2] >= 64;
     case Op::depthwise_conv2d_grad_input:
-      return false;
     case Op::linear:
-      return x[0] < 8;
+      return false;
     default:
       return true;
   }

@@ -16,6 +16,7 @@
 
 #include "bench/operators/calls.h"
 #include "cli/machine_peak.h"
+#include "engine/kernel_choice.h"
 #include "kernels/thread_pool.h"
 
 namespace attune::bench {
@@ -70,6 +71,10 @@ class BoundCall {
   BoundCall& operator=(const BoundCall&) = delete;
 
   bool supported() const { return kernel_ != nullptr; }
+  // Whether sessions run this call with this kernel.
+  bool chosen(Op op) const {
+    return choose_kernel(BackendChoice::best, DType::f32, op, args_).kernel == kernel_;
+  }
 
   // False where the kernel cannot be prepared.
   bool prepare() {
@@ -119,7 +124,6 @@ void count(benchmark::State& state, double seconds, const Call& call,
                                  1e-9 * bytes / peak->gb_s(static_cast<size_t>(call.bytes())));
     state.counters["% of peak"] = 100 * roof / seconds;
   }
-  state.SetLabel(fmt::format("x{}", call.times));
 }
 
 void measure(benchmark::State& state, const Call& call, Backend backend, bool frozen, int threads,
@@ -127,6 +131,7 @@ void measure(benchmark::State& state, const Call& call, Backend backend, bool fr
   using Clock = std::chrono::steady_clock;
   ThreadPool pool(threads);
   BoundCall bound(call, backend, frozen, &pool);
+  const bool chosen = bound.chosen(call.op);
   if (!bound.prepare()) return state.SkipWithError("cannot be prepared");
   bound.run();
   const auto start = Clock::now();
@@ -136,6 +141,7 @@ void measure(benchmark::State& state, const Call& call, Backend backend, bool fr
   }
   const std::chrono::duration<double> elapsed = Clock::now() - start;
   count(state, elapsed.count() / static_cast<double>(state.iterations()), call, peak);
+  state.SetLabel(fmt::format("x{}{}", call.times, chosen ? " chosen" : ""));
 }
 
 void add_call(const Call& call, const Options& options, Backend backend,

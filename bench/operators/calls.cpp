@@ -119,6 +119,10 @@ class Maker {
     if (row_.clamps) outputs.push_back({y, DType::mask});
     add("forward", forward, conv_attrs(row_, true), {{x}, parameter(w), parameter({row_.outputs})},
         outputs, macs);
+    // Where no gradient comes back, nobody wants the mask of the clamp.
+    if (row_.clamps)
+      add("forward_only", forward, conv_attrs(row_, true),
+          {{x}, parameter(w), parameter({row_.outputs})}, {{y}}, macs);
     const Conv2dAttrs attrs = conv_attrs(row_, false);
     // Nothing asks for the gradient of the images.
     if (row_.c > 3) add("dx", grad_input, attrs, {{y}, parameter(w)}, {{x}}, macs);
