@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import pathlib
+import statistics
 import subprocess
 import threading
 import time
@@ -122,18 +123,23 @@ class Experiment:
         return self.results.get(["run", scheme, rate, seed, epochs, judge.name, self.sizes, *self.model_key], compute)
 
     def tune(self, scheme):
-        """The best rate of the grid, going from the middle as long as that helps."""
+        """The best rate of the grid, going from the middle as long as that helps; then the smallest one that is no worse
+        by more than the standard error of the best: next to it some seeds diverge, others do not."""
 
-        def score(at):
+        def scores(at):
             seeds = range(TUNING_SEED, TUNING_SEED + self.task.tune_seeds)
-            return sum(self.run(scheme, RATES[at], seed, self.tune_epochs, self.tune_data)["accuracy"] for seed in seeds)
+            return [self.run(scheme, RATES[at], seed, self.tune_epochs, self.tune_data)["accuracy"] for seed in seeds]
 
         best = FIRST_RATE
         for step in (1, -1):
-            while 0 <= best + step < len(RATES) and score(best + step) > score(best):
+            while 0 <= best + step < len(RATES) and sum(scores(best + step)) > sum(scores(best)):
                 best += step
             if best != FIRST_RATE:
                 break
+        mean, count = statistics.mean(scores(best)), self.task.tune_seeds
+        error = statistics.stdev(scores(best)) / math.sqrt(count) if count > 1 else 0
+        while count > 1 and best + 1 < len(RATES) and statistics.mean(scores(best + 1)) >= mean - error:
+            best += 1
         return RATES[best]
 
     def measure(self, scheme):

@@ -103,12 +103,14 @@ def text(experiments, options):
     lines = ["# Schemes of equal memory", "",
              "What a searched scheme (`attune search`) learns, and what others learn that take as much memory: the largest "
              "`last:K` and `bias:K` that fit, smaller ones, and hand-made ones as published. `full` and `head` are in every "
-             "table, whatever they take. Written by `bench/schemes/run.sh`.", "",
+             "table, whatever they take. A search with finals fine-tunes what it favours, on the training examples alone. Written by "
+             "`bench/schemes/run.sh`.", "",
              f"- Accuracies are percentages of the test examples, mean and standard error over seeds, each of which "
              "decides the fresh classifier and the order of the examples. Differences are seed by seed.",
              "- Every scheme's learning rate is the best of one grid, a factor of 2 between neighbours, found in the same "
-             "way with seeds of their own on examples that are neither trained on nor tested with. Cosine schedule, "
-             "100 steps of warm-up.",
+             "way with seeds of their own on examples that are neither trained on nor tested with; where there are several such "
+             "seeds, the smallest that is no worse by more than their standard error, as next to the best rate some seeds "
+             "diverge. Cosine schedule, 100 steps of warm-up.",
              "- Memory is all RAM of a session: state, arena, workspace and the session's own bytes, of the smallest plan "
              "(early layers and gradients in strips) with the reference kernels in single precision. Schemes that fit only with "
              "activations computed twice count as fitting. Multiply-adds are those of a training step.",
