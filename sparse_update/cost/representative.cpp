@@ -28,6 +28,8 @@ class NetworkWriter {
 
   const std::string& at() const { return at_; }
   int64_t channels() const { return channels_; }
+  // The next layer takes this value, of so many channels.
+  void go_back(const std::string& value, int64_t channels) { at_ = value, channels_ = channels; }
 
   struct Convolution {
     int kernel_h = 1, kernel_w = 1, stride = 1;
@@ -175,6 +177,35 @@ OnnxModel residual_network(int resolution, const std::vector<int>& widths) {
   return net.finish("residual");
 }
 
+OnnxModel bottleneck_network(int resolution, const std::vector<int>& widths) {
+  constexpr int kExpansion = 4;
+  NetworkWriter net({3, resolution, resolution});
+  net.convolution(widths.front(), {7, 7, 2});
+  net.plain("Relu");
+  net.max_pool();
+  for (size_t stage = 0; stage < widths.size(); ++stage)
+    for (int block = 0; block < 2; ++block) {
+      const std::string before = net.at();
+      const int64_t inputs = net.channels(), outputs = kExpansion * widths[stage];
+      const int stride = stage > 0 && block == 0 ? 2 : 1;
+      net.convolution(widths[stage], {1, 1, 1});
+      net.plain("Relu");
+      net.convolution(widths[stage], {3, 3, stride});
+      net.plain("Relu");
+      net.convolution(outputs, {1, 1, 1});
+      std::string other = before;
+      if (block == 0) {
+        other = net.at();
+        net.go_back(before, inputs);
+        net.convolution(outputs, {1, 1, stride});
+      }
+      net.add_from(other);
+      net.plain("Relu");
+    }
+  net.classifier(10);
+  return net.finish("bottleneck");
+}
+
 OnnxModel keyword_network(int width) {
   NetworkWriter net({1, 49, 10});
   net.convolution(width, {10, 4, 2});
@@ -203,8 +234,8 @@ OnnxModel dense_network(const std::vector<int>& widths) {
 std::vector<RepresentativePlan> representative_plans() {
   std::vector<RepresentativePlan> plans;
   const auto add = [&](const OnnxModel& model, const std::string& name, const std::string& scheme,
-                       int batch, OptimizerKind optimizer = OptimizerKind::momentum) {
-    CompileOptions options;
+                       int batch, OptimizerKind optimizer = OptimizerKind::momentum,
+                       CompileOptions options = {}) {
     options.scheme = scheme;
     options.batch = batch;
     options.optimizer.kind = optimizer;
@@ -232,6 +263,19 @@ std::vector<RepresentativePlan> representative_plans() {
     add(keyword_network(32), "keyword network", "last:3", batch);
     add(dense_network({784, 512, 256, 10}), "dense network", "full", batch);
   }
+  const auto in_little_memory = [&](int side, bool bytes) {
+    CompileOptions options;
+    options.tile = options.split_gradients = true;
+    if (bytes) {
+      options.preprocess.front_end = FrontEnd::image;
+      options.preprocess.image.width = options.preprocess.image.height = side;
+    }
+    return options;
+  };
+  add(narrow, "narrow mobile network in little memory", half, 1, OptimizerKind::sgd,
+      in_little_memory(128, true));
+  add(fives, "mobile network of 5x5 in little memory", half, 1, OptimizerKind::momentum,
+      in_little_memory(96, false));
   add(residual_network(64, {16, 32, 64}), "residual network", "last:2", 32);
   add(dense_network({128, 1024, 1024, 10}), "dense network", "full", 64, OptimizerKind::adam);
   return plans;
