@@ -28,8 +28,6 @@ class NetworkWriter {
 
   const std::string& at() const { return at_; }
   int64_t channels() const { return channels_; }
-  // The next layer takes this value, of so many channels.
-  void go_back(const std::string& value, int64_t channels) { at_ = value, channels_ = channels; }
 
   struct Convolution {
     int kernel_h = 1, kernel_w = 1, stride = 1;
@@ -175,35 +173,6 @@ OnnxModel residual_network(int resolution, const std::vector<int>& widths) {
   }
   net.classifier(10);
   return net.finish("residual");
-}
-
-OnnxModel bottleneck_network(int resolution, const std::vector<int>& widths) {
-  constexpr int kExpansion = 4;
-  NetworkWriter net({3, resolution, resolution});
-  net.convolution(widths.front(), {7, 7, 2});
-  net.plain("Relu");
-  net.max_pool();
-  for (size_t stage = 0; stage < widths.size(); ++stage)
-    for (int block = 0; block < 2; ++block) {
-      const std::string before = net.at();
-      const int64_t inputs = net.channels(), outputs = kExpansion * widths[stage];
-      const int stride = stage > 0 && block == 0 ? 2 : 1;
-      net.convolution(widths[stage], {1, 1, 1});
-      net.plain("Relu");
-      net.convolution(widths[stage], {3, 3, stride});
-      net.plain("Relu");
-      net.convolution(outputs, {1, 1, 1});
-      std::string other = before;
-      if (block == 0) {
-        other = net.at();
-        net.go_back(before, inputs);
-        net.convolution(outputs, {1, 1, stride});
-      }
-      net.add_from(other);
-      net.plain("Relu");
-    }
-  net.classifier(10);
-  return net.finish("bottleneck");
 }
 
 OnnxModel keyword_network(int width) {

@@ -24,8 +24,6 @@ OnnxModel mobile_network(const MobileNetwork& options);
 
 // 3x3 convolutions with residual additions; a 7x7 one and a max pool first.
 OnnxModel residual_network(int resolution, const std::vector<int>& widths);
-// Blocks of 1x1, 3x3 and 1x1 convolutions with four times the channels between blocks.
-OnnxModel bottleneck_network(int resolution, const std::vector<int>& widths);
 // A 10x4 convolution and depthwise ones over a spectrum, an average pool at the end.
 OnnxModel keyword_network(int width);
 OnnxModel dense_network(const std::vector<int>& widths);
