@@ -97,8 +97,9 @@ def operators(steps, measured):
     return sums
 
 
-def finish(row, session, target):
-    """What the rounds of a row come to."""
+def finished(row, session, target):
+    """A row with what its rounds come to, so far."""
+    row = dict(row)
     estimate = program(json.loads(attune("inspect", row["file"], "--json", *session, "--target", target)))
     row["estimated_ms"] = estimate["estimated_ms"]
     row["measured_share"] = estimate["measured_share"]
@@ -108,7 +109,8 @@ def finish(row, session, target):
     row["operators"] = operators(estimate["steps"], row["steps_ms"])
     row["error"] = row["estimated_ms"] / row["fastest_ms"] - 1
     row["spread"] = max(r["fastest_ms"] for r in row["rounds"]) / row["fastest_ms"] - 1
-    del row["steps_ms"]
+    del row["steps_ms"], row["file"]
+    return row
 
 
 def compiled(missing):
@@ -125,7 +127,8 @@ def compiled(missing):
     return files
 
 
-def compare(files):
+def compare(files, write):
+    """Calls `write` with all finished rows after every round, so that an interrupted run leaves a page."""
     rows = {c: [{"plan": row.name, "threads": c[0], "backend": c[1], "file": file, "rounds": []}
                 for row, file in files.items()] for c in args.configurations}
     profiles = {c: [] for c in args.configurations}
@@ -142,24 +145,29 @@ def compare(files):
                 measure(row, session(c), target)
                 print("round {}, {} threads, {}: {}: estimated {estimated_ms:.2f}, fastest {fastest_ms:.2f} ms".format(
                     number + 1, *c, row["plan"], **row["rounds"][-1]), file=sys.stderr)
-    for c in args.configurations:
-        target = args.folder / f"machine-{c[0]}-{c[1]}.json"
-        target.write_text(json.dumps(merged(profiles[c]), indent=1))
-        for row in rows[c]:
-            finish(row, session(c), target)
-            del row["file"]
-    return [row for c in args.configurations for row in rows[c]]
+        done = []
+        for c in args.configurations:
+            target = args.folder / f"machine-{c[0]}-{c[1]}.json"
+            target.write_text(json.dumps(merged(profiles[c]), indent=1))
+            done += [finished(row, session(c), target) for row in rows[c]]
+        write(done)
 
 
 args = arguments()
 args.folder.mkdir(parents=True, exist_ok=True)
 args.output.mkdir(parents=True, exist_ok=True)
 start, missing = time.time(), {}
-rows = compare(compiled(missing))
-if not rows:
+files = compiled(missing)
+if not files:
     raise SystemExit("no plan to measure: " + "; ".join(f"{name}: {why}" for name, why in missing.items()))
-result = {"command": args.command, "seconds": time.time() - start, "date": time.strftime("%Y-%m-%d"),
-          "note": args.note, "missing": missing, "rows": rows}
-(args.output / "cost.json").write_text(json.dumps(result, indent=1) + "\n")
-(args.output / "cost.md").write_text(page.page(result))
-print(page.summary(rows))
+
+
+def write(rows):
+    result = {"command": args.command, "seconds": time.time() - start, "date": time.strftime("%Y-%m-%d"),
+              "note": args.note, "missing": missing, "rows": rows}
+    (args.output / "cost.json").write_text(json.dumps(result, indent=1) + "\n")
+    (args.output / "cost.md").write_text(page.page(result))
+    print(page.summary(rows), flush=True)
+
+
+compare(files, write)

@@ -112,6 +112,15 @@ def beyond(rows):
     return "\n".join(["Not within 15 %:", "", *lines]) if lines else "Every estimate is within 15 %."
 
 
+def quietness(rows):
+    """Whether the machine was quiet enough for estimates to be judged."""
+    busy = sum(row["spread"] > LIMIT for row in rows)
+    if not busy:
+        return ""
+    return (f"**The machine was busy.** Of {len(rows)} rows, {busy} have fastest runs that lie more than 15 % apart between "
+            "rounds, so their errors tell of other programs as well. Write this page again on a machine that is idle.")
+
+
 def page(result):
     rows = result["rows"]
     loads = [r["load"] for row in rows for r in row["rounds"]]
@@ -127,6 +136,8 @@ networks: none of the plans below is among these. Each of {rounds} rounds profil
 
 Machine: {processor()}, {os.cpu_count()} processors; the load average, this program included, was {min(loads):.1f} .. {max(loads):.1f}.
 {result["note"]}
+
+{quietness(rows)}
 
 {summary(rows)}
 
