@@ -19,10 +19,12 @@ constexpr int kMostRepeats = 60;
 class Measurements {
  public:
   void add(size_t source, const Session& session, const ProgramTimes& times) {
-    for (size_t i = 0; i < times.fastest_steps.size(); ++i) {
-      const StepWork work = step_work(session, times.kind, static_cast<int>(i));
+    const std::vector<StepWork> steps = program_work(session, times.kind);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const StepWork& work = steps[i];
       const std::string key =
-          fmt::format("{}/{}/{}", op_name(work.op), backend_name(work.backend), work.shape);
+          fmt::format("{}/{}/{}/{}", op_name(work.op), backend_name(work.backend), work.shape,
+                      work.program_bytes);
       const auto [step, is_new] = steps_.try_emplace(key, Step{work, {}});
       const auto place = std::make_tuple(source, times.kind, i);
       const double us = 1e6 * times.fastest_steps[i];
@@ -40,7 +42,7 @@ class Measurements {
       std::nth_element(us.begin(), middle, us.end());
       const StepWork& work = step.work;
       points.push_back({work.op, work.backend, work.kind, work.shape, work.macs, work.bytes,
-                        std::max(*middle, kLeastUs)});
+                        std::max(*middle, kLeastUs), work.program_bytes});
     }
     return points;
   }

@@ -1,6 +1,7 @@
 #include "sparse_update/cost/cost.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 #include "engine/session.h"
@@ -71,8 +72,8 @@ uint64_t macs_of(const Graph& graph, const Node& node) {
 }  // namespace
 
 struct CostModel::Step {
-  StepTime time;
-  uint64_t macs = 0;
+  StepWork work;
+  std::map<uint64_t, StepTime> times;  // by the program's bytes
   bool prepares = false;
   size_t workspace_bytes = 0;  // shared with the other steps
   size_t held_bytes = 0;       // its own
@@ -93,7 +94,7 @@ CostModel::CostModel(int threads, BackendChoice backend)
 
 CostModel::~CostModel() = default;
 
-const CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node& node) {
+CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node& node) {
   const Call call(program, node);
   const DType real = program.graph.real;
   const uint64_t macs = macs_of(program.graph, node);
@@ -104,7 +105,6 @@ const CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node
       fmt::format("{}/{}/{}", op_name(node.op), backend_name(chosen.backend), work.shape));
   Step& step = found->second;
   if (!is_new) return step;
-  step.macs = macs;
   step.prepares = chosen.kernel->prepare != nullptr;
   if (step.prepares && !held_bytes(*chosen.kernel, call, &step.held_bytes)) {
     const int failed = place_in_order(backend_, node.op, call.args, chosen.backend);
@@ -113,15 +113,35 @@ const CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node
   }
   if (chosen.kernel->workspace_bytes)
     step.workspace_bytes = chosen.kernel->workspace_bytes(call.args, threads_);
-  if (rates_) step.time = rates_->time(work);
+  step.work = std::move(work);
   return step;
 }
 
-std::vector<StepTime> CostModel::step_times(const PlanProgram& program) {
-  std::vector<StepTime> times;
+std::vector<CostModel::Step*> CostModel::steps_of(const PlanProgram& program) {
+  std::vector<Step*> steps;
   for (const Node& node : program.graph.nodes)
-    if (!is_view(program.graph, node)) times.push_back(step_of(program, node).time);
+    if (!is_view(program.graph, node)) steps.push_back(&step_of(program, node));
+  return steps;
+}
+
+std::vector<StepTime> CostModel::times_of(const std::vector<Step*>& steps) {
+  uint64_t bytes = 0;
+  for (const Step* step : steps) bytes += step->work.bytes;
+  bytes = rounded_program_bytes(bytes);
+  std::vector<StepTime> times;
+  for (Step* step : steps) {
+    const auto [time, is_new] = step->times.try_emplace(bytes);
+    if (is_new && rates_) {
+      step->work.program_bytes = bytes;
+      time->second = rates_->time(step->work);
+    }
+    times.push_back(time->second);
+  }
   return times;
+}
+
+std::vector<StepTime> CostModel::step_times(const PlanProgram& program) {
+  return times_of(steps_of(program));
 }
 
 Cost CostModel::cost(const PlanContents& contents) {
@@ -135,19 +155,20 @@ Cost CostModel::cost(const PlanContents& contents) {
   cost.file_bytes = sizes.file;
   size_t scratch = 0, held = 0, most_operands = 0;
   for (const PlanProgram& program : contents.programs) {
-    size_t steps = 0, prepared = 0;
+    const std::vector<Step*> steps = steps_of(program);
+    size_t prepared = 0;
     uint64_t macs = 0;
-    double us = 0;
-    for (const Node& node : program.graph.nodes) {
-      if (is_view(program.graph, node)) continue;
-      const Step& step = step_of(program, node);
-      ++steps, prepared += step.prepares, macs += step.macs;
-      most_operands = std::max(most_operands, node.inputs.size() + node.outputs.size());
-      us += step.time.us;
-      scratch = std::max(scratch, step.workspace_bytes);
-      held += step.held_bytes;
+    for (const Step* step : steps) {
+      prepared += step->prepares, macs += step->work.macs;
+      scratch = std::max(scratch, step->workspace_bytes);
+      held += step->held_bytes;
     }
-    cost.session_bytes += Session::program_bytes(steps, prepared);
+    for (const Node& node : program.graph.nodes)
+      if (!is_view(program.graph, node))
+        most_operands = std::max(most_operands, node.inputs.size() + node.outputs.size());
+    double us = 0;
+    for (const StepTime& time : times_of(steps)) us += time.us;
+    cost.session_bytes += Session::program_bytes(steps.size(), prepared);
     if (program.kind == ProgramKind::train_step) cost.train_macs = macs;
     cost.ms(program.kind) = 1e-3 * us;
   }

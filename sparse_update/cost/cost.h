@@ -59,7 +59,9 @@ class CostModel {
 
  private:
   struct Step;
-  const Step& step_of(const PlanProgram& program, const Node& node);
+  Step& step_of(const PlanProgram& program, const Node& node);
+  std::vector<Step*> steps_of(const PlanProgram& program);
+  std::vector<StepTime> times_of(const std::vector<Step*>& steps);
 
   std::optional<Rates> rates_;
   int threads_;

@@ -17,11 +17,18 @@ double ProgramEstimate::measured_share() const {
   return steps.empty() ? 0 : 1e-3 * us / ms();
 }
 
-StepWork step_work(const Session& session, ProgramKind kind, int step) {
+std::vector<StepWork> program_work(const Session& session, ProgramKind kind) {
   const format::Program& program = *session.plan().program(kind);
-  return step_work(session.step_op(kind, step), session.step_backend(kind, step),
-                   session.step_args(kind, step),
-                   program.steps()->Get(static_cast<unsigned>(step))->macs());
+  std::vector<StepWork> steps;
+  uint64_t bytes = 0;
+  for (int i = 0; i < session.step_count(kind); ++i) {
+    steps.push_back(step_work(session.step_op(kind, i), session.step_backend(kind, i),
+                              session.step_args(kind, i),
+                              program.steps()->Get(static_cast<unsigned>(i))->macs()));
+    bytes += steps.back().bytes;
+  }
+  for (StepWork& step : steps) step.program_bytes = rounded_program_bytes(bytes);
+  return steps;
 }
 
 std::vector<ProgramEstimate> estimate(const Session& session, const Rates& rates) {
@@ -30,8 +37,8 @@ std::vector<ProgramEstimate> estimate(const Session& session, const Rates& rates
     const auto kind = static_cast<ProgramKind>(k);
     if (!session.has(kind)) continue;
     ProgramEstimate program{kind, {}};
-    for (int i = 0; i < session.step_count(kind); ++i)
-      program.steps.push_back(rates.time(step_work(session, kind, i)));
+    for (const StepWork& step : program_work(session, kind))
+      program.steps.push_back(rates.time(step));
     programs.push_back(std::move(program));
   }
   return programs;

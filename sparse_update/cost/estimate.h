@@ -20,7 +20,7 @@ struct ProgramEstimate {
 // Session::memory().
 std::vector<ProgramEstimate> estimate(const Session& session, const Rates& rates);
 
-// What a target tells of a step of a session.
-StepWork step_work(const Session& session, ProgramKind kind, int step);
+// What a target tells of the steps of a session's program, in order.
+std::vector<StepWork> program_work(const Session& session, ProgramKind kind);
 
 }  // namespace attune

@@ -13,6 +13,10 @@ constexpr size_t kNearest = 4;
 constexpr size_t kEnough = 2;  // points for a class to speak for itself
 // Points nearer than this are as good as the same.
 constexpr double kNear = 0.03;
+// How much the program's bytes count against those of the step.
+constexpr double kProgramWeight = 0.5;
+// A step was measured if it was in a program that moves at most so many times more or fewer bytes.
+constexpr double kSameProgram = 2.5;
 
 // "f32:1x56x56x24*": its bytes; 0 where it is absent or no tensor.
 double tensor_bytes(std::string_view text) {
@@ -54,26 +58,32 @@ std::vector<double> operand_sizes(std::string_view shape) {
   return {inputs[0], inputs[1], outputs[0]};
 }
 
-std::vector<double> place_of(uint64_t macs, uint64_t bytes, const std::string& shape) {
-  std::vector<double> place = {static_cast<double>(macs), static_cast<double>(bytes)};
-  if (!shape.empty())
-    for (const double size : operand_sizes(shape)) place.push_back(size);
-  for (double& x : place) x = std::log1p(x);
-  return place;
-}
-
-// Over what both have: a point without a shape has no sizes of operands.
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum);
-}
-
 std::string measured_key(Op op, const std::string& backend, const std::string& shape) {
   return fmt::format("{}/{}/{}", op_name(op), backend, shape);
 }
 
 }  // namespace
+
+Rates::Place Rates::place_of(uint64_t macs, uint64_t bytes, uint64_t program_bytes,
+                             const std::string& shape) {
+  Place place;
+  place.fill(std::nan(""));
+  place[0] = std::log1p(static_cast<double>(macs));
+  place[1] = std::log1p(static_cast<double>(bytes));
+  if (program_bytes > 0) place[2] = kProgramWeight * std::log(static_cast<double>(program_bytes));
+  if (shape.empty()) return place;
+  const std::vector<double> sizes = operand_sizes(shape);
+  std::ranges::transform(sizes, place.begin() + 3, [](double size) { return std::log1p(size); });
+  return place;
+}
+
+// Over what both have: a point without a shape has no sizes of operands.
+double Rates::distance(const Place& a, const Place& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (!std::isnan(a[i]) && !std::isnan(b[i])) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return std::sqrt(sum);
+}
 
 // From the narrowest to any operator at all. A point that leaves something open is in the classes
 // that do not ask for it.
@@ -91,21 +101,38 @@ std::vector<Rates::Class> Rates::classes_of(Op op, const std::string* backend,
 Rates::Rates(Target target) : target_(std::move(target)) {
   for (const RatePoint& p : target_.points) {
     const std::string backend = p.backend ? backend_name(*p.backend) : "";
-    if (!p.shape.empty()) measured_[measured_key(p.op, backend, p.shape)] = p.us;
+    if (!p.shape.empty())
+      measured_[measured_key(p.op, backend, p.shape)].push_back({p.program_bytes, p.us});
     const double share = std::log(target_.roofline_us(p.macs, p.bytes) / p.us);
-    const Known known{place_of(p.macs, p.bytes, p.shape), share};
+    const Known known{place_of(p.macs, p.bytes, p.program_bytes, p.shape), share};
     for (const Class& c :
          classes_of(p.op, p.backend ? &backend : nullptr, p.kind ? &*p.kind : nullptr))
       known_[c].push_back(known);
   }
 }
 
+// The same step, in a program of about the same size: of the nearest size, if there are several.
+const Rates::Measured* Rates::measured(const StepWork& work) const {
+  const Measured* nearest = nullptr;
+  double least = std::log(kSameProgram);
+  for (const std::string& of : {std::string(backend_name(work.backend)), std::string()}) {
+    const auto found = measured_.find(measured_key(work.op, of, work.shape));
+    if (found == measured_.end()) continue;
+    for (const Measured& m : found->second) {
+      const bool both = m.program_bytes > 0 && work.program_bytes > 0;
+      const double apart = both ? std::abs(std::log(static_cast<double>(m.program_bytes) /
+                                                    static_cast<double>(work.program_bytes)))
+                                : 0;
+      if (apart < least) nearest = &m, least = apart;
+    }
+    if (nearest) break;
+  }
+  return nearest;
+}
+
 StepTime Rates::time(const StepWork& work) const {
+  if (const Measured* m = measured(work)) return {m->us, Basis::measured};
   const std::string backend = backend_name(work.backend);
-  for (const std::string& of : {backend, std::string()})
-    if (const auto found = measured_.find(measured_key(work.op, of, work.shape));
-        found != measured_.end())
-      return {found->second, Basis::measured};
   // The narrowest class of the operator that has enough points, else the few that there are.
   const std::vector<Known>* chosen = nullptr;
   for (const Class& c : classes_of(work.op, &backend, &work.kind)) {
@@ -120,7 +147,7 @@ StepTime Rates::time(const StepWork& work) const {
 }
 
 double Rates::similar_us(const std::vector<Known>& known, const StepWork& work) const {
-  const std::vector<double> place = place_of(work.macs, work.bytes, work.shape);
+  const Place place = place_of(work.macs, work.bytes, work.program_bytes, work.shape);
   std::vector<std::pair<double, double>> nearest;  // distance, log share
   for (const Known& k : known) nearest.emplace_back(distance(place, k.place), k.log_share);
   const size_t count = std::min(kNearest, nearest.size());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,10 +26,11 @@ struct StepTime {
   Basis basis = Basis::roofline;
 };
 
-// How long steps take on a target. A step that was measured takes what it took. Another one reaches
-// a share of its roofline that lies between those of the nearest measured ones: near in the
-// logarithms of multiply-adds, bytes, and the sizes of the operands, and of the same operator,
-// backend and kind as far as there are any.
+// How long steps take on a target. A step that was measured, in a program of about the same size,
+// takes what it took. Another one reaches a share of its roofline that lies between those of the
+// nearest measured ones: near in the logarithms of multiply-adds, bytes, the sizes of the operands,
+// and the bytes that the program moves, and of the same operator, backend and kind as far as there
+// are any.
 class Rates {
  public:
   explicit Rates(Target target);
@@ -37,17 +39,27 @@ class Rates {
   StepTime time(const StepWork& work) const;
 
  private:
+  // In log space: multiply-adds, bytes, the program's, and of three operands; NaN: not known.
+  using Place = std::array<double, 6>;
   struct Known {
-    std::vector<double> place;  // in log space
-    double log_share;           // of the roofline
+    Place place;
+    double log_share;  // of the roofline
+  };
+  struct Measured {
+    uint64_t program_bytes;
+    double us;
   };
   using Class = std::string;  // operator, backend and kind, or fewer of them
 
+  static Place place_of(uint64_t macs, uint64_t bytes, uint64_t program_bytes,
+                        const std::string& shape);
+  static double distance(const Place& a, const Place& b);
   static std::vector<Class> classes_of(Op op, const std::string* backend, const std::string* kind);
+  const Measured* measured(const StepWork& work) const;
   double similar_us(const std::vector<Known>& known, const StepWork& work) const;
 
   Target target_;
-  std::map<std::string, double> measured_;  // us by operator, backend and shape
+  std::map<std::string, std::vector<Measured>> measured_;  // by operator, backend and shape
   std::map<Class, std::vector<Known>> known_;
 };
 

@@ -203,8 +203,8 @@ OnnxModel dense_network(const std::vector<int>& widths) {
 std::vector<RepresentativePlan> representative_plans() {
   std::vector<RepresentativePlan> plans;
   const auto add = [&](const OnnxModel& model, const std::string& name, const std::string& scheme,
-                       int batch, OptimizerKind optimizer = OptimizerKind::momentum) {
-    CompileOptions options;
+                       int batch, OptimizerKind optimizer = OptimizerKind::momentum,
+                       CompileOptions options = {}) {
     options.scheme = scheme;
     options.batch = batch;
     options.optimizer.kind = optimizer;
@@ -232,6 +232,19 @@ std::vector<RepresentativePlan> representative_plans() {
     add(keyword_network(32), "keyword network", "last:3", batch);
     add(dense_network({784, 512, 256, 10}), "dense network", "full", batch);
   }
+  const auto in_little_memory = [&](int side, bool bytes) {
+    CompileOptions options;
+    options.tile = options.split_gradients = true;
+    if (bytes) {
+      options.preprocess.front_end = FrontEnd::image;
+      options.preprocess.image.width = options.preprocess.image.height = side;
+    }
+    return options;
+  };
+  add(narrow, "narrow mobile network in little memory", half, 1, OptimizerKind::sgd,
+      in_little_memory(128, true));
+  add(fives, "mobile network of 5x5 in little memory", half, 1, OptimizerKind::momentum,
+      in_little_memory(96, false));
   add(residual_network(64, {16, 32, 64}), "residual network", "last:2", 32);
   add(dense_network({128, 1024, 1024, 10}), "dense network", "full", 64, OptimizerKind::adam);
   return plans;

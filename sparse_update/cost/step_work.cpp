@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iterator>
 #include <type_traits>
 
@@ -124,6 +125,12 @@ std::string kind_of(Op op, const KernelArgs& args) {
 }
 
 }  // namespace
+
+uint64_t rounded_program_bytes(uint64_t bytes) {
+  if (bytes == 0) return 0;
+  return static_cast<uint64_t>(
+      std::llround(std::exp2(0.5 * std::round(2 * std::log2(static_cast<double>(bytes))))));
+}
 
 StepWork step_work(Op op, Backend backend, const KernelArgs& args, uint64_t macs) {
   StepWork work{op, backend, kind_of(op, args), "", macs, 0};

@@ -84,7 +84,8 @@ class TargetReader {
   RatePoint point(const nlohmann::json& entry) const {
     const std::string label = "an entry of points";
     check_keys(entry, label,
-               {"op", "backend", "kind", "shape", "macs", "bytes", "us", "gflop_s", "gb_s"});
+               {"op", "backend", "kind", "shape", "macs", "bytes", "program_bytes", "us", "gflop_s",
+                "gb_s"});
     RatePoint point;
     const std::string op = text(entry, label, "op");
     const auto* info = std::ranges::find_if(kOps, [&](const OpInfo& i) { return i.name == op; });
@@ -95,6 +96,7 @@ class TargetReader {
     if (entry.contains("shape")) point.shape = text(entry, label, "shape");
     point.macs = static_cast<uint64_t>(number(entry, label, "macs", 0, kMost, 0));
     point.bytes = static_cast<uint64_t>(number(entry, label, "bytes", 1, kMost));
+    point.program_bytes = static_cast<uint64_t>(number(entry, label, "program_bytes", 0, kMost, 0));
     point.us = microseconds(entry, label, point);
     return point;
   }
@@ -166,7 +168,9 @@ std::string target_text(const Target& target) {
     if (p.backend) json["backend"] = backend_name(*p.backend);
     if (p.kind) json["kind"] = *p.kind;
     if (!p.shape.empty()) json["shape"] = p.shape;
-    json.update(Json{{"macs", p.macs}, {"bytes", p.bytes}, {"us", rounded(p.us)}});
+    json.update(Json{{"macs", p.macs}, {"bytes", p.bytes}});
+    if (p.program_bytes > 0) json["program_bytes"] = p.program_bytes;
+    json["us"] = rounded(p.us);
     text += separator + dump(json);
     separator = ",\n    ";
   }

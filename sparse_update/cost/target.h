@@ -18,6 +18,7 @@ struct RatePoint {
   uint64_t macs = 0;
   uint64_t bytes = 0;
   double us = 0;
+  uint64_t program_bytes = 0;  // StepWork::program_bytes; 0: of no program in particular
 };
 
 // A machine, as far as costs need it. A JSON file describes one; README.md has the format.

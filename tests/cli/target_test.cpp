@@ -73,7 +73,10 @@ TEST_CASE("a profile of a plan has measured each of its steps, and only those") 
   const json machine = json::parse(shop.read("machine.json"));
   CHECK(machine["points"].size() == profile.json()["points"]);
   CHECK(machine["bandwidth"].size() >= 5);
-  for (const json& point : machine["points"]) CHECK(point["us"].get<double>() > 0);
+  for (const json& point : machine["points"]) {
+    CHECK(point["us"].get<double>() > 0);
+    CHECK(point["program_bytes"] >= point["bytes"].get<double>() / 1.5);  // rounded
+  }
 
   const json same = shop.run("inspect net.att --target machine.json --json").json();
   for (const json& program : same["programs"]) {

@@ -54,6 +54,64 @@ TEST_CASE("a step that was measured takes what it took, whatever is near it") {
   CHECK(rates.time(product(100, "1x1", Backend::eigen)).basis == Basis::similar);
 }
 
+// In a program that moves so many bytes.
+StepWork within(StepWork work, uint64_t program_bytes) {
+  work.program_bytes = program_bytes;
+  return work;
+}
+RatePoint point_within(const StepWork& work, double share) {
+  RatePoint made = point(work, share);
+  made.program_bytes = work.program_bytes;
+  return made;
+}
+
+TEST_CASE(
+    "a step that was measured in programs of several sizes takes what it took in the nearest") {
+  Target target = flat_target(1);
+  target.points.push_back(point_within(within(product(100), 1'000'000), 0.5));
+  target.points.push_back(point_within(within(product(100), 64'000'000), 0.05));
+  const Rates rates(target);
+  const StepTime small = rates.time(within(product(100), 1'400'000));
+  CHECK(small.basis == Basis::measured);
+  CHECK(small.us == target.points[0].us);
+  const StepTime large = rates.time(within(product(100), 40'000'000));
+  CHECK(large.basis == Basis::measured);
+  CHECK(large.us == target.points[1].us);
+  // Of a size between, it lies between; of a program of no known size, either will do.
+  const StepTime between = rates.time(within(product(100), 8'000'000));
+  CHECK(between.basis == Basis::similar);
+  CHECK(between.us > small.us);
+  CHECK(between.us < large.us);
+  CHECK(rates.time(product(100)).basis == Basis::measured);
+}
+
+TEST_CASE("a point of a program of no known size holds for each") {
+  Target target = flat_target(1);
+  target.points.push_back(point(product(100), 0.5));
+  const Rates rates(target);
+  for (const uint64_t bytes : {0, 1000, 1'000'000'000})
+    CHECK(rates.time(within(product(100), bytes)).us == target.points[0].us);
+}
+
+TEST_CASE("among alike steps, those of programs of about the same size speak loudest") {
+  Target target = flat_target(1);
+  for (const uint64_t rows : {90, 110}) {
+    target.points.push_back(point_within(within(product(rows), 1'000'000), 0.8));
+    target.points.push_back(point_within(within(product(rows), 256'000'000), 0.1));
+  }
+  const Rates rates(target);
+  CHECK(share_of(rates, within(product(100), 1'000'000)) > 0.6);
+  CHECK(share_of(rates, within(product(100), 256'000'000)) < 0.15);
+}
+
+TEST_CASE("bytes of programs are rounded so that programs of about the same size are alike") {
+  CHECK(rounded_program_bytes(0) == 0);
+  CHECK(rounded_program_bytes(1) == 1);
+  CHECK(rounded_program_bytes(1 << 20) == 1 << 20);
+  CHECK(rounded_program_bytes((1 << 20) + 5000) == 1 << 20);
+  CHECK(rounded_program_bytes(1'500'000) == 1'482'910);  // 2^20.5
+}
+
 TEST_CASE("a point of no backend holds for each") {
   Target target = flat_target(1);
   target.points.push_back(point(product(100), 0.25));

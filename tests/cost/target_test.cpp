@@ -17,7 +17,8 @@ Target read(const std::string& text) {
 constexpr const char* kByHand = R"({
   "name": "board", "threads": 4, "gflop_s": 50, "step_us": 2,
   "bandwidth": [{"bytes": 4e6, "gb_s": 4}, {"bytes": 1e4, "gb_s": 16}],
-  "points": [{"op": "conv2d", "backend": "simd", "kind": "3x3", "macs": 1000000, "bytes": 5000, "gflop_s": 20},
+  "points": [{"op": "conv2d", "backend": "simd", "kind": "3x3", "macs": 1000000, "bytes": 5000,
+              "program_bytes": 70000, "gflop_s": 20},
              {"op": "add", "bytes": 1000000, "gb_s": 2},
              {"op": "add", "kind": "same", "shape": "f32:8 f32:8 > f32:8", "bytes": 96, "us": 3.5}]})";
 
@@ -32,6 +33,8 @@ TEST_CASE("a target written by hand: rates become times") {
   CHECK(target.points[0].backend == Backend::simd);
   CHECK(target.points[0].kind == "3x3");
   CHECK(target.points[0].us == doctest::Approx(100));  // 2 Mflop at 20 GFLOP/s
+  CHECK(target.points[0].program_bytes == 70000);
+  CHECK(target.points[1].program_bytes == 0);
   CHECK(target.points[1].us == doctest::Approx(500));  // 1 MB at 2 GB/s
   CHECK_FALSE(target.points[1].backend.has_value());
   CHECK_FALSE(target.points[1].kind.has_value());
@@ -61,6 +64,8 @@ TEST_CASE("a target's text reads back as the same target") {
   CHECK(target_text(again) == target_text(target));
   CHECK(again.points.size() == target.points.size());
   CHECK(again.points[1].us == target.points[1].us);
+  for (size_t i = 0; i < 3; ++i)
+    CHECK(again.points[i].program_bytes == target.points[i].program_bytes);
   CHECK(again.gb_s(2e5) == target.gb_s(2e5));
 }
 
@@ -90,6 +95,7 @@ TEST_CASE("bad targets are refused with the key and what is there instead") {
       {with(R"({"op": "add", "bytes": 1})"), "needs one of us, gflop_s, gb_s"},
       {with(R"({"op": "add", "bytes": 1, "us": 1, "gb_s": 1})"), "needs one of"},
       {with(R"({"op": "add", "bytes": 1, "gflop_s": 1})"), "without macs"},
+      {with(R"({"op": "add", "bytes": 1, "program_bytes": -1, "us": 1})"), "program_bytes is -1"},
       {with(R"({"op": "add", "bytes": 1, "us": -1})"), "us is -1"}};
   for (const auto& [text, message] : kBad) {
     CAPTURE(text);
