@@ -4,104 +4,11 @@
 #include <numeric>
 #include <tuple>
 
+#include "graph/packing.h"
+#include "graph/packing_bound.h"
+
 namespace attune {
 namespace {
-
-// Where one storage may not start, given where another does: more than `low` and less than `high`
-// bytes behind it.
-struct Conflict {
-  int other;
-  int64_t low, high;
-};
-
-bool meet(const std::vector<Life>& a, const std::vector<Life>& b) {
-  for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
-    if (a[i].last < b[j].first)
-      ++i;
-    else if (b[j].last < a[i].first)
-      ++j;
-    else
-      return true;
-  }
-  return false;
-}
-
-// The places of `a` relative to `b` in which two of their ranges would share a byte at some time.
-void add_conflicts(const Storage& a, const Storage& b, int other,
-                   std::vector<Conflict>* conflicts) {
-  const size_t before = conflicts->size();
-  for (const StorageRange& p : a.ranges)
-    for (const StorageRange& q : b.ranges)
-      if (meet(p.lives, q.lives))
-        conflicts->push_back({other, q.offset - p.offset - p.bytes, q.offset + q.bytes - p.offset});
-  if (conflicts->size() - before < 2) return;
-  const auto begin = conflicts->begin() + static_cast<std::ptrdiff_t>(before);
-  std::sort(begin, conflicts->end(),
-            [](const Conflict& x, const Conflict& y) { return x.low < y.low; });
-  auto last = begin;
-  for (auto next = begin + 1; next != conflicts->end(); ++next) {
-    if (next->low < last->high)
-      last->high = std::max(last->high, next->high);
-    else
-      *++last = *next;
-  }
-  conflicts->erase(last + 1, conflicts->end());
-}
-
-class Packing {
- public:
-  // Storages of the arena, by index into `storages`.
-  Packing(const std::vector<Storage>& storages, std::vector<int> items)
-      : storages_(storages), items_(std::move(items)), conflicts_(items_.size()) {
-    std::vector<int> by_start(items_.size());
-    std::iota(by_start.begin(), by_start.end(), 0);
-    std::stable_sort(by_start.begin(), by_start.end(),
-                     [&](int a, int b) { return storage(a).life.first < storage(b).life.first; });
-    for (size_t i = 0; i < by_start.size(); ++i)
-      for (size_t j = i + 1; j < by_start.size(); ++j) {
-        const int a = by_start[i], b = by_start[j];
-        if (storage(b).life.first > storage(a).life.last) break;
-        add_conflicts(storage(a), storage(b), b, &conflicts_[static_cast<size_t>(a)]);
-        add_conflicts(storage(b), storage(a), a, &conflicts_[static_cast<size_t>(b)]);
-      }
-  }
-
-  size_t size() const { return items_.size(); }
-  const Storage& storage(int item) const {
-    return storages_[static_cast<size_t>(items_[static_cast<size_t>(item)])];
-  }
-
-  // Places items in this order, each at the lowest offset that is free throughout its life. Gives
-  // up, returning a value above `limit`, as soon as the arena grows beyond it.
-  int64_t place(const std::vector<int>& order, int64_t limit, std::vector<int64_t>* offsets) {
-    offsets->assign(size(), -1);
-    int64_t top = 0;
-    for (int item : order) {
-      taken_.clear();
-      for (const Conflict& c : conflicts_[static_cast<size_t>(item)]) {
-        const int64_t base = (*offsets)[static_cast<size_t>(c.other)];
-        if (base >= 0 && base + c.high > 0) taken_.push_back({base + c.low, base + c.high});
-      }
-      std::sort(taken_.begin(), taken_.end());
-      const int64_t alignment = storage(item).alignment;
-      int64_t offset = 0;
-      for (const auto& [low, high] : taken_) {
-        if (low >= offset) break;
-        if (high > offset) offset = (high + alignment - 1) / alignment * alignment;
-      }
-      (*offsets)[static_cast<size_t>(item)] = offset;
-      top = std::max(top, offset + storage(item).bytes);
-      if (top > limit) return top;
-    }
-    return top;
-  }
-
- private:
-  const std::vector<Storage>& storages_;
-  std::vector<int> items_;
-  std::vector<std::vector<Conflict>> conflicts_;  // by item
-  std::vector<std::pair<int64_t, int64_t>> taken_;
-};
 
 struct Random {
   uint64_t state = 0x9e3779b97f4a7c15u;
@@ -119,13 +26,188 @@ int64_t volume(const Storage& storage) {
   return sum;
 }
 
+// An order of placement, and what it gives.
+struct Placed {
+  std::vector<int> order;
+  std::vector<int64_t> offsets;  // by item
+  int64_t bytes = INT64_MAX;
+  int64_t excess = INT64_MAX;  // bytes of items above the bound
+};
+
+class OrderSearch {
+ public:
+  // `most_alive`: bytes; `peak`: the step at which they are.
+  OrderSearch(Packing& packing, int64_t most_alive, int peak)
+      : packing_(packing), most_alive_(most_alive) {
+    consider_sorted(peak);
+  }
+
+  const Placed& best() const { return best_; }
+
+  // Looks for a better order, as long as there may be one.
+  void run(int64_t bound) {
+    const size_t tries =
+        packing_.size() < 2 ? 0 : std::min<size_t>(4000, 8'000'000 / packing_.size());
+    lower_top(tries, bound);
+    // The same from other orders, and judging the items that are still too high as well.
+    for (Placed& placed : sorted_)
+      placed.bytes = packing_.place(placed.order, 0, INT64_MAX, &placed.offsets);
+    std::stable_sort(sorted_.begin(), sorted_.end(),
+                     [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
+    const size_t starts = std::min<size_t>(kStarts, sorted_.size());
+    for (size_t s = 0; s < starts && best_.bytes > bound; ++s) {
+      lower_excess(sorted_[s], tries / starts, bound);
+      if (sorted_[s].bytes < best_.bytes) best_ = sorted_[s];
+    }
+  }
+
+ private:
+  static constexpr size_t kStarts = 6;
+
+  void consider_sorted(int peak) {
+    constexpr int64_t kLine = 64;
+    const auto is_small = [](const Storage& s) { return s.bytes < kLine; };
+    // Descending; what is smaller than a line comes last, and fits in anywhere.
+    const auto sorted_by = [&](auto key) {
+      Placed placed;
+      placed.order.resize(packing_.size());
+      std::iota(placed.order.begin(), placed.order.end(), 0);
+      std::stable_sort(placed.order.begin(), placed.order.end(), [&](int a, int b) {
+        const Storage &s = packing_.storage(a), &t = packing_.storage(b);
+        return std::pair(is_small(t), key(s)) > std::pair(is_small(s), key(t));
+      });
+      placed.bytes = packing_.place(placed.order, 0, best_.bytes - 1, &placed.offsets);
+      if (placed.bytes < best_.bytes) best_ = placed;
+      sorted_.push_back(std::move(placed));
+    };
+    const auto duration = [](const Storage& s) { return int64_t{s.life.last} - s.life.first; };
+    sorted_by([](const Storage& s) { return s.bytes; });
+    sorted_by(volume);
+    sorted_by(duration);
+    sorted_by([](const Storage& s) { return -int64_t{s.life.first}; });
+    // What rolls over its rows first: it has the fewest places.
+    sorted_by([&](const Storage& s) { return std::tuple(s.ranges.size() > 1, s.bytes); });
+    // The same, but those whose start is free at times last: others fit in below them.
+    const auto starts_free = [](const Storage& s) {
+      int64_t longest = 0, first = 0;
+      for (const Life& life : s.ranges.front().lives) first += life.last - life.first;
+      for (const StorageRange& range : s.ranges) {
+        int64_t steps = 0;
+        for (const Life& life : range.lives) steps += life.last - life.first;
+        longest = std::max(longest, steps);
+      }
+      return 2 * first < longest;
+    };
+    const auto density = [](const Storage& s) {
+      int64_t steps = 0;
+      for (const Life& life : s.ranges.front().lives) steps += life.last - life.first;
+      return steps;
+    };
+    sorted_by([&](const Storage& s) {
+      return std::tuple(!starts_free(s), s.ranges.size() == 1, density(s));
+    });
+    sorted_by([&](const Storage& s) { return std::tuple(!starts_free(s), density(s)); });
+    sorted_by([&](const Storage& s) { return std::tuple(!starts_free(s), s.bytes); });
+    // Those alive where most bytes are first, the largest below.
+    sorted_by([&](const Storage& s) {
+      return std::tuple(s.life.first <= peak && peak <= s.life.last, s.bytes);
+    });
+    sorted_by([&](const Storage& s) {
+      return std::tuple(s.life.first <= peak && peak <= s.life.last, duration(s), s.bytes);
+    });
+  }
+
+  // Where in the order those items are that reach above so many bytes.
+  std::vector<size_t> too_high(const Placed& placed, int64_t bytes) const {
+    std::vector<size_t> high;
+    for (size_t i = 0; i < placed.order.size(); ++i)
+      if (end(placed, placed.order[i]) > bytes) high.push_back(i);
+    return high;
+  }
+
+  int64_t end(const Placed& placed, int item) const {
+    return placed.offsets[static_cast<size_t>(item)] + packing_.storage(item).bytes;
+  }
+
+  // Moves one item to another place in the order while that does no harm; at first every other
+  // time one that reaches too high, to an earlier place.
+  void lower_top(size_t tries, int64_t bound) {
+    for (size_t t = 0; t < tries && best_.bytes > bound; ++t) {
+      size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
+      if (t < tries / 2 && t % 2 == 0) {
+        const std::vector<size_t> high = too_high(best_, most_alive_);
+        from = high[random_.below(high.size())];
+        to = random_.below(from + 1);
+      }
+      next_.order = best_.order;
+      move(from, to);
+      if (place_next(best_, std::min(from, to))) std::swap(best_, next_);
+    }
+  }
+
+  // Moves or swaps items while the top does not rise, nor, where it stays, the bytes above the
+  // bound.
+  void lower_excess(Placed& placed, size_t tries, int64_t bound) {
+    placed.excess = excess(placed, bound);
+    for (size_t t = 0; t < tries && placed.bytes > bound; ++t) {
+      size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
+      if (t % 2 == 0) {
+        const std::vector<size_t> high = too_high(placed, bound);
+        from = high[random_.below(high.size())];
+        to = random_.below(from + 1);
+      }
+      if (from == to) continue;
+      next_.order = placed.order;
+      if (t % 4 == 3)
+        std::swap(next_.order[from], next_.order[to]);
+      else
+        move(from, to);
+      if (!place_next(placed, std::min(from, to))) continue;
+      next_.excess = excess(next_, bound);
+      if (std::pair(next_.bytes, next_.excess) <= std::pair(placed.bytes, placed.excess))
+        std::swap(placed, next_);
+    }
+  }
+
+  int64_t excess(const Placed& placed, int64_t bound) const {
+    int64_t sum = 0;
+    for (int item : placed.order)
+      sum += std::clamp<int64_t>(end(placed, item) - bound, 0, packing_.storage(item).bytes);
+    return sum;
+  }
+
+  void move(size_t from, size_t to) {
+    const auto at = [&](size_t i) { return next_.order.begin() + static_cast<std::ptrdiff_t>(i); };
+    if (from < to)
+      std::rotate(at(from), at(from) + 1, at(to) + 1);
+    else
+      std::rotate(at(to), at(from), at(from) + 1);
+  }
+
+  // Places the next order, which is that of `placed` up to `same`. False: it takes more.
+  bool place_next(const Placed& placed, size_t same) {
+    next_.offsets = placed.offsets;
+    next_.bytes = packing_.place(next_.order, same, placed.bytes, &next_.offsets);
+    return next_.bytes <= placed.bytes;
+  }
+
+  Packing& packing_;
+  const int64_t most_alive_;
+  std::vector<Placed> sorted_;
+  Placed best_, next_;
+  Random random_;
+};
+
 }  // namespace
 
 MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
+  const int steps = static_cast<int>(graph.nodes.size());
   MemoryPlan plan;
   plan.storage = assign_storage(graph);
   const auto& storages = plan.storage.storages;
-  plan.lower_bound = plan.storage.lower_bound(static_cast<int>(graph.nodes.size()));
+  const std::vector<int64_t> live = plan.storage.live_bytes(steps);
+  const auto most = std::max_element(live.begin(), live.end());
+  plan.lower_bound = *most;
   plan.offsets.assign(storages.size(), -1);
 
   std::vector<int> items;
@@ -133,92 +215,14 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
     if (storages[s].in_arena) items.push_back(static_cast<int>(s));
   if (items.empty()) return plan;
   Packing packing(storages, items);
-
-  std::vector<int> order(items.size());
-  std::vector<int64_t> offsets, best_offsets;
-  std::vector<int> best_order;
-  int64_t best = INT64_MAX;
-  const auto consider = [&](int64_t limit) {
-    const int64_t bytes = packing.place(order, limit, &offsets);
-    if (bytes > limit) return;
-    best = bytes, best_offsets = offsets, best_order = order;
-  };
-  constexpr int64_t kLine = 64;
-  const auto is_small = [](const Storage& s) { return s.bytes < kLine; };
-  // Descending; what is smaller than a line comes last, and fits in anywhere.
-  const auto sorted_by = [&](auto key) {
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-      const Storage &s = packing.storage(a), &t = packing.storage(b);
-      return std::pair(is_small(t), key(s)) > std::pair(is_small(s), key(t));
-    });
-    consider(best - 1);
-  };
-  const auto duration = [](const Storage& s) { return int64_t{s.life.last} - s.life.first; };
-  sorted_by([](const Storage& s) { return s.bytes; });
-  sorted_by(volume);
-  sorted_by(duration);
-  sorted_by([](const Storage& s) { return -int64_t{s.life.first}; });
-  // What rolls over its rows first: it has the fewest places.
-  sorted_by([&](const Storage& s) { return std::tuple(s.ranges.size() > 1, s.bytes); });
-  // The same, but those whose start is free at times last: others fit in below them.
-  const auto starts_free = [](const Storage& s) {
-    int64_t longest = 0, first = 0;
-    for (const Life& life : s.ranges.front().lives) first += life.last - life.first;
-    for (const StorageRange& range : s.ranges) {
-      int64_t steps = 0;
-      for (const Life& life : range.lives) steps += life.last - life.first;
-      longest = std::max(longest, steps);
-    }
-    return 2 * first < longest;
-  };
-  const auto density = [](const Storage& s) {
-    int64_t steps = 0;
-    for (const Life& life : s.ranges.front().lives) steps += life.last - life.first;
-    return steps;
-  };
-  sorted_by([&](const Storage& s) {
-    return std::tuple(!starts_free(s), s.ranges.size() == 1, density(s));
-  });
-  sorted_by([&](const Storage& s) { return std::tuple(!starts_free(s), density(s)); });
-  sorted_by([&](const Storage& s) { return std::tuple(!starts_free(s), s.bytes); });
-  // Those alive where most bytes are first, the largest below.
-  const std::vector<int64_t> live = plan.storage.live_bytes(static_cast<int>(graph.nodes.size()));
-  const int peak = static_cast<int>(std::max_element(live.begin(), live.end()) - live.begin()) - 1;
-  sorted_by([&](const Storage& s) {
-    return std::tuple(s.life.first <= peak && peak <= s.life.last, s.bytes);
-  });
-  sorted_by([&](const Storage& s) {
-    return std::tuple(s.life.first <= peak && peak <= s.life.last, duration(s), s.bytes);
-  });
-
-  // Moves one item to another place in the order while that does no harm; at first every other
-  // time one that reaches too high, to an earlier place.
-  Random random;
-  const size_t tries = items.size() < 2 || effort == PackEffort::quick
-                           ? 0
-                           : std::min<size_t>(4000, 8'000'000 / items.size());
-  for (size_t t = 0; t < tries && best > plan.lower_bound; ++t) {
-    order = best_order;
-    size_t from = random.below(order.size()), to = random.below(order.size());
-    if (t < tries / 2 && t % 2 == 0) {
-      std::vector<size_t> high;
-      for (size_t i = 0; i < order.size(); ++i)
-        if (best_offsets[static_cast<size_t>(order[i])] + packing.storage(order[i]).bytes >
-            plan.lower_bound)
-          high.push_back(i);
-      from = high[random.below(high.size())];
-      to = random.below(from + 1);
-    }
-    const int moved = order[from];
-    order.erase(order.begin() + static_cast<std::ptrdiff_t>(from));
-    order.insert(order.begin() + static_cast<std::ptrdiff_t>(to), moved);
-    consider(best);
+  OrderSearch search(packing, *most, static_cast<int>(most - live.begin()) - 1);
+  if (effort == PackEffort::full && search.best().bytes > plan.lower_bound) {
+    plan.lower_bound = packing_bound(plan.storage, steps, search.best().bytes);
+    search.run(plan.lower_bound);
   }
-
-  plan.arena_bytes = best;
+  plan.arena_bytes = search.best().bytes;
   for (size_t i = 0; i < items.size(); ++i)
-    plan.offsets[static_cast<size_t>(items[i])] = best_offsets[i];
+    plan.offsets[static_cast<size_t>(items[i])] = search.best().offsets[i];
   return plan;
 }
 

@@ -13,7 +13,8 @@ struct MemoryPlan {
   StorageMap storage;
   std::vector<int64_t> offsets;  // by storage; -1 outside the arena
   int64_t arena_bytes = 0;
-  int64_t lower_bound = 0;  // the most bytes alive at once
+  // What no packing goes below: the most bytes alive at once, or more. See packing_bound.h.
+  int64_t lower_bound = 0;
 
   int64_t offset_of(ValueId value) const {
     const auto v = static_cast<size_t>(value);

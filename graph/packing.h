@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "graph/storage.h"
+
+namespace attune {
+
+// Places storages of an arena one after the other, each at the lowest offset that is free
+// throughout its life.
+class Packing {
+ public:
+  // Items are storages by index into `storages`, which must stay.
+  Packing(const std::vector<Storage>& storages, std::vector<int> items);
+
+  size_t size() const { return items_.size(); }
+  const Storage& storage(int item) const {
+    return storages_[static_cast<size_t>(items_[static_cast<size_t>(item)])];
+  }
+
+  // Places the items in this order, those before `from` where `offsets` (by item) has them. Returns
+  // the bytes that they take, or gives up with a value above `limit` as soon as there are more.
+  int64_t place(const std::vector<int>& order, size_t from, int64_t limit,
+                std::vector<int64_t>* offsets);
+
+ private:
+  // Where one item may not start, given where another does: more than `low` and less than `high`
+  // bytes behind it.
+  struct Conflict {
+    int other;
+    int64_t low, high;
+  };
+
+  void add_conflicts(int item, int other);
+  int64_t lowest_offset(int item, const std::vector<int64_t>& offsets);
+
+  const std::vector<Storage>& storages_;
+  std::vector<int> items_;
+  std::vector<std::vector<Conflict>> conflicts_;  // by item
+  std::vector<std::pair<int64_t, int64_t>> taken_;
+};
+
+}  // namespace attune
