@@ -1,6 +1,7 @@
 #include "graph/memory_plan.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <numeric>
 #include <tuple>
 
@@ -49,9 +50,10 @@ class OrderSearch {
     const size_t tries =
         packing_.size() < 2 ? 0 : std::min<size_t>(4000, 8'000'000 / packing_.size());
     lower_top(tries, bound);
-    // The same from other orders, and judging the items that are still too high as well.
+    if (best_.bytes - bound <= bound / 1000) return;
+    // From other orders, and judging the items that are still too high as well.
     for (Placed& placed : sorted_)
-      placed.bytes = packing_.place(placed.order, 0, INT64_MAX, &placed.offsets);
+      placed.bytes = packing_.place(placed.order, INT64_MAX, &placed.offsets);
     std::stable_sort(sorted_.begin(), sorted_.end(),
                      [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
     const size_t starts = std::min<size_t>(kStarts, sorted_.size());
@@ -76,7 +78,7 @@ class OrderSearch {
         const Storage &s = packing_.storage(a), &t = packing_.storage(b);
         return std::pair(is_small(t), key(s)) > std::pair(is_small(s), key(t));
       });
-      placed.bytes = packing_.place(placed.order, 0, best_.bytes - 1, &placed.offsets);
+      placed.bytes = packing_.place(placed.order, best_.bytes - 1, &placed.offsets);
       if (placed.bytes < best_.bytes) best_ = placed;
       sorted_.push_back(std::move(placed));
     };
@@ -141,7 +143,7 @@ class OrderSearch {
       }
       next_.order = best_.order;
       move(from, to);
-      if (place_next(best_, std::min(from, to))) std::swap(best_, next_);
+      if (place_next(best_, {best_.order[from]})) std::swap(best_, next_);
     }
   }
 
@@ -158,11 +160,13 @@ class OrderSearch {
       }
       if (from == to) continue;
       next_.order = placed.order;
-      if (t % 4 == 3)
+      const bool swapped = t % 4 == 3;
+      if (swapped)
         std::swap(next_.order[from], next_.order[to]);
       else
         move(from, to);
-      if (!place_next(placed, std::min(from, to))) continue;
+      const int first = placed.order[from], second = swapped ? placed.order[to] : first;
+      if (!place_next(placed, {first, second})) continue;
       next_.excess = excess(next_, bound);
       if (std::pair(next_.bytes, next_.excess) <= std::pair(placed.bytes, placed.excess))
         std::swap(placed, next_);
@@ -184,10 +188,10 @@ class OrderSearch {
       std::rotate(at(to), at(from), at(from) + 1);
   }
 
-  // Places the next order, which is that of `placed` up to `same`. False: it takes more.
-  bool place_next(const Placed& placed, size_t same) {
+  // Places the next order, in which some items of that of `placed` moved. False: it takes more.
+  bool place_next(const Placed& placed, std::initializer_list<int> moved) {
     next_.offsets = placed.offsets;
-    next_.bytes = packing_.place(next_.order, same, placed.bytes, &next_.offsets);
+    next_.bytes = packing_.place_again(next_.order, moved, placed.bytes, &next_.offsets);
     return next_.bytes <= placed.bytes;
   }
 

@@ -164,8 +164,8 @@ std::string keys(const ProgramView& view) {
     if (used[k])
       html += fmt::format("<span class=\"key\"><i class=\"k{}\"></i>{}</span>", k, kKindTexts[k]);
   html += fmt::format(
-      "<span class=\"key\"><i class=\"bound line\"></i>largest live set, {}: no "
-      "packing is smaller</span><span class=\"key\"><i class=\"peak line\"></i>"
+      "<span class=\"key\"><i class=\"bound line\"></i>{}: no packing is smaller</span><span "
+      "class=\"key\"><i class=\"peak line\"></i>"
       "the peak, {}</span>",
       bytes_text(view.program.arena_lower_bound()), step_text(view, view.trace.peak_step()));
   if (const int gradients = first_gradient(view); gradients > 0)

@@ -1,10 +1,14 @@
-// How near packed arenas come to the most bytes alive at once, over the networks of the tests.
+// How near packed arenas come to what no packing goes below, over the networks of the tests.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <optional>
 
+#include "graph/packing_bound.h"
 #include "sparse_update/compile.h"
 #include "sparse_update/cost/representative.h"
+#include "tests/memory/exact_packing.h"
 
 namespace attune::test {
 namespace {
@@ -43,33 +47,156 @@ std::vector<Network> networks() {
 
 struct Way {
   const char* name;
-  int batch;
-  bool strips;
+  int batch, micro_batch;
+  bool tile, strips;
 };
 
-constexpr Way kWays[] = {
-    {"batch 1", 1, false}, {"batch 8", 8, false}, {"batch 8, strips of gradients", 8, true}};
+Compiled compiled(const Network& network, const std::string& scheme, const Way& way) {
+  CompileOptions options;
+  options.scheme = scheme;
+  options.batch = way.batch;
+  options.micro_batch = way.micro_batch;
+  options.tile = way.tile;
+  options.split_gradients = way.strips;
+  return compile(network.model, options);
+}
 
-TEST_CASE("arenas of whole layers are within one percent of the most bytes alive at once") {
+constexpr int64_t kMostDecisions = 3000;
+
+std::vector<const Storage*> storages_of(const MemoryPlan& plan, int64_t at_least) {
+  std::vector<const Storage*> storages;
+  for (const Storage& storage : plan.storage.storages)
+    if (storage.in_arena && storage.bytes >= at_least) storages.push_back(&storage);
+  return storages;
+}
+
+// Whether some of the storages alone, the largest, do not fit into so many bytes. False: unknown.
+bool is_shown_too_small(const MemoryPlan& plan, int64_t bytes) {
+  size_t before = 0;
+  for (const int64_t share : {8, 16, 32, 64, 128, 512}) {
+    const auto storages = storages_of(plan, plan.arena_bytes / share);
+    if (storages.size() == before) continue;
+    before = storages.size();
+    if (can_be_packed(storages, bytes, kMostDecisions) == false) return true;
+  }
+  return false;
+}
+
+// The largest program sets the arena of a plan.
+const PlanProgram& largest(const Compiled& plan) {
+  const auto& programs = plan.contents.programs;
+  return *std::max_element(programs.begin(), programs.end(), [](const auto& a, const auto& b) {
+    return a.memory.arena_bytes < b.memory.arena_bytes;
+  });
+}
+
+// An arena less than this would be one percent smaller than that of the plan.
+int64_t one_percent_less(const MemoryPlan& plan) { return plan.arena_bytes * 100 / 101; }
+
+bool is_near_its_bound(const MemoryPlan& plan) {
+  return 100 * plan.arena_bytes <= 101 * plan.lower_bound;
+}
+
+Storage block(int first, int last, int64_t bytes) {
+  Storage storage;
+  storage.bytes = bytes, storage.alignment = 64, storage.life = {first, last};
+  storage.in_arena = true;
+  storage.ranges = {{0, bytes, {{first, last}}}};
+  return storage;
+}
+
+std::optional<bool> packs(const std::vector<Storage>& storages, int64_t bytes,
+                          int64_t most = kMostDecisions) {
+  std::vector<const Storage*> pointers;
+  for (const Storage& storage : storages) pointers.push_back(&storage);
+  return can_be_packed(pointers, bytes, most);
+}
+
+TEST_CASE("the exhaustive search knows what fits") {
+  const std::vector<Storage> stack = {block(0, 1, 128), block(1, 2, 64), block(2, 3, 128)};
+  CHECK(packs(stack, 192) == true);
+  CHECK(packs(stack, 191) == false);
+  CHECK(packs({block(0, 0, 128)}, 64) == false);
+  CHECK(packs(stack, 192, 0) == std::nullopt);
+  // Five of one size that meet their neighbours in a ring: two places are too few for an odd ring,
+  // though never more than two are alive.
+  std::vector<Storage> ring;
+  for (int i = 0; i < 5; ++i) {
+    ring.push_back(block(0, 0, 64));
+    ring.back().ranges[0].lives = {{i, i}, {i + 1, i + 1}};
+  }
+  ring.back().ranges[0].lives = {{0, 0}, {4, 4}};
+  CHECK(packs(ring, 128) == false);
+  CHECK(packs(ring, 192) == true);
+  // A body with a notch, into which the other one fits.
+  Storage notched = block(0, 1, 192);
+  notched.ranges = {{0, 64, {{0, 1}}}, {64, 64, {{0, 0}}}, {128, 64, {{0, 1}}}};
+  CHECK(packs({notched, block(1, 1, 64)}, 192) == true);
+  CHECK(packs({notched, block(1, 1, 128)}, 192) == false);
+}
+
+TEST_CASE("storages that share places meet where they never do at one step") {
+  StorageMap map;
+  for (int i = 0; i < 3; ++i) map.storages.push_back(block(0, 2, 64));
+  // Every two meet at one step, the three at none.
+  map.storages[0].ranges[0].lives = {{0, 0}, {2, 2}};
+  map.storages[1].ranges[0].lives = {{0, 1}};
+  map.storages[2].ranges[0].lives = {{1, 2}};
+  CHECK(map.lower_bound(3) == 128);
+  CHECK(packing_bound(map, 3, 1000) == 192);
+  CHECK(packing_bound(map, 3, 128) == 128);
+  CHECK(packs(map.storages, 128) == false);
+}
+
+constexpr Way kWhole[] = {{"batch 1", 1, 0, false, false},
+                          {"batch 8", 8, 0, false, false},
+                          {"batch 8, strips of gradients", 8, 0, false, true}};
+
+TEST_CASE("arenas of whole layers are within one percent of what no packing goes below") {
   for (const Network& network : networks())
     for (const std::string& scheme : {std::string("full"), network.sparse, network.biases})
-      for (const Way& way : kWays) {
+      for (const Way& way : kWhole) {
         CAPTURE(network.name);
         CAPTURE(scheme);
         CAPTURE(std::string(way.name));
-        CompileOptions options;
-        options.scheme = scheme;
-        options.batch = way.batch;
-        options.split_gradients = way.strips;
-        const Compiled compiled = compile(network.model, options);
-        for (const PlanProgram& program : compiled.contents.programs) {
+        const Compiled plan = compiled(network, scheme, way);
+        for (const PlanProgram& program : plan.contents.programs) {
           CAPTURE(program_name(program.kind));
           REQUIRE(program.memory.lower_bound > 0);
           CHECK(program.memory.arena_bytes >= program.memory.lower_bound);
-          CHECK(static_cast<double>(program.memory.arena_bytes) <=
-                1.01 * static_cast<double>(program.memory.lower_bound));
+          CHECK(is_near_its_bound(program.memory));
         }
       }
+}
+
+// Tiled networks have bodies with notches, and micro-batches share their places.
+constexpr Way kShared[] = {{"tiled", 1, 0, true, false},
+                           {"tiled, strips of gradients", 1, 0, true, true},
+                           {"micro-batches of 2", 8, 2, false, false}};
+
+TEST_CASE("tiled arenas and those of micro-batches are near what no packing goes below") {
+  int by_search = 0, by_bound = 0;
+  for (const Network& network : networks())
+    for (const std::string& scheme : {std::string("full"), network.sparse, network.biases})
+      for (const Way& way : kShared) {
+        CAPTURE(network.name);
+        CAPTURE(scheme);
+        CAPTURE(std::string(way.name));
+        const Compiled plan = compiled(network, scheme, way);
+        const MemoryPlan& memory = largest(plan).memory;
+        CAPTURE(memory.arena_bytes);
+        CAPTURE(memory.lower_bound);
+        REQUIRE(memory.lower_bound > 0);
+        CHECK(memory.arena_bytes >= memory.lower_bound);
+        if (is_near_its_bound(memory)) {
+          ++by_bound;
+          continue;
+        }
+        CHECK(is_shown_too_small(memory, one_percent_less(memory)));
+        ++by_search;
+      }
+  CHECK(by_bound > 0);
+  CHECK(by_search > 0);
 }
 
 }  // namespace

@@ -1,0 +1,306 @@
+#include "tests/memory/exact_packing.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace attune::test {
+namespace {
+
+constexpr int64_t kFar = INT64_MAX / 4;
+
+struct Interval {
+  int64_t low, high;
+};
+
+// Two storages that meet: the distance from the start of `second` to that of `first` is in one of
+// the gaps.
+struct Pair {
+  size_t first, second;
+  std::vector<Interval> gaps;  // in order
+};
+
+// Bytes of one storage that are alive at a step.
+struct Segment {
+  size_t storage;
+  int64_t offset, bytes;
+};
+using Column = std::vector<Segment>;
+
+bool meet(const StorageRange& a, const StorageRange& b) {
+  return std::any_of(a.lives.begin(), a.lives.end(), [&](const Life& p) {
+    return std::any_of(b.lives.begin(), b.lives.end(),
+                       [&](const Life& q) { return p.first <= q.last && q.first <= p.last; });
+  });
+}
+
+// Distances from `b` to `a` at which no two ranges meet in a byte.
+std::vector<Interval> gaps_between(const Storage& a, const Storage& b) {
+  std::vector<Interval> forbidden;  // more than low, less than high
+  for (const StorageRange& p : a.ranges)
+    for (const StorageRange& q : b.ranges)
+      if (meet(p, q))
+        forbidden.push_back({q.offset - p.offset - p.bytes, q.offset + q.bytes - p.offset});
+  std::sort(forbidden.begin(), forbidden.end(),
+            [](const Interval& x, const Interval& y) { return x.low < y.low; });
+  std::vector<Interval> gaps;
+  int64_t from = -kFar;
+  for (const Interval& f : forbidden) {
+    if (f.low >= from) gaps.push_back({from, f.low});
+    from = std::max(from, f.high);
+  }
+  gaps.push_back({from, kFar});
+  return gaps;
+}
+
+Column column_at(const std::vector<const Storage*>& storages, int step) {
+  Column column;
+  for (size_t s = 0; s < storages.size(); ++s)
+    for (const StorageRange& range : storages[s]->ranges) {
+      if (std::none_of(range.lives.begin(), range.lives.end(),
+                       [&](const Life& l) { return l.first <= step && step <= l.last; }))
+        continue;
+      if (!column.empty() && column.back().storage == s &&
+          column.back().offset + column.back().bytes == range.offset)
+        column.back().bytes += range.bytes;
+      else
+        column.push_back({s, range.offset, range.bytes});
+    }
+  return column;
+}
+
+bool contains(const Column& large, const Column& small) {
+  return std::all_of(small.begin(), small.end(), [&](const Segment& s) {
+    return std::any_of(large.begin(), large.end(), [&](const Segment& l) {
+      return l.storage == s.storage && l.offset <= s.offset &&
+             s.offset + s.bytes <= l.offset + l.bytes;
+    });
+  });
+}
+
+// What is alive at each step, but for what is part of another step's.
+std::vector<Column> columns_of(const std::vector<const Storage*>& storages) {
+  std::vector<int> starts;  // something more is alive only where a life starts
+  for (const Storage* storage : storages)
+    for (const StorageRange& range : storage->ranges)
+      for (const Life& life : range.lives) starts.push_back(life.first);
+  std::sort(starts.begin(), starts.end());
+  starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+  std::vector<Column> all, columns;
+  for (int step : starts) all.push_back(column_at(storages, step));
+  std::stable_sort(all.begin(), all.end(), [](const Column& a, const Column& b) {
+    const auto bytes = [](int64_t sum, const Segment& s) { return sum + s.bytes; };
+    return std::accumulate(a.begin(), a.end(), int64_t{0}, bytes) >
+           std::accumulate(b.begin(), b.end(), int64_t{0}, bytes);
+  });
+  for (Column& column : all)
+    if (column.size() > 1 && std::none_of(columns.begin(), columns.end(),
+                                          [&](const Column& c) { return contains(c, column); }))
+      columns.push_back(std::move(column));
+  return columns;
+}
+
+class Search {
+ public:
+  Search(const std::vector<const Storage*>& storages, int64_t bytes, int64_t most_decisions)
+      : storages_(storages),
+        columns_(columns_of(storages)),
+        pairs_of_(storages.size()),
+        columns_of_(storages.size()),
+        left_(most_decisions) {
+    for (size_t i = 0; i < storages.size(); ++i) {
+      root_.offsets.push_back({0, round_down(bytes - storages[i]->bytes, i)});
+      for (size_t j = i + 1; j < storages.size(); ++j) {
+        Pair pair{i, j, gaps_between(*storages[i], *storages[j])};
+        if (pair.gaps.size() < 2) continue;
+        for (size_t s : {i, j}) pairs_of_[s].push_back(pairs_.size());
+        root_.gaps.push_back({0, pair.gaps.size() - 1});
+        pairs_.push_back(std::move(pair));
+      }
+    }
+    for (size_t c = 0; c < columns_.size(); ++c)
+      for (const Segment& segment : columns_[c]) columns_of_[segment.storage].push_back(c);
+    failures_.assign(pairs_.size(), 1);
+  }
+
+  std::optional<bool> run() {
+    std::vector<size_t> all(storages_.size());
+    std::iota(all.begin(), all.end(), 0);
+    const bool found = solve(root_, all);
+    if (!found && left_ < 0) return std::nullopt;
+    return found;
+  }
+
+ private:
+  // What is still possible: offsets, and the gaps of each pair, from one to another.
+  struct State {
+    std::vector<Interval> offsets;
+    std::vector<std::pair<size_t, size_t>> gaps;
+  };
+
+  // What a change of offsets makes worth looking at again.
+  struct Changes {
+    std::vector<size_t> storages;
+    std::vector<bool> columns;
+  };
+
+  int64_t round_up(int64_t offset, size_t s) const {
+    const int64_t alignment = storages_[s]->alignment;
+    return offset + (alignment - offset % alignment) % alignment;
+  }
+  int64_t round_down(int64_t offset, size_t s) const {
+    return offset - offset % storages_[s]->alignment;
+  }
+
+  bool solve(State state, const std::vector<size_t>& changed) {
+    if (--left_ < 0 || !propagate(state, changed)) return false;
+    const size_t pair = most_urgent(state);
+    if (pair == pairs_.size()) return true;
+    const auto [first, last] = state.gaps[pair];
+    const size_t middle = (first + last) / 2;
+    for (const auto& half : {std::pair(first, middle), std::pair(middle + 1, last)}) {
+      State next = state;
+      next.gaps[pair] = half;
+      if (solve(std::move(next), {pairs_[pair].first, pairs_[pair].second})) return true;
+      if (left_ < 0) return false;
+    }
+    return false;
+  }
+
+  // Of the undecided pairs a large one with few places left, that often failed; or their number.
+  size_t most_urgent(const State& state) const {
+    size_t result = pairs_.size();
+    double most = 0;
+    for (size_t p = 0; p < pairs_.size(); ++p) {
+      if (state.gaps[p].first == state.gaps[p].second) continue;
+      const auto [first, second] = std::pair(pairs_[p].first, pairs_[p].second);
+      const Interval &a = state.offsets[first], &b = state.offsets[second];
+      const auto bytes = static_cast<double>(storages_[first]->bytes + storages_[second]->bytes);
+      const double urgency =
+          failures_[p] * bytes / static_cast<double>(a.high - a.low + b.high - b.low + 64);
+      if (urgency > most) most = urgency, result = p;
+    }
+    return result;
+  }
+
+  // Narrows what is possible until nothing follows any more. False: nothing is possible.
+  bool propagate(State& state, const std::vector<size_t>& changed) {
+    Changes changes{{}, std::vector<bool>(columns_.size())};
+    for (size_t s : changed) note(s, &changes);
+    for (;;) {
+      while (!changes.storages.empty()) {
+        const size_t s = changes.storages.back();
+        changes.storages.pop_back();
+        for (size_t p : pairs_of_[s])
+          if (!narrow_pair(state, p, &changes)) {
+            ++failures_[p];
+            return false;
+          }
+      }
+      const auto column = std::find(changes.columns.begin(), changes.columns.end(), true);
+      if (column == changes.columns.end()) return true;
+      *column = false;
+      if (!narrow_column(state, columns_[static_cast<size_t>(column - changes.columns.begin())],
+                         &changes))
+        return false;
+    }
+  }
+
+  void note(size_t s, Changes* changes) const {
+    if (std::find(changes->storages.begin(), changes->storages.end(), s) == changes->storages.end())
+      changes->storages.push_back(s);
+    for (size_t c : columns_of_[s]) changes->columns[c] = true;
+  }
+
+  bool raise(State& state, size_t s, int64_t low, Changes* changes) const {
+    Interval& offset = state.offsets[s];
+    if (low <= offset.low) return true;
+    offset.low = round_up(low, s);
+    note(s, changes);
+    return offset.low <= offset.high;
+  }
+
+  bool lower(State& state, size_t s, int64_t high, Changes* changes) const {
+    Interval& offset = state.offsets[s];
+    if (high >= offset.high) return true;
+    if (high < offset.low) return false;
+    offset.high = round_down(high, s);
+    note(s, changes);
+    return offset.low <= offset.high;
+  }
+
+  bool narrow_pair(State& state, size_t p, Changes* changes) const {
+    const Pair& pair = pairs_[p];
+    const Interval a = state.offsets[pair.first], b = state.offsets[pair.second];
+    auto& [first, last] = state.gaps[p];
+    while (pair.gaps[first].high < a.low - b.high)
+      if (++first > last) return false;
+    while (pair.gaps[last].low > a.high - b.low)
+      if (last-- == first) return false;
+    const int64_t low = pair.gaps[first].low, high = pair.gaps[last].high;
+    return raise(state, pair.first, b.low + low, changes) &&
+           lower(state, pair.first, b.high + high, changes) &&
+           raise(state, pair.second, a.low - high, changes) &&
+           lower(state, pair.second, a.high - low, changes);
+  }
+
+  // Segments of a column have places of their own, as jobs on one machine have times. For the
+  // segments that lie between two addresses: they fit, and another one that does not fit among
+  // them comes behind all of them, or before (edge finding, of Carlier and Pinson).
+  bool narrow_column(State& state, const Column& column, Changes* changes) const {
+    struct Window {
+      int64_t begin, end;
+    };
+    std::vector<Window> windows;
+    for (const Segment& s : column) {
+      const Interval& offset = state.offsets[s.storage];
+      windows.push_back({offset.low + s.offset, offset.high + s.offset + s.bytes});
+    }
+    std::vector<size_t> by_end(column.size());
+    std::iota(by_end.begin(), by_end.end(), 0);
+    std::sort(by_end.begin(), by_end.end(),
+              [&](size_t a, size_t b) { return windows[a].end < windows[b].end; });
+    for (const Window& from : windows) {
+      const int64_t begin = from.begin;
+      int64_t sum = 0;
+      for (size_t last : by_end) {
+        if (windows[last].begin < begin) continue;
+        sum += column[last].bytes;
+        const int64_t end = windows[last].end;
+        if (begin + sum > end) return false;
+        for (size_t other = 0; other < column.size(); ++other) {
+          const Segment& s = column[other];
+          const Window& w = windows[other];
+          // Inside, or perhaps not counted yet.
+          if (w.begin >= begin && w.end <= end) continue;
+          if (w.end > end && std::min(w.begin, begin) + sum + s.bytes > end &&
+              !raise(state, s.storage, begin + sum - s.offset, changes))
+            return false;
+          if (w.begin < begin && std::max(w.end, end) - sum - s.bytes < begin &&
+              !lower(state, s.storage, end - sum - s.bytes - s.offset, changes))
+            return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  const std::vector<const Storage*>& storages_;
+  const std::vector<Column> columns_;
+  std::vector<Pair> pairs_;
+  std::vector<std::vector<size_t>> pairs_of_, columns_of_;  // by storage
+  std::vector<int> failures_;                               // by pair
+  State root_;
+  int64_t left_;
+};
+
+}  // namespace
+
+std::optional<bool> can_be_packed(const std::vector<const Storage*>& storages, int64_t bytes,
+                                  int64_t most_decisions) {
+  for (const Storage* storage : storages)
+    if (storage->bytes > bytes) return false;
+  return Search(storages, bytes, most_decisions).run();
+}
+
+}  // namespace attune::test
