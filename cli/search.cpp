@@ -1,4 +1,5 @@
 #include <cmath>
+#include <filesystem>
 
 #include "cli/output_file.h"
 #include "cli/scheme_search.h"
@@ -10,10 +11,10 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   attune search mobilenet.onnx --data photos/train --classes 5 --labels photos/train
-      --preprocess imagenet --batch-size 1 --memory 4MiB --backend simd -o scheme.json
+      --preprocess imagenet --batch-size 1 --memory 4MiB --backend simd -o found.json
   attune search kws.onnx --data speaker --labels words --preprocess mfcc --memory 256KiB
-      --latency 40ms --estimator measured -o scheme.json --front front.json --picture front.svg
-  attune compile kws.onnx -o kws.att --scheme scheme.json ...     with the same options
+      --latency 40ms --estimator measured -o found.json --front front.json --picture front.svg
+  attune compile kws.onnx -o kws.att --scheme found.json ...     with the same options
 
 Finds the scheme that is expected to learn the most within a budget: biases of the last layers, and
 of some of these layers a share of the weight. --memory counts all RAM of a session with the given
@@ -49,11 +50,12 @@ Json number_json(double number) { return std::isfinite(number) ? Json(number) : 
 // Of the ten best.
 std::string finals_text(const SearchedScheme& searched, bool classifies) {
   if (searched.finalists.empty()) return "";
-  Table table({"trains", ">memory", ">learning rate", classifies ? ">accuracy" : ">loss"});
+  Table table({"trains", ">memory", ">learning rate", ">runs", classifies ? ">accuracy" : ">loss"});
   for (size_t i = 0; i < std::min<size_t>(10, searched.finalists.size()); ++i) {
     const Finalist& finalist = searched.finalists[i];
     table.row({scheme_text(searched.space, finalist.scheme.point),
                bytes_text(finalist.scheme.cost.ram_bytes()), fmt::format("{:.4g}", finalist.rate),
+               std::to_string(2 * finalist.seeds),
                !std::isfinite(finalist.reached.loss) ? "diverges"
                : classifies ? fmt::format("{:.1f} %", 100 * finalist.reached.accuracy)
                             : fmt::format("{:.4g}", finalist.reached.loss)});
@@ -68,10 +70,12 @@ Json result_json(const SearchedScheme& searched) {
   if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
   json["found"] = found_json(searched, searched.result.best);
   json["bound"] = number_json(searched.result.bound);
+  if (!searched.finalists.empty()) json["learning_rate"] = searched.finalists.front().rate;
   json["compiled"] = searched.result.evaluations;
   for (const Finalist& finalist : searched.finalists) {
     Json entry = found_json(searched, finalist.scheme);
     entry["learning_rate"] = finalist.rate;
+    entry["seeds"] = finalist.seeds;
     entry["accuracy"] = number_json(finalist.reached.accuracy);
     entry["loss"] = number_json(finalist.reached.loss);
     json["finalists"].push_back(std::move(entry));
@@ -119,11 +123,31 @@ void report(const Options& options, const SearchedScheme& searched) {
                    (cost.train_step_ms > 0 ? fmt::format(", {:.3g} ms", cost.train_step_ms) : "") +
                    of(budget.latency_ms ? fmt::format("{:.3g} ms", *budget.latency_ms) : "")});
   table.row({"compiled", fmt::format("{} schemes", result.evaluations)});
+  if (!searched.finalists.empty())
+    table.row({"rate", fmt::format("train it with --learning-rate {:.4g}",
+                                   searched.finalists.front().rate)});
   fmt::print("{}{}", table.text(),
              finals_text(searched, options.compile.options().loss == Loss::cross_entropy));
 }
 
+// One file for two results would keep the last one only.
+void check_outputs_differ(const Options& options) {
+  const std::pair<const char*, const std::string*> outputs[] = {
+      {"-o", &options.search.output},
+      {"--front", &options.front},
+      {"--picture", &options.picture},
+      {"--cache", &options.search.sensitivity.cache}};
+  for (const auto& a : outputs)
+    for (const auto& b : outputs)
+      if (&a < &b && !a.second->empty() &&
+          std::filesystem::path(*a.second).lexically_normal() ==
+              std::filesystem::path(*b.second).lexically_normal())
+        throw_error("{} and {} are both {}; give each a file of its own", a.first, b.first,
+                    *a.second);
+}
+
 int run(Options& options) {
+  check_outputs_differ(options);
   check_replaceable(options.search.output, "a scheme", is_scheme_file);
   if (!options.front.empty()) check_replaceable(options.front, "a front", is_front_file);
   if (!options.picture.empty()) check_replaceable(options.picture, "an SVG picture", is_svg_file);

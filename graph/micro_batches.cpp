@@ -176,12 +176,21 @@ class Repetition {
     const ValueId root = storage_.storages[static_cast<size_t>(storage)].root;
     const bool of_batch = batches_.contains(root);
     const bool placed = places_.contains(storage);
-    if (of_batch ? micro_.value(v).lies_in == kNone : root == v && !placed) return;
+    if (of_batch ? !shows_examples(v) : root == v && !placed) return;
     if (!placed) copy(root);
     const Place& place = places_.at(storage);
     value->lies_in = place.root;
     value->lies_at = place.at + storage_.at[static_cast<size_t>(v)] /
                                     static_cast<int64_t>(dtype_bytes(value->dtype, 1));
+  }
+
+  // Whether a value is a part of the examples where they lie, and not written.
+  bool shows_examples(ValueId v) const {
+    if (batches_.contains(v)) return true;
+    const Value& value = micro_.value(v);
+    if (value.lies_in == kNone || value.producer < 0) return false;
+    const Node& node = micro_.nodes[static_cast<size_t>(value.producer)];
+    return is_view(micro_, node) && shows_examples(node.inputs[0]);
   }
 
   int storage_of(ValueId v) const { return storage_.of_value[static_cast<size_t>(v)]; }

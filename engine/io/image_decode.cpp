@@ -30,6 +30,7 @@ namespace {
 constexpr int64_t kMaxPixels = int64_t{1} << 27;
 // A byte of deflate makes at most 1032 bytes, of eight pixels each.
 constexpr int64_t kMaxPixelsPerByte = 8 * 1032;
+constexpr int kMaxScans = 64;  // a progressive picture has about ten
 constexpr const char* kCutShort = "the image is cut short; copy it again";
 
 // The decoder takes what is missing for zeros and checks no sums, so completeness is checked here.
@@ -93,9 +94,13 @@ Status check_jpeg(std::string_view path, std::span<const std::byte> file) {
   }
   // Coded data holds no marker by chance, so every one that looks like tables has to be that.
   bool complete = false;
+  int scans = 1;
   for (; at + 1 < file.size(); ++at) {
     if (u8_at(file, at) != 0xff) continue;
     const uint8_t next = u8_at(file, at + 1);
+    // Each goes through the whole picture: a small file would keep the decoder busy for long.
+    if (next == kStartOfScan && ++scans > kMaxScans)
+      return file_error(path, "the JPEG has more than %d scans; convert it anew", kMaxScans);
     if (next == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
     complete = complete || next == kEndOfImage;
   }

@@ -27,7 +27,8 @@ uint64_t parse_number(const std::string& text, const std::string& where, const c
 }
 
 // Reads the bytes of one tensor from the file beside the model that it names.
-void read_external(const std::string& model_path, onnx::TensorProto* tensor) {
+// Returns a hash of the bytes, after `hash`.
+uint64_t read_external(const std::string& model_path, onnx::TensorProto* tensor, uint64_t hash) {
   const std::string where = fmt::format("{}: tensor '{}'", model_path, tensor->name());
   std::string location;
   uint64_t offset = 0;
@@ -47,7 +48,8 @@ void read_external(const std::string& model_path, onnx::TensorProto* tensor) {
   std::error_code code;
   const bool regular = fs::is_regular_file(file, code);
   const uint64_t size = regular ? fs::file_size(file, code) : 0;
-  std::ifstream in(file, std::ios::binary);
+  std::ifstream in;
+  if (regular) in.open(file, std::ios::binary);  // a named pipe would wait for a writer
   if (!regular || code || !in)
     throw_error("{}: cannot read its external data {}", where, file.string());
   if (offset > size) throw_error("{}: {} ends before offset {}", where, file.string(), offset);
@@ -55,13 +57,25 @@ void read_external(const std::string& model_path, onnx::TensorProto* tensor) {
   if (length > size - offset)
     throw_error("{}: {} has {} bytes, where {} from offset {} are needed", where, file.string(),
                 size, length, offset);
+  // No element is larger: what is much more than the tensor holds is not read at all.
+  constexpr uint64_t kLargestElement = 16;
+  uint64_t most = kLargestElement;
+  for (const int64_t dim : tensor->dims()) {
+    if (dim < 0 || __builtin_mul_overflow(most, static_cast<uint64_t>(dim), &most))
+      throw_error("{}: its shape is impossible; export the model again", where);
+  }
+  if (length > most)
+    throw_error("{}: {} bytes from {} are more than its shape holds; give its offset and length",
+                where, length, file.string());
   std::string bytes(length, '\0');
   in.seekg(static_cast<std::streamoff>(offset));
   if (!in.read(bytes.data(), static_cast<std::streamsize>(length)))
     throw_error("{}: cannot read {}", where, file.string());
+  hash = hash64(std::as_bytes(std::span(bytes)), hash);
   tensor->set_raw_data(std::move(bytes));
   tensor->clear_external_data();
   tensor->clear_data_location();
+  return hash;
 }
 
 }  // namespace
@@ -91,14 +105,16 @@ OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
   const auto external = [](const onnx::TensorProto& tensor) {
     return tensor.data_location() == onnx::TensorProto::EXTERNAL;
   };
+  uint64_t hash = hash64(std::as_bytes(std::span(bytes)));
   for (auto& tensor : *proto->mutable_graph()->mutable_initializer())
-    if (external(tensor)) read_external(path, &tensor);
+    if (external(tensor)) hash = read_external(path, &tensor, hash);
   for (auto& node : *proto->mutable_graph()->mutable_node())
     for (auto& attribute : *node.mutable_attribute())
-      if (attribute.has_t() && external(attribute.t())) read_external(path, attribute.mutable_t());
+      if (attribute.has_t() && external(attribute.t()))
+        hash = read_external(path, attribute.mutable_t(), hash);
   OnnxModel model;
   model.path_ = path;
-  model.hash_ = hash64(std::as_bytes(std::span(bytes)));
+  model.hash_ = hash;
   model.proto_ = std::move(proto);
   return model;
 }

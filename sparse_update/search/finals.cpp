@@ -12,8 +12,8 @@
 namespace attune {
 namespace {
 
-constexpr int kRateSteps = 6;          // factors of 2 from the given rate, in either direction
-constexpr uint64_t kFurtherSeeds = 2;  // of the best third
+constexpr int kRateSteps = 6;  // factors of 2 from the given rate, in either direction
+constexpr int kSeeds = 3;      // of those that may win
 constexpr size_t kParents = 3;
 constexpr int kTries = 400;  // mutations made for the second round
 constexpr double kShares[] = {0, 0.125, 0.25, 0.5, 1};
@@ -178,7 +178,7 @@ class Finals {
       }
       if (best != 0) break;
     }
-    return {scheme, std::ldexp(finals_.measure.rate, best), most};
+    return {scheme, std::ldexp(finals_.measure.rate, best), most, 1};
   }
 
   void fine_tune(const std::vector<FoundScheme>& schemes) {
@@ -188,22 +188,32 @@ class Finals {
     sort();
   }
 
+  // A single seed may have been lucky: the best third runs with more of them, and so does whatever
+  // is ahead of these then.
   void retry() {
-    const size_t count = (entered_.size() + 2) / 3;
-    in_parallel(count, [&](size_t i) {
-      Finalist& finalist = entered_[i];
-      const std::string json = scheme_json(space_, finalist.scheme.point);
-      double accuracy = finalist.reached.accuracy, loss = finalist.reached.loss;
-      for (uint64_t s = 1; s <= kFurtherSeeds; ++s) {
-        const Reached again = reached(json, finalist.rate, finals_.measure.seed + s);
-        accuracy += again.accuracy;
-        loss += again.loss;
-      }
-      finalist.reached = {accuracy / (1 + kFurtherSeeds), loss / (1 + kFurtherSeeds)};
-    });
-    std::stable_sort(
-        entered_.begin(), entered_.begin() + static_cast<std::ptrdiff_t>(count),
-        [&](const Finalist& a, const Finalist& b) { return better(a.reached, b.reached); });
+    for (size_t count = (entered_.size() + 2) / 3; count > 0;) {
+      std::vector<Finalist*> again;
+      for (size_t i = 0; i < count; ++i)
+        if (entered_[i].seeds == 1) again.push_back(&entered_[i]);
+      in_parallel(again.size(), [&](size_t i) { run_further_seeds(again[i]); });
+      sort();
+      const auto behind = std::find_if(entered_.begin(), entered_.end(),
+                                       [](const Finalist& f) { return f.seeds > 1; });
+      count = static_cast<size_t>(behind - entered_.begin());
+    }
+  }
+
+  void run_further_seeds(Finalist* finalist) {
+    const std::string json = scheme_json(space_, finalist->scheme.point);
+    Reached& sum = finalist->reached;
+    for (; finalist->seeds < kSeeds; ++finalist->seeds) {
+      const Reached next = reached(json, finalist->rate,
+                                   finals_.measure.seed + static_cast<uint64_t>(finalist->seeds));
+      sum.accuracy += next.accuracy;
+      sum.loss += next.loss;
+    }
+    sum.accuracy /= kSeeds;
+    sum.loss /= kSeeds;
   }
 
   template <class F>

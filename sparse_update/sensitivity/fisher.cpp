@@ -133,6 +133,7 @@ FisherInformation fisher_information(const OnnxModel& model, const CompileOption
   CompileOptions full = options;
   full.scheme = "full";
   full.batch = full.evaluate_batch = full.predict_batch = 1;
+  full.micro_batch = 0;
   full.classes = 0;
   full.expose_gradients = true;
   const Compiled compiled = compile(model, full);

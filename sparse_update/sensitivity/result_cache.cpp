@@ -7,12 +7,20 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 
 #include "graph/error.h"
+#include "sparse_update/json_file.h"
 
 namespace attune {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view kStart = "{\"key\":\"";
+
+}  // namespace
 
 ResultCache::ResultCache(const std::string& path) : path_(path) {
   if (path.empty()) return;
@@ -24,11 +32,12 @@ ResultCache::ResultCache(const std::string& path) : path_(path) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     ends_in_line = !file.eof();
-    const json entry = json::parse(line, nullptr, false);
+    const json entry = parse_plan_json(line.c_str());
     const bool good = entry.is_object() && entry.contains("key") && entry["key"].is_string() &&
                       entry.contains("result");
-    // The first line tells whose file this is.
-    if (!any && !good && ends_in_line)
+    // The first line tells whose file this is, also where a kill has cut it short.
+    const bool cut = line.starts_with(kStart) || (!ends_in_line && kStart.starts_with(line));
+    if (!any && !good && !cut)
       throw_error("{}: exists and is not a cache of results; it is left alone, choose another name",
                   path);
     any = true;

@@ -101,6 +101,17 @@ TEST_CASE("compile --scheme auto compiles what search finds") {
   CHECK(shop.run("inspect a.att --scheme").out == shop.run("inspect b.att --scheme").out);
 }
 
+TEST_CASE("gains are estimated for micro-batches, too") {
+  Workshop shop;
+  for (const std::string estimator : {"fisher", "measured"}) {
+    const auto searched = shop.run(
+        "search net.onnx -o scheme.json --quiet --micro-batch 2 --memory 1MB "
+        "--estimator " +
+        estimator + kQuick);
+    CHECK_MESSAGE(searched.status == 0, searched.error);
+  }
+}
+
 TEST_CASE("the same search writes the same files") {
   Workshop shop;
   const std::string command =
@@ -130,6 +141,10 @@ TEST_CASE("searches that cannot succeed say why and write nothing") {
                 "unlabelled.npz");
   check_refused(shop.run("search net.onnx -o net.onnx --memory 1MB --data data.npz"),
                 "is not a scheme");
+  check_refused(shop.run(search + "--memory 1MB --front ./scheme.json"),
+                "give each a file of its own");
+  check_refused(shop.run(search + "--memory 1MB --cache scheme.json"),
+                "give each a file of its own");
   check_refused(shop.run("search net.onnx -o s.json --picture net.onnx --memory 1MB --data d.npz"),
                 "is not an SVG picture");
   check_refused(shop.run("compile net.onnx -o net.att --scheme auto --memory 1MB"), "needs --data");

@@ -1,5 +1,6 @@
 // Damaged and malicious models: an Error, or a model, but never anything else.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -273,6 +274,17 @@ TEST_CASE("external data is read beside the model, and nowhere else") {
   CHECK(contains(error_of([&] { import("/etc/passwd", "0", "16"); }), "not a relative path"));
   CHECK(contains(error_of([&] { import("", "0", "16"); }), "not a relative path"));
   CHECK(contains(error_of([&] { import(".", "0", ""); }), "external data"));
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(contains(error_of([&] { import("pipe", "0", "16"); }), "cannot read its external data"));
+  fs::resize_file(folder / "weights.bin", 1 << 20);
+  CHECK(contains(error_of([&] { import("weights.bin", "0", ""); }), "more than its shape holds"));
+
+  // Other weights beside the same file are another model.
+  import("weights.bin", "4", "16");
+  const uint64_t hash = OnnxModel::load((folder / "model.onnx").string()).hash();
+  CHECK(OnnxModel::load((folder / "model.onnx").string()).hash() == hash);
+  std::ofstream(folder / "weights.bin", std::ios::binary) << std::string(24, 'x');
+  CHECK(OnnxModel::load((folder / "model.onnx").string()).hash() != hash);
 }
 
 }  // namespace attune

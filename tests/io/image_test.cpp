@@ -123,6 +123,16 @@ TEST_CASE("a JPEG with an impossible Huffman table is an error") {
   CHECK(tables == 4);
 }
 
+TEST_CASE("a JPEG that goes through its picture again and again is an error") {
+  Bytes file = from_hex(kJpeg);
+  const Bytes end(file.end() - 2, file.end());
+  file.resize(file.size() - 2);
+  for (int i = 0; i < 100; ++i)
+    for (const int byte : {0xff, 0xda, 0x00, 0x08}) file.push_back(static_cast<std::byte>(byte));
+  file.insert(file.end(), end.begin(), end.end());
+  CHECK(contains(decode_error(file), "more than 64 scans"));
+}
+
 TEST_CASE("no damaged byte of a JPEG or a BMP crashes the decoder") {
   for (const Bytes& file : {from_hex(kJpeg), bmp(3, 2, std::vector<uint8_t>(18, 77))}) {
     for (size_t at = 0; at < file.size(); ++at) {

@@ -81,6 +81,24 @@ TEST_CASE("micro-batches add up to the loss, the gradients and the update of the
   }
 }
 
+TEST_CASE("micro-batches of one example whose rows are overwritten add up, too") {
+  // With the classifier alone nothing is read again after the first layers.
+  const OnnxModel keywords =
+      OnnxModel::load(std::string(ATTUNE_SOURCE_DIR) + "/examples/keyword_spotting/kws.onnx");
+  for (const std::string scheme : {"head", "bias:1", "last:2", "full"}) {
+    CAPTURE(scheme);
+    CompileOptions options = options_of(0);
+    options.scheme = scheme;
+    const auto expected = step(compile(keywords, options), {1, 2, 0, 1, 1, 3});
+    options.micro_batch = 1;
+    options.tile = true;
+    const auto actual = step(compile(keywords, options), {1, 2, 0, 1, 1, 3});
+    for (const auto& [port, values] : expected)
+      for (size_t i = 0; i < values.size(); ++i)
+        CHECK(actual.at(port)[i] == doctest::Approx(values[i]).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("a batch without any weight changes nothing in micro-batches either") {
   const Compiled parts = compile(convnet(), options_of(2));
   const LoadedPlan loaded(parts.plan);

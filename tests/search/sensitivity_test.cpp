@@ -291,6 +291,20 @@ TEST_CASE("a cache is read, and nothing else is taken for one") {
   const std::string other = folder.write("thesis.txt", std::string_view("years of work\n"));
   CHECK(contains(error_of([&] { ResultCache cache(other); }), "is not a cache"));
   CHECK(contains(error_of([&] { ResultCache cache(folder.path("")); }), "is no file"));
+  for (const std::string text : {"years of work", "{\"my\": 1}"}) {
+    const std::string foreign = folder.write("foreign", std::string_view(text));
+    CHECK(contains(error_of([&] { ResultCache cache(foreign); }), "is not a cache"));
+    std::ifstream file(foreign);
+    CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == text);
+  }
+  // What is nested as deep as no result is a damaged line.
+  const std::string deep = folder.write(
+      "deep.jsonl", std::string_view("{\"key\":\"k\",\"result\":" + std::string(100'000, '[') +
+                                     std::string(100'000, ']') + "}\n"));
+  CHECK(!ResultCache(deep).find("k"));
+  const std::string cut = folder.write("cut.jsonl", std::string_view("{\"key\":\"abc"));
+  ResultCache(cut).add("a", 2);
+  CHECK(*ResultCache(cut).find("a") == 2);
   ResultCache none("");
   none.add("a", 1);
   CHECK(*none.find("a") == 1);
