@@ -36,6 +36,7 @@ def measure_all(experiments, options):
         if not found:
             return
         result = experiment.measure(found)
+        experiment.cost_within(found, experiment.budget(budget))
         with writing:
             page.write(experiments, options)
         print(f"{experiment.name} {budget} {name} {page.accuracy_text(result['accuracies'])} % rate {result['rate']:g}  "
