@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds estimates of training steps against measurements, and writes docs/cost.md and docs/cost.json. Arguments go to
-# compare.py: `bench/cost/run.sh --threads 1 --rounds 1` gives a first idea. OFFLINE=1: installs nothing.
+# compare.py: `bench/cost/run.sh --configurations 1:best --rounds 1` gives a first idea. OFFLINE=1: installs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -n "${OFFLINE:-}" ] || cmake/install_packages.sh build bench
