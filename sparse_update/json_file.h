@@ -11,10 +11,8 @@ nlohmann::json read_json_file(const std::string& path, const std::string& where)
 // The same of a text that the user wrote elsewhere.
 nlohmann::json read_json_text(const std::string& text, const std::string& where);
 
-// The same for JSON that is given as text.
-nlohmann::json read_json_text(const std::string& text, const std::string& where);
-
-// JSON that a program wrote (in a plan, in a cache), or discarded where it is none or nested as deep.
+// JSON that a program wrote (in a plan, in a cache), or discarded where it is none or nested as
+// deep.
 nlohmann::json parse_plan_json(const char* text);
 
 // A value as a message shows it: JSON in one line, cut where it is long.

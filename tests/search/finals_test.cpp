@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include "graph/error.h"
 #include "sparse_update/plan_memory.h"
@@ -61,13 +60,6 @@ struct Subject {
   }
 };
 
-size_t lines_of(const std::string& path) {
-  std::ifstream file(path);
-  size_t lines = 0;
-  for (std::string line; std::getline(file, line);) ++lines;
-  return lines;
-}
-
 }  // namespace
 
 TEST_CASE("finals find what learns more than the estimated best, within the budget") {
@@ -120,10 +112,10 @@ TEST_CASE("finals end alike with any number of threads, and go on where they wer
   const TempFolder folder;
   const std::string cache = folder.path("finals.jsonl");
   const std::vector<Finalist> one = subject.finals(4, 1, cache);
-  const size_t lines = lines_of(cache);
+  const size_t lines = count_file_lines(cache);
   CHECK(lines > 16);
   const std::vector<Finalist> again = subject.finals(4, 3, cache), two = subject.finals(4, 2);
-  CHECK(lines_of(cache) == lines);
+  CHECK(count_file_lines(cache) == lines);
   REQUIRE(again.size() == one.size());
   REQUIRE(two.size() == one.size());
   for (size_t i = 0; i < one.size(); ++i) {

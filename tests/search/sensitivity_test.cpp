@@ -35,13 +35,6 @@ EstimateOptions estimate_with(Estimator estimator, int threads) {
   return options;
 }
 
-size_t count_file_lines(const std::string& path) {
-  std::ifstream file(path);
-  size_t lines = 0;
-  for (std::string line; std::getline(file, line);) ++lines;
-  return lines;
-}
-
 }  // namespace
 
 TEST_CASE("examples are taken and split by the seed alone") {

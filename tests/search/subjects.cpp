@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 
 #include "engine/random.h"
 
@@ -78,6 +79,13 @@ Status Patterns::read(int64_t index, std::span<std::byte> input, std::span<std::
   std::memcpy(input.data(), pixels_.data() + at * kPixels, input.size());
   if (!target.empty()) std::memcpy(target.data(), &labels_[at], sizeof(int32_t));
   return Status::ok();
+}
+
+size_t count_file_lines(const std::string& path) {
+  std::ifstream file(path);
+  size_t lines = 0;
+  for (std::string line; std::getline(file, line);) ++lines;
+  return lines;
 }
 
 }  // namespace attune::test

@@ -18,6 +18,9 @@ OnnxModel small_net();
 // Batches of 4, sgd with momentum.
 CompileOptions options_for(const std::string& scheme);
 
+// Lines of a file, of a cache of results for one.
+size_t count_file_lines(const std::string& path);
+
 // Images in which one of four patterns is stronger than noise; the class is the pattern's.
 class Patterns : public Dataset {
  public:
