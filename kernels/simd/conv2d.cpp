@@ -99,14 +99,20 @@ struct PixelParts {
   int64_t at_once(int64_t threads) const { return threads > 1 && threads <= count ? count : 1; }
 };
 
+template <class Rows>
+size_t part_workspace_bytes(int64_t outputs, int64_t cols, int64_t pixels, int64_t threads) {
+  if (is_long_and_thin<Rows>(outputs, cols, pixels))
+    return static_cast<size_t>(threads * long_and_thin_floats(cols)) * sizeof(float);
+  return gemm_workspace_bytes<ColMajorA>(outputs, cols, pixels, kWeights, threads);
+}
+
 // What the product of a part needs.
 size_t part_workspace_bytes(const KernelArgs& args, const PixelParts& parts, int64_t threads) {
   const Shape& dw = args.output(0).shape;
   const int64_t cols = dw.product(1, 4), pixels = std::min(parts.size, parts.pixels);
-  if (is_pointwise(args.attributes<Conv2dAttrs>(), dw[1], dw[2]) &&
-      is_long_and_thin(dw[0], cols, pixels))
-    return long_and_thin_bytes(cols);
-  return gemm_workspace_bytes<ColMajorA>(dw[0], cols, pixels, kWeights, threads);
+  if (is_pointwise(args.attributes<Conv2dAttrs>(), dw[1], dw[2]))
+    return part_workspace_bytes<MatrixRows>(dw[0], cols, pixels, threads);
+  return part_workspace_bytes<PatchRows>(dw[0], cols, pixels, threads);
 }
 
 size_t grad_weight_workspace(const KernelArgs& args, int threads) {
@@ -125,21 +131,19 @@ void grad_weight_of(const KernelArgs& args, int64_t begin, int64_t end, float* d
   const Shape& shape = args.output(0).shape;
   const int64_t outputs = shape[0], cols = shape.product(1, 4), pixels = end - begin;
   const float* const from_dy = dy.as<float>() + begin * outputs;
-  const ColMajorA a_dy{from_dy, outputs};
   const auto dw_row = [=](int64_t m) { return dw + m * cols; };
-  if (!is_pointwise(a, shape[1], shape[2])) {
-    const PatchRows patch =
-        patches(x.as<float>(), x.shape, dy.shape[1], dy.shape[2], a, shape[1], shape[2]);
-    gemm(a_dy, RowMajorB<PatchRows>{patch, begin}, dw_row, outputs, cols, pixels, Epilogue{},
-         kWeights, workspace, pool);
-    return;
-  }
-  const float* const from_x = x.as<float>() + begin * cols;
-  if (is_long_and_thin(outputs, cols, pixels))
-    gemm_long_and_thin(from_dy, from_x, dw_row, outputs, cols, pixels, workspace, pool);
+  const auto product = [&]<class Rows>(const RowMajorB<Rows>& b) {
+    if (is_long_and_thin<Rows>(outputs, cols, pixels))
+      gemm_long_and_thin(from_dy, b, dw_row, outputs, cols, pixels, workspace, pool);
+    else
+      gemm(ColMajorA{from_dy, outputs}, b, dw_row, outputs, cols, pixels, Epilogue{}, kWeights,
+           workspace, pool);
+  };
+  if (is_pointwise(a, shape[1], shape[2]))
+    product(RowMajorB<MatrixRows>{{x.as<float>() + begin * cols, cols}});
   else
-    gemm(a_dy, RowMajorB<MatrixRows>{{from_x, cols}}, dw_row, outputs, cols, pixels, Epilogue{},
-         kWeights, workspace, pool);
+    product(RowMajorB<PatchRows>{
+        patches(x.as<float>(), x.shape, dy.shape[1], dy.shape[2], a, shape[1], shape[2]), begin});
 }
 
 void grad_weight(const KernelArgs& args) {
@@ -236,7 +240,7 @@ struct PhaseWeightRows {
       const int64_t kw = r.v.first_tap + tap % r.v.window.taps * r.v.tap_step;
       f.put(0, r.w + ((o * r.kernel_h + kh) * r.kernel_w + kw) * r.channels + begin, end - begin);
     }
-    void next() { ++row; }
+    void next(int64_t rows = 1) { row += rows; }
   };
   Cursor at(int64_t row) const { return {*this, row}; }
 };

@@ -148,11 +148,11 @@ HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
     a += a_stride;
     b += b_stride;
   }
-  const Epilogue& e = *t.epilogue;
   if (t.cols == kVectors * kLanes)
     (finish_row<kVectors>(sums + I * kVectors, t.rows[I], t), ...);
   else
     (finish_partial_row<kVectors>(sums + I * kVectors, t.rows[I], t), ...);
+  const Epilogue& e = *t.epilogue;
   if (e.mask && t.last)
     for (int i = 0; i < kRows; ++i) {
       const float* y = t.rows[i] + t.col;
@@ -464,27 +464,26 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
 
 // y[m, n] = sum over k of a[k, m] * b[k, n], of two matrices with so few columns that each row of
 // them is used a few times at most: then they are multiplied where they lie, a block of k at a
-// time, while the next block is fetched.
-inline bool is_long_and_thin(int64_t rows, int64_t cols, int64_t depth) {
-  return depth >= 2 * kBlockK && (cols <= kPanel || rows <= 3 * kTileRows);
+// time, while the next block is fetched. Patches of one panel are packed, a block at a time.
+template <class Rows>
+bool is_long_and_thin(int64_t rows, int64_t cols, int64_t depth) {
+  const bool few_rows = rows <= 3 * kTileRows && std::is_same_v<Rows, MatrixRows>;
+  return depth >= 2 * kBlockK && (cols <= kPanel || few_rows);
 }
 
-// As gemm, of matrices without gaps between their rows; `workspace` has long_and_thin_bytes.
-inline size_t long_and_thin_bytes(int64_t cols) {
-  return static_cast<size_t>(kBlockK * padded_cols(cols)) * sizeof(float);
-}
+// Of each thread; gemm_long_and_thin has no gaps between the rows of its matrices.
+inline int64_t long_and_thin_floats(int64_t cols) { return kBlockK * padded_cols(cols); }
 
-template <class YRow>
-void gemm_long_and_thin(const float* a, const float* b, YRow y_row, int64_t rows, int64_t cols,
-                        int64_t depth, float* workspace, ThreadPool& pool) {
+template <class Rows, class YRow>
+void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, int64_t rows,
+                        int64_t cols, int64_t depth, float* workspace, ThreadPool& pool) {
+  constexpr bool kIsMatrix = std::is_same_v<Rows, MatrixRows>;
   const int64_t panels = padded_cols(cols) / kPanel;
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
   // Whole vectors of the last rows may reach past the end of b.
-  const int64_t last_block = (depth - 1) / kBlockK * kBlockK;
-  const bool packs_last = cols % kLanes != 0;
-  const int last_count = static_cast<int>(depth - last_block);
-  if (packs_last) RowMajorB<MatrixRows>{{b, cols}}.pack(workspace, last_block, last_count, cols);
+  const int64_t first_packed =
+      !kIsMatrix ? 0 : (cols % kLanes == 0 ? depth : (depth - 1) / kBlockK * kBlockK);
   // Every task goes through all of k, with columns or rows of its own.
   const bool splits_cols = panels >= pool.threads();
   const int64_t tasks = std::min<int64_t>(pool.threads(), splits_cols ? panels : tiles);
@@ -494,35 +493,41 @@ void gemm_long_and_thin(const float* a, const float* b, YRow y_row, int64_t rows
     const int64_t p1 = splits_cols ? (task + 1) * panels / tasks : panels;
     const int64_t t0 = splits_cols ? 0 : task * tiles / tasks;
     const int64_t t1 = splits_cols ? tiles : (task + 1) * tiles / tasks;
+    float* const packed = workspace + task * long_and_thin_floats(cols);
     for (int64_t k = 0; k < depth; k += kBlockK) {
       const int count = static_cast<int>(std::min<int64_t>(kBlockK, depth - k));
-      const bool packed = packs_last && k == last_block;
+      // Where rows of a panel of b start, and the step from one to the next.
+      const auto panel = [&](int64_t p) -> std::pair<const float*, int64_t> {
+        if constexpr (kIsMatrix)
+          if (k < first_packed) return {b.source.data + k * cols + p * kPanel, cols};
+        return {packed + p * count * kPanel, kPanel};
+      };
+      if (k >= first_packed) b.pack(packed, k, count, cols);
       // Lines of the next block: those of the task's part of b, then of a.
-      const int64_t b_lines = 2 * (p1 - p0);
+      const int64_t b_lines = kIsMatrix ? 2 * (p1 - p0) : 0;
       const int64_t next = std::min<int64_t>(kBlockK, depth - k - count);
       int64_t fetched = 0;
       const auto fetch = [&]() -> Ahead {
         const int64_t line = fetched++;
-        if (line < b_lines)
-          return FetchAhead(b + (k + count) * cols + p0 * kPanel + line * kLine, cols, next)
-              .next(count);
+        if constexpr (kIsMatrix)
+          if (line < b_lines) {
+            const float* from = b.source.data + (k + count) * cols + p0 * kPanel;
+            return FetchAhead(from + line * kLine, cols, next).next(count);
+          }
         const int64_t m = tile_start(t0) + (line - b_lines) * kLine;
         if (m >= tile_start(t1)) return {};
         return FetchAhead(a + (k + count) * rows + m, rows, next).next(count);
       };
       for (int64_t p = p0; p < p1; ++p) {
         const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
+        const auto [from, step] = panel(p);
         for (int64_t t = t0; t < t1; ++t) {
           float* row_starts[kTileRows];
           const int tile_rows = static_cast<int>(tile_start(t + 1) - tile_start(t));
           for (int i = 0; i < tile_rows; ++i) row_starts[i] = y_row(tile_start(t) + i);
           const Tile tile{row_starts, p * kPanel, tile_cols, k == 0, k + count == depth, &epilogue};
-          const Panels operands{a + k * rows + tile_start(t),
-                                rows,
-                                packed ? workspace + p * count * kPanel : b + k * cols + p * kPanel,
-                                packed ? kPanel : cols,
-                                count,
-                                {fetch(), fetch()}};
+          const Panels operands{
+              a + k * rows + tile_start(t), rows, from, step, count, {fetch(), fetch()}};
           multiply_tile<true, 2>(tile_rows, operands, tile);
         }
       }

@@ -14,7 +14,7 @@
 
 // A source of rows makes a cursor at a row; cursor.runs(begin, end, f) calls f.put(at, source,
 // length) for consecutive runs of elements [begin, end) of its row, `at` counting from `begin`; a
-// null source stands for zeros. cursor.next() goes to the next row. ahead(begin, end): the memory
+// null source stands for zeros. cursor.next(n) goes n rows on. ahead(begin, end): the memory
 // of these rows, where it is known.
 HWY_BEFORE_NAMESPACE();
 namespace attune::simd {
@@ -63,7 +63,7 @@ struct MatrixRows {
     void runs(int64_t begin, int64_t end, F& f) const {
       f.put(0, row + begin, end - begin);
     }
-    void next() { row += stride; }
+    void next(int64_t rows = 1) { row += rows * stride; }
   };
   Cursor at(int64_t row) const { return {data + row * stride, stride}; }
   FetchAhead ahead(int64_t begin, int64_t end) const {
@@ -90,6 +90,26 @@ struct PatchRows {
   WindowAxis h, w;
   int64_t channels;
 
+  // Rows of one line of which no tap is padding, and neighbouring taps are neighbours in memory.
+  struct Inside {
+    const float* data = nullptr;
+    int64_t rows = 0, row_step = 0;
+    int64_t run = 0, line_step = 0;  // the taps of a line
+
+    // Calls f(at, source, length) for runs of elements [begin, end) of the first row; those of the
+    // others lie row_step further each.
+    template <class F>
+    void runs(int64_t begin, int64_t end, F f) const {
+      int64_t from = begin % run;
+      const float* line = data + begin / run * line_step;
+      for (int64_t at = begin; at < end; from = 0, line += line_step) {
+        const int64_t length = std::min(run - from, end - at);
+        f(at - begin, line + from, length);
+        at += length;
+      }
+    }
+  };
+
   struct Cursor {
     const PatchRows& p;
     const float* image;
@@ -97,7 +117,6 @@ struct PatchRows {
 
     template <class F>
     void runs(int64_t begin, int64_t end, F& f) const {
-      if (p.w.delta == 1 && is_inside()) return lines(begin, end, f);
       int64_t th = 0, tw = 0, channel = begin;
       if (begin != 0) {
         const int64_t tap = begin / p.channels;
@@ -121,27 +140,21 @@ struct PatchRows {
         if (tw == p.w.taps) tw = 0, ++th;
       }
     }
-    // Whether no tap is padding.
-    bool is_inside() const {
-      const int64_t y = p.h.index(i, 0), x = p.w.index(j, 0);
-      return p.h.inside(y) && p.h.inside(y + (p.h.taps - 1) * p.h.delta) && p.w.inside(x) &&
-             p.w.inside(x + p.w.taps - 1);
+    // Rows from this one on, `most` of them at most; none if this one is not inside.
+    Inside inside(int64_t most) const {
+      const int64_t y = p.h.index(i, 0), x = p.w.index(j, 0), room = p.w.limit - p.w.taps - x;
+      if (p.w.delta != 1 || !p.h.inside(y) || !p.h.inside(y + (p.h.taps - 1) * p.h.delta) ||
+          x < 0 || room < 0)
+        return {};
+      const int64_t rows = std::min({most, p.w.count - j, room / p.w.stride + 1});
+      const int64_t line = p.w.limit * p.channels;
+      return {image + y * line + x * p.channels, rows, p.w.stride * p.channels,
+              p.w.taps * p.channels, p.h.delta * line};
     }
-    // Taps of a line are one run then.
-    template <class F>
-    void lines(int64_t begin, int64_t end, F& f) const {
-      const int64_t run = p.w.taps * p.channels, line = p.w.limit * p.channels;
-      int64_t th = 0, from = begin;
-      if (begin != 0) th = begin / run, from = begin % run;
-      const float* source = image + p.h.index(i, th) * line + p.w.index(j, 0) * p.channels;
-      for (int64_t at = begin; at < end; from = 0, source += p.h.delta * line) {
-        const int64_t length = std::min(run - from, end - at);
-        f.put(at - begin, source + from, length);
-        at += length;
-      }
-    }
-    void next() {
-      if (++j < p.w.count) return;
+    // Goes no further than the end of a line.
+    void next(int64_t rows = 1) {
+      j += rows;
+      if (j < p.w.count) return;
       j = 0;
       if (++i < p.h.count) return;
       i = 0;
@@ -154,6 +167,22 @@ struct PatchRows {
   }
   FetchAhead ahead(int64_t, int64_t) const { return {}; }
 };
+
+// Calls many(i, rows) for stretches of rows without padding, and one(i, cursor) for every other
+// one of rows [row, row + count); i counts from `row`.
+template <class Rows, class Many, class One>
+HWY_INLINE void for_rows(const Rows& source, int64_t row, int64_t count, Many many, One one) {
+  auto cursor = source.at(row);
+  for (int64_t i = 0, n; i < count; i += n, cursor.next(n)) {
+    n = 0;
+    if constexpr (std::is_same_v<Rows, PatchRows>) {
+      const PatchRows::Inside rows = cursor.inside(count - i);
+      n = rows.rows;
+      if (n > 0) many(i, rows);
+    }
+    if (n == 0) one(i, cursor), n = 1;
+  }
+}
 
 // ---- Operand a: `rows` rows from m, elements [k, k + count), into a buffer ----------------------
 
@@ -176,11 +205,18 @@ struct RowMajorA {
   Rows source;
   template <int kRowStride>
   void pack(float* to, int64_t m, int rows, int64_t k, int count) const {
-    auto cursor = source.at(m);
-    for (int i = 0; i < rows; ++i, cursor.next()) {
-      CopyRun run{to + int64_t{i} * kRowStride};
-      cursor.runs(k, k + count, run);
-    }
+    for_rows(
+        source, m, rows,
+        [&](int64_t i, const auto& inside) {
+          inside.runs(k, k + count, [&](int64_t at, const float* from, int64_t length) {
+            copy_rows(to + i * kRowStride + at, kRowStride, from, inside.row_step, inside.rows,
+                      length);
+          });
+        },
+        [&](int64_t i, const auto& cursor) {
+          CopyRun run{to + i * kRowStride};
+          cursor.runs(k, k + count, run);
+        });
   }
   FetchAhead ahead(int64_t begin, int64_t end) const { return source.ahead(begin, end); }
 };
@@ -233,14 +269,27 @@ struct RowMajorB {
   RowMajorB from_column(int64_t c) const { return {source, row, col + c}; }
   // Rows [k, k + count), `cols` columns, into panels one after the other.
   void pack(float* to, int64_t k, int count, int64_t cols) const {
-    auto cursor = source.at(row + k);
     const int64_t panel = int64_t{count} * kPanel;
-    for (int i = 0; i < count; ++i, cursor.next(), to += kPanel) {
-      PanelRun run{to, panel};
-      cursor.runs(col, col + cols, run);
-      if (cols % kPanel != 0)
-        fill_zeros(to + cols / kPanel * panel + cols % kPanel, kPanel - cols % kPanel);
-    }
+    for_rows(
+        source, row + k, count,
+        [&](int64_t i, const auto& inside) {
+          inside.runs(col, col + cols, [&](int64_t at, const float* from, int64_t length) {
+            const int64_t place = at % kPanel;
+            float* first = to + i * kPanel + at / kPanel * panel;
+            if (place + length <= kPanel)
+              copy_rows(first + place, kPanel, from, inside.row_step, inside.rows, length);
+            else
+              for (int64_t j = 0; j < inside.rows; ++j, from += inside.row_step)
+                PanelRun{first + j * kPanel, panel}.put(place, from, length);
+          });
+        },
+        [&](int64_t i, const auto& cursor) {
+          PanelRun run{to + i * kPanel, panel};
+          cursor.runs(col, col + cols, run);
+        });
+    if (cols % kPanel == 0) return;
+    float* rest = to + cols / kPanel * panel + cols % kPanel;
+    for (int i = 0; i < count; ++i, rest += kPanel) fill_zeros(rest, kPanel - cols % kPanel);
   }
   // One panel alone, from column `c` of `cols` on.
   void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t c) const {

@@ -78,6 +78,17 @@ HWY_INLINE void copy(float* to, const float* from, int64_t n) {
   if (i < n)
     store_partial(load_partial(from + i, static_cast<int>(n - i)), to + i, static_cast<int>(n - i));
 }
+// n elements of some rows.
+HWY_INLINE void copy_rows(float* to, int64_t to_step, const float* from, int64_t from_step,
+                          int64_t rows, int64_t n) {
+  if (n < kLanes) {
+    const int part = static_cast<int>(n);
+    for (; rows > 0; --rows, to += to_step, from += from_step)
+      store_partial(load_partial(from, part), to, part);
+  } else {
+    for (; rows > 0; --rows, to += to_step, from += from_step) copy(to, from, n);
+  }
+}
 HWY_INLINE void fill_zeros(float* to, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(zero(), to + i);
@@ -85,23 +96,25 @@ HWY_INLINE void fill_zeros(float* to, int64_t n) {
 }
 
 // Writes the mask of y, all of it: bits past the last element are zeros.
-inline void write_mask(const float* y, int64_t elements, float min, float max, uint8_t* mask) {
-  constexpr int kStep = kLanes < 8 ? 8 : kLanes;  // whole bytes
+HWY_INLINE void write_mask(const float* y, int64_t elements, float min, float max, uint8_t* mask) {
   const V lo = repeat(min), hi = repeat(max);
+  const auto inside = [&](const float* p) {
+    const V v = load(p);
+    return hn::And(hn::Gt(v, lo), hn::Lt(v, hi));
+  };
   int64_t i = 0;
-  for (; i + kStep <= elements; i += kStep, mask += kStep / 8) {
-    uint8_t bits[kStep / 8 < 8 ? 8 : kStep / 8] = {};
-    for (int j = 0; j < kStep; j += kLanes) {
-      const V v = load(y + i + j);
-      uint8_t part[8] = {};
-      hn::StoreMaskBits(D(), hn::And(hn::Gt(v, lo), hn::Lt(v, hi)), part);
-      if constexpr (kLanes >= 8)
-        for (int b = 0; b < kLanes / 8; ++b) bits[b] = part[b];
-      else
-        bits[0] = static_cast<uint8_t>(bits[0] | part[0] << j);
+  if constexpr (kLanes >= 8) {
+    for (; i + kLanes <= elements; i += kLanes, mask += kLanes / 8)
+      hn::StoreMaskBits(D(), inside(y + i), mask);
+  } else {
+    for (; i + 8 <= elements; i += 8, ++mask) {
+      uint8_t low[8], high[8];
+      hn::StoreMaskBits(D(), inside(y + i), low);
+      hn::StoreMaskBits(D(), inside(y + i + 4), high);
+      *mask = static_cast<uint8_t>(low[0] | high[0] << 4);
     }
-    for (int b = 0; b < kStep / 8; ++b) mask[b] = bits[b];
   }
+  // What is left, in bytes.
   for (; i < elements; i += 8, ++mask) {
     unsigned bits = 0;
     for (int64_t j = 0; j < 8 && i + j < elements; ++j)

@@ -270,6 +270,11 @@ const std::vector<Sample>& large_samples() {
     add_windows(list, {"pointwise, several parts of pixels", 1, 45, 37, 16, 24, 1, 1});
     add_windows(list, {"several parts of pixels", 1, 45, 37, 4, 43, 3, 3, 1, 1, 1, 1, 1, 1});
     add_windows(list, {"pointwise, parts of several images", 5, 19, 23, 40, 56, 1, 1});
+    add_windows(list, {"an image of three channels", 2, 61, 46, 3, 34, 3, 3, 2, 2, 1, 1, 0, 1});
+    add_windows(list, {"an image of one channel", 1, 37, 41, 1, 8, 5, 5, 1, 1, 2, 2, 2, 2});
+    add_windows(list, {"taps of a line apart", 1, 31, 30, 2, 9, 3, 3, 1, 1, 2, 2, 2, 2, 1, 2});
+    add_windows(list, {"lines apart", 1, 31, 30, 3, 9, 3, 3, 1, 1, 2, 1, 2, 1, 2, 1});
+    add_windows(list, {"a panel of patches and more", 1, 33, 29, 4, 20, 3, 3, 1, 2, 1, 0, 1, 1});
     add_windows(list, {"many lines", 1, 62, 61, 12, 8, 3, 3, 1, 1, 1, 1, 1, 1});
     add_windows(list, {"many lines, stride 2", 2, 89, 85, 12, 8, 3, 3, 2, 2, 1, 1});
     const Shape s{4, 130, 131};
