@@ -83,6 +83,13 @@ int64_t Packing::place(const std::vector<int>& order, int64_t limit,
   return place_affected(order, limit, offsets);
 }
 
+int64_t Packing::place_behind(const std::vector<int>& order, size_t fixed, int64_t limit,
+                              std::vector<int64_t>* offsets) {
+  affected_.assign(size(), true);
+  for (size_t i = 0; i < fixed; ++i) affected_[static_cast<size_t>(order[i])] = false;
+  return place_affected(order, limit, offsets);
+}
+
 int64_t Packing::place_again(const std::vector<int>& order, std::initializer_list<int> moved,
                              int64_t limit, std::vector<int64_t>* offsets) {
   affected_.assign(size(), false);

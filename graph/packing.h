@@ -25,7 +25,11 @@ class Packing {
   // above `limit` as soon as there are more.
   int64_t place(const std::vector<int>& order, int64_t limit, std::vector<int64_t>* offsets);
 
-  // The same, where `offsets` (by item) are those of an order from which this one differs by the
+  // The same, but the first `fixed` items of the order stay where `offsets` (by item) say.
+  int64_t place_behind(const std::vector<int>& order, size_t fixed, int64_t limit,
+                       std::vector<int64_t>* offsets);
+
+  // As place, where `offsets` are those of an order from which this one differs by the
   // places of the `moved`: places only what that changes.
   int64_t place_again(const std::vector<int>& order, std::initializer_list<int> moved,
                       int64_t limit, std::vector<int64_t>* offsets);

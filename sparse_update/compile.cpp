@@ -6,6 +6,7 @@
 
 #include "graph/autodiff.h"
 #include "graph/error.h"
+#include "graph/exact_packing.h"
 #include "graph/head.h"
 #include "graph/micro_batches.h"
 #include "graph/passes/passes.h"
@@ -96,9 +97,12 @@ std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph grap
   return packed;
 }
 
-PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed,
-                   const CompileOptions& options) {
+// `arena` is what the programs so far need.
+PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed, const CompileOptions& options,
+                   int64_t arena) {
   PlanProgram program{kind, batch, packed.graph(), packed.full()};
+  if (options.pack_exhaustively)
+    pack_exhaustively(&program.memory, std::max(arena, options.arena_budget));
   if (options.arena_budget > 0 && !options.arena_may_exceed &&
       program.memory.arena_bytes > options.arena_budget)
     throw_error(
@@ -186,7 +190,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
                           ? std::make_shared<PackedGraph>(std::move(graph))
                           : optimize(ProgramKind::train_step, options.batch, std::move(graph),
                                      options, 0, scheduled);
-  return finish(ProgramKind::train_step, options.batch, *packed, options);
+  return finish(ProgramKind::train_step, options.batch, *packed, options, 0);
 }
 
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
@@ -194,7 +198,7 @@ PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int bat
   attach_loss(graph, options.loss, false);
   const auto packed =
       optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
-  return finish(ProgramKind::evaluate, batch, *packed, options);
+  return finish(ProgramKind::evaluate, batch, *packed, options, arena);
 }
 
 PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
@@ -202,7 +206,7 @@ PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t 
   if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
   const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
                                options, arena, scheduled);
-  return finish(ProgramKind::predict, options.predict_batch, *packed, options);
+  return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
 }
 
 // A hash of a parameter's values that does not depend on our layout: each element is hashed with

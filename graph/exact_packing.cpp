@@ -1,10 +1,12 @@
-#include "tests/memory/exact_packing.h"
+#include "graph/exact_packing.h"
 
 #include <algorithm>
 #include <numeric>
 #include <utility>
 
-namespace attune::test {
+#include "graph/packing.h"
+
+namespace attune {
 namespace {
 
 constexpr int64_t kFar = INT64_MAX / 4;
@@ -123,12 +125,12 @@ class Search {
     failures_.assign(pairs_.size(), 1);
   }
 
-  std::optional<bool> run() {
+  Packable run(std::vector<int64_t>* offsets) {
     std::vector<size_t> all(storages_.size());
     std::iota(all.begin(), all.end(), 0);
-    const bool found = solve(root_, all);
-    if (!found && left_ < 0) return std::nullopt;
-    return found;
+    if (!solve(root_, all)) return left_ < 0 ? Packable::unknown : Packable::no;
+    if (offsets) *offsets = found_;
+    return Packable::yes;
   }
 
  private:
@@ -155,7 +157,11 @@ class Search {
   bool solve(State state, const std::vector<size_t>& changed) {
     if (--left_ < 0 || !propagate(state, changed)) return false;
     const size_t pair = most_urgent(state);
-    if (pair == pairs_.size()) return true;
+    if (pair == pairs_.size()) {
+      // One gap is left of each pair, and the lowest offsets keep to all of them.
+      for (const Interval& offset : state.offsets) found_.push_back(offset.low);
+      return true;
+    }
     const auto [first, last] = state.gaps[pair];
     const size_t middle = (first + last) / 2;
     for (const auto& half : {std::pair(first, middle), std::pair(middle + 1, last)}) {
@@ -292,15 +298,90 @@ class Search {
   std::vector<int> failures_;                               // by pair
   State root_;
   int64_t left_;
+  std::vector<int64_t> found_;
 };
 
 }  // namespace
 
-std::optional<bool> can_be_packed(const std::vector<const Storage*>& storages, int64_t bytes,
-                                  int64_t most_decisions) {
+Packable pack_within(const std::vector<const Storage*>& storages, int64_t bytes,
+                     int64_t most_decisions, std::vector<int64_t>* offsets) {
   for (const Storage* storage : storages)
-    if (storage->bytes > bytes) return false;
-  return Search(storages, bytes, most_decisions).run();
+    if (storage->bytes > bytes) return Packable::no;
+  return Search(storages, bytes, most_decisions).run(offsets);
 }
 
-}  // namespace attune::test
+namespace {
+
+// Smaller and smaller arenas for one plan.
+class Repacking {
+ public:
+  Repacking(MemoryPlan* plan, int64_t enough)
+      : plan_(*plan), enough_(enough), items_(in_arena(*plan)), packing_(storages(), items_) {}
+
+  void run() {
+    int64_t low = plan_.lower_bound - 1;  // not known to suffice
+    for (int attempt = 0; attempt < kAttempts && plan_.arena_bytes > enough_ &&
+                          plan_.arena_bytes - low > plan_.arena_bytes / kNear;
+         ++attempt) {
+      const int64_t bytes = attempt == 0 ? plan_.lower_bound : (low + plan_.arena_bytes) / 2;
+      // The large storages alone tell sooner.
+      const Packable packable = pack(kLarge, bytes);
+      if (packable == Packable::no) plan_.lower_bound = bytes + 1;
+      if (packable == Packable::yes && plan_.arena_bytes > bytes) pack(kAll, bytes);
+      if (plan_.arena_bytes > bytes) low = bytes;
+    }
+  }
+
+ private:
+  static constexpr int kAttempts = 5;
+  static constexpr int64_t kNear = 200;
+  struct Effort {
+    size_t storages;  // the largest, at most
+    int64_t decisions;
+  };
+  static constexpr Effort kLarge{250, 1000}, kAll{600, 1000};
+
+  static std::vector<int> in_arena(const MemoryPlan& plan) {
+    std::vector<int> items;
+    for (size_t s = 0; s < plan.storage.storages.size(); ++s)
+      if (plan.storage.storages[s].in_arena) items.push_back(static_cast<int>(s));
+    return items;
+  }
+
+  const std::vector<Storage>& storages() const { return plan_.storage.storages; }
+
+  // The largest storages, and the others behind them, where they fit.
+  Packable pack(const Effort& effort, int64_t bytes) {
+    const size_t count = std::min(effort.storages, items_.size());
+    std::vector<int> order(items_.size());  // of the packing's items
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+      return packing_.storage(a).bytes > packing_.storage(b).bytes;
+    });
+    // The search is quicker through those that follow each other.
+    std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
+    std::vector<const Storage*> searched;
+    for (size_t i = 0; i < count; ++i) searched.push_back(&packing_.storage(order[i]));
+    std::vector<int64_t> places, offsets(items_.size(), -1);
+    const Packable packable = pack_within(searched, bytes, effort.decisions, &places);
+    if (packable != Packable::yes) return packable;
+    for (size_t i = 0; i < count; ++i) offsets[static_cast<size_t>(order[i])] = places[i];
+    const int64_t taken = packing_.place_behind(order, count, plan_.arena_bytes, &offsets);
+    if (taken >= plan_.arena_bytes) return packable;
+    plan_.arena_bytes = taken;
+    for (size_t i = 0; i < items_.size(); ++i)
+      plan_.offsets[static_cast<size_t>(items_[i])] = offsets[i];
+    return packable;
+  }
+
+  MemoryPlan& plan_;
+  const int64_t enough_;
+  const std::vector<int> items_;
+  Packing packing_;
+};
+
+}  // namespace
+
+void pack_exhaustively(MemoryPlan* plan, int64_t enough) { Repacking(plan, enough).run(); }
+
+}  // namespace attune
