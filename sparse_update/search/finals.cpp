@@ -15,20 +15,31 @@ namespace {
 constexpr int kRateSteps = 6;  // factors of 2 from the given rate, in either direction
 constexpr int kSeeds = 3;      // of those that may win
 constexpr size_t kParents = 3;
-constexpr int kTries = 400;  // mutations made for the second round
-constexpr double kShares[] = {0, 0.125, 0.25, 0.5, 1};
+constexpr int kGenerations = 2;  // of mutations
+constexpr int kTries = 200;      // mutations made for a generation
+constexpr int kFillings = 3;     // times that filling goes on behind a raise that does not fit
 
-// The biases of the last k layers, and of each of their weights the share, or what comes next.
-SchemePoint plain_point(const SearchSpace& space, int k, double share) {
+// Schemes that a person would try: the biases of the last k layers, and of each of their weights,
+// or of each that expands, a share, or what comes next. Lin et al. (arXiv 2206.15472, section 3.2)
+// find that the convolutions that expand gain the most for their size.
+struct PlainFamily {
+  double share = 0;
+  bool only_expanding = false;
+};
+constexpr PlainFamily kPlainFamilies[] = {{1, false},    {1, true},     {0.5, true},
+                                          {0.25, false}, {0.25, true},  {0.125, false},
+                                          {0.5, false},  {0.125, true}, {0, false}};
+
+SchemePoint plain_point(const SearchSpace& space, int k, const PlainFamily& family) {
   SchemePoint point = frozen_point(space);
   point.bias_last = k;
-  if (share == 0) return point;
+  if (family.share == 0) return point;
   const size_t depth = space.layers.size();
   for (size_t l = depth - static_cast<size_t>(k); l < depth; ++l) {
     const std::vector<WeightOption>& options = space.layers[l].options;
-    if (options.empty()) continue;
+    if (options.empty() || (family.only_expanding && !space.layers[l].expands)) continue;
     const auto larger = std::find_if(options.begin(), options.end(),
-                                     [&](const WeightOption& o) { return o.ratio > share; });
+                                     [&](const WeightOption& o) { return o.ratio > family.share; });
     point.options[l] = std::max(0, static_cast<int>(larger - options.begin()) - 1);
   }
   return point;
@@ -51,8 +62,13 @@ class Finals {
 
   std::vector<Finalist> run(const std::vector<FoundScheme>& found) {
     fine_tune(first_round(found));
-    std::vector<FoundScheme> mutants = mutations();
-    if (!mutants.empty()) fine_tune(mutants);
+    Random random(finals_.measure.seed, 1);
+    for (size_t made = 0, g = 1; g <= kGenerations; ++g) {
+      const size_t wanted = finals_.finalists * g / kGenerations - made;
+      const std::vector<FoundScheme> mutants = mutations(wanted, random);
+      if (!mutants.empty()) fine_tune(mutants);
+      made += wanted;
+    }
     retry();
     if (diverged(entered_.front().reached))
       throw_error("--learning-rate {}: every finalist diverges; give a smaller one",
@@ -76,34 +92,28 @@ class Finals {
 
   bool is_new(const SchemePoint& point) { return seen_.insert(scheme_json(space_, point)).second; }
 
-  // The largest k of which the share fits, for every share at once; a larger k takes no less.
+  // Of every family that with the largest k that fits, then, as training less is sometimes better,
+  // that with two thirds of it. A larger k takes no less.
   std::vector<FoundScheme> plain_schemes() {
-    struct Range {
-      int low = 0, high = 0;
-    };
-    std::vector<Range> ranges(std::size(kShares), {0, space_.depth()});
-    for (bool open = true; open;) {
+    constexpr size_t kFamilies = std::size(kPlainFamilies);
+    const auto point = [&](size_t f, int k) { return plain_point(space_, k, kPlainFamilies[f]); };
+    int low[kFamilies] = {}, high[kFamilies];
+    std::fill(std::begin(high), std::end(high), space_.depth());
+    while (!std::equal(std::begin(low), std::end(low), std::begin(high))) {
       std::vector<SchemePoint> points;
-      const auto middle = [](const Range& range) { return (range.low + range.high + 1) / 2; };
-      for (size_t s = 0; s < ranges.size(); ++s)
-        points.push_back(plain_point(space_, middle(ranges[s]), kShares[s]));
+      for (size_t f = 0; f < kFamilies; ++f) points.push_back(point(f, (low[f] + high[f] + 1) / 2));
       const std::vector<Cost> costs = evaluator_.costs(points);
-      open = false;
-      for (size_t s = 0; s < ranges.size(); ++s) {
-        if (ranges[s].low == ranges[s].high) continue;
-        if (budget_.allows(costs[s]))
-          ranges[s].low = middle(ranges[s]);
+      for (size_t f = 0; f < kFamilies; ++f) {
+        const int middle = (low[f] + high[f] + 1) / 2;
+        if (budget_.allows(costs[f]))
+          low[f] = std::max(low[f], middle);
         else
-          ranges[s].high = middle(ranges[s]) - 1;
-        open = open || ranges[s].low < ranges[s].high;
+          high[f] = middle - 1;
       }
     }
     std::vector<SchemePoint> points;
-    for (size_t s = ranges.size(); s-- > 0;) {
-      // Training less is sometimes better.
-      for (const int k : {ranges[s].low, (2 * ranges[s].low + 1) / 3})
-        points.push_back(plain_point(space_, k, kShares[s]));
-    }
+    for (size_t f = 0; f < kFamilies; ++f) points.push_back(point(f, low[f]));
+    for (size_t f = 0; f < kFamilies; ++f) points.push_back(point(f, (2 * low[f] + 1) / 3));
     return those_that_fit(points);
   }
 
@@ -115,38 +125,112 @@ class Finals {
     return fitting;
   }
 
-  // In turns: the largest gain of a number of biases, and a plain scheme.
+  // In turns: the largest gain of a number of biases, and two plain schemes.
   std::vector<FoundScheme> first_round(const std::vector<FoundScheme>& found) {
     std::vector<FoundScheme> searched;
     std::set<int> depths;
     for (const FoundScheme& scheme : found)
       if (depths.insert(scheme.point.bias_last).second) searched.push_back(scheme);
     const std::vector<FoundScheme> plain = plain_schemes();
-    const std::vector<FoundScheme>* const lists[] = {&searched, &plain};
     std::vector<FoundScheme> chosen;
-    for (size_t i = 0; i < std::max(searched.size(), plain.size()); ++i)
-      for (const std::vector<FoundScheme>* list : lists)
-        if (i < list->size() && chosen.size() < finals_.finalists && is_new((*list)[i].point))
-          chosen.push_back((*list)[i]);
+    const auto enter = [&](const std::vector<FoundScheme>& list, size_t i) {
+      if (i < list.size() && chosen.size() < finals_.finalists && is_new(list[i].point))
+        chosen.push_back(list[i]);
+    };
+    for (size_t i = 0; i < std::max(searched.size(), plain.size()); ++i) {
+      enter(searched, i);
+      enter(plain, 2 * i);
+      enter(plain, 2 * i + 1);
+    }
     return chosen;
   }
 
-  std::vector<FoundScheme> mutations() {
-    Random random(finals_.measure.seed, 1);
+  // Of the best so far. Every other one is filled: the gains that a search adds up may leave much
+  // of the budget, and more weights seldom learn less.
+  std::vector<FoundScheme> mutations(size_t wanted, Random& random) {
     const size_t parents = std::min(kParents, entered_.size());
     std::vector<FoundScheme> made;
     int tries = 0;
-    while (tries < kTries && made.size() < finals_.finalists) {
-      std::vector<SchemePoint> points;
-      for (; tries < kTries && made.size() + points.size() < finals_.finalists; ++tries) {
+    while (tries < kTries && made.size() < wanted) {
+      std::vector<SchemePoint> points, filled;
+      for (; tries < kTries && made.size() + points.size() + filled.size() < wanted; ++tries) {
         SchemePoint point = entered_[random.below(parents)].scheme.point;
         for (uint64_t m = 0; m < 1 + random.below(3); ++m) mutate(space_, point, random);
         trim(point);
-        if (is_new(point)) points.push_back(std::move(point));
+        if (tries % 2 == 0)
+          filled.push_back(std::move(point));
+        else if (is_new(point))
+          points.push_back(std::move(point));
       }
+      fill(filled, random);
+      for (SchemePoint& point : filled)
+        if (is_new(point)) points.push_back(std::move(point));
       for (FoundScheme& scheme : those_that_fit(points)) made.push_back(std::move(scheme));
     }
     return made;
+  }
+
+  // Raises shares of the layers whose biases are trained, in a random order and by random steps,
+  // as far as they fit: the longest start of the order, and behind what does not fit again.
+  void fill(std::vector<SchemePoint>& points, Random& random) {
+    struct Filling {
+      std::vector<Raise> raises;
+      size_t low = 0, high = 0;  // raises that fit, and that may
+    };
+    std::vector<Filling> fillings(points.size());
+    for (size_t i = 0; i < points.size(); ++i) fillings[i].raises = raises(points[i], random);
+    for (int pass = 0; pass < kFillings; ++pass) {
+      for (Filling& f : fillings) f.low = 0, f.high = f.raises.size();
+      for (;;) {
+        std::vector<SchemePoint> tried;
+        std::vector<size_t> open;
+        for (size_t i = 0; i < points.size(); ++i) {
+          const Filling& f = fillings[i];
+          if (f.low == f.high) continue;
+          open.push_back(i);
+          tried.push_back(raised(points[i], f.raises, (f.low + f.high + 1) / 2));
+        }
+        if (open.empty()) break;
+        const std::vector<Cost> costs = evaluator_.costs(tried);
+        for (size_t t = 0; t < open.size(); ++t) {
+          Filling& f = fillings[open[t]];
+          const size_t middle = (f.low + f.high + 1) / 2;
+          if (budget_.allows(costs[t]))
+            f.low = middle;
+          else
+            f.high = middle - 1;
+        }
+      }
+      for (size_t i = 0; i < points.size(); ++i) {
+        std::vector<Raise>& all = fillings[i].raises;
+        points[i] = raised(points[i], all, fillings[i].low);
+        const size_t behind = std::min(all.size(), fillings[i].low + 1);
+        all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(behind));
+      }
+    }
+  }
+
+  struct Raise {
+    size_t layer = 0;
+    int option = 0;
+  };
+
+  std::vector<Raise> raises(const SchemePoint& point, Random& random) const {
+    std::vector<Raise> all;
+    const size_t depth = space_.layers.size();
+    for (size_t l = depth - static_cast<size_t>(point.bias_last); l < depth; ++l) {
+      const auto above = static_cast<int>(space_.layers[l].options.size()) - 1 - point.options[l];
+      if (above == 0) continue;
+      const auto step = static_cast<int>(random.below(static_cast<uint64_t>(above)));
+      const Raise raise = {l, point.options[l] + 1 + step};
+      all.insert(all.begin() + static_cast<std::ptrdiff_t>(random.below(all.size() + 1)), raise);
+    }
+    return all;
+  }
+
+  static SchemePoint raised(SchemePoint point, const std::vector<Raise>& raises, size_t count) {
+    for (size_t i = 0; i < count; ++i) point.options[raises[i].layer] = raises[i].option;
+    return point;
   }
 
   // The mean of a run with either half to train with.
@@ -203,17 +287,22 @@ class Finals {
     }
   }
 
+  // The mean of several seeds, with half the rate where one of them diverges.
   void run_further_seeds(Finalist* finalist) {
     const std::string json = scheme_json(space_, finalist->scheme.point);
-    Reached& sum = finalist->reached;
-    for (; finalist->seeds < kSeeds; ++finalist->seeds) {
-      const Reached next = reached(json, finalist->rate,
-                                   finals_.measure.seed + static_cast<uint64_t>(finalist->seeds));
-      sum.accuracy += next.accuracy;
-      sum.loss += next.loss;
+    finalist->seeds = kSeeds;
+    for (int halvings = 0; halvings <= kRateSteps; ++halvings) {
+      Reached sum =
+          halvings == 0 ? finalist->reached : reached(json, finalist->rate, finals_.measure.seed);
+      for (uint64_t seed = 1; seed < kSeeds && !diverged(sum); ++seed) {
+        const Reached next = reached(json, finalist->rate, finals_.measure.seed + seed);
+        sum.accuracy += next.accuracy;
+        sum.loss += next.loss;
+      }
+      finalist->reached = {sum.accuracy / kSeeds, sum.loss / kSeeds};
+      if (!diverged(finalist->reached)) return;
+      finalist->rate /= 2;
     }
-    sum.accuracy /= kSeeds;
-    sum.loss /= kSeeds;
   }
 
   template <class F>

@@ -21,6 +21,7 @@ struct SpaceLayer {
   int input_axis = 0;        // of the weight in our layout
   int64_t input_channels = 0;
   std::vector<WeightOption> options;  // the smallest share first; empty: the weight stays frozen
+  bool expands = false;  // a pointwise convolution to more channels, as a block begins with
 };
 
 // Everything that a search may choose: the classifier always, the biases of the last k layers, and

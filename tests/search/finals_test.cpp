@@ -87,24 +87,55 @@ TEST_CASE("finals find what learns more than the estimated best, within the budg
   CHECK(std::adjacent_find(schemes.begin(), schemes.end()) == schemes.end());
 }
 
+TEST_CASE("mutations fill what is left of the budget") {
+  Subject subject;
+  const SearchSpace& space = subject.space;
+  // Whether the next larger share of some layer whose bias is trained fits, too.
+  const auto has_room = [&](const SchemePoint& point) {
+    for (size_t l = point.options.size() - static_cast<size_t>(point.bias_last);
+         l < point.options.size(); ++l) {
+      if (point.options[l] + 1 >= static_cast<int>(space.layers[l].options.size())) continue;
+      SchemePoint larger = point;
+      ++larger.options[l];
+      if (subject.cost(scheme_json(space, larger)) <= *subject.budget.memory_bytes) return true;
+    }
+    return false;
+  };
+  const std::vector<Finalist> finalists = subject.finals(20);
+  const auto full = std::count_if(finalists.begin(), finalists.end(),
+                                  [&](const Finalist& f) { return !has_room(f.scheme.point); });
+  CHECK(full >= 6);
+}
+
 TEST_CASE("the largest plain schemes that fit take part in finals") {
   Subject subject;
   const std::vector<Finalist> finalists = subject.finals(64);
-  for (const std::string kind : {"bias", "last"}) {
+  const auto point_of = [&](const std::string& kind, int k) {
+    SchemePoint point = frozen_point(subject.space);
+    point.bias_last = k;
+    for (size_t l = point.options.size() - static_cast<size_t>(k); l < point.options.size(); ++l) {
+      const SpaceLayer& layer = subject.space.layers[l];
+      if (kind == "last" || (kind == "expanding" && layer.expands))
+        point.options[l] = static_cast<int>(layer.options.size()) - 1;
+    }
+    return point;
+  };
+  for (const std::string kind : {"bias", "last", "expanding"}) {
     int largest = 0;
     for (int k = 1; k <= subject.space.depth(); ++k)
-      if (subject.cost(fmt::format("{}:{}", kind, k)) <= *subject.budget.memory_bytes) largest = k;
+      if (subject.cost(scheme_json(subject.space, point_of(kind, k))) <=
+          *subject.budget.memory_bytes)
+        largest = k;
     CAPTURE(kind);
     REQUIRE(largest > 0);
-    SchemePoint point = frozen_point(subject.space);
-    point.bias_last = largest;
-    if (kind == "last")
-      for (size_t l = point.options.size() - static_cast<size_t>(largest); l < point.options.size();
-           ++l)
-        point.options[l] = static_cast<int>(subject.space.layers[l].options.size()) - 1;
-    CHECK(std::any_of(finalists.begin(), finalists.end(),
-                      [&](const Finalist& finalist) { return finalist.scheme.point == point; }));
+    CHECK(std::any_of(finalists.begin(), finalists.end(), [&](const Finalist& finalist) {
+      return finalist.scheme.point == point_of(kind, largest);
+    }));
   }
+  const auto expanding = point_of("expanding", subject.space.depth());
+  CHECK(std::any_of(expanding.options.begin(), expanding.options.end(),
+                    [](int option) { return option >= 0; }));
+  CHECK(expanding != point_of("last", subject.space.depth()));
 }
 
 TEST_CASE("finals end alike with any number of threads, and go on where they were") {
