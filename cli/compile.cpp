@@ -1,5 +1,7 @@
 #include "sparse_update/compile.h"
 
+#include <filesystem>
+#include <optional>
 #include <set>
 
 #include "cli/compile_options.h"
@@ -26,6 +28,8 @@ constexpr const char* kExamples = R"(Examples:
   attune compile net.onnx -o net.att --scheme bias:8 --batch-size 1 --memory 256KiB
       --backend reference     refused where it does not fit
   attune compile net.onnx -o net.att --scheme auto --data photos/train --memory 256KiB
+  attune compile net.onnx -o net.att --scheme auto --data photos/train --memory 256KiB
+      --finalists 12          fine-tunes the best ones, and names a learning rate
 
 )";
 
@@ -61,7 +65,7 @@ std::string peak_of(const Compiled& compiled) {
 }
 
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
-            const Cost& cost) {
+            const Cost& cost, std::optional<double> rate) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) {
@@ -90,6 +94,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
     json["peak"] = peak_step;
     if (micro_batch > 0) json["micro_batch"] = micro_batch;
+    if (rate) json["learning_rate"] = *rate;
     json["train_steps"] = train ? train->steps()->size() : 0;
     json["signature"] = fmt::format("{:016x}", table.signature());
     if (!options.search.budget.budget().empty()) json["cost"] = cost_json(cost);
@@ -117,11 +122,13 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
                                    bytes_text(*budget.flash_bytes))});
   if (budget.latency_ms)
     rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.train_step_ms, *budget.latency_ms)});
+  if (rate) rows.row({"rate", fmt::format("train it with --learning-rate {:.4g}", *rate)});
   fmt::print("{}", rows.text());
 }
 
+// `rate`: what finals found to be the best, where they are held.
 CompiledWithin searched_plan(const Options& options, const OnnxModel& model,
-                             const CompileOptions& compile_with) {
+                             const CompileOptions& compile_with, std::optional<double>* rate) {
   SchemeSearch search = options.search;
   search.output = options.plan;
   search.may_tile = options.compile.may_tile();
@@ -131,6 +138,7 @@ CompiledWithin searched_plan(const Options& options, const OnnxModel& model,
   if (!options.output.quiet)
     print_note(fmt::format("trains {}: {}", scheme_text(searched.space, best.point),
                            predicted_text(searched.gains, best.gain)));
+  if (!searched.finalists.empty()) *rate = searched.finalists.front().rate;
   return std::move(searched.plan);
 }
 
@@ -154,14 +162,18 @@ int run(const Options& options) {
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
   if (!searches && has_data)
     throw_error("--data: is for --scheme auto, not {}", compile_with.scheme);
+  if (std::filesystem::path(options.search.sensitivity.cache).lexically_normal() ==
+      std::filesystem::path(options.plan).lexically_normal())
+    throw_error("-o and --cache are both {}; give each a file of its own", options.plan);
   options.search.budget.budget();  // refused before anything is read
   const OnnxModel model = OnnxModel::load(options.compile.model);
-  const CompiledWithin made = searches ? searched_plan(options, model, compile_with)
+  std::optional<double> rate;
+  const CompiledWithin made = searches ? searched_plan(options, model, compile_with, &rate)
                                        : plan_within(options, model, compile_with);
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(made.compiled.plan, options.plan);
   write_file(options.plan, made.compiled.plan);
-  report(options, loaded.plan(), peak_of(made.compiled), made.cost);
+  report(options, loaded.plan(), peak_of(made.compiled), made.cost, rate);
   return 0;
 }
 
@@ -174,10 +186,10 @@ Verb add_compile(CLI::App& app) {
   options->compile.add(verb, true);
   verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
   options->search.budget.add(verb);
-  verb->add_option("--data", options->search.sensitivity.data,
-                   "Labelled data that --scheme auto estimates gains on; `attune search` has "
-                   "more to choose")
-      ->always_capture_default(false);
+  CLI::App* searching = verb->add_option_group("Of --scheme auto", "See `attune search`");
+  options->search.add(searching, false);
+  for (CLI::Option* option : searching->get_options())
+    if (option->get_single_name() != "data") option->needs("--data");
   options->search.session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -1,6 +1,14 @@
 #include "cli/scheme_search.h"
 
 namespace attune::cli {
+
+void SchemeSearch::add(CLI::App* verb, bool required) {
+  sensitivity.add(verb, required, true);
+  verb->add_option("--evaluations", evaluations,
+                   "Schemes that the evolutionary part of the search may compile")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
+}
+
 SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& options,
                                  const SchemeSearch& search) {
   const Budget budget = search.budget.budget();

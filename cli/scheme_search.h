@@ -22,6 +22,9 @@ struct SchemeSearch {
   std::string output;       // what the cache lies beside
   bool may_tile = true;
   bool quiet = false;
+
+  // `required`: --data is.
+  void add(CLI::App* verb, bool required);
 };
 
 struct SearchedScheme {

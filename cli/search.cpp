@@ -50,12 +50,13 @@ Json number_json(double number) { return std::isfinite(number) ? Json(number) : 
 // Of the ten best.
 std::string finals_text(const SearchedScheme& searched, bool classifies) {
   if (searched.finalists.empty()) return "";
-  Table table({"trains", ">memory", ">learning rate", ">runs", classifies ? ">accuracy" : ">loss"});
+  Table table({"trains", ">memory", ">learning rate", ">runs", ">steps",
+               classifies ? ">accuracy" : ">loss"});
   for (size_t i = 0; i < std::min<size_t>(10, searched.finalists.size()); ++i) {
     const Finalist& finalist = searched.finalists[i];
     table.row({scheme_text(searched.space, finalist.scheme.point),
                bytes_text(finalist.scheme.cost.ram_bytes()), fmt::format("{:.4g}", finalist.rate),
-               std::to_string(2 * finalist.seeds),
+               std::to_string(2 * finalist.seeds), std::to_string(finalist.steps),
                !std::isfinite(finalist.reached.loss) ? "diverges"
                : classifies ? fmt::format("{:.1f} %", 100 * finalist.reached.accuracy)
                             : fmt::format("{:.4g}", finalist.reached.loss)});
@@ -76,6 +77,7 @@ Json result_json(const SearchedScheme& searched) {
     Json entry = found_json(searched, finalist.scheme);
     entry["learning_rate"] = finalist.rate;
     entry["seeds"] = finalist.seeds;
+    entry["steps"] = finalist.steps;
     entry["accuracy"] = number_json(finalist.reached.accuracy);
     entry["loss"] = number_json(finalist.reached.loss);
     json["finalists"].push_back(std::move(entry));
@@ -181,10 +183,7 @@ Verb add_search(CLI::App& app) {
   verb->add_option("-o,--output", options->search.output, "The scheme to write (.json)")
       ->required();
   options->search.budget.add(verb);
-  options->search.sensitivity.add(verb, true, true);
-  verb->add_option("--evaluations", options->search.evaluations,
-                   "Schemes that the evolutionary part of the search may compile")
-      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
+  options->search.add(verb, true);
   verb->add_option("--front", options->front,
                    "Write the schemes that are best for their memory and for their time to this "
                    "file (.json)")

@@ -99,6 +99,18 @@ TEST_CASE("compile --scheme auto compiles what search finds") {
   REQUIRE(shop.run("search net.onnx -o scheme.json --quiet" + common).status == 0);
   REQUIRE(shop.run("compile net.onnx -o b.att --batch-size 4 --scheme scheme.json").status == 0);
   CHECK(shop.run("inspect a.att --scheme").out == shop.run("inspect b.att --scheme").out);
+
+  // With finals, both name the rate.
+  const std::string finals = common + " --finalists 2 --finalist-steps 6 --learning-rate 0.01";
+  const auto tuned = shop.run("compile net.onnx -o a.att --scheme auto --json --quiet" + finals);
+  REQUIRE_MESSAGE(tuned.status == 0, tuned.error);
+  const auto searched = shop.run("search net.onnx -o scheme.json --json --quiet" + finals);
+  REQUIRE_MESSAGE(searched.status == 0, searched.error);
+  CHECK(tuned.json()["learning_rate"] == searched.json()["learning_rate"]);
+  const auto shown = shop.run("compile net.onnx -o a.att --scheme auto" + finals);
+  CHECK(shown.out.find("train it with --learning-rate") != std::string::npos);
+  REQUIRE(shop.run("compile net.onnx -o b.att --batch-size 4 --scheme scheme.json").status == 0);
+  CHECK(shop.run("inspect a.att --scheme").out == shop.run("inspect b.att --scheme").out);
 }
 
 TEST_CASE("gains are estimated for micro-batches, too") {
@@ -152,6 +164,10 @@ TEST_CASE("searches that cannot succeed say why and write nothing") {
                 "give --memory");
   check_refused(shop.run("compile net.onnx -o net.att --scheme head --data data.npz"),
                 "is for --scheme auto");
+  check_refused(shop.run("compile net.onnx -o net.att --scheme head --finalists 3"), "--data");
+  check_refused(shop.run("compile net.onnx -o n.att --scheme auto --memory 1MB --data data.npz "
+                         "--cache ./n.att"),
+                "give each a file of its own");
   CHECK(shop.files() ==
         std::vector<std::string>{"data.npz", "net.onnx", "one.npy", "unlabelled.npz"});
 }
