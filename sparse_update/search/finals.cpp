@@ -14,33 +14,53 @@ namespace {
 
 constexpr int kRateSteps = 6;  // factors of 2 from the given rate, in either direction
 constexpr int kSeeds = 3;      // of those that may win
+constexpr int kLonger = 3;     // times as many steps for these
 constexpr size_t kParents = 3;
 constexpr int kGenerations = 2;  // of mutations
 constexpr int kTries = 200;      // mutations made for a generation
 constexpr int kFillings = 3;     // times that filling goes on behind a raise that does not fit
 
-// Schemes that a person would try: the biases of the last k layers, and of each of their weights,
-// or of each that expands, a share, or what comes next. Lin et al. (arXiv 2206.15472, section 3.2)
-// find that the convolutions that expand gain the most for their size.
+// Schemes that a person would try: a share of the weights of n layers, or of those of them that
+// expand. These are the last n, whose biases are trained, or the first n of a given part whose
+// biases are. Lin et al. (arXiv 2206.15472, section 3.2) find that the convolutions that expand
+// gain the most for their size, and train those in the middle of the network.
 struct PlainFamily {
   double share = 0;
   bool only_expanding = false;
+  double part = 0;  // of the layers, whose biases are trained; 0: of the last n
 };
-constexpr PlainFamily kPlainFamilies[] = {{1, false},    {1, true},     {0.5, true},
-                                          {0.25, false}, {0.25, true},  {0.125, false},
-                                          {0.5, false},  {0.125, true}, {0, false}};
+constexpr PlainFamily kPlainFamilies[] = {
+    {1, false},
+    {1, true, 1.0 / 2},
+    {1, true},
+    {1, true, 2.0 / 3},
+    {0.25, false},
+    {0.5, true, 1.0 / 2},
+    {0.25, true},
+    {0.5, true, 2.0 / 3},
+    {0.25, true, 1.0 / 2},
+    {0.25, true, 2.0 / 3},
+    {0.125, false},
+    {0.5, true},
+    {0.5, false},
+    {0, false},
+};
 
-SchemePoint plain_point(const SearchSpace& space, int k, const PlainFamily& family) {
+SchemePoint plain_point(const SearchSpace& space, int n, const PlainFamily& family) {
   SchemePoint point = frozen_point(space);
-  point.bias_last = k;
-  if (family.share == 0) return point;
-  const size_t depth = space.layers.size();
-  for (size_t l = depth - static_cast<size_t>(k); l < depth; ++l) {
-    const std::vector<WeightOption>& options = space.layers[l].options;
-    if (options.empty() || (family.only_expanding && !space.layers[l].expands)) continue;
-    const auto larger = std::find_if(options.begin(), options.end(),
-                                     [&](const WeightOption& o) { return o.ratio > family.share; });
-    point.options[l] = std::max(0, static_cast<int>(larger - options.begin()) - 1);
+  const int depth = space.depth();
+  const auto expands = [](const SpaceLayer& layer) { return layer.expands; };
+  const bool some_expand = std::any_of(space.layers.begin(), space.layers.end(), expands);
+  point.bias_last = family.part == 0 ? n : static_cast<int>(std::lround(family.part * depth));
+  const int first = depth - point.bias_last;
+  for (int l = first; l < std::min(first + n, depth) && family.share > 0; ++l) {
+    const SpaceLayer& layer = space.layers[static_cast<size_t>(l)];
+    if (layer.options.empty() || (family.only_expanding && some_expand && !layer.expands)) continue;
+    const auto larger =
+        std::find_if(layer.options.begin(), layer.options.end(),
+                     [&](const WeightOption& option) { return option.ratio > family.share; });
+    point.options[static_cast<size_t>(l)] =
+        std::max(0, static_cast<int>(larger - layer.options.begin()) - 1);
   }
   return point;
 }
@@ -86,17 +106,18 @@ class Finals {
 
   void sort() {
     std::stable_sort(entered_.begin(), entered_.end(), [&](const Finalist& a, const Finalist& b) {
-      return better(a.reached, b.reached);
+      if (diverged(a.reached) != diverged(b.reached)) return diverged(b.reached);
+      return a.seeds != b.seeds ? a.seeds > b.seeds : better(a.reached, b.reached);
     });
   }
 
   bool is_new(const SchemePoint& point) { return seen_.insert(scheme_json(space_, point)).second; }
 
-  // Of every family that with the largest k that fits, then, as training less is sometimes better,
-  // that with two thirds of it. A larger k takes no less.
+  // Of every family that with the largest n that fits, then, as training less is sometimes better,
+  // that with two thirds of it. A larger n takes no less.
   std::vector<FoundScheme> plain_schemes() {
     constexpr size_t kFamilies = std::size(kPlainFamilies);
-    const auto point = [&](size_t f, int k) { return plain_point(space_, k, kPlainFamilies[f]); };
+    const auto point = [&](size_t f, int n) { return plain_point(space_, n, kPlainFamilies[f]); };
     int low[kFamilies] = {}, high[kFamilies];
     std::fill(std::begin(high), std::end(high), space_.depth());
     while (!std::equal(std::begin(low), std::end(low), std::begin(high))) {
@@ -234,10 +255,11 @@ class Finals {
   }
 
   // The mean of a run with either half to train with.
-  Reached reached(const std::string& scheme, double rate, uint64_t seed) {
+  Reached reached(const std::string& scheme, double rate, uint64_t seed, int longer = 1) {
     FineTuning how = finals_.measure;
     how.rate = rate;
     how.seed = seed;
+    how.steps *= longer;
     const Reached a = tuner_.run(scheme, *examples_.training, *examples_.validation, how);
     const Reached b = tuner_.run(scheme, *examples_.validation, *examples_.training, how);
     return {(a.accuracy + b.accuracy) / 2, (a.loss + b.loss) / 2};
@@ -262,7 +284,7 @@ class Finals {
       }
       if (best != 0) break;
     }
-    return {scheme, std::ldexp(finals_.measure.rate, best), most, 1};
+    return {scheme, std::ldexp(finals_.measure.rate, best), most, 1, finals_.measure.steps};
   }
 
   void fine_tune(const std::vector<FoundScheme>& schemes) {
@@ -272,30 +294,23 @@ class Finals {
     sort();
   }
 
-  // A single seed may have been lucky: the best third runs with more of them, and so does whatever
-  // is ahead of these then.
+  // A single seed may have been lucky, and what trains more weights takes longer to pay: the best
+  // third runs with several seeds and for longer, and goes ahead of the others.
   void retry() {
-    for (size_t count = (entered_.size() + 2) / 3; count > 0;) {
-      std::vector<Finalist*> again;
-      for (size_t i = 0; i < count; ++i)
-        if (entered_[i].seeds == 1) again.push_back(&entered_[i]);
-      in_parallel(again.size(), [&](size_t i) { run_further_seeds(again[i]); });
-      sort();
-      const auto behind = std::find_if(entered_.begin(), entered_.end(),
-                                       [](const Finalist& f) { return f.seeds > 1; });
-      count = static_cast<size_t>(behind - entered_.begin());
-    }
+    const size_t count = (entered_.size() + 2) / 3;
+    in_parallel(count, [&](size_t i) { run_longer(&entered_[i]); });
+    sort();
   }
 
   // The mean of several seeds, with half the rate where one of them diverges.
-  void run_further_seeds(Finalist* finalist) {
+  void run_longer(Finalist* finalist) {
     const std::string json = scheme_json(space_, finalist->scheme.point);
     finalist->seeds = kSeeds;
+    finalist->steps = kLonger * finals_.measure.steps;
     for (int halvings = 0; halvings <= kRateSteps; ++halvings) {
-      Reached sum =
-          halvings == 0 ? finalist->reached : reached(json, finalist->rate, finals_.measure.seed);
-      for (uint64_t seed = 1; seed < kSeeds && !diverged(sum); ++seed) {
-        const Reached next = reached(json, finalist->rate, finals_.measure.seed + seed);
+      Reached sum = {0, 0};
+      for (uint64_t seed = 0; seed < kSeeds && !diverged(sum); ++seed) {
+        const Reached next = reached(json, finalist->rate, finals_.measure.seed + seed, kLonger);
         sum.accuracy += next.accuracy;
         sum.loss += next.loss;
       }

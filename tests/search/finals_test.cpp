@@ -15,7 +15,7 @@ namespace {
 
 // A task, and gains that are all the same: they tell nothing.
 struct Subject {
-  OnnxModel model = small_net();
+  OnnxModel model;
   CompileOptions options = options_for("head");
   SearchSpace space = search_space(forward_graph(model, options, 1));
   CostModel cost_model{flat_target(1), BackendChoice::reference};
@@ -23,7 +23,7 @@ struct Subject {
   TaskExamples examples;
   Budget budget;
 
-  Subject() {
+  explicit Subject(int blocks = 1) : model(small_net(blocks)) {
     options.classes = 4;
     gains.unit = "accuracy";
     gains.bias.assign(static_cast<size_t>(space.depth()) + 1, 0);
@@ -109,7 +109,7 @@ TEST_CASE("mutations fill what is left of the budget") {
 
 TEST_CASE("the largest plain schemes that fit take part in finals") {
   Subject subject;
-  const std::vector<Finalist> finalists = subject.finals(64);
+  const std::vector<Finalist> finalists = subject.finals(32);
   const auto point_of = [&](const std::string& kind, int k) {
     SchemePoint point = frozen_point(subject.space);
     point.bias_last = k;
@@ -136,6 +136,35 @@ TEST_CASE("the largest plain schemes that fit take part in finals") {
   CHECK(std::any_of(expanding.options.begin(), expanding.options.end(),
                     [](int option) { return option >= 0; }));
   CHECK(expanding != point_of("last", subject.space.depth()));
+}
+
+TEST_CASE("weights in the middle take part in finals") {
+  Subject subject(3);
+  REQUIRE(subject.space.depth() == 10);
+  // The first weights that expand of the last two thirds of the layers; there are others behind.
+  SchemePoint middle = frozen_point(subject.space);
+  middle.bias_last = 7;
+  const SpaceLayer& expand = subject.space.layers[4];
+  REQUIRE(expand.expands);
+  REQUIRE(subject.space.layers[7].expands);
+  middle.options[4] = static_cast<int>(expand.options.size()) - 1;
+  subject.budget.memory_bytes = subject.cost(scheme_json(subject.space, middle));
+  const std::vector<Finalist> finalists = subject.finals(32);
+  CHECK(std::any_of(finalists.begin(), finalists.end(),
+                    [&](const Finalist& finalist) { return finalist.scheme.point == middle; }));
+}
+
+TEST_CASE("the best third of the finalists runs for longer and with several seeds") {
+  Subject subject;
+  const std::vector<Finalist> finalists = subject.finals(8);
+  REQUIRE(finalists.size() == 16);
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    CAPTURE(i);
+    CHECK(finalists[i].seeds == (i < 6 ? 3 : 1));
+    CHECK(finalists[i].steps == (i < 6 ? 36 : 12));
+    const bool first = i == 0 || i == 6;
+    CHECK((first || finalists[i].reached.accuracy <= finalists[i - 1].reached.accuracy));
+  }
 }
 
 TEST_CASE("finals end alike with any number of threads, and go on where they were") {

@@ -17,7 +17,7 @@ double uniform(Random& random) {
 
 }  // namespace
 
-OnnxModel small_net() {
+OnnxModel small_net(int blocks) {
   OnnxBuilder net;
   Random random(7, 0);
   const auto tensor = [&](const std::string& name, const std::vector<int64_t>& dims, double scale) {
@@ -41,10 +41,14 @@ OnnxModel small_net() {
   };
   net.input("x", {-1, 3, 8, 8}).output("scores");
   conv("stem", "x", 3, 8, 3, 1);
-  conv("expand", "stem", 8, 16, 1, 1);
-  conv("depthwise", "expand", 16, 16, 3, 16);
-  conv("project", "depthwise", 16, 8, 1, 1);
-  net.node("GlobalAveragePool", {"project"}, {"pooled"});
+  std::string last = "stem";
+  for (int b = 0; b < blocks; ++b) {
+    const std::string block = b == 0 ? "" : std::to_string(b) + ".";
+    conv(block + "expand", last, 8, 16, 1, 1);
+    conv(block + "depthwise", block + "expand", 16, 16, 3, 16);
+    conv(last = block + "project", block + "depthwise", 16, 8, 1, 1);
+  }
+  net.node("GlobalAveragePool", {last}, {"pooled"});
   net.node("Flatten", {"pooled"}, {"features"});
   tensor("classifier.weight", {kClasses, 8}, 0.3);
   tensor("classifier.bias", {kClasses}, 0.1);

@@ -11,9 +11,9 @@
 
 namespace attune::test {
 
-// x[N,3,8,8] -> stem 3x3 (8) -> expand 1x1 (16) -> depthwise 3x3 -> project 1x1 (8) -> average ->
-// classifier (4), with relu between: five layers, each with a bias.
-OnnxModel small_net();
+// x[N,3,8,8] -> stem 3x3 (8) -> blocks of expand 1x1 (16) -> depthwise 3x3 -> project 1x1 (8) ->
+// average -> classifier (4), with relu between: with one block, five layers, each with a bias.
+OnnxModel small_net(int blocks = 1);
 
 // Batches of 4, sgd with momentum.
 CompileOptions options_for(const std::string& scheme);
