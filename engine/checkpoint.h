@@ -25,8 +25,9 @@ struct CheckpointInfo {
 };
 
 // Writes beside `path`, syncs, then renames over it: a crash leaves the old file or the new one.
-// Refuses to replace a file that is not a checkpoint, or is one of another model. What a killed
-// process leaves is a file `path`.tmp-PID-N, which may be deleted.
+// Refuses to replace a file that is not a checkpoint, or is one of another model, and to write
+// numbers that are not finite. What a killed process leaves is a file `path`.tmp-PID-N, which may
+// be deleted.
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info);
 
 // Puts a checkpoint's tensors into the session's state. Checks everything before changing anything.

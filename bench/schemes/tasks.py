@@ -49,7 +49,7 @@ TASKS = {
         sizes_text="{train:,} training images, {test:,} test images, {tune:,} others to choose rates on",
         compile=["--classes", "10", "--preprocess", "signed:128x128", *ON_DEVICE],
         epochs=4, seeds=3, tune_epochs=1, tune_seeds=1, layers=42, budgets=["49 KB", "99 KB"], last=[1], bias=[22, 28],
-        search={"finals": ["--examples", "4000", "--learning-rate", "0.004", "--evaluations", "0", "--finalists", "12",
+        search={"finals": ["--examples", "4000", "--learning-rate", "0.004", "--evaluations", "0", "--finalists", "9",
                            "--finalist-steps", "4000", "--estimator", "fisher"],
                 "fisher": ["--learning-rate", "0.001", "--evaluations", "0", "--estimator", "fisher"]},
         # On-Device Training Under 256KB Memory (Lin et al., NeurIPS 2022), MCUNet-5fps: the number of the last biases, and

@@ -3,6 +3,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "graph/error.h"
@@ -358,6 +359,12 @@ ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view,
       if (layout.view == first_view && layout.perm == first_perm) return layout.value;
   }
   if (layouts.empty()) {
+    for (double x : tensor.data.reals)
+      if (!std::isfinite(x))
+        throw_error(
+            "{}: weight '{}' holds {}, and nothing can be computed with it; export the "
+            "model again",
+            path(), own.tensor, x);
     Value value;
     value.name = own.tensor;
     value.dtype = options_.real;

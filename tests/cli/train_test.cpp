@@ -176,6 +176,11 @@ TEST_CASE("a run that diverges is an error, and the checkpoint of before stays")
       shop.run("train net.att --data data.npz --epochs 1 --quiet --learning-rate 1e38");
   check_refused(result, "lower the learning rate");
   CHECK(shop.read("net.atc") == before);
+  // Also where the last loss still was finite, and what its step made of the parameters is not.
+  const auto last =
+      shop.run("train net.att --data data.npz --steps 1 --quiet --learning-rate 1e39");
+  check_refused(last, "is not finite: training has diverged");
+  CHECK(shop.read("net.atc") == before);
 }
 
 TEST_CASE("a new run says that it will replace an old one") {

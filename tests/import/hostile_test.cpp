@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -188,6 +189,11 @@ TEST_CASE("a model that does not fit together names what is wrong") {
       "initializer 'w': it has 107 elements, where shape [4,3,3,3] needs 108"));
   CHECK(contains(error_after([](Graph& g) { g.mutable_initializer(0)->set_raw_data("abc"); }),
                  "initializer 'w': it has 3 bytes, where shape [4,3,3,3] needs 432"));
+  for (const float broken : {NAN, INFINITY, -INFINITY})
+    CHECK(contains(error_after([&](Graph& g) {
+                     g.mutable_initializer(0)->mutable_float_data()->Set(5, broken);
+                   }),
+                   "weight 'w' holds"));
   CHECK(contains(error_after([](Graph& g) { g.mutable_initializer(0)->set_dims(0, -4); }),
                  "negative size"));
   CHECK(contains(error_after([](Graph& g) {
