@@ -86,11 +86,12 @@ std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph grap
   auto found = scheduled.find({kind, examples});
   if (found == scheduled.end()) {
     simplify(graph, options);
+    if (options.fuse && options.stream) stream_examples(graph);
     found = scheduled.emplace(std::pair(kind, examples), ArenaFitter(std::move(graph))).first;
   }
   const bool budget = options.arena_budget > 0;
   const auto packed = found->second.fit({.bytes = std::max(arena, options.arena_budget),
-                                         .tile_rows = options.tile || budget,
+                                         .tile_rows = examples == 1 && (options.tile || budget),
                                          .split_gradients = options.split_gradients || budget,
                                          .rematerialize = budget && options.recompute});
   packed->graph().verify();

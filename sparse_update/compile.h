@@ -38,6 +38,9 @@ struct CompileOptions {
   bool expose_gradients = false;
   // Fold batch norm and clamps into the layers before them. Off: what the model says, node by node.
   bool fuse = true;
+  // Compute the first layers of one example after the other, where a batch of them is more than a
+  // cache holds, or that takes less memory. See stream_examples.
+  bool stream = true;
   // Compute the first layers in strips of rows where that makes the arena smaller: costs steps and
   // copies, changes no sum. See tile_rows.
   bool tile = false;

@@ -63,6 +63,20 @@ bool split_gradients(Graph& graph, int64_t budget_bytes = 0);
 // anything.
 bool tile_rows(Graph& graph, int64_t budget_bytes = 0);
 
+// Computes the first layers, forward and backward, for one example of a batch after the other, so
+// that what one layer writes is in the cache when the next one reads it, and one example's
+// activations are there at a time where none are saved. Gradients of parameters are added up. The
+// graph must be scheduled. Returns whether it changed anything.
+struct WorthStreaming {
+  // Only layers that read and write so many times their weights of one example: others read their
+  // weights once for a whole batch.
+  int64_t times_weights = 8;
+  // Only where some of them reads and writes more than this of a batch: less stays in the cache. Or
+  // where the peak of memory falls by a tenth.
+  int64_t bytes = 1 << 20;
+};
+bool stream_examples(Graph& graph, const WorthStreaming& worth = {});
+
 // Computes saved activations a second time, for their readers behind the loss, instead of keeping
 // them, until the peak of memory is within the budget: those first that save most bytes for a
 // multiplication, and only where the peak falls. The copies compute the same bits. Returns whether

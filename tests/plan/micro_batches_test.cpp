@@ -305,6 +305,7 @@ TEST_CASE("a published network in micro-batches trains as with whole batches, in
                                           o.micro_batch = micro;
                                           o.classes = 10;
                                           o.tile = tile;
+                                          o.stream = false;  // which takes less than these
                                           o.preprocess = parse_preprocess("unit:128x128");
                                         }));
   };
