@@ -71,9 +71,11 @@ struct WorthStreaming {
   // Only layers that read and write so many times their weights of one example: others read their
   // weights once for a whole batch.
   int64_t times_weights = 8;
-  // Only where some of them reads and writes more than this of a batch: less stays in the cache. Or
+  // Only where some of them reads and writes more than this of a batch, as less stays in the cache,
+  // and all of them multiply no more often for a byte than memory is slower than arithmetic. Or
   // where the peak of memory falls by a tenth.
   int64_t bytes = 1 << 20;
+  int64_t macs_per_byte = 8;
 };
 bool stream_examples(Graph& graph, const WorthStreaming& worth = {});
 

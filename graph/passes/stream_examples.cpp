@@ -6,6 +6,7 @@
 
 #include "graph/error.h"
 #include "graph/passes/passes.h"
+#include "graph/rules.h"
 #include "graph/storage.h"
 
 namespace attune {
@@ -22,7 +23,7 @@ enum class Along {
 
 // That the peak of memory may rise, as the backward part stays together.
 constexpr double kMostRise = 1.01;
-// To which it must fall where the cache holds the whole batch anyway.
+// To which it must fall where there is nothing else to gain.
 constexpr double kLeastFall = 0.9;
 
 double peak_of(const Graph& graph) {
@@ -43,8 +44,8 @@ class Streaming {
         behind_(graph.nodes.size()),
         result_(graph) {}
 
-  // Whether a layer reads and writes more of a batch than a cache holds.
-  bool exceeds_cache() const { return exceeds_cache_; }
+  // Whether the first layers wait for memory that a cache could replace.
+  bool saves_traffic() const { return saves_traffic_; }
 
   // Nothing where that gains nothing.
   std::optional<Graph> run() {
@@ -162,7 +163,7 @@ class Streaming {
 
   // The first layers, up to where weights are no longer small beside an example.
   bool find_early() {
-    int64_t most = 0;
+    int64_t most = 0, bytes = 0, macs = 0;
     int count = 0;
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
       const Node& at = node(n);
@@ -183,8 +184,10 @@ class Streaming {
       last_early_ = n;
       ++count;
       most = std::max(most, examples);
+      bytes += examples;
+      if (const auto rule = op_rules(at.op).macs) macs += rule(graph_, at);
     }
-    exceeds_cache_ = most > worth_.bytes;
+    saves_traffic_ = most > worth_.bytes && macs <= worth_.macs_per_byte * bytes;
     // One layer alone has none behind it that finds its output in the cache.
     return count > 1;
   }
@@ -392,7 +395,7 @@ class Streaming {
   std::vector<bool> behind_;      // by node
   std::vector<bool> crossing_;    // by value
   size_t last_early_ = 0;
-  bool exceeds_cache_ = false;
+  bool saves_traffic_ = false;
   Graph result_;
   std::map<std::pair<ValueId, int>, ValueId> copies_;  // of a value, from an example on
   std::map<ValueId, Sum> sums_;                        // by value of the given graph
@@ -406,7 +409,7 @@ bool stream_examples(Graph& graph, const WorthStreaming& worth) {
   std::optional<Graph> streamed = streaming.run();
   if (!streamed) return false;
   const double rise = peak_of(*streamed) / peak_of(graph);
-  if (rise > (streaming.exceeds_cache() ? kMostRise : kLeastFall)) return false;
+  if (rise > (streaming.saves_traffic() ? kMostRise : kLeastFall)) return false;
   graph = std::move(*streamed);
   return true;
 }

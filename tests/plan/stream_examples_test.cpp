@@ -12,7 +12,7 @@
 namespace attune::test {
 namespace {
 
-constexpr WorthStreaming kAlways = {0, 0};
+constexpr WorthStreaming kAlways = {0, 0, 1000};
 
 // The same plan with its training step's first layers one example at a time, or nothing.
 std::optional<Compiled> streamed(const Compiled& whole, const WorthStreaming& worth = kAlways) {
@@ -157,6 +157,9 @@ TEST_CASE("one example, and a batch that has no such parts, stay whole") {
   const Compiled small = compile(model, options_with("full"));
   CHECK_FALSE(streamed(compile(model, options_with("full")), {0, 1 << 20}));
   CHECK_FALSE(streamed(small, {1000, 0}));
+  // And layers that compute for longer than they read.
+  CHECK(streamed(small, {0, 0, 100}));
+  CHECK_FALSE(streamed(small, {0, 0, 0}));
 }
 
 TEST_CASE("frozen first layers need the memory of one example") {
