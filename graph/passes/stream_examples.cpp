@@ -33,6 +33,25 @@ double peak_of(const Graph& graph) {
 
 bool is_binary(Op op) { return op == Op::add || op == Op::sub || op == Op::mul || op == Op::div; }
 
+// Whether input `i` may have the examples in front: no weight, bias or statistic does.
+bool may_be_batched(Op op, size_t i) {
+  switch (op) {
+    case Op::conv2d:
+    case Op::depthwise_conv2d:
+    case Op::batch_norm:
+    case Op::batch_norm_grad_input:
+    case Op::normalize:
+      return i == 0;
+    case Op::conv2d_grad_input:
+    case Op::depthwise_conv2d_grad_input:
+      return i != 1;
+    case Op::batch_norm_grad_gamma:
+      return i < 2;
+    default:
+      return true;
+  }
+}
+
 class Streaming {
  public:
   Streaming(const Graph& graph, const WorthStreaming& worth)
@@ -142,9 +161,12 @@ class Streaming {
   // Whether all of a node goes by examples. Sets what its outputs are.
   bool goes_by_examples(const Node& n) {
     if (!is_batched(n.inputs[0]) && !(is_binary(n.op) && is_batched(n.inputs[1]))) return false;
-    for (ValueId v : n.inputs)
-      if (v != kNone && (graph_.value(v).lies_in != kNone || graph_.value(v).updates != kNone))
-        return false;
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      const ValueId v = n.inputs[i];
+      if (v == kNone) continue;
+      if (graph_.value(v).lies_in != kNone || graph_.value(v).updates != kNone) return false;
+      if (is_batched(v) && !may_be_batched(n.op, i)) return false;
+    }
     for (size_t o = 0; o < n.outputs.size(); ++o) {
       const ValueId y = n.outputs[o];
       if (y == kNone) continue;
@@ -175,7 +197,9 @@ class Streaming {
       for (ValueId y : at.outputs)
         if (y != kNone) examples += bytes_of(y);
       if (examples / batch_ < worth_.times_weights * weights) break;
-      if (!goes_by_examples(at)) {
+      // A sum over the batch that the forward pass goes on with wants the whole of it.
+      const auto is_sum = [&](ValueId y) { return y != kNone && !is_batched(y); };
+      if (!goes_by_examples(at) || std::any_of(at.outputs.begin(), at.outputs.end(), is_sum)) {
         for (ValueId y : at.outputs)
           if (y != kNone) batched_[index(y)] = false;
         break;
@@ -198,7 +222,8 @@ class Streaming {
     size_t loss = graph_.nodes.size();
     for (size_t n = 0; n < graph_.nodes.size() && loss == graph_.nodes.size(); ++n)
       if (op_info(node(n).op).kind == OpKind::loss) loss = n;
-    for (size_t n = last_early_ + 1; n < loss; ++n)
+    const size_t behind_loss = std::min(loss + 1, graph_.nodes.size());
+    for (size_t n = last_early_ + 1; n < behind_loss; ++n)
       for (ValueId v : node(n).inputs)
         if (v != kNone) read_later[index(v)] = true;
     std::vector<bool> starts(graph_.values.size());
@@ -213,7 +238,7 @@ class Streaming {
       if (!reads) continue;
       // Gradients of later layers come with the batch in front.
       for (ValueId v : at.inputs)
-        if (v != kNone && graph_.value(v).role == Role::temporary && has_batch(v))
+        if (v != kNone && graph_.value(v).producer >= static_cast<NodeId>(loss) && has_batch(v))
           batched_[index(v)] = true;
       if (!goes_by_examples(at)) return false;
       backward_[n] = true;
@@ -231,7 +256,7 @@ class Streaming {
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
       if (!backward_[n]) continue;
       for (ValueId v : node(n).inputs)
-        if (v != kNone) read[index(v)] = true;
+        for (; v != kNone; v = source_of_reshape(v)) read[index(v)] = true;
       for (ValueId y : node(n).outputs)
         if (y != kNone) late[index(y)] = true;
     }
@@ -245,6 +270,13 @@ class Streaming {
         for (ValueId y : node(n).outputs)
           if (y != kNone) late[index(y)] = true;
     }
+  }
+
+  // Of the same elements in another shape; kNone where a value is no such view.
+  ValueId source_of_reshape(ValueId v) const {
+    const NodeId producer = graph_.value(v).producer;
+    if (producer == kNone || node(index(producer)).op != Op::reshape) return kNone;
+    return node(index(producer)).inputs[0];
   }
 
   // Values of either part that others read: the whole batch of them is put together.

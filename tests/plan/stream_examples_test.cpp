@@ -8,6 +8,7 @@
 #include "graph/memory_plan.h"
 #include "graph/passes/passes.h"
 #include "tests/plan/support.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {
@@ -209,6 +210,63 @@ TEST_CASE("what mixes examples sees the whole batch") {
   Images table({4, 6, 6, 4});
   table.output("y", table.op(Op::add, {table.x, table.constant({4, 1, 1, 4})}));
   CHECK_FALSE(stream_examples(table.graph, kAlways));
+}
+
+TEST_CASE("a sum over the batch in the middle of the first layers ends them") {
+  Images net({8, 8, 8, 3});
+  const ValueId a = net.conv(net.conv(net.x, 4), 4);
+  const ValueId sum = net.op(Op::reduce, {a}, ReduceAttrs{0b0111});
+  const ValueId mean = net.op(Op::scale, {sum}, ScaleAttrs{.factor = 1.0 / 512});
+  net.output("y", net.op(Op::tanh, {net.op(Op::sub, {a, mean})}));
+  net.check_streamed();
+  CHECK(examples_in(net.graph) == 2);
+}
+
+TEST_CASE("a computed weight with as many rows as the batch has examples is no batch") {
+  Images net({8, 6, 6, 3});
+  const ValueId a = net.conv(net.x, 4);
+  Node& first = net.graph.nodes.back();
+  std::get<Conv2dAttrs>(first.attrs).clamp_min = 0;
+  const ValueId mask = net.graph.want_output(first, 1);
+  const ValueId w = net.op(Op::scale, {net.constant({8, 3, 3, 4})}, ScaleAttrs{.factor = 2});
+  const ValueId b = net.op(Op::conv2d, {a, w}, Conv2dAttrs{});
+  const ValueId labels = net.graph.add_input("labels", DType::i32, {8});
+  const ValueId weights = net.graph.add_input("weights", DType::f32, {8});
+  const Shape flat = {8, 8};
+  const ValueId mean = net.op(Op::reduce, {b}, ReduceAttrs{0b0110, true});
+  const ValueId logits = net.graph.emit(Op::reshape, NoAttrs{}, {mean}, "logits", &flat);
+  net.output("loss", net.op(Op::softmax_cross_entropy, {logits, labels, weights}));
+  // As if it came from the loss.
+  const ValueId dy = net.op(Op::tanh, {net.constant({8, 4, 4, 8})});
+  Conv2dAttrs sized;
+  sized.input_h = sized.input_w = 6;
+  net.output("dx", net.op(Op::conv2d_grad_input, {dy, w, mask}, sized));
+  net.graph.verify();
+  CHECK(stream_examples(net.graph, kAlways));
+  net.graph.verify();
+}
+
+TEST_CASE("networks from images to images train by examples up to their loss") {
+  OnnxBuilder net;
+  net.tensor("w1", {8, 3, 3, 3}, 0.1, 0).tensor("w2", {3, 8, 3, 3}, 0.1, 0);
+  for (int layer = 1; layer <= 2; ++layer) {
+    onnx::NodeProto& conv = net.node("Conv", {layer == 1 ? "x" : "r", "w" + std::to_string(layer)},
+                                     {layer == 1 ? "c" : "y"});
+    set_ints(conv, "pads", {1, 1, 1, 1});
+    if (layer == 1) net.node("Relu", {"c"}, {"r"});
+  }
+  net.input("x", {-1, 3, 16, 16}).output("y");
+  const Compiled whole = compile(net.model(), options_with("full", [](CompileOptions& o) {
+                                   o.loss = Loss::mean_squared_error;
+                                   o.batch = 8;
+                                   o.real = DType::f64;
+                                   o.stream = false;
+                                   o.expose_gradients = true;
+                                 }));
+  const auto parts = streamed(whole);
+  REQUIRE(parts);
+  check_close(results_of(*parts, BackendChoice::reference),
+              results_of(whole, BackendChoice::reference), 1e-9);
 }
 
 TEST_CASE("published networks train alike with whole batches and by examples") {
