@@ -10,6 +10,7 @@ namespace attune {
 namespace {
 
 constexpr int64_t kFar = INT64_MAX / 4;
+constexpr size_t kManyPairs = 6000;  // from here on a decision takes milliseconds
 
 struct Interval {
   int64_t low, high;
@@ -123,6 +124,8 @@ class Search {
     for (size_t c = 0; c < columns_.size(); ++c)
       for (const Segment& segment : columns_[c]) columns_of_[segment.storage].push_back(c);
     failures_.assign(pairs_.size(), 1);
+    const auto times = static_cast<int64_t>(pairs_.size() / kManyPairs);
+    cost_ = 1 + times * times;
   }
 
   Packable run(std::vector<int64_t>* offsets) {
@@ -155,7 +158,7 @@ class Search {
   }
 
   bool solve(State state, const std::vector<size_t>& changed) {
-    if (--left_ < 0 || !propagate(state, changed)) return false;
+    if ((left_ -= cost_) < 0 || !propagate(state, changed)) return false;
     const size_t pair = most_urgent(state);
     if (pair == pairs_.size()) {
       // One gap is left of each pair, and the lowest offsets keep to all of them.
@@ -297,7 +300,7 @@ class Search {
   std::vector<std::vector<size_t>> pairs_of_, columns_of_;  // by storage
   std::vector<int> failures_;                               // by pair
   State root_;
-  int64_t left_;
+  int64_t left_, cost_ = 1;  // decisions, and what one counts for
   std::vector<int64_t> found_;
 };
 
@@ -324,10 +327,12 @@ class Repacking {
                           plan_.arena_bytes - low > plan_.arena_bytes / kNear;
          ++attempt) {
       const int64_t bytes = attempt == 0 ? plan_.lower_bound : (low + plan_.arena_bytes) / 2;
-      // The large storages alone tell sooner.
-      const Packable packable = pack(kLarge, bytes);
-      if (packable == Packable::no) plan_.lower_bound = bytes + 1;
-      if (packable == Packable::yes && plan_.arena_bytes > bytes) pack(kAll, bytes);
+      // The largest storages alone tell sooner, and the others often fit behind them.
+      for (const int64_t share : kShares) {
+        const Packable packable = pack(plan_.arena_bytes / share, bytes);
+        if (packable == Packable::no) plan_.lower_bound = bytes + 1;
+        if (packable != Packable::yes || plan_.arena_bytes <= bytes) break;
+      }
       if (plan_.arena_bytes > bytes) low = bytes;
     }
   }
@@ -335,11 +340,9 @@ class Repacking {
  private:
   static constexpr int kAttempts = 5;
   static constexpr int64_t kNear = 200;
-  struct Effort {
-    size_t storages;  // the largest, at most
-    int64_t decisions;
-  };
-  static constexpr Effort kLarge{250, 1000}, kAll{600, 1000};
+  static constexpr int64_t kShares[] = {100, 200, 400, 800, 1600, 10000};  // of the arena
+  static constexpr size_t kMostStorages = 600;
+  static constexpr int64_t kMostDecisions = 1000;
 
   static std::vector<int> in_arena(const MemoryPlan& plan) {
     std::vector<int> items;
@@ -350,20 +353,23 @@ class Repacking {
 
   const std::vector<Storage>& storages() const { return plan_.storage.storages; }
 
-  // The largest storages, and the others behind them, where they fit.
-  Packable pack(const Effort& effort, int64_t bytes) {
-    const size_t count = std::min(effort.storages, items_.size());
+  // The storages of so many bytes and more, and the others behind them, where they fit.
+  Packable pack(int64_t at_least, int64_t bytes) {
     std::vector<int> order(items_.size());  // of the packing's items
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
       return packing_.storage(a).bytes > packing_.storage(b).bytes;
     });
+    size_t count = 0;
+    while (count < std::min(order.size(), kMostStorages) &&
+           packing_.storage(order[count]).bytes >= at_least)
+      ++count;
     // The search is quicker through those that follow each other.
     std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
     std::vector<const Storage*> searched;
     for (size_t i = 0; i < count; ++i) searched.push_back(&packing_.storage(order[i]));
     std::vector<int64_t> places, offsets(items_.size(), -1);
-    const Packable packable = pack_within(searched, bytes, effort.decisions, &places);
+    const Packable packable = pack_within(searched, bytes, kMostDecisions, &places);
     if (packable != Packable::yes) return packable;
     for (size_t i = 0; i < count; ++i) offsets[static_cast<size_t>(order[i])] = places[i];
     const int64_t taken = packing_.place_behind(order, count, plan_.arena_bytes, &offsets);

@@ -49,6 +49,7 @@ struct Way {
   const char* name;
   int batch, micro_batch;
   bool tile, strips;
+  bool stream = false;  // the first layers of a batch, as `attune compile` has it
 };
 
 CompileOptions options_of(const std::string& scheme, const Way& way) {
@@ -58,6 +59,8 @@ CompileOptions options_of(const std::string& scheme, const Way& way) {
   options.micro_batch = way.micro_batch;
   options.tile = way.tile;
   options.split_gradients = way.strips;
+  options.stream = way.stream;
+  options.pack_exhaustively = way.stream;
   return options;
 }
 
@@ -165,7 +168,7 @@ TEST_CASE("arenas of whole layers are within one percent of what no packing goes
         CAPTURE(std::string(way.name));
         const Compiled plan = compiled(network, scheme, way);
         for (const PlanProgram& program : plan.contents.programs) {
-          CAPTURE(program_name(program.kind));
+          CAPTURE(std::string(program_name(program.kind)));
           REQUIRE(program.memory.lower_bound > 0);
           CHECK(program.memory.arena_bytes >= program.memory.lower_bound);
           CHECK(is_near_its_bound(program.memory));
@@ -231,6 +234,28 @@ void check_places(const MemoryPlan& plan) {
     for (size_t b = a + 1; b < storages.size(); ++b)
       if (storages[b].in_arena) REQUIRE_FALSE(overlap(plan, a, b));
   }
+}
+
+constexpr Way kStreamed[] = {{"batch 8, streamed", 8, 0, false, false, true},
+                             {"batch 8, streamed, strips of gradients", 8, 0, false, true, true},
+                             {"micro-batches of 2, streamed", 8, 2, false, false, true}};
+
+TEST_CASE("arenas of streamed batches are near what no packing goes below") {
+  for (const Network& network : networks())
+    for (const std::string& scheme : {std::string("full"), network.sparse, network.biases})
+      for (const Way& way : kStreamed) {
+        CAPTURE(network.name);
+        CAPTURE(scheme);
+        CAPTURE(std::string(way.name));
+        const Compiled plan = compiled(network, scheme, way);
+        const MemoryPlan& memory = largest(plan).memory;
+        CAPTURE(memory.arena_bytes);
+        CAPTURE(memory.lower_bound);
+        REQUIRE(memory.lower_bound > 0);
+        CHECK(memory.arena_bytes >= memory.lower_bound);
+        CHECK(is_near_its_bound(memory));
+        check_places(memory);
+      }
 }
 
 // Here neither the bound nor the exhaustive search settles what the least is: see graph/README.md.
