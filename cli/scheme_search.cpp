@@ -16,7 +16,7 @@ SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& o
   // The backend that is asked for is the device's; here the fastest estimates.
   const EstimateOptions estimate =
       search.sensitivity.options(SessionChoice(), options.seed, search.output);
-  TaskExamples examples = open_task(model, options, search.sensitivity);
+  const ExamplesInMemory examples = open_task(model, options, search.sensitivity);
   WorkProgress progress(search.quiet);
   const Progress report = progress.report();
   SearchedScheme searched;

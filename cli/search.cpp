@@ -56,7 +56,7 @@ std::string finals_text(const SearchedScheme& searched, bool classifies) {
     const Finalist& finalist = searched.finalists[i];
     table.row({scheme_text(searched.space, finalist.scheme.point),
                bytes_text(finalist.scheme.cost.ram_bytes()), fmt::format("{:.4g}", finalist.rate),
-               std::to_string(2 * finalist.seeds), std::to_string(finalist.steps),
+               std::to_string(finalist.runs), std::to_string(finalist.steps),
                !std::isfinite(finalist.reached.loss) ? "diverges"
                : classifies ? fmt::format("{:.1f} %", 100 * finalist.reached.accuracy)
                             : fmt::format("{:.4g}", finalist.reached.loss)});
@@ -76,7 +76,7 @@ Json result_json(const SearchedScheme& searched) {
   for (const Finalist& finalist : searched.finalists) {
     Json entry = found_json(searched, finalist.scheme);
     entry["learning_rate"] = finalist.rate;
-    entry["seeds"] = finalist.seeds;
+    entry["runs"] = finalist.runs;
     entry["steps"] = finalist.steps;
     entry["accuracy"] = number_json(finalist.reached.accuracy);
     entry["loss"] = number_json(finalist.reached.loss);

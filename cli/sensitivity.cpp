@@ -93,7 +93,7 @@ int run(Options& options) {
         "--compare: compares Fisher information with what is measured; add --estimator "
         "measured");
   const OnnxModel model = OnnxModel::load(options.compile.model);
-  TaskExamples examples = open_task(model, compile_with, options.sensitivity);
+  const ExamplesInMemory examples = open_task(model, compile_with, options.sensitivity);
   WorkProgress progress(options.output.quiet);
   const Estimate estimate =
       estimate_gains(model, compile_with, examples, estimate_with, progress.report());

@@ -66,7 +66,7 @@ TASKS = {
         epochs=20, seeds=5, tune_epochs=20, tune_seeds=3, layers=9, budgets=[112 * 1024, 192 * 1024, 336 * 1024],
         last=[1, 2, 3], bias=[3, 6],
         search={"finals": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.004", "--evaluations", "64",
-                           "--finalists", "12", "--finalist-steps", "3000", "--estimator", "measured"],
+                           "--finalists", "12", "--finalist-steps", "2000", "--estimator", "measured"],
                 "measured": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.003", "--evaluations", "64",
                              "--estimator", "measured"]}),
 }

@@ -15,6 +15,9 @@ namespace {
 constexpr int kRateSteps = 6;  // factors of 2 from the given rate, in either direction
 constexpr int kSeeds = 3;      // of those that may win
 constexpr int kLonger = 3;     // times as many steps for these
+// Of fewer examples, half are another task than all, and one more or less that is right decides.
+constexpr int64_t kFewExamples = 1000;
+constexpr int64_t kFolds = 4;
 constexpr size_t kParents = 3;
 constexpr int kGenerations = 2;  // of mutations
 constexpr int kTries = 200;      // mutations made for a generation
@@ -69,16 +72,21 @@ class Finals {
  public:
   Finals(const OnnxModel& model, const CompileOptions& options, const SearchSpace& space,
          const Gains& gains, SchemeEvaluator& evaluator, const Budget& budget,
-         TaskExamples& examples, const FinalsOptions& finals, const Progress& progress)
+         const ExamplesInMemory& examples, const FinalsOptions& finals, const Progress& progress)
       : space_(space),
         gains_(gains),
         evaluator_(evaluator),
         budget_(budget),
-        examples_(examples),
         finals_(finals),
         progress_(progress),
         tuner_(model, options, finals.measure.cache),
-        by_loss_(options.loss != Loss::cross_entropy) {}
+        by_loss_(options.loss != Loss::cross_entropy || examples.size() < kFewExamples),
+        halves_(halves(examples)) {
+    for (uint64_t seed = 0; seed < kSeeds; ++seed)
+      longer_.push_back(examples.size() < kFewExamples
+                            ? folds(examples, kFolds, finals.measure.seed + seed)
+                            : halves_);
+  }
 
   std::vector<Finalist> run(const std::vector<FoundScheme>& found) {
     fine_tune(first_round(found));
@@ -107,7 +115,7 @@ class Finals {
   void sort() {
     std::stable_sort(entered_.begin(), entered_.end(), [&](const Finalist& a, const Finalist& b) {
       if (diverged(a.reached) != diverged(b.reached)) return diverged(b.reached);
-      return a.seeds != b.seeds ? a.seeds > b.seeds : better(a.reached, b.reached);
+      return a.runs != b.runs ? a.runs > b.runs : better(a.reached, b.reached);
     });
   }
 
@@ -254,15 +262,18 @@ class Finals {
     return point;
   }
 
-  // The mean of a run with either half to train with.
-  Reached reached(const std::string& scheme, double rate, uint64_t seed, int longer = 1) {
-    FineTuning how = finals_.measure;
-    how.rate = rate;
-    how.seed = seed;
-    how.steps *= longer;
-    const Reached a = tuner_.run(scheme, *examples_.training, *examples_.validation, how);
-    const Reached b = tuner_.run(scheme, *examples_.validation, *examples_.training, how);
-    return {(a.accuracy + b.accuracy) / 2, (a.loss + b.loss) / 2};
+  // The mean of a run with each of the parts to judge by.
+  Reached reached(const std::string& scheme, const FineTuning& how,
+                  std::vector<TaskExamples>& parts) {
+    Reached sum = {0, 0};
+    for (TaskExamples& part : parts) {
+      const Reached next = tuner_.run(scheme, part.training, part.validation, how);
+      sum.accuracy += next.accuracy;
+      sum.loss += next.loss;
+      if (diverged(sum)) return {};
+    }
+    const auto count = static_cast<double>(parts.size());
+    return {sum.accuracy / count, sum.loss / count};
   }
 
   // Up from the given rate as long as that helps; if it does not at once, down, and on to where
@@ -270,7 +281,9 @@ class Finals {
   Finalist climb(const FoundScheme& scheme) {
     const std::string json = scheme_json(space_, scheme.point);
     const auto at = [&](int step) {
-      return reached(json, std::ldexp(finals_.measure.rate, step), finals_.measure.seed);
+      FineTuning how = finals_.measure;
+      how.rate = std::ldexp(how.rate, step);
+      return reached(json, how, halves_);
     };
     int best = 0;
     Reached most = at(0);
@@ -284,7 +297,8 @@ class Finals {
       }
       if (best != 0) break;
     }
-    return {scheme, std::ldexp(finals_.measure.rate, best), most, 1, finals_.measure.steps};
+    return {scheme, std::ldexp(finals_.measure.rate, best), most, static_cast<int>(halves_.size()),
+            finals_.measure.steps};
   }
 
   void fine_tune(const std::vector<FoundScheme>& schemes) {
@@ -305,12 +319,16 @@ class Finals {
   // The mean of several seeds, with half the rate where one of them diverges.
   void run_longer(Finalist* finalist) {
     const std::string json = scheme_json(space_, finalist->scheme.point);
-    finalist->seeds = kSeeds;
-    finalist->steps = kLonger * finals_.measure.steps;
+    FineTuning how = finals_.measure;
+    how.steps *= kLonger;
+    finalist->runs = kSeeds * static_cast<int>(longer_[0].size());
+    finalist->steps = how.steps;
     for (int halvings = 0; halvings <= kRateSteps; ++halvings) {
       Reached sum = {0, 0};
+      how.rate = finalist->rate;
       for (uint64_t seed = 0; seed < kSeeds && !diverged(sum); ++seed) {
-        const Reached next = reached(json, finalist->rate, finals_.measure.seed + seed, kLonger);
+        how.seed = finals_.measure.seed + seed;
+        const Reached next = reached(json, how, longer_[seed]);
         sum.accuracy += next.accuracy;
         sum.loss += next.loss;
       }
@@ -336,11 +354,12 @@ class Finals {
   const Gains& gains_;
   SchemeEvaluator& evaluator_;
   const Budget& budget_;
-  TaskExamples& examples_;
   const FinalsOptions& finals_;
   const Progress& progress_;
   FineTuner tuner_;
   bool by_loss_;
+  std::vector<TaskExamples> halves_;
+  std::vector<std::vector<TaskExamples>> longer_;  // by seed
   std::set<std::string> seen_;
   std::vector<Finalist> entered_;  // the best first
 };
@@ -350,7 +369,7 @@ class Finals {
 std::vector<Finalist> hold_finals(const OnnxModel& model, const CompileOptions& options,
                                   const SearchSpace& space, const Gains& gains,
                                   const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
-                                  const Budget& budget, TaskExamples& examples,
+                                  const Budget& budget, const ExamplesInMemory& examples,
                                   const FinalsOptions& finals, const Progress& progress) {
   return Finals(model, options, space, gains, evaluator, budget, examples, finals, progress)
       .run(found);

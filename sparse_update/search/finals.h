@@ -17,7 +17,7 @@ struct Finalist {
   FoundScheme scheme;
   double rate = 0;    // the best of those tried
   Reached reached;    // with it; the mean of its runs
-  int seeds = 0;      // each a run with either half; several for those that might win
+  int runs = 0;       // of several seeds for those that might win
   int64_t steps = 0;  // of a run; more for those
 };
 
@@ -26,14 +26,16 @@ struct Finalist {
 // either half of the task to train with. First those of the largest gain, and plain ones: the same
 // share of the last layers' weights, or of those that expand, also in the middle only, as many as
 // fit; then mutations of the best, some of which fill the budget. The best third runs for longer
-// and with several seeds, and the winner is one of those. Returns all, these first, the best first
-// among those of a kind; never empty. `model` is the one to be trained, with its fresh classifier;
-// `found`: schemes that fit, the largest gain first. The same options give the same result,
-// whatever the number of threads. Throws Error, also where every scheme diverges.
+// and with several seeds, and the winner is one of those. Of fewer than a thousand examples,
+// three quarters are what these train with, and the loss decides: half is another task, and how
+// many are right says too little. Returns all, these first, the best first among those of a kind;
+// never empty. `model` is the one to be trained, with its fresh classifier; `found`: schemes that
+// fit, the largest gain first. The same options give the same result, whatever the number of
+// threads. Throws Error, also where every scheme diverges.
 std::vector<Finalist> hold_finals(const OnnxModel& model, const CompileOptions& options,
                                   const SearchSpace& space, const Gains& gains,
                                   const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
-                                  const Budget& budget, TaskExamples& examples,
+                                  const Budget& budget, const ExamplesInMemory& examples,
                                   const FinalsOptions& finals, const Progress& progress = {});
 
 }  // namespace attune

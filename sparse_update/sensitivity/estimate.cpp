@@ -20,7 +20,7 @@ FisherInformation fisher(const OnnxModel& model, const CompileOptions& options,
       progress("Fisher information", static_cast<size_t>(done), static_cast<size_t>(of),
                seconds / static_cast<double>(done) * static_cast<double>(of - done));
   };
-  return fisher_information(model, options, space, *examples.training, estimate.fisher_examples,
+  return fisher_information(model, options, space, examples.training, estimate.fisher_examples,
                             estimate.measure.session, estimate.measure.threads, report);
 }
 
@@ -41,13 +41,14 @@ double descent_rate(const Optimizer& optimizer, double rate) {
 }  // namespace
 
 Estimate estimate_gains(const OnnxModel& model, const CompileOptions& options,
-                        TaskExamples& examples, const EstimateOptions& estimate,
+                        const ExamplesInMemory& all, const EstimateOptions& estimate,
                         const Progress& progress) {
+  TaskExamples examples = halves(all).front();
   Estimate result;
   result.space = search_space(forward_graph(model, options, 1));
   if (progress) progress("training the classifier", 0, 1, -1);
   const OnnxModel warm =
-      warm_up_head(model, options, *examples.training, estimate.head_epochs, estimate.head_rate,
+      warm_up_head(model, options, examples.training, estimate.head_epochs, estimate.head_rate,
                    estimate.measure.session, estimate.measure.seed);
   CompileOptions kept = options;
   kept.classes = 0;

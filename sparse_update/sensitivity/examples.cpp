@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 #include "engine/plan.h"
 #include "engine/random.h"
@@ -15,58 +17,108 @@ size_t bytes_of_one(const Tensor& batch) {
   return batch ? batch.bytes() / static_cast<size_t>(batch.shape[0]) : 0;
 }
 
+// 0, 1, 2 ...
+std::vector<int64_t> counted(int64_t count) {
+  std::vector<int64_t> indices(static_cast<size_t>(count));
+  std::iota(indices.begin(), indices.end(), int64_t{0});
+  return indices;
+}
+
+std::vector<int64_t> shuffled(int64_t count, Random random) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  shuffled_order(random, count, order.data());
+  return order;
+}
+
 }  // namespace
 
-ExamplesInMemory::ExamplesInMemory(Dataset& data, const std::vector<int64_t>& indices,
-                                   const Session& session)
-    : count_(static_cast<int64_t>(indices.size())) {
+std::shared_ptr<const ExamplesInMemory::Memory> ExamplesInMemory::read_all(
+    Dataset& data, const std::vector<int64_t>& indices, const Session& session) {
   constexpr ProgramKind kTrain = ProgramKind::train_step;
   Tensor target = session.input(kTrain, "labels");
   if (!target) target = session.input(kTrain, "targets");
-  input_bytes_ = bytes_of_one(session.model_input(kTrain, 0));
-  target_bytes_ = bytes_of_one(target);
-  const size_t stride = input_bytes_ + target_bytes_;
-  bytes_.resize(stride * indices.size());
+  auto memory = std::make_shared<Memory>();
+  memory->input_bytes = bytes_of_one(session.model_input(kTrain, 0));
+  memory->target_bytes = bytes_of_one(target);
+  const size_t stride = memory->stride();
+  memory->bytes.resize(stride * indices.size());
   for (size_t i = 0; i < indices.size(); ++i) {
-    const auto example = std::span(bytes_).subspan(i * stride, stride);
-    throw_if_error(
-        data.read(indices[i], example.first(input_bytes_), example.subspan(input_bytes_)));
-    names_.emplace_back(data.describe(indices[i]));
+    const auto example = std::span(memory->bytes).subspan(i * stride, stride);
+    throw_if_error(data.read(indices[i], example.first(memory->input_bytes),
+                             example.subspan(memory->input_bytes)));
+    memory->names.emplace_back(data.describe(indices[i]));
+    memory->hashes.push_back(hash64(example));
   }
-  hash_ = hash64(bytes_);
+  return memory;
+}
+
+ExamplesInMemory::ExamplesInMemory(std::shared_ptr<const Memory> memory,
+                                   std::vector<int64_t> indices)
+    : memory_(std::move(memory)), indices_(std::move(indices)) {
+  std::vector<uint64_t> hashes;
+  for (int64_t index : indices_) hashes.push_back(memory_->hashes[static_cast<size_t>(index)]);
+  hash_ = hash64(std::as_bytes(std::span(hashes)));
+}
+
+ExamplesInMemory::ExamplesInMemory(Dataset& data, const std::vector<int64_t>& indices,
+                                   const Session& session)
+    : ExamplesInMemory(read_all(data, indices, session), counted(std::ssize(indices))) {}
+
+ExamplesInMemory ExamplesInMemory::part(std::vector<int64_t> indices) const {
+  for (int64_t& index : indices) index = indices_[static_cast<size_t>(index)];
+  return {memory_, std::move(indices)};
 }
 
 Status ExamplesInMemory::read(int64_t index, std::span<std::byte> input,
                               std::span<std::byte> target) {
-  const size_t stride = input_bytes_ + target_bytes_;
-  const std::byte* example = bytes_.data() + static_cast<size_t>(index) * stride;
-  if (input.size() != input_bytes_ || (!target.empty() && target.size() != target_bytes_))
+  const auto at = static_cast<size_t>(indices_[static_cast<size_t>(index)]);
+  const std::byte* example = memory_->bytes.data() + at * memory_->stride();
+  if (input.size() != memory_->input_bytes ||
+      (!target.empty() && target.size() != memory_->target_bytes))
     return Status::error("the plan's examples are not those that were read");
-  std::memcpy(input.data(), example, input_bytes_);
-  if (!target.empty()) std::memcpy(target.data(), example + input_bytes_, target_bytes_);
+  std::memcpy(input.data(), example, input.size());
+  if (!target.empty()) std::memcpy(target.data(), example + input.size(), target.size());
   return Status::ok();
 }
 
 std::string_view ExamplesInMemory::describe(int64_t index) {
-  return names_[static_cast<size_t>(index)];
+  return memory_->names[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
 }
 
-TaskExamples take_examples(Dataset& data, const Session& session, int64_t count, uint64_t seed) {
+ExamplesInMemory take_examples(Dataset& data, const Session& session, int64_t count,
+                               uint64_t seed) {
   if (!data.labelled()) throw_error("--data: the examples have no labels, and nothing to learn");
   if (data.size() < 2)
     throw_error("--data: {} examples are too few to learn from and to judge by; give more",
                 data.size());
-  std::vector<int64_t> order(static_cast<size_t>(data.size()));
   // A stream of its own: no epoch has this number.
-  shuffled_order(Random(seed, std::numeric_limits<uint64_t>::max() - 1), data.size(), order.data());
+  std::vector<int64_t> order =
+      shuffled(data.size(), Random(seed, std::numeric_limits<uint64_t>::max() - 1));
   order.resize(static_cast<size_t>(std::clamp<int64_t>(count, 2, data.size())));
-  const auto split = order.end() - std::ssize(order) / 2;
-  TaskExamples examples;
-  examples.training =
-      std::make_unique<ExamplesInMemory>(data, std::vector<int64_t>(order.begin(), split), session);
-  examples.validation =
-      std::make_unique<ExamplesInMemory>(data, std::vector<int64_t>(split, order.end()), session);
-  return examples;
+  return {data, order, session};
+}
+
+std::vector<TaskExamples> halves(const ExamplesInMemory& examples) {
+  const std::vector<int64_t> all = counted(examples.size());
+  const auto split = all.end() - std::ssize(all) / 2;
+  const ExamplesInMemory first = examples.part({all.begin(), split});
+  const ExamplesInMemory second = examples.part({split, all.end()});
+  return {{first, second}, {second, first}};
+}
+
+std::vector<TaskExamples> folds(const ExamplesInMemory& examples, int64_t parts, uint64_t seed) {
+  const int64_t count = examples.size();
+  const std::vector<int64_t> order =
+      shuffled(count, Random(seed, std::numeric_limits<uint64_t>::max() - 2));
+  std::vector<TaskExamples> made;
+  for (int64_t part = 0; part < parts; ++part) {
+    const auto first = order.begin() + part * count / parts;
+    const auto last = order.begin() + (part + 1) * count / parts;
+    std::vector<int64_t> others(order.begin(), first);
+    others.insert(others.end(), last, order.end());
+    made.push_back({examples.part(std::move(others)), examples.part({first, last})});
+  }
+  return made;
 }
 
 }  // namespace attune

@@ -15,8 +15,10 @@ class ExamplesInMemory : public Dataset {
  public:
   // Reads `indices` of a dataset, as `session`'s train_step takes them. Throws Error.
   ExamplesInMemory(Dataset& data, const std::vector<int64_t>& indices, const Session& session);
+  // Some of them, in this order, in the same memory.
+  ExamplesInMemory part(std::vector<int64_t> indices) const;
 
-  int64_t size() const override { return count_; }
+  int64_t size() const override { return std::ssize(indices_); }
   bool labelled() const override { return true; }
   Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override;
   std::string_view describe(int64_t index) override;
@@ -24,20 +26,38 @@ class ExamplesInMemory : public Dataset {
   uint64_t hash() const { return hash_; }
 
  private:
-  int64_t count_ = 0;
-  size_t input_bytes_ = 0, target_bytes_ = 0;
-  std::vector<std::byte> bytes_;
-  std::vector<std::string> names_;
+  struct Memory {
+    size_t input_bytes = 0, target_bytes = 0;
+    std::vector<std::byte> bytes;
+    std::vector<std::string> names;
+    std::vector<uint64_t> hashes;  // by example
+
+    size_t stride() const { return input_bytes + target_bytes; }
+  };
+
+  ExamplesInMemory(std::shared_ptr<const Memory> memory, std::vector<int64_t> indices);
+  static std::shared_ptr<const Memory> read_all(Dataset& data, const std::vector<int64_t>& indices,
+                                                const Session& session);
+
+  std::shared_ptr<const Memory> memory_;
+  std::vector<int64_t> indices_;
   uint64_t hash_ = 0;
 };
 
-// What sensitivity is measured on: some of the user's examples, to train with and to judge by.
+// Examples to train with, and others to judge by.
 struct TaskExamples {
-  std::unique_ptr<ExamplesInMemory> training, validation;
+  ExamplesInMemory training, validation;
 };
 
-// At most `count` examples, chosen and split (half of them for validation) by
-// the seed. Throws Error where there are fewer than two.
-TaskExamples take_examples(Dataset& data, const Session& session, int64_t count, uint64_t seed);
+// At most `count` examples, chosen and put in order by the seed. Throws Error where there are fewer
+// than two.
+ExamplesInMemory take_examples(Dataset& data, const Session& session, int64_t count, uint64_t seed);
+
+// The first half to train with and the second one to judge by, and the other way round.
+std::vector<TaskExamples> halves(const ExamplesInMemory& examples);
+
+// Examples in so many parts, shuffled by the seed: each part is once what is judged by, where the
+// others are trained with.
+std::vector<TaskExamples> folds(const ExamplesInMemory& examples, int64_t parts, uint64_t seed);
 
 }  // namespace attune

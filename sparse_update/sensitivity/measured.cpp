@@ -42,7 +42,7 @@ Gains measured_gains(const OnnxModel& model, const CompileOptions& options,
   const auto start = Clock::now();
   for_each_in_parallel(schemes.size(), measure.threads, [&](size_t i) {
     bool known = false;
-    reached[i] = tuner.run(schemes[i], *examples.training, *examples.validation, measure, &known);
+    reached[i] = tuner.run(schemes[i], examples.training, examples.validation, measure, &known);
     const std::lock_guard lock(reporting);
     ++done;
     if (!known) ++run;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "graph/error.h"
 #include "sparse_update/plan_memory.h"
@@ -20,10 +21,10 @@ struct Subject {
   SearchSpace space = search_space(forward_graph(model, options, 1));
   CostModel cost_model{flat_target(1), BackendChoice::reference};
   Gains gains;
-  TaskExamples examples;
+  std::optional<ExamplesInMemory> examples;
   Budget budget;
 
-  explicit Subject(int blocks = 1) : model(small_net(blocks)) {
+  explicit Subject(int blocks = 1, int64_t count = 120) : model(small_net(blocks)) {
     options.classes = 4;
     gains.unit = "accuracy";
     gains.bias.assign(static_cast<size_t>(space.depth()) + 1, 0);
@@ -33,8 +34,8 @@ struct Subject {
     const PlanInMemory loaded(compiled.plan, "plan");
     std::unique_ptr<Session> session;
     throw_if_error(Session::create(loaded.plan(), {}, &session));
-    Patterns data(120, 3);
-    examples = take_examples(data, *session, 120, 1);
+    Patterns data(count, 3);
+    examples.emplace(take_examples(data, *session, count, 1));
     // Half of what more than the classifier takes.
     const size_t head = cost("head"), full = cost("full");
     budget.memory_bytes = (head + full) / 2;
@@ -56,7 +57,7 @@ struct Subject {
     with.measure.threads = threads;
     with.measure.cache = cache;
     const FoundScheme head = {frozen_point(space), 0, evaluator.cost(frozen_point(space))};
-    return hold_finals(model, options, space, gains, {head}, evaluator, budget, examples, with);
+    return hold_finals(model, options, space, gains, {head}, evaluator, budget, *examples, with);
   }
 };
 
@@ -160,9 +161,23 @@ TEST_CASE("the best third of the finalists runs for longer and with several seed
   REQUIRE(finalists.size() == 16);
   for (size_t i = 0; i < finalists.size(); ++i) {
     CAPTURE(i);
-    CHECK(finalists[i].seeds == (i < 6 ? 3 : 1));
+    CHECK(finalists[i].runs == (i < 6 ? 12 : 2));
     CHECK(finalists[i].steps == (i < 6 ? 36 : 12));
+    // Of so few examples, how many are right says too little.
     const bool first = i == 0 || i == 6;
+    CHECK((first || finalists[i].reached.loss >= finalists[i - 1].reached.loss));
+  }
+}
+
+TEST_CASE("of many examples, halves judge, and how many are right decides") {
+  Subject few(1, 998), many(1, 1000);
+  CHECK(few.finals(1, 2).front().runs == 12);
+  const std::vector<Finalist> finalists = many.finals(4, 2);
+  REQUIRE(finalists.size() == 8);
+  for (size_t i = 0; i < finalists.size(); ++i) {
+    CAPTURE(i);
+    CHECK(finalists[i].runs == (i < 3 ? 6 : 2));
+    const bool first = i == 0 || i == 3;
     CHECK((first || finalists[i].reached.accuracy <= finalists[i - 1].reached.accuracy));
   }
 }
@@ -204,8 +219,8 @@ TEST_CASE("a finalist that diverges is tried at smaller rates") {
   const auto finals = [&](double rate) {
     with.measure.rate = rate;
     return hold_finals(subject.model, subject.options, subject.space, subject.gains,
-                       {{all, 0, evaluator.cost(all)}}, evaluator, subject.budget, subject.examples,
-                       with);
+                       {{all, 0, evaluator.cost(all)}}, evaluator, subject.budget,
+                       *subject.examples, with);
   };
   const std::vector<Finalist> finalists = finals(600);
   const auto full = std::find_if(finalists.begin(), finalists.end(), [&](const Finalist& finalist) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <set>
 
 #include "engine/batch.h"
 #include "graph/error.h"
@@ -15,13 +16,25 @@
 namespace attune::test {
 namespace {
 
-TaskExamples task_of(int64_t count, uint64_t seed = 1) {
+ExamplesInMemory task_of(int64_t count, uint64_t seed = 1) {
   const Compiled compiled = compile(small_net(), options_for("head"));
   const PlanInMemory loaded(compiled.plan, "plan");
   std::unique_ptr<Session> session;
   throw_if_error(Session::create(loaded.plan(), {}, &session));
   Patterns data(120, 3);
   return take_examples(data, *session, count, seed);
+}
+
+// The inputs, in any order.
+std::multiset<std::vector<std::byte>> contents(ExamplesInMemory examples) {
+  std::multiset<std::vector<std::byte>> inputs;
+  constexpr size_t kBytes = size_t{3} * 8 * 8 * sizeof(float);
+  for (int64_t i = 0; i < examples.size(); ++i) {
+    std::vector<std::byte> input(kBytes);
+    throw_if_error(examples.read(i, input, {}));
+    inputs.insert(std::move(input));
+  }
+  return inputs;
 }
 
 EstimateOptions estimate_with(Estimator estimator, int threads) {
@@ -38,19 +51,45 @@ EstimateOptions estimate_with(Estimator estimator, int threads) {
 }  // namespace
 
 TEST_CASE("examples are taken and split by the seed alone") {
-  const TaskExamples a = task_of(60), b = task_of(60), other = task_of(60, 2), all = task_of(1000);
-  CHECK(a.training->size() == 30);
-  CHECK(a.validation->size() == 30);
-  CHECK(a.training->hash() == b.training->hash());
-  CHECK(a.training->hash() != a.validation->hash());
-  CHECK(a.training->hash() != other.training->hash());
-  CHECK(all.training->size() + all.validation->size() == 120);
+  const ExamplesInMemory taken = task_of(61), all = task_of(1000);
+  const std::vector<TaskExamples> a = halves(taken), b = halves(task_of(61));
+  REQUIRE(a.size() == 2);
+  CHECK(a[0].training.size() == 31);
+  CHECK(a[0].validation.size() == 30);
+  CHECK(a[0].training.hash() == b[0].training.hash());
+  CHECK(a[0].training.hash() != a[0].validation.hash());
+  CHECK(a[0].training.hash() == a[1].validation.hash());
+  CHECK(a[0].validation.hash() == a[1].training.hash());
+  CHECK(taken.hash() != task_of(61, 2).hash());
+  CHECK(all.size() == 120);
+}
+
+TEST_CASE("every example judges once, trained with all that are in other folds") {
+  const ExamplesInMemory task = task_of(90);
+  for (const int64_t parts : {2, 4, 7}) {
+    CAPTURE(parts);
+    std::vector<TaskExamples> made = folds(task, parts, 5);
+    REQUIRE(std::ssize(made) == parts);
+    std::multiset<std::vector<std::byte>> judged;
+    for (TaskExamples& fold : made) {
+      CHECK(fold.validation.size() >= 90 / parts);
+      const std::multiset<std::vector<std::byte>> trained = contents(fold.training);
+      for (const auto& example : contents(fold.validation)) {
+        CHECK(!trained.contains(example));
+        judged.insert(example);
+      }
+      CHECK(trained.size() == static_cast<size_t>(90 - fold.validation.size()));
+    }
+    CHECK(judged == contents(task));
+    CHECK(folds(task, parts, 5)[0].validation.hash() == made[0].validation.hash());
+    CHECK(folds(task, parts, 6)[0].validation.hash() != made[0].validation.hash());
+  }
 }
 
 TEST_CASE("training the classifier first changes nothing but the classifier") {
   const OnnxModel model = small_net();
-  const TaskExamples task = task_of(90);
-  const OnnxModel warm = warm_up_head(model, options_for("head"), *task.training, 3, 0.05, {}, 0);
+  ExamplesInMemory task = task_of(90);
+  const OnnxModel warm = warm_up_head(model, options_for("head"), task, 3, 0.05, {}, 0);
   int changed = 0;
   for (int i = 0; i < model.proto().graph().initializer_size(); ++i) {
     const auto& before = model.proto().graph().initializer(i);
@@ -137,7 +176,7 @@ TEST_CASE("Fisher information is what finite differences of single losses give")
 }
 
 TEST_CASE("estimates do not depend on the number of threads") {
-  TaskExamples task = task_of(90);
+  const ExamplesInMemory task = task_of(90);
   for (const Estimator estimator : {Estimator::fisher, Estimator::measured}) {
     const auto gains = [&](int threads) {
       return estimate_gains(small_net(), options_for("head"), task,
@@ -181,7 +220,7 @@ TEST_CASE("a Fisher gain is the decrease of a quadratic model of the loss") {
 }
 
 TEST_CASE("channels are ranked by the trace of Fisher information") {
-  TaskExamples task = task_of(90);
+  const ExamplesInMemory task = task_of(90);
   EstimateOptions options = estimate_with(Estimator::fisher, 2);
   options.fisher_channels = true;
   const Estimate ranked = estimate_gains(small_net(), options_for("head"), task, options);
@@ -200,7 +239,7 @@ TEST_CASE("channels are ranked by the trace of Fisher information") {
 
 TEST_CASE("measured gains are kept, and an interrupted run goes on where it stopped") {
   const TempFolder folder;
-  TaskExamples task = task_of(90);
+  const ExamplesInMemory task = task_of(90);
   EstimateOptions options = estimate_with(Estimator::measured, 2);
   options.measure.cache = folder.path("gains.jsonl");
   const auto run = [&] {
@@ -259,7 +298,7 @@ TEST_CASE("a model that learns numbers gains by a smaller loss") {
   const PlanInMemory loaded(compiled.plan, "plan");
   std::unique_ptr<Session> session;
   throw_if_error(Session::create(loaded.plan(), {}, &session));
-  TaskExamples task = take_examples(data, *session, 24, 0);
+  const ExamplesInMemory task = take_examples(data, *session, 24, 0);
   const Gains measured =
       estimate_gains(small_net(), options, task, estimate_with(Estimator::measured, 2)).gains;
   CHECK(measured.unit == "loss");
@@ -304,7 +343,7 @@ TEST_CASE("a cache is read, and nothing else is taken for one") {
 }
 
 TEST_CASE("a choice that diverges has no gain, and the others keep theirs") {
-  TaskExamples task = task_of(90);
+  const ExamplesInMemory task = task_of(90);
   EstimateOptions options = estimate_with(Estimator::measured, 2);
   options.measure.rate = 40;
   options.measure.steps = 60;
