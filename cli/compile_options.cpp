@@ -81,6 +81,7 @@ CompileOptions CompileCommand::options() const {
   result.loss = parse_loss(loss_);
   result.tile = tiling_ == "auto";
   result.split_gradients = strips_ == "auto";
+  result.remake_masks = masks_ == "auto";
   result.optimizer.kind = parse_optimizer(optimizer_);
   const bool momentum = result.optimizer.kind == OptimizerKind::momentum;
   if (!momentum && (verb_->count("--momentum") > 0 || nesterov_))
@@ -143,6 +144,12 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
           "auto: compute gradients of weights some output channels at a time, and update these at "
           "once, where that makes the arena smaller; off: whole gradients, unless --memory needs "
           "less")
+      ->check(CLI::IsMember({"auto", "off"}));
+  verb->add_option(
+          "--remake-masks", masks_,
+          "auto: make the masks of activations again from outputs that are kept anyway, where that "
+          "makes the arena smaller, at the price of a pass over these; off: keep them, unless "
+          "--memory needs less")
       ->check(CLI::IsMember({"auto", "off"}));
 }
 

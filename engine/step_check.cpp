@@ -62,6 +62,8 @@ class Inspection {
   bool mask_out() const {
     return !has_out(1) || (out_[1].dtype == DType::mask && out(1) == out(0));
   }
+  // Output 0 is a bit for every element of input i.
+  bool mask_of(size_t i) const { return out_[0].dtype == DType::mask && out(0) == in(i); }
   // Optional output 1 is a sum over all axes of output 0 but the last.
   bool sums_out() const {
     if (!has_out(1)) return true;
@@ -266,6 +268,8 @@ bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) 
     case Op::clamp:
     case Op::hard_sigmoid:
       return s.all_real() && s.in(0) == s.out(0) && s.mask_out();
+    case Op::clamp_mask:
+      return s.real_in(0) && s.mask_of(0);
     case Op::mask_grad:
       return s.real_in(0) && s.real_out(0) && s.in(0) == s.out(0) && s.in(1) == s.in(0) &&
              s.sums_out();

@@ -41,7 +41,11 @@ ArenaFitter::Packed ArenaFitter::cut_in_strips(const ArenaWish& wish) {
 }
 
 ArenaFitter::Packed ArenaFitter::fit(const ArenaWish& wish) {
-  const Packed packed = cut_in_strips(wish);
+  Packed packed = cut_in_strips(wish);
+  if (wish.remake_masks && !packed->fits(wish.bytes)) {
+    Graph fewer = packed->graph();
+    if (remake_masks(fewer)) packed = std::make_shared<PackedGraph>(std::move(fewer));
+  }
   if (!wish.rematerialize || packed->fits(wish.bytes)) return packed;
   Graph again = packed->graph();
   return rematerialize(again, wish.bytes) ? std::make_shared<PackedGraph>(std::move(again))

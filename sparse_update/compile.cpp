@@ -93,6 +93,7 @@ std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph grap
   const auto packed = found->second.fit({.bytes = std::max(arena, options.arena_budget),
                                          .tile_rows = examples == 1 && (options.tile || budget),
                                          .split_gradients = options.split_gradients || budget,
+                                         .remake_masks = options.remake_masks,
                                          .rematerialize = budget && options.recompute});
   packed->graph().verify();
   return packed;

@@ -47,6 +47,9 @@ struct CompileOptions {
   // Compute gradients of weights in strips of output channels, each updated at once, where that
   // makes the arena smaller: costs steps, changes no sum. See split_gradients.
   bool split_gradients = false;
+  // Make the masks of clamps again from the outputs, where those are kept anyway and that makes the
+  // arena smaller: costs a pass over these. See remake_masks.
+  bool remake_masks = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
   // needed: reordering, strips, then computing activations twice. compile throws where that does
   // not suffice, unless the arena may exceed its budget.

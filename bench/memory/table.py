@@ -8,11 +8,13 @@ NETWORKS = {"MCUNet-5fps": "mcunet-5fps", "MobileNetV2-w0.35": "mbv2-w0.35",
             "ProxylessNAS-w0.3": "proxyless-w0.3"}
 BYTES = ["--preprocess", "unit:128x128"]
 TILED = ["--memory-tiling", "auto"]
+MASKS = ["--remake-masks", "auto"]
 STRIPS = ["--gradient-strips", "auto"]
 # What a row is called, its scheme (None: the published one), its options, the figure it shows.
 ROWS = [
     ("full update, a buffer for each tensor", "full", [], "arena_unplanned_bytes"),
     ("full update, planned", "full", [], "arena_bytes"),
+    ("the same, masks made again", "full", MASKS, "arena_bytes"),
     ("sparse update, planned", None, [], "arena_bytes"),
     ("sparse update, tiled", None, TILED, "arena_bytes"),
     ("sparse update, tiled, input of bytes", None, TILED + BYTES, "arena_bytes"),
@@ -30,6 +32,8 @@ computes the same gradients, to the bit with the reference kernels.
 
 - *A buffer for each tensor*: what the same step takes where nothing shares memory.
 - *Planned*: nodes reordered, operators in place, tensors packed into one arena. Its least is the most bytes alive at once.
+- *Masks made again*: which elements an activation let pass is not kept in bits, but seen from its output, which the next layer's
+  gradient needs anyway.
 - *Tiled*: the first layers run a few rows at a time; see `graph/passes/README.md`. The steps are those of the training program:
   tiling costs steps and copies of rows, and no computation.
 - *Input of bytes*: the image is kept as bytes, and scaled as its rows are read.

@@ -3,9 +3,13 @@
 namespace attune {
 namespace {
 
-void infer(InferContext& context) {
+void check_bounds(const InferContext& context) {
   const auto& attrs = context.attrs<ClampAttrs>();
   if (!(attrs.min <= attrs.max)) context.fail("clamp from {} to {}", attrs.min, attrs.max);
+}
+
+void infer(InferContext& context) {
+  check_bounds(context);
   context.set(0, real_dtype(context, 0), context.shape(0));
   context.set(1, DType::mask, context.shape(0));
 }
@@ -15,6 +19,12 @@ void gradient(GradientContext& g) {
   g.set(0, g.emit(Op::mask_grad, NoAttrs{}, {g.dy(), g.saved(1)}, "grad"));
 }
 
+void infer_clamp_mask(InferContext& context) {
+  check_bounds(context);
+  real_dtype(context, 0);
+  context.set(0, DType::mask, context.shape(0));
+}
+
 void infer_mask_grad(InferContext& context) {
   set_masked_grad(context, 1, real_dtype(context, 0), context.shape(0));
 }
@@ -22,6 +32,7 @@ void infer_mask_grad(InferContext& context) {
 }  // namespace
 
 const OpRules rules_clamp = {infer, gradient, nullptr};
+const OpRules rules_clamp_mask = {infer_clamp_mask, nullptr, nullptr};
 const OpRules rules_mask_grad = {infer_mask_grad, nullptr, nullptr};
 
 }  // namespace attune

@@ -85,4 +85,8 @@ bool stream_examples(Graph& graph, const WorthStreaming& worth = {});
 // it changed anything.
 bool rematerialize(Graph& graph, int64_t budget_bytes);
 
+// The same of the masks of clamps alone, as far as the peak falls by it: an element's bit is known
+// from the output, which most layers behind keep anyway. Costs a pass over each of these outputs.
+bool remake_masks(Graph& graph);
+
 }  // namespace attune

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -10,6 +11,23 @@
 
 namespace attune {
 namespace {
+
+// The clamp whose mask is output 1 of a node; nothing where that is no mask.
+std::optional<ClampAttrs> clamp_of(const Node& node) {
+  switch (node.op) {
+    case Op::clamp:
+      return node.as<ClampAttrs>();
+    case Op::hard_sigmoid:
+      return ClampAttrs{0, 1};
+    case Op::conv2d:
+    case Op::depthwise_conv2d:
+      return ClampAttrs{node.as<Conv2dAttrs>().clamp_min, node.as<Conv2dAttrs>().clamp_max};
+    case Op::linear:
+      return ClampAttrs{node.as<LinearAttrs>().clamp_min, node.as<LinearAttrs>().clamp_max};
+    default:
+      return std::nullopt;
+  }
+}
 
 // The graph with some values computed a second time for what reads them behind the loss.
 class Rebuilder {
@@ -37,6 +55,13 @@ class Rebuilder {
     if (v == kNone || !twice_.contains(v)) return v;
     if (const auto found = copies_.find(v); found != copies_.end()) return found->second;
     Node node = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
+    if (v == node.output(1)) {
+      // From what it tells of.
+      node.attrs = *clamp_of(node);
+      node.op = Op::clamp_mask;
+      node.inputs = {node.outputs[0]};
+      node.name += "/mask";
+    }
     for (ValueId& input : node.inputs) input = again(input);
     const Shape shape = graph_.shape(v);
     Node copy = result_.make(node.op, node.attrs, node.inputs, node.name + "/again", &shape);
@@ -50,6 +75,7 @@ class Rebuilder {
     if (op_info(node.op).kind != OpKind::update) return;
     for (ValueId v : twice_) {
       const Node& maker = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
+      if (v != maker.outputs[0]) continue;
       for (ValueId y : node.outputs)
         if (y != kNone && std::find(maker.inputs.begin(), maker.inputs.end(),
                                     graph_.root(graph_.value(y).updates)) != maker.inputs.end())
@@ -64,24 +90,30 @@ class Rebuilder {
   std::map<ValueId, ValueId> copies_;
 };
 
+// What may be computed again.
+enum class Again { all, masks };
+
 class Rematerialization {
  public:
-  Rematerialization(const Graph& graph, size_t loss)
+  Rematerialization(const Graph& graph, size_t loss, Again what)
       : graph_(graph), loss_(loss), best_(graph), most_alive_(graph) {
     std::vector<bool> read(graph.values.size()), ported(graph.values.size());
     for (const Port& port : graph.outputs) ported[static_cast<size_t>(port.value)] = true;
     for (size_t n = loss + 1; n < graph.nodes.size(); ++n)
       for (ValueId v : graph.nodes[n].inputs)
         if (v != kNone) read[static_cast<size_t>(v)] = true;
+    const auto add = [&](ValueId v) {
+      if (v != kNone && read[static_cast<size_t>(v)] && !ported[static_cast<size_t>(v)] &&
+          graph.value(v).lies_in == kNone)
+        candidates_.push_back(v);
+    };
     for (size_t n = 0; n < loss; ++n) {
       const Node& node = graph.nodes[n];
-      const ValueId v = node.outputs[0];
-      const Value& value = graph.value(v);
-      if (!read[static_cast<size_t>(v)] || ported[static_cast<size_t>(v)]) continue;
       if (op_info(node.op).kind == OpKind::update || is_view(graph, node)) continue;
-      if (value.lies_in == kNone) candidates_.push_back(v);
+      if (what == Again::all) add(node.outputs[0]);
+      if (clamp_of(node)) add(node.output(1));
     }
-    // The most bytes for a multiplication first.
+    // The most bytes for a multiplication first, masks last.
     std::stable_sort(candidates_.begin(), candidates_.end(),
                      [&](ValueId a, ValueId b) { return worth(a) > worth(b); });
   }
@@ -99,6 +131,7 @@ class Rematerialization {
  private:
   double worth(ValueId v) const {
     const Node& node = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
+    if (v != node.outputs[0]) return -1;
     const auto macs = op_rules(node.op).macs;
     const double elements = static_cast<double>(graph_.shape(v).elements());
     return elements / (elements + static_cast<double>(macs ? macs(graph_, node) : 0));
@@ -147,25 +180,59 @@ class Rematerialization {
   bool exhausted_ = false;
 };
 
-}  // namespace
-
-bool rematerialize(Graph& graph, int64_t budget_bytes) {
-  graph.index();
+// Of its node, the number of nodes where there is none.
+size_t loss_of(const Graph& graph) {
   const auto loss = std::find_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
     return op_info(node.op).kind == OpKind::loss;
   });
-  if (loss == graph.nodes.end()) return false;
-  if (fits(graph, budget_bytes)) return false;
-  const int64_t before = plan_memory(graph, PackEffort::quick).arena_bytes;
-  // What packing wastes shows afterwards.
-  Rematerialization search(graph, static_cast<size_t>(loss - graph.nodes.begin()));
-  for (const double share : {1.0, 0.97, 0.92, 0.85}) {
+  return static_cast<size_t>(loss - graph.nodes.begin());
+}
+
+// A graph, and the bytes of its arena.
+struct Smaller {
+  const Graph* graph;
+  int64_t bytes;
+};
+
+// What packing wastes shows afterwards.
+Smaller search_within(Rematerialization& search, int64_t budget_bytes) {
+  constexpr double kLeast = 0.85;
+  for (const double share : {1.0, 0.97, 0.92, kLeast}) {
     const Graph& smaller =
         search.run(static_cast<int64_t>(share * static_cast<double>(budget_bytes)));
     const int64_t bytes = plan_memory(smaller, PackEffort::quick).arena_bytes;
-    if (bytes > budget_bytes && share > 0.85 && !search.exhausted()) continue;
+    if (bytes <= budget_bytes || share == kLeast || search.exhausted()) return {&smaller, bytes};
+  }
+  return {};
+}
+
+}  // namespace
+
+bool remake_masks(Graph& graph) {
+  graph.index();
+  const size_t loss = loss_of(graph);
+  if (loss == graph.nodes.size()) return false;
+  Rematerialization search(graph, loss, Again::masks);
+  const Graph& smaller = search.run(0);
+  if (smaller.nodes.size() == graph.nodes.size()) return false;
+  graph = Graph(smaller);
+  return true;
+}
+
+bool rematerialize(Graph& graph, int64_t budget_bytes) {
+  graph.index();
+  const size_t loss = loss_of(graph);
+  if (loss == graph.nodes.size()) return false;
+  if (fits(graph, budget_bytes)) return false;
+  const int64_t before = plan_memory(graph, PackEffort::quick).arena_bytes;
+  // Masks alone cost the least. Where they do not suffice, they come last: what they are made from
+  // stays for them.
+  for (const Again what : {Again::masks, Again::all}) {
+    Rematerialization search(graph, loss, what);
+    const auto [smaller, bytes] = search_within(search, budget_bytes);
+    if (bytes > budget_bytes && what == Again::masks) continue;
     if (bytes >= before) return false;
-    graph = Graph(smaller);
+    graph = Graph(*smaller);
     return true;
   }
   return false;

@@ -23,6 +23,17 @@ void clamp(const KernelArgs& args) {
 }
 ATTUNE_INSTANTIATE(clamp)
 
+template <class T>
+void clamp_mask(const KernelArgs& args) {
+  const auto& attrs = args.attributes<ClampAttrs>();
+  const T low = static_cast<T>(attrs.min), high = static_cast<T>(attrs.max);
+  const T* y = args.input(0).as<T>();
+  uint8_t* mask = args.output(0).as<uint8_t>();
+  for_tiles(args, args.input(0).shape.elements(),
+            [=](int64_t begin, int64_t end) { pack_mask(y, begin, end, low, high, mask); });
+}
+ATTUNE_INSTANTIATE(clamp_mask)
+
 // dx = mask ? dy : 0. A masked NaN is 0 too. The sums are those of reduce.
 template <class T>
 void mask_grad(const KernelArgs& args) {

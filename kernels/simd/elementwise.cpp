@@ -61,6 +61,17 @@ void clamp(const KernelArgs& args) {
                           });
 }
 
+void clamp_mask(const KernelArgs& args) {
+  const auto& a = args.attributes<ClampAttrs>();
+  const float min = static_cast<float>(a.min), max = static_cast<float>(a.max);
+  const float* y = args.input(0).as<float>();
+  uint8_t* mask = args.output(0).as<uint8_t>();
+  args.pool->parallel_for(args.input(0).shape.elements(), kElementTile,
+                          [=](int64_t begin, int64_t end) {
+                            write_mask(y + begin, end - begin, min, max, mask + begin / 8);
+                          });
+}
+
 // ---- Gradient of a clamp -----------------------------------------------------------------------
 
 size_t mask_grad_workspace(const KernelArgs& args, int) {
@@ -86,6 +97,7 @@ void mask_grad(const KernelArgs& args) {
 
 constexpr Kernel kAdd{add, add_supports, nullptr, nullptr, nullptr};
 constexpr Kernel kClamp{clamp, nullptr, nullptr, nullptr, nullptr};
+constexpr Kernel kClampMask{clamp_mask, nullptr, nullptr, nullptr, nullptr};
 constexpr Kernel kMaskGrad{mask_grad, nullptr, mask_grad_workspace, nullptr, nullptr};
 
 }  // namespace
@@ -93,6 +105,7 @@ constexpr Kernel kMaskGrad{mask_grad, nullptr, mask_grad_workspace, nullptr, nul
 const Kernel* find_elementwise_here(Op op) {
   if (op == Op::add) return &kAdd;
   if (op == Op::clamp) return &kClamp;
+  if (op == Op::clamp_mask) return &kClampMask;
   if (op == Op::mask_grad) return &kMaskGrad;
   return nullptr;
 }

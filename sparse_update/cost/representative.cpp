@@ -241,6 +241,9 @@ std::vector<RepresentativePlan> representative_plans() {
     }
     return options;
   };
+  CompileOptions masks;
+  masks.remake_masks = true;
+  add(narrow, "narrow mobile network, masks made again", "full", 1, OptimizerKind::sgd, masks);
   add(narrow, "narrow mobile network in little memory", half, 1, OptimizerKind::sgd,
       in_little_memory(128, true));
   add(fives, "mobile network of 5x5 in little memory", half, 1, OptimizerKind::momentum,

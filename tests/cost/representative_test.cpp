@@ -34,6 +34,7 @@ TEST_CASE("the built-in plans have every operator of networks that are usually t
                          "batch_norm_grad_gamma",
                          "add",
                          "mask_grad",
+                         "clamp_mask",
                          "hard_swish",
                          "hard_swish_grad",
                          "max_pool2d",

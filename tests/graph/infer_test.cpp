@@ -139,6 +139,7 @@ const std::vector<Refused>& refused() {
       {Op::add, NoAttrs{}, {{{2}, i32}, {{2}, i32}}, "input 0 is i32"},
       {Op::add, NoAttrs{}, {{{65536, 1}}, {{1, 65536}}}, "2^31"},
       {Op::clamp, ClampAttrs{.min = 2, .max = 1}, {{{2}}}, "clamp from 2 to 1"},
+      {Op::clamp_mask, ClampAttrs{.min = 2, .max = 1}, {{{2}}}, "clamp from 2 to 1"},
       {Op::depthwise_conv2d_grad_input,
        Conv2dAttrs{.input_h = 2, .input_w = 2},
        {{{1, 2, 2, 3}}, {{1, 1, 3}}, {{1, 2, 2, 3}}},
@@ -278,6 +279,7 @@ TEST_CASE("rules describe all outputs, wanted or not") {
   CHECK(outputs_of(Op::linear, LinearAttrs{}, {{{2, 3}, f64}, {{5, 3}, f64}}) ==
         "f64[2,5] mask[2,5]");
   CHECK(outputs_of(Op::clamp, ClampAttrs{}, {{{}}}) == "f32[] mask[]");
+  CHECK(outputs_of(Op::clamp_mask, ClampAttrs{}, {{{2, 3}, f64}}) == "mask[2,3]");
   CHECK(outputs_of(Op::max_pool2d, Pool2dAttrs{.kernel_h = 2, .kernel_w = 2, .stride_h = 2},
                    {{{1, 5, 5, 3}}}) == "f32[1,2,4,3] i32[1,2,4,3]");
   CHECK(outputs_of(Op::softmax_cross_entropy, NoAttrs{}, {{{2, 3}}, {{2}, i32}, {{2}}}) ==

@@ -110,6 +110,25 @@ TEST_CASE("depthwise_conv2d is its definition") {
   });
 }
 
+TEST_CASE("a mask is made again from what was clamped") {
+  int checked = 0;
+  for (const Sample& s : samples()) {
+    if (s.call.outputs.size() < 2 || s.call.outputs[1].dtype() != DType::mask) continue;
+    INFO(op_name(s.call.op), " ", s.name);
+    ClampAttrs bounds{0, 1};
+    if (s.call.op == Op::clamp)
+      bounds = attrs_of<ClampAttrs>(s.call);
+    else if (s.call.op == Op::linear)
+      bounds = {attrs_of<LinearAttrs>(s.call).clamp_min, attrs_of<LinearAttrs>(s.call).clamp_max};
+    else if (s.call.op != Op::hard_sigmoid)
+      bounds = {attrs_of<Conv2dAttrs>(s.call).clamp_min, attrs_of<Conv2dAttrs>(s.call).clamp_max};
+    const std::vector<Value> out = run(s.call);
+    CHECK(run1(Op::clamp_mask, &bounds, {out[0]}, out[1]).same_bits(out[1]));
+    ++checked;
+  }
+  CHECK(checked > 10);
+}
+
 TEST_CASE("masks are true strictly between the bounds") {
   int checked = 0;
   for (const Sample& s : samples()) {

@@ -122,6 +122,7 @@ void add_elementwise(std::vector<Sample>& all) {
     all.push_back(make_sample(name, Op::scale, ScaleAttrs{1.5, -0.25}, {x}, {real(s)}));
     all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s), mask(s)}));
     all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s)}));
+    all.push_back(make_sample(name, Op::clamp_mask, ClampAttrs{-1, 3}, {x}, {mask(s)}));
     all.push_back(
         make_sample(name, Op::hard_sigmoid, HardSigmoidAttrs{0.25, 0.5}, {x}, {real(s), mask(s)}));
     all.push_back(make_sample(name, Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 4)}, {real(s)}));
@@ -281,6 +282,7 @@ const std::vector<Sample>& large_samples() {
     const Value x = Value::random(s, 1), dy = Value::random(s, 2);
     list.push_back(make_sample("large", Op::add, NoAttrs{}, {x, dy}, {real(s)}));
     list.push_back(make_sample("large", Op::clamp, ClampAttrs{0, 0.5}, {x}, {real(s), mask(s)}));
+    list.push_back(make_sample("large", Op::clamp_mask, ClampAttrs{0, 0.5}, {x}, {mask(s)}));
     list.push_back(
         make_sample("large", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 3)}, {real(s)}));
     list.push_back(make_sample("large, summed", Op::mask_grad, NoAttrs{}, {dy, random_mask(s, 3)},

@@ -48,11 +48,26 @@ TEST_CASE("simd: samples agree with the reference, in place and with threads too
       for (size_t j = 0; j < a.size(); ++j) CHECK(a[j].same_bits(b[j]));
     }
   }
-  for (Op op :
-       {Op::conv2d, Op::conv2d_grad_input, Op::conv2d_grad_weight, Op::depthwise_conv2d,
-        Op::depthwise_conv2d_grad_input, Op::depthwise_conv2d_grad_weight, Op::linear, Op::matmul,
-        Op::add, Op::clamp, Op::mask_grad, Op::reduce, Op::broadcast_to, Op::max_pool2d,
-        Op::max_pool2d_grad, Op::transpose, Op::sgd, Op::momentum, Op::adam}) {
+  for (Op op : {Op::conv2d,
+                Op::conv2d_grad_input,
+                Op::conv2d_grad_weight,
+                Op::depthwise_conv2d,
+                Op::depthwise_conv2d_grad_input,
+                Op::depthwise_conv2d_grad_weight,
+                Op::linear,
+                Op::matmul,
+                Op::add,
+                Op::clamp,
+                Op::clamp_mask,
+                Op::mask_grad,
+                Op::reduce,
+                Op::broadcast_to,
+                Op::max_pool2d,
+                Op::max_pool2d_grad,
+                Op::transpose,
+                Op::sgd,
+                Op::momentum,
+                Op::adam}) {
     INFO(op_name(op));
     CHECK(run_ops.count(op) == 1);
   }

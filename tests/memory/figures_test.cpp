@@ -13,16 +13,17 @@ constexpr const char* kNetworks[] = {"mcunet-5fps", "mbv2-w0.35", "proxyless-w0.
 
 struct Row {
   const char* name;
-  bool full, tile, bytes, strips;
+  bool full, masks, tile, bytes, strips;
   double most_kib[3];  // by network
 };
 
 constexpr Row kRows[] = {
-    {"full update", true, false, false, false, {3480, 3910, 3325}},
-    {"sparse update", false, false, false, false, {640.05, 960.05, 512.05}},
-    {"tiled", false, true, false, false, {265, 256, 257}},
-    {"tiled, input of bytes", false, true, true, false, {240, 166, 181}},
-    {"gradients in strips", false, true, true, true, {165, 165, 152}},
+    {"full update", true, false, false, false, false, {3480, 3910, 3325}},
+    {"masks made again", true, true, false, false, false, {3405, 3810, 3245}},
+    {"sparse update", false, false, false, false, false, {640.05, 960.05, 512.05}},
+    {"tiled", false, false, true, false, false, {265, 256, 257}},
+    {"tiled, input of bytes", false, false, true, true, false, {240, 166, 181}},
+    {"gradients in strips", false, false, true, true, true, {165, 165, 152}},
 };
 
 TEST_CASE("training steps of published networks fit into the memory that docs/memory.md says") {
@@ -44,6 +45,7 @@ TEST_CASE("training steps of published networks fit into the memory that docs/me
       options.optimizer.kind = OptimizerKind::sgd;
       options.batch = 1;
       options.classes = 10;
+      options.remake_masks = row.masks;
       options.tile = row.tile;
       options.split_gradients = row.strips;
       if (row.bytes) options.preprocess = parse_preprocess("unit:128x128");

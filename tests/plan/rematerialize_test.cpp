@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "graph/memory_plan.h"
@@ -13,11 +14,8 @@ int64_t train_arena(const Compiled& compiled) {
   return compiled.contents.programs[0].memory.arena_bytes;
 }
 
-// Trains with and without a budget; the same bits must come out.
-void check_same_training(const OnnxModel& model, const CompileOptions& options, int64_t budget) {
-  CompileOptions small_options = options;
-  small_options.arena_budget = budget;
-  const Compiled large = compile(model, options), small = compile(model, small_options);
+// Trains with both plans; the same bits must come out.
+void check_same_training(const Compiled& large, const Compiled& small, int64_t budget) {
   CHECK(train_arena(small) <= budget);
   CHECK(train_arena(large) > budget);
   const LoadedPlan plans[] = {LoadedPlan(large.plan), LoadedPlan(small.plan)};
@@ -32,6 +30,13 @@ void check_same_training(const OnnxModel& model, const CompileOptions& options, 
   const auto a = sessions[0]->state(), b = sessions[1]->state();
   REQUIRE(a.size() == b.size());
   CHECK(std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+// Trains with and without a budget.
+void check_same_training(const OnnxModel& model, const CompileOptions& options, int64_t budget) {
+  CompileOptions small_options = options;
+  small_options.arena_budget = budget;
+  check_same_training(compile(model, options), compile(model, small_options), budget);
 }
 
 size_t computed_twice(const Graph& graph) {
@@ -85,10 +90,52 @@ TEST_CASE("the less memory, the more is computed twice; nothing where there is e
   }
 }
 
+size_t count_of(const Compiled& compiled, Op op) {
+  const auto& nodes = compiled.contents.programs[0].graph.nodes;
+  return static_cast<size_t>(
+      std::count_if(nodes.begin(), nodes.end(), [&](const Node& node) { return node.op == op; }));
+}
+
+// Masks made again: less memory, and the same bits.
+void check_remade_masks(const OnnxModel& model, CompileOptions options, double share) {
+  const Compiled kept = compile(model, options);
+  options.remake_masks = true;
+  const Compiled remade = compile(model, options);
+  CHECK(count_of(kept, Op::clamp_mask) == 0);
+  CHECK(count_of(remade, Op::clamp_mask) > 0);
+  CHECK(count_of(remade, Op::conv2d) == count_of(kept, Op::conv2d));
+  const auto most = static_cast<int64_t>(share * static_cast<double>(train_arena(kept)));
+  check_same_training(kept, remade, most);
+}
+
+TEST_CASE("masks are made again from outputs that are kept anyway") {
+  for (const bool fuse : {true, false}) {
+    CAPTURE(fuse);
+    for (const int batch : {1, 4})
+      check_remade_masks(convnet(),
+                         options_with("full",
+                                      [&](CompileOptions& o) {
+                                        o.fuse = fuse;
+                                        o.batch = batch;
+                                      }),
+                         0.999);
+  }
+  for (const char* name : {"mcunet-5fps-f32.onnx", "proxyless-w0.3-f32.onnx"})
+    if (const auto model = shared_model(name))
+      check_remade_masks(*model,
+                         options_with("full",
+                                      [](CompileOptions& o) {
+                                        o.batch = 1;
+                                        o.classes = 10;
+                                      }),
+                         0.98);
+}
+
 TEST_CASE("graphs without a loss are left alone") {
   const Compiled compiled = compile(convnet(), options_with("head"));
   Graph predict = compiled.contents.programs[2].graph;
   CHECK_FALSE(rematerialize(predict, 1));
+  CHECK_FALSE(remake_masks(predict));
 }
 
 }  // namespace
