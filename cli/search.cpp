@@ -50,16 +50,23 @@ Json number_json(double number) { return std::isfinite(number) ? Json(number) : 
 // Of the ten best.
 std::string finals_text(const SearchedScheme& searched, bool classifies) {
   if (searched.finalists.empty()) return "";
-  Table table({"trains", ">memory", ">learning rate", ">runs", ">steps",
-               classifies ? ">accuracy" : ">loss"});
+  std::vector<std::string> columns = {"trains", ">memory", ">learning rate",
+                                      ">runs",  ">steps",  ">loss"};
+  if (classifies) columns.push_back(">accuracy");
+  Table table(std::move(columns));
   for (size_t i = 0; i < std::min<size_t>(10, searched.finalists.size()); ++i) {
     const Finalist& finalist = searched.finalists[i];
-    table.row({scheme_text(searched.space, finalist.scheme.point),
-               bytes_text(finalist.scheme.cost.ram_bytes()), fmt::format("{:.4g}", finalist.rate),
-               std::to_string(finalist.runs), std::to_string(finalist.steps),
-               !std::isfinite(finalist.reached.loss) ? "diverges"
-               : classifies ? fmt::format("{:.1f} %", 100 * finalist.reached.accuracy)
-                            : fmt::format("{:.4g}", finalist.reached.loss)});
+    const bool finite = std::isfinite(finalist.reached.loss);
+    std::vector<std::string> row = {
+        scheme_text(searched.space, finalist.scheme.point),
+        bytes_text(finalist.scheme.cost.ram_bytes()),
+        fmt::format("{:.4g}", finalist.rate),
+        std::to_string(finalist.runs),
+        std::to_string(finalist.steps),
+        finite ? fmt::format("{:.4g}", finalist.reached.loss) : "diverges"};
+    if (classifies)
+      row.push_back(finite ? fmt::format("{:.1f} %", 100 * finalist.reached.accuracy) : "");
+    table.row(std::move(row));
   }
   return "\nFine-tuned, and judged by examples that were not trained on:\n" + table.text();
 }

@@ -22,8 +22,9 @@ void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
                    "Which channels of a layer are trained where not all are: those of the largest "
                    "weights (norm) or of the largest Fisher information (fisher)")
       ->check(CLI::IsMember({"norm", "fisher"}));
-  verb->add_option("--examples", examples,
-                   "Examples to estimate with, at most; half of them to judge by")
+  verb->add_option(
+          "--examples", examples,
+          "Examples to estimate with, at most; half of them to judge by, or each part in turn")
       ->check(CLI::Range(int64_t{2}, int64_t{10'000'000}));
   verb->add_option("--head-epochs", head_epochs,
                    "Passes in which the classifier is trained alone, before anything is estimated")
@@ -78,7 +79,7 @@ EstimateOptions SensitivityOptions::options(const SessionChoice& session, uint64
 }
 
 ExamplesInMemory open_task(const OnnxModel& model, const CompileOptions& options,
-                       const SensitivityOptions& sensitivity) {
+                           const SensitivityOptions& sensitivity) {
   CompileOptions head = options;
   head.scheme = "head";
   const Compiled compiled = compile(model, head);

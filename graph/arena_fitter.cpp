@@ -41,15 +41,20 @@ ArenaFitter::Packed ArenaFitter::cut_in_strips(const ArenaWish& wish) {
 }
 
 ArenaFitter::Packed ArenaFitter::fit(const ArenaWish& wish) {
-  Packed packed = cut_in_strips(wish);
-  if (wish.remake_masks && !packed->fits(wish.bytes)) {
+  const Packed packed = cut_in_strips(wish);
+  if (packed->fits(wish.bytes)) return packed;
+  Packed least = packed;
+  if (wish.remake_masks) {
     Graph fewer = packed->graph();
-    if (remake_masks(fewer)) packed = std::make_shared<PackedGraph>(std::move(fewer));
+    if (remake_masks(fewer)) {
+      auto remade = std::make_shared<PackedGraph>(std::move(fewer));
+      if (remade->full().arena_bytes < packed->full().arena_bytes) least = std::move(remade);
+    }
+    if (least->fits(wish.bytes)) return least;
   }
-  if (!wish.rematerialize || packed->fits(wish.bytes)) return packed;
+  if (!wish.rematerialize) return least;
   Graph again = packed->graph();
-  return rematerialize(again, wish.bytes) ? std::make_shared<PackedGraph>(std::move(again))
-                                          : packed;
+  return rematerialize(again, wish.bytes) ? std::make_shared<PackedGraph>(std::move(again)) : least;
 }
 
 }  // namespace attune

@@ -328,8 +328,12 @@ class Repacking {
          ++attempt) {
       const int64_t bytes = attempt == 0 ? plan_.lower_bound : (low + plan_.arena_bytes) / 2;
       // The largest storages alone tell sooner, and the others often fit behind them.
+      size_t before = 0;
       for (const int64_t share : kShares) {
-        const Packable packable = pack(plan_.arena_bytes / share, bytes);
+        const size_t count = storages_of(plan_.arena_bytes / share);
+        if (count == before) continue;
+        before = count;
+        const Packable packable = pack(count, bytes);
         if (packable == Packable::no) plan_.lower_bound = bytes + 1;
         if (packable != Packable::yes || plan_.arena_bytes <= bytes) break;
       }
@@ -353,17 +357,21 @@ class Repacking {
 
   const std::vector<Storage>& storages() const { return plan_.storage.storages; }
 
-  // The storages of so many bytes and more, and the others behind them, where they fit.
-  Packable pack(int64_t at_least, int64_t bytes) {
+  // How many are of so many bytes and more.
+  size_t storages_of(int64_t at_least) const {
+    size_t count = 0;
+    for (size_t i = 0; i < items_.size(); ++i)
+      if (packing_.storage(static_cast<int>(i)).bytes >= at_least) ++count;
+    return std::min(count, kMostStorages);
+  }
+
+  // The `count` largest storages, and the others behind them, where they fit.
+  Packable pack(size_t count, int64_t bytes) {
     std::vector<int> order(items_.size());  // of the packing's items
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
       return packing_.storage(a).bytes > packing_.storage(b).bytes;
     });
-    size_t count = 0;
-    while (count < std::min(order.size(), kMostStorages) &&
-           packing_.storage(order[count]).bytes >= at_least)
-      ++count;
     // The search is quicker through those that follow each other.
     std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
     std::vector<const Storage*> searched;

@@ -51,8 +51,8 @@ struct CompileOptions {
   // arena smaller: costs a pass over these. See remake_masks.
   bool remake_masks = false;
   // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
-  // needed: reordering, strips, then computing activations twice. compile throws where that does
-  // not suffice, unless the arena may exceed its budget.
+  // needed: reordering, strips, then making masks again or computing activations twice. compile
+  // throws where that does not suffice, unless the arena may exceed its budget.
   int64_t arena_budget = 0;
   bool arena_may_exceed = false;
   bool recompute = true;  // whether a budget may compute activations twice

@@ -42,6 +42,8 @@ class Rebuilder {
       if (n > loss_) {
         keep_old_values(node);
         for (ValueId& v : node.inputs) v = again(v);
+      } else if (node.output(1) != kNone && twice_.contains(node.output(1))) {
+        node.outputs.resize(1);  // its first readers are behind the loss
       }
       result_.nodes.push_back(std::move(node));
     }
@@ -102,6 +104,10 @@ class Rematerialization {
     for (size_t n = loss + 1; n < graph.nodes.size(); ++n)
       for (ValueId v : graph.nodes[n].inputs)
         if (v != kNone) read[static_cast<size_t>(v)] = true;
+    std::vector<bool> early(graph.values.size());  // read up to the loss
+    for (size_t n = 0; n <= loss; ++n)
+      for (ValueId v : graph.nodes[n].inputs)
+        if (v != kNone) early[static_cast<size_t>(v)] = true;
     const auto add = [&](ValueId v) {
       if (v != kNone && read[static_cast<size_t>(v)] && !ported[static_cast<size_t>(v)] &&
           graph.value(v).lies_in == kNone)
@@ -111,7 +117,8 @@ class Rematerialization {
       const Node& node = graph.nodes[n];
       if (op_info(node.op).kind == OpKind::update || is_view(graph, node)) continue;
       if (what == Again::all) add(node.outputs[0]);
-      if (clamp_of(node)) add(node.output(1));
+      if (clamp_of(node) && node.output(1) != kNone && !early[static_cast<size_t>(node.output(1))])
+        add(node.output(1));
     }
     // The most bytes for a multiplication first, masks last.
     std::stable_sort(candidates_.begin(), candidates_.end(),

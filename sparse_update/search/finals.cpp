@@ -6,6 +6,7 @@
 #include <set>
 
 #include "graph/error.h"
+#include "graph/loss.h"
 #include "sparse_update/parallel.h"
 #include "sparse_update/search/mutation.h"
 
@@ -80,12 +81,15 @@ class Finals {
         finals_(finals),
         progress_(progress),
         tuner_(model, options, finals.measure.cache),
-        by_loss_(options.loss != Loss::cross_entropy || examples.size() < kFewExamples),
+        classifies_(options.loss == Loss::cross_entropy),
+        few_(examples.size() < kFewExamples),
+        chance_(classifies_ ? std::log(class_count(forward_graph(model, options, 1))) : 0),
         halves_(halves(examples)) {
     for (uint64_t seed = 0; seed < kSeeds; ++seed)
-      longer_.push_back(examples.size() < kFewExamples
-                            ? folds(examples, kFolds, finals.measure.seed + seed)
-                            : halves_);
+      longer_.push_back(
+          examples.size() < kFewExamples
+              ? folds(examples, std::min(kFolds, examples.size()), finals.measure.seed + seed)
+              : halves_);
   }
 
   std::vector<Finalist> run(const std::vector<FoundScheme>& found) {
@@ -105,9 +109,15 @@ class Finals {
   }
 
  private:
+  // Of few examples the loss tells more than how many are right. But not where it is above that of
+  // guessing: there what has learned the least comes nearest to it.
   bool better(const Reached& a, const Reached& b) const {
-    if (!by_loss_ && a.accuracy != b.accuracy) return a.accuracy > b.accuracy;
-    return a.loss < b.loss;
+    if (!classifies_) return a.loss < b.loss;
+    if (few_) {
+      if ((a.loss < chance_) != (b.loss < chance_)) return a.loss < chance_;
+      if (a.loss < chance_) return a.loss < b.loss;
+    }
+    return a.accuracy != b.accuracy ? a.accuracy > b.accuracy : a.loss < b.loss;
   }
 
   static bool diverged(const Reached& reached) { return std::isinf(reached.loss); }
@@ -357,7 +367,8 @@ class Finals {
   const FinalsOptions& finals_;
   const Progress& progress_;
   FineTuner tuner_;
-  bool by_loss_;
+  const bool classifies_, few_;
+  const double chance_;  // the loss of guessing
   std::vector<TaskExamples> halves_;
   std::vector<std::vector<TaskExamples>> longer_;  // by seed
   std::set<std::string> seen_;

@@ -27,11 +27,11 @@ struct Finalist {
 // share of the last layers' weights, or of those that expand, also in the middle only, as many as
 // fit; then mutations of the best, some of which fill the budget. The best third runs for longer
 // and with several seeds, and the winner is one of those. Of fewer than a thousand examples,
-// three quarters are what these train with, and the loss decides: half is another task, and how
-// many are right says too little. Returns all, these first, the best first among those of a kind;
-// never empty. `model` is the one to be trained, with its fresh classifier; `found`: schemes that
-// fit, the largest gain first. The same options give the same result, whatever the number of
-// threads. Throws Error, also where every scheme diverges.
+// three quarters are what these train with, and the loss decides, where it is below that of
+// guessing: half is another task, and how many are right says too little. Returns all, these first,
+// the best first among those of a kind; never empty. `model` is the one to be trained, with its
+// fresh classifier; `found`: schemes that fit, the largest gain first. The same options give the
+// same result, whatever the number of threads. Throws Error, also where every scheme diverges.
 std::vector<Finalist> hold_finals(const OnnxModel& model, const CompileOptions& options,
                                   const SearchSpace& space, const Gains& gains,
                                   const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,

@@ -57,7 +57,7 @@ ExamplesInMemory take_examples(Dataset& data, const Session& session, int64_t co
 std::vector<TaskExamples> halves(const ExamplesInMemory& examples);
 
 // Examples in so many parts, shuffled by the seed: each part is once what is judged by, where the
-// others are trained with.
+// others are trained with. 2 <= parts <= the number of examples.
 std::vector<TaskExamples> folds(const ExamplesInMemory& examples, int64_t parts, uint64_t seed);
 
 }  // namespace attune

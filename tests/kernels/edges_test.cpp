@@ -39,6 +39,7 @@ TEST_CASE("NaN stays NaN, and its mask is false") {
                                       {Value::reals({5}, {kNan, 0, 6, 3, -kInfinity})},
                                       {real({5}), Value(DType::mask, {5})}});
   CHECK(static_cast<const uint8_t*>(out[1].data())[0] == 0b01000);
+  CHECK(run1(Op::clamp_mask, &relu6, {out[0]}, out[1]).same_bits(out[1]));
 
   Conv2dAttrs conv;
   conv.clamp_min = 0;

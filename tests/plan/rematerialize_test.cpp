@@ -104,6 +104,11 @@ void check_remade_masks(const OnnxModel& model, CompileOptions options, double s
   CHECK(count_of(kept, Op::clamp_mask) == 0);
   CHECK(count_of(remade, Op::clamp_mask) > 0);
   CHECK(count_of(remade, Op::conv2d) == count_of(kept, Op::conv2d));
+  const Graph& graph = remade.contents.programs[0].graph;
+  const auto readers = graph.readers();
+  for (const Node& node : graph.nodes)
+    if (node.output(1) != kNone && graph.value(node.output(1)).dtype == DType::mask)
+      CHECK(!readers[static_cast<size_t>(node.output(1))].empty());
   const auto most = static_cast<int64_t>(share * static_cast<double>(train_arena(kept)));
   check_same_training(kept, remade, most);
 }
@@ -129,6 +134,22 @@ TEST_CASE("masks are made again from outputs that are kept anyway") {
                                         o.classes = 10;
                                       }),
                          0.98);
+}
+
+TEST_CASE("a budget that is reached without masks made again is reached with them") {
+  const OnnxModel model = convnet();
+  for (const int batch : {1, 4})
+    for (const int percent : {95, 90, 85, 80, 75}) {
+      CompileOptions options = options_with("full", [&](CompileOptions& o) { o.batch = batch; });
+      options.arena_budget = train_arena(compile(model, options)) * percent / 100;
+      options.arena_may_exceed = true;
+      const int64_t without = train_arena(compile(model, options));
+      options.remake_masks = true;
+      const int64_t with = train_arena(compile(model, options));
+      CAPTURE(batch);
+      CAPTURE(percent);
+      CHECK(with <= std::max(without, options.arena_budget));
+    }
 }
 
 TEST_CASE("graphs without a loss are left alone") {

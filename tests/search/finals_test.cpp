@@ -47,11 +47,12 @@ struct Subject {
     return cost_model.cost(compile(model, with).contents).ram_bytes();
   }
 
-  std::vector<Finalist> finals(size_t finalists, int threads = 1, const std::string& cache = "") {
+  std::vector<Finalist> finals(size_t finalists, int threads = 1, const std::string& cache = "",
+                               int64_t steps = 12) {
     SchemeEvaluator evaluator(model, options, space, cost_model, threads);
     FinalsOptions with;
     with.finalists = finalists;
-    with.measure.steps = 12;
+    with.measure.steps = steps;
     with.measure.rate = 0.02;
     with.measure.session.backend = BackendChoice::reference;
     with.measure.threads = threads;
@@ -65,12 +66,13 @@ struct Subject {
 
 TEST_CASE("finals find what learns more than the estimated best, within the budget") {
   Subject subject;
-  const std::vector<Finalist> finalists = subject.finals(8);
+  const std::vector<Finalist> finalists = subject.finals(8, 2, "", 60);
   REQUIRE(finalists.size() == 16);
   const auto head = std::find_if(finalists.begin(), finalists.end(), [&](const Finalist& finalist) {
     return finalist.scheme.point == frozen_point(subject.space);
   });
   REQUIRE(head != finalists.end());
+  CHECK(finalists.front().reached.loss < head->reached.loss);
   CHECK(finalists.front().reached.accuracy > head->reached.accuracy);
   for (const Finalist& finalist : finalists) {
     CHECK(subject.budget.allows(finalist.scheme.cost));
@@ -167,6 +169,42 @@ TEST_CASE("the best third of the finalists runs for longer and with several seed
     const bool first = i == 0 || i == 6;
     CHECK((first || finalists[i].reached.loss >= finalists[i - 1].reached.loss));
   }
+}
+
+TEST_CASE("finals of the fewest examples there may be") {
+  for (const int64_t count : {2, 3, 5}) {
+    CAPTURE(count);
+    Subject subject(1, count);
+    const std::vector<Finalist> finalists = subject.finals(1);
+    REQUIRE(finalists.size() == 2);
+    CHECK(finalists.front().runs == 3 * std::min<int64_t>(count, 4));
+    CHECK(std::isfinite(finalists.front().reached.loss));
+  }
+}
+
+TEST_CASE("of few examples, the loss decides where it is below that of guessing") {
+  const double chance = std::log(4.0);
+  int by_loss = 0, by_accuracy = 0;
+  for (const int64_t count : {6, 12, 120}) {
+    Subject subject(1, count);
+    const std::vector<Finalist> finalists = subject.finals(6);
+    for (size_t i = 1; i < finalists.size(); ++i) {
+      CAPTURE(count);
+      CAPTURE(i);
+      const Finalist &better = finalists[i - 1], &worse = finalists[i];
+      if (better.runs != worse.runs || !std::isfinite(worse.reached.loss)) continue;
+      if (better.reached.loss < chance) {
+        CHECK(better.reached.loss <= worse.reached.loss);
+        ++by_loss;
+      } else {
+        CHECK(worse.reached.loss >= chance);
+        CHECK(better.reached.accuracy >= worse.reached.accuracy);
+        ++by_accuracy;
+      }
+    }
+  }
+  CHECK(by_loss > 0);
+  CHECK(by_accuracy > 0);
 }
 
 TEST_CASE("of many examples, halves judge, and how many are right decides") {
