@@ -14,7 +14,7 @@ struct ArenaWish {
   int64_t bytes = 0;             // 0: as few as there can be
   bool tile_rows = false;        // see the passes of these names
   bool split_gradients = false;  // the cheaper ones come first
-  bool remake_masks = false;     // whatever else is done for it
+  bool remake_masks = false;     // by themselves, without a budget too
   bool rematerialize = false;
 };
 

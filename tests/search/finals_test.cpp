@@ -185,9 +185,9 @@ TEST_CASE("finals of the fewest examples there may be") {
 TEST_CASE("of few examples, the loss decides where it is below that of guessing") {
   const double chance = std::log(4.0);
   int by_loss = 0, by_accuracy = 0;
-  for (const int64_t count : {6, 12, 120}) {
+  for (const int64_t count : {6, 8, 12, 16, 120}) {
     Subject subject(1, count);
-    const std::vector<Finalist> finalists = subject.finals(6);
+    const std::vector<Finalist> finalists = subject.finals(10, 2);
     for (size_t i = 1; i < finalists.size(); ++i) {
       CAPTURE(count);
       CAPTURE(i);
