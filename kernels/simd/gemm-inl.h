@@ -65,28 +65,6 @@ struct Tile {
   const Epilogue* epilogue;
 };
 
-// Stores a vector of sums at y, column n of a row.
-HWY_INLINE void finish_vector(V v, float* y, int64_t n, const Tile& t) {
-  const Epilogue& e = *t.epilogue;
-  if (!t.first) v = hn::Add(load(y), v);
-  if (t.last) {
-    if (e.bias) v = hn::Add(v, load(e.bias + n));
-    if (e.clamps) v = clamp_vector(v, repeat(e.min), repeat(e.max));
-  }
-  store(v, y);
-}
-
-// The same for its first n < kLanes sums.
-HWY_INLINE void finish_partial_vector(V v, float* y, int64_t col, int n, const Tile& t) {
-  const Epilogue& e = *t.epilogue;
-  if (!t.first) v = hn::Add(load_partial(y, n), v);
-  if (t.last) {
-    if (e.bias) v = hn::Add(v, load_partial(e.bias + col, n));
-    if (e.clamps) v = clamp_vector(v, repeat(e.min), repeat(e.max));
-  }
-  store_partial(v, y, n);
-}
-
 // Sums of one row of the tile: functions over compile-time indices instead of loops, so that the
 // sums are single variables to the compiler.
 template <int kVectors>
@@ -96,18 +74,56 @@ HWY_INLINE void multiply_row(float a, const V* b, V* sums) {
   if constexpr (kVectors == 2) sums[1] = hn::MulAdd(v, b[1], sums[1]);
 }
 
+// What becomes of a row's vectors of sums, of which the last has n elements.
+template <bool kPartial, int kVectors>
+HWY_INLINE void add_vectors(const float* from, int n, V* sums) {
+  if constexpr (kVectors == 2) sums[0] = hn::Add(sums[0], load(from));
+  V& last = sums[kVectors - 1];
+  last = hn::Add(last, load_some<kPartial>(from + (kVectors - 1) * kLanes, n));
+}
+template <bool kPartial, int kVectors>
+HWY_INLINE void store_vectors(const V* sums, float* to, int n) {
+  if constexpr (kVectors == 2) store(sums[0], to);
+  store_some<kPartial>(sums[kVectors - 1], to + (kVectors - 1) * kLanes, n);
+}
 template <int kVectors>
-HWY_INLINE void finish_row(const V* sums, float* y, const Tile& t) {
-  finish_vector(sums[0], y + t.col, t.col, t);
-  if constexpr (kVectors == 2) finish_vector(sums[1], y + t.col + kLanes, t.col + kLanes, t);
+HWY_INLINE void clamp_vectors(V min, V max, V* sums) {
+  sums[0] = clamp_vector(sums[0], min, max);
+  if constexpr (kVectors == 2) sums[1] = clamp_vector(sums[1], min, max);
+}
+template <int kVectors>
+HWY_INLINE void store_mask(const V* sums, V min, V max, uint8_t* mask) {
+  for (int j = 0; j < kVectors; ++j, mask += kLanes / 8)
+    hn::StoreMaskBits(D(), hn::And(hn::Gt(sums[j], min), hn::Lt(sums[j], max)), mask);
 }
 
-// The last vector of sums is not whole.
-template <int kVectors>
-HWY_INLINE void finish_partial_row(const V* sums, float* y, const Tile& t) {
-  constexpr int kWhole = (kVectors - 1) * kLanes;
-  if constexpr (kVectors == 2) finish_vector(sums[0], y + t.col, t.col, t);
-  finish_partial_vector(sums[kVectors - 1], y + t.col + kWhole, t.col + kWhole, t.cols - kWhole, t);
+// Stores the sums of a tile. Each question is asked once, for all rows.
+template <bool kPartial, int kVectors, int... I>
+HWY_INLINE void finish_tile(V* sums, const Tile& t, std::integer_sequence<int, I...>) {
+  const Epilogue e = *t.epilogue;
+  float* const* const rows = t.rows;
+  const int64_t col = t.col;
+  const int cols = t.cols, n = cols - (kVectors - 1) * kLanes;
+  const bool last = t.last;
+  if (!t.first) (add_vectors<kPartial, kVectors>(rows[I] + col, n, sums + I * kVectors), ...);
+  if (last && e.bias) {
+    const V one = load_some < kPartial && kVectors == 1 > (e.bias + col, n);
+    ((sums[I * kVectors] = hn::Add(sums[I * kVectors], one)), ...);
+    if constexpr (kVectors == 2) {
+      const V two = load_some<kPartial>(e.bias + col + kLanes, n);
+      ((sums[I * 2 + 1] = hn::Add(sums[I * 2 + 1], two)), ...);
+    }
+  }
+  const V min = repeat(e.min), max = repeat(e.max);
+  if (last && e.clamps) (clamp_vectors<kVectors>(min, max, sums + I * kVectors), ...);
+  (store_vectors<kPartial, kVectors>(sums + I * kVectors, rows[I] + col, n), ...);
+  if (!last || !e.mask) return;
+  const auto mask = [=](int row) { return e.mask + (rows[row] + col - e.y) / 8; };
+  if constexpr (kPartial || kLanes < 8)
+    for (int i = 0; i < static_cast<int>(sizeof...(I)); ++i)
+      write_mask(rows[i] + col, cols, e.min, e.max, mask(i));
+  else
+    (store_mask<kVectors>(sums + I * kVectors, min, max, mask(I)), ...);
 }
 
 // A panel of a, where kKMajor with `stride` between its columns, and one of b with `stride` between
@@ -124,7 +140,7 @@ struct Panels {
 // kVectors: of b used. kAheads: of the panels' used.
 template <bool kKMajor, int kVectors, int kAheads, int... I>
 HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
-                                  std::integer_sequence<int, I...>) {
+                                  std::integer_sequence<int, I...> rows) {
   const float* HWY_RESTRICT a = panels.a;
   const float* HWY_RESTRICT b = panels.b;
   const int64_t a_stride = kKMajor ? panels.a_stride : 1, b_stride = panels.b_stride;
@@ -149,15 +165,9 @@ HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
     b += b_stride;
   }
   if (t.cols == kVectors * kLanes)
-    (finish_row<kVectors>(sums + I * kVectors, t.rows[I], t), ...);
+    finish_tile<false, kVectors>(sums, t, rows);
   else
-    (finish_partial_row<kVectors>(sums + I * kVectors, t.rows[I], t), ...);
-  const Epilogue& e = *t.epilogue;
-  if (e.mask && t.last)
-    for (int i = 0; i < kRows; ++i) {
-      const float* y = t.rows[i] + t.col;
-      write_mask(y, t.cols, e.min, e.max, e.mask + (y - e.y) / 8);
-    }
+    finish_tile<true, kVectors>(sums, t, rows);
 }
 
 template <bool kKMajor, int kAheads, int kRows = kTileRows>
@@ -284,6 +294,14 @@ struct NoFinish {
   void operator()(int64_t, int64_t, int64_t, int64_t) const {}
 };
 
+// What a share writes to rows [begin, end) of y, where these follow each other in memory.
+template <class YRow>
+FetchAhead rows_ahead(YRow y_row, int64_t begin, int64_t end, const Share& share) {
+  float* const first = y_row(begin);
+  if (y_row(end - 1) != first + (end - 1 - begin) * share.cols()) return {};
+  return FetchAhead::region(first, (end - begin) * share.cols());
+}
+
 // Some tiles, for a group of blocks of k from k0 to k1 of which b is packed.
 template <class A, class YRow>
 void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& tiles, int64_t t0,
@@ -293,10 +311,13 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
   for (int i = 0; i <= count; ++i) starts[i] = share.row0 + tiles.start(t0 + i);
   float* rows[kTilesAtOnce * kTileRows];
   for (int64_t m = starts[0]; m < starts[count]; ++m) rows[m - starts[0]] = y_row(m) + share.col0;
-  FetchAhead ahead;
-  if constexpr (!A::kKMajor)
-    ahead = a.ahead(starts[count],
-                    share.row0 + tiles.start(std::min(t0 + 2 * kTilesAtOnce, tiles.count())));
+  FetchList ahead;
+  if constexpr (!A::kKMajor) {
+    const int64_t next = starts[count];
+    const int64_t end = share.row0 + tiles.start(std::min(t0 + 2 * kTilesAtOnce, tiles.count()));
+    ahead.add(a.ahead(next, end));
+    if (k0 == 0 && next < end) ahead.add(rows_ahead(y_row, next, end, share));
+  }
   const int64_t cols = share.cols(), panels = padded_cols(cols) / kPanel;
   alignas(64) float packed_a[kTilesAtOnce * kTileBuffer];
   for (int64_t k = k0; k < k1; k += kBlockK) {
@@ -314,9 +335,13 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
                         k == 0,
                         k + block == depth,
                         &epilogue};
-        const Panels operands{packed_a + i * kTileBuffer, kColumnStride, packed_b, kPanel, block,
-                              {ahead.next(block), {}}};
-        multiply_tile<A::kKMajor, A::kKMajor ? 0 : 1>(static_cast<int>(starts[i + 1] - starts[i]),
+        const Panels operands{packed_a + i * kTileBuffer,
+                              kColumnStride,
+                              packed_b,
+                              kPanel,
+                              block,
+                              {ahead.next(block), ahead.next(block)}};
+        multiply_tile<A::kKMajor, A::kKMajor ? 0 : 2>(static_cast<int>(starts[i + 1] - starts[i]),
                                                       operands, tile);
       }
     }

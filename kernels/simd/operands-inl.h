@@ -38,6 +38,7 @@ class FetchAhead {
   static FetchAhead region(const float* data, int64_t floats) {
     return {data, kLine, (floats + kLine - 1) / kLine};
   }
+  bool done() const { return left_ <= 0; }
   // What to fetch while `count` values of k go by.
   Ahead next(int count) {
     if (left_ <= 0) return {at_, 0};
@@ -50,6 +51,21 @@ class FetchAhead {
  private:
   const float* at_ = nullptr;
   int64_t step_ = 0, left_ = 0;
+};
+
+// Some of them, one after the other.
+class FetchList {
+ public:
+  // Three at most.
+  void add(const FetchAhead& ahead) { all_[count_++] = ahead; }
+  Ahead next(int count) {
+    while (first_ + 1 < count_ && all_[first_].done()) ++first_;
+    return all_[first_].next(count);
+  }
+
+ private:
+  FetchAhead all_[3];
+  int first_ = 0, count_ = 0;
 };
 
 // A dense matrix, or one of its column ranges.
