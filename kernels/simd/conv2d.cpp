@@ -245,19 +245,9 @@ struct PhaseWeightRows {
   Cursor at(int64_t row) const { return {*this, row}; }
 };
 
-// Masks blocks of dx, and sums them, as soon as the product has written them.
-struct MaskBlocks {
-  static constexpr int64_t kRows = kSumRows;
-  MaskedGrad grad;
-  BlockSums sums;
-  void operator()(int64_t begin, int64_t end, int64_t c0, int64_t c1) const {
-    grad.mask_block(begin, end, c0, c1, sums.start(begin / kRows, c0, c1));
-  }
-};
-
 // Of a 1x1 convolution, whose product ends with masks where there are some.
 Cut grad_input_cut(bool masks) {
-  return {.row_unit = masks ? MaskBlocks::kRows : 1, .row_preference = kPixelPreference};
+  return {.row_unit = masks ? kSumRows : 1, .row_preference = kPixelPreference};
 }
 
 bool product_masks(const KernelArgs& args) {
@@ -324,27 +314,30 @@ void grad_input(const KernelArgs& args) {
   float* const data = dx.as<float>();
   const auto dx_row = [=](int64_t m) { return data + m * channels; };
   const size_t product_bytes = grad_input_product_workspace(args, args.pool->threads());
-  const MaskBlocks blocks{
-      {data, mask.as<uint8_t>(), data, pixels, channels},
-      {args.output(1) ? workspace + product_bytes / sizeof(float) : nullptr, channels}};
+  const BlockSums sums{args.output(1) ? workspace + product_bytes / sizeof(float) : nullptr,
+                       channels};
   if (is_pointwise(a, w.shape[1], w.shape[2])) {
-    const RowMajorA<MatrixRows> a_pixels{{dy.as<float>(), outputs}};
-    const RowMajorB<MatrixRows> weight{{w.as<float>(), channels}};
     const bool masks = product_masks(args);
-    const auto product = [&](const auto& finish) {
-      gemm(a_pixels, weight, dx_row, pixels, channels, outputs, Epilogue{}, grad_input_cut(masks),
-           workspace, *args.pool, finish);
-    };
+    Epilogue epilogue;
     if (masks) {
-      product(blocks);
-      blocks.sums.finish(sum_blocks(pixels), args.output(1).as<float>());
+      epilogue.keep = mask.as<uint8_t>();
+      epilogue.y = data;
+      epilogue.sums = sums.blocks;
+      epilogue.sum_cols = channels;
+    }
+    gemm(RowMajorA<MatrixRows>{{dy.as<float>(), outputs}},
+         RowMajorB<MatrixRows>{{w.as<float>(), channels}}, dx_row, pixels, channels, outputs,
+         epilogue, grad_input_cut(masks), workspace, *args.pool);
+    if (masks) {
+      sums.finish(sum_blocks(pixels), args.output(1).as<float>());
       return;
     }
-    product(NoFinish{});
   } else {
     grad_input_by_phases(args);
   }
-  if (mask) mask_all(blocks.grad, blocks.sums, args.output(1).as<float>(), *args.pool);
+  if (mask)
+    mask_all({data, mask.as<uint8_t>(), data, pixels, channels}, sums, args.output(1).as<float>(),
+             *args.pool);
 }
 
 constexpr Kernel kForward{forward, conv_supports, forward_workspace, nullptr, nullptr};

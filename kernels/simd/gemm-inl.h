@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/simd/mask-inl.h"
 #include "kernels/simd/operands-inl.h"
 #include "kernels/thread_pool.h"
 
@@ -47,15 +48,31 @@ inline constexpr int kTileBuffer = std::max(kBlockK * kColumnStride, kTileRows* 
 // Packed b is no larger than this unless one block of it is: more would only leave the cache.
 inline constexpr int64_t kPackedBytes = 1 << 20;
 
-// Applied to a finished sum: adds bias[n] where there is one, then clamps.
+// Applied to a finished sum: adds bias[n] where there is one, then clamps; or keeps a gradient
+// where its mask is set.
 struct Epilogue {
   const float* bias = nullptr;
   bool clamps = false;
   float min = -std::numeric_limits<float>::infinity();
   float max = std::numeric_limits<float>::infinity();
-  // The mask of y, where rows start at whole bytes.
+  // The mask of y to write, or of a gradient to read, where rows start at whole bytes.
   uint8_t* mask = nullptr;
+  const uint8_t* keep = nullptr;
   const float* y = nullptr;
+  // With `keep`, may be null: sums of blocks of kSumRows rows of y, sum_cols floats apart.
+  float* sums = nullptr;
+  int64_t sum_cols = 0;
+};
+
+// Where the columns of a tile's rows are summed.
+struct TileSums {
+  float* to = nullptr;  // null: nowhere
+  bool fresh = false;   // nothing is there yet
+  TileSums(const Epilogue& e, int64_t first_row) {
+    if (!e.sums) return;
+    to = e.sums + first_row / kSumRows * e.sum_cols;
+    fresh = first_row % kSumRows == 0;
+  }
 };
 
 struct Tile {
@@ -64,6 +81,7 @@ struct Tile {
   int cols;
   bool first, last;  // whether this is the first, the last block of k
   const Epilogue* epilogue;
+  TileSums sums;
 };
 
 // The last vector of a tile's rows where half of it is enough: on processors that have half as many
@@ -134,14 +152,31 @@ HWY_INLINE void store_mask(const V* sums, V min, V max, uint8_t* mask) {
     hn::StoreMaskBits(D(), hn::And(hn::Gt(sums[j], min), hn::Lt(sums[j], max)), mask);
 }
 
-// Stores the sums of a tile. Each question is asked once, for all rows.
+template <bool kPartial, int kVectors>
+HWY_INLINE void keep_vectors(const uint8_t* mask, int64_t at, V* sums) {
+  for (int j = 0; j < kVectors - 1; ++j, at += kLanes) sums[j] = keep_at<false>(sums[j], mask, at);
+  sums[kVectors - 1] = keep_at<kPartial>(sums[kVectors - 1], mask, at);
+}
+// Adds rows, one after the other.
 template <bool kPartial, int kVectors, int... I>
-HWY_INLINE void finish_tile(V* sums, const Tile& t, std::integer_sequence<int, I...>) {
+HWY_INLINE void sum_rows(const V* sums, const TileSums& t, int64_t col, int n,
+                         std::integer_sequence<int, I...>) {
+  V totals[kVectors];
+  for (V& total : totals) total = zero();
+  if (!t.fresh) add_vectors<kPartial, kVectors>(t.to + col, n, totals);
+  for (int j = 0; j < kVectors; ++j)
+    ((totals[j] = hn::Add(totals[j], sums[I * kVectors + j])), ...);
+  store_vectors<kPartial, kVectors>(totals, t.to + col, n);
+}
+
+// Stores the sums of a tile. Each question is asked once, for all rows; kPlain: the answer is no.
+template <bool kPlain, bool kPartial, int kVectors, int... I>
+HWY_INLINE void finish_tile(V* sums, const Tile& t, std::integer_sequence<int, I...> all) {
   const Epilogue e = *t.epilogue;
   float* const* const rows = t.rows;
   const int64_t col = t.col;
   const int cols = t.cols, n = cols - (kVectors - 1) * kLanes;
-  const bool last = t.last;
+  const bool last = !kPlain && t.last;
   if (!t.first) (add_vectors<kPartial, kVectors>(rows[I] + col, n, sums + I * kVectors), ...);
   if (last && e.bias) {
     const V one = load_some < kPartial && kVectors == 1 > (e.bias + col, n);
@@ -150,6 +185,10 @@ HWY_INLINE void finish_tile(V* sums, const Tile& t, std::integer_sequence<int, I
       const V two = load_some<kPartial>(e.bias + col + kLanes, n);
       ((sums[I * 2 + 1] = hn::Add(sums[I * 2 + 1], two)), ...);
     }
+  }
+  if (last && e.keep) {
+    (keep_vectors<kPartial, kVectors>(e.keep, rows[I] + col - e.y, sums + I * kVectors), ...);
+    if (t.sums.to) sum_rows<kPartial, kVectors>(sums, t.sums, col, n, all);
   }
   const V min = repeat(e.min), max = repeat(e.max);
   if (last && e.clamps) (clamp_vectors<kVectors>(min, max, sums + I * kVectors), ...);
@@ -205,9 +244,9 @@ HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
   }
   ((sums[I * kVectors + kVectors - 1] = widen<kHalf>(lasts[I])), ...);
   if (!kHalf && t.cols == kVectors * kLanes)
-    finish_tile<false, kVectors>(sums, t, rows);
+    finish_tile<kKMajor, false, kVectors>(sums, t, rows);
   else
-    finish_tile<true, kVectors>(sums, t, rows);
+    finish_tile<kKMajor, true, kVectors>(sums, t, rows);
 }
 
 template <bool kKMajor, int kVectors, int kAheads, int... I>
@@ -321,7 +360,6 @@ class RowTiles {
   RowTiles(int64_t rows, int64_t block)
       : rows_(rows), block_(block), per_block_(tiles_of(block)), whole_(rows / block) {}
   int64_t count() const { return whole_ * per_block_ + tiles_of(rows_ - whole_ * block_); }
-  int64_t per_block() const { return per_block_; }
   // The first row of a tile; all rows at the end.
   int64_t start(int64_t tile) const {
     const int64_t block = tile / per_block_, first = block * block_;
@@ -333,14 +371,6 @@ class RowTiles {
  private:
   static int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
   int64_t rows_, block_, per_block_, whole_;
-};
-
-// What gemm does with blocks of kRows rows of y while they are in the cache: finish(begin, end, c0,
-// c1), once for rows [begin, end) and columns [c0, c1), where c0 is a multiple of 16. kRows == 0:
-// nothing.
-struct NoFinish {
-  static constexpr int64_t kRows = 0;
-  void operator()(int64_t, int64_t, int64_t, int64_t) const {}
 };
 
 // What a share writes to rows [begin, end) of y, where these follow each other in memory.
@@ -383,7 +413,8 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
                         tile_cols,
                         k == 0,
                         k + block == depth,
-                        &epilogue};
+                        &epilogue,
+                        {epilogue, starts[i]}};
         const Panels operands{packed_a + i * kTileBuffer,
                               kColumnStride,
                               packed_b,
@@ -397,26 +428,20 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
   }
 }
 
-template <class A, class B, class YRow, class Finish>
+template <class A, class B, class YRow>
 void multiply_many_rows(const A& a, const B& b, YRow y_row, const Share& share, int64_t depth,
-                        int64_t group, const Epilogue& epilogue, float* workspace,
-                        const Finish& finish) {
-  const RowTiles tiles(share.rows(), Finish::kRows > 0 ? Finish::kRows : share.rows());
+                        int64_t group, const Epilogue& epilogue, float* workspace) {
+  // No tile reaches across a block of sums.
+  const RowTiles tiles(share.rows(), epilogue.sums ? kSumRows : share.rows());
   for (int64_t k0 = 0; k0 < depth; k0 += group) {
     const int64_t k1 = std::min(k0 + group, depth);
     for (int64_t k = k0; k < k1; k += kBlockK)
       b.pack(workspace + (k - k0) * padded_cols(share.cols()), k,
              static_cast<int>(std::min<int64_t>(kBlockK, k1 - k)), share.cols());
-    for (int64_t begin = 0; begin < tiles.count(); begin += tiles.per_block()) {
-      const int64_t end = std::min(begin + tiles.per_block(), tiles.count());
-      for (int64_t t = begin; t < end; t += kTilesAtOnce)
-        multiply_tiles(a, y_row, share, tiles, t,
-                       static_cast<int>(std::min<int64_t>(kTilesAtOnce, end - t)), k0, k1, depth,
-                       workspace, epilogue);
-      if (k1 == depth)
-        finish(share.row0 + tiles.start(begin), share.row0 + tiles.start(end), share.col0,
-               share.col1);
-    }
+    for (int64_t t = 0; t < tiles.count(); t += kTilesAtOnce)
+      multiply_tiles(a, y_row, share, tiles, t,
+                     static_cast<int>(std::min<int64_t>(kTilesAtOnce, tiles.count() - t)), k0, k1,
+                     depth, workspace, epilogue);
   }
 }
 
@@ -426,7 +451,7 @@ void multiply_many_rows(const A& a, const B& b, YRow y_row, const Share& share, 
 // to the processor, multiplied with all rows and forgotten, while the next one is fetched.
 
 inline constexpr int64_t kFewRowsBytes = 512 << 10;   // of a, at most
-inline constexpr int64_t kManyColsBytes = 384 << 10;  // of b, at least
+inline constexpr int64_t kManyColsBytes = 320 << 10;  // of b, at least
 
 template <class A>
 bool has_few_rows(int64_t rows, int64_t cols, int64_t depth) {
@@ -435,18 +460,19 @@ bool has_few_rows(int64_t rows, int64_t cols, int64_t depth) {
 }
 
 inline int64_t few_rows_floats(int64_t rows, int64_t depth) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const int64_t tiles = RowTiles(rows, kSumRows).count();
   const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
   return tiles * blocks * kTileBuffer;
 }
 
-template <class A, class B, class YRow, class Finish>
+template <class A, class B, class YRow>
 void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, int64_t depth,
-                       const Epilogue& epilogue, float* workspace, const Finish& finish) {
+                       const Epilogue& epilogue, float* workspace) {
   const int64_t cols = share.cols(), rows = share.rows();
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const RowTiles row_tiles(rows, kSumRows);
+  const int64_t tiles = row_tiles.count();
   const int64_t blocks = (depth + kBlockK - 1) / kBlockK;
-  const auto tile_start = [&](int64_t tile) { return share.row0 + tile * rows / tiles; };
+  const auto tile_start = [&](int64_t tile) { return share.row0 + row_tiles.start(tile); };
   const auto tile_rows = [&](int64_t tile) {
     return static_cast<int>(tile_start(tile + 1) - tile_start(tile));
   };
@@ -462,8 +488,15 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
                                   block_count(block));
   for (int64_t col = 0; col < cols; col += kPanel) {
     const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - col));
-    FetchAhead ahead[2];
-    if (col + 2 * kPanel <= cols) b.panel_ahead(col + kPanel, depth, ahead);
+    FetchList ahead;
+    if (col + 2 * kPanel <= cols) {
+      b.panel_ahead(col + kPanel, depth, ahead);
+      // What the next panel's tiles write.
+      float* const next = y_row(share.row0) + share.col0 + col + kPanel;
+      const int64_t step = rows > 1 ? y_row(share.row0 + 1) - y_row(share.row0) : 0;
+      ahead.add({next, step, rows});
+      ahead.add({next + kLine, step, rows});
+    }
     alignas(64) float packed_b[kBlockK * kPanel];
     for (int64_t block = 0; block < blocks; ++block) {
       const int count = block_count(block);
@@ -472,20 +505,19 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
         float* row_starts[kTileRows];
         for (int i = 0; i < tile_rows(t); ++i)
           row_starts[i] = y_row(tile_start(t) + i) + share.col0;
-        const Tile tile{row_starts, col, tile_cols, block == 0, block + 1 == blocks, &epilogue};
-        const Panels operands{packed_a(t, block),
-                              1,
-                              packed_b,
-                              kPanel,
-                              count,
-                              {ahead[0].next(count), ahead[1].next(count)}};
+        const Tile tile{row_starts,
+                        col,
+                        tile_cols,
+                        block == 0,
+                        block + 1 == blocks,
+                        &epilogue,
+                        {epilogue, tile_start(t)}};
+        const Panels operands{
+            packed_a(t, block), 1, packed_b, kPanel, count, {ahead.next(count), ahead.next(count)}};
         multiply_tile<false, 2>(tile_rows(t), operands, tile);
       }
     }
   }
-  if constexpr (Finish::kRows > 0)
-    for (int64_t m = share.row0; m < share.row1; m += Finish::kRows)
-      finish(m, std::min(m + Finish::kRows, share.row1), share.col0, share.col1);
 }
 
 // ---- The product -------------------------------------------------------------------------------
@@ -512,12 +544,11 @@ size_t gemm_workspace_bytes(int64_t rows, int64_t cols, int64_t depth, const Cut
          sizeof(float);
 }
 
-// Overwrites y; y_row(m) is where its row m starts. `depth` > 0. `workspace` has
-// gemm_workspace_bytes. With a finish, `cut.row_unit` is its kRows.
-template <class A, class B, class YRow, class Finish = NoFinish>
+// Overwrites y; y_row(m) is where its row m starts. `depth` > 0. A product whose a holds columns
+// has no epilogue. `workspace` has gemm_workspace_bytes. With sums, `cut.row_unit` is kSumRows.
+template <class A, class B, class YRow>
 void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_t depth,
-          const Epilogue& epilogue, const Cut& cut, float* workspace, ThreadPool& pool,
-          const Finish& finish = {}) {
+          const Epilogue& epilogue, const Cut& cut, float* workspace, ThreadPool& pool) {
   const Shares shares(rows, cols, cut, pool.threads());
   const Method<A> method(shares, cols, depth);
   pool.parallel_for(shares.count(), 1, [&](int64_t i, int64_t) {
@@ -525,12 +556,12 @@ void gemm(const A& a, const B& b, YRow y_row, int64_t rows, int64_t cols, int64_
     if (share.rows() == 0 || share.cols() == 0) return;
     Epilogue of_share = epilogue;
     if (epilogue.bias) of_share.bias += share.col0;
+    if (epilogue.sums) of_share.sums += share.col0;
     const B columns = b.from_column(share.col0);
     float* const own = workspace + i * method.floats;
     if constexpr (A::kIsMatrix)
-      if (method.few_rows)
-        return multiply_few_rows(a, columns, y_row, share, depth, of_share, own, finish);
-    multiply_many_rows(a, columns, y_row, share, depth, method.group, of_share, own, finish);
+      if (method.few_rows) return multiply_few_rows(a, columns, y_row, share, depth, of_share, own);
+    multiply_many_rows(a, columns, y_row, share, depth, method.group, of_share, own);
   });
 }
 
@@ -599,7 +630,8 @@ void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, in
           float* row_starts[kTileRows];
           const int tile_rows = static_cast<int>(tile_start(t + 1) - tile_start(t));
           for (int i = 0; i < tile_rows; ++i) row_starts[i] = y_row(tile_start(t) + i);
-          const Tile tile{row_starts, p * kPanel, tile_cols, k == 0, k + count == depth, &epilogue};
+          const Tile tile{row_starts,         p * kPanel, tile_cols,    k == 0,
+                          k + count == depth, &epilogue,  {epilogue, 0}};
           const Panels operands{
               a + k * rows + tile_start(t), rows, from, step, count, {fetch(), fetch()}};
           multiply_tile<true, 2>(tile_rows, operands, tile);

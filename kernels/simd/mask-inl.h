@@ -38,6 +38,14 @@ HWY_INLINE uint64_t load_bits(const uint8_t* mask) {
   return bits;
 }
 
+// v, the elements `at` .. of memory, where their bits are set. Those of a partial vector are a
+// byte.
+template <bool kPartial>
+HWY_INLINE V keep_at(V v, const uint8_t* mask, int64_t at) {
+  constexpr int kBits = kPartial || kLanes < 8 ? 8 : kLanes;
+  return keep(v, load_bits<kBits>(mask + at / 8) >> at % 8);
+}
+
 // Elements in memory's order; `mask` starts with the first one's bit.
 inline void mask_elements(const float* dy, const uint8_t* mask, float* dx, int64_t n) {
   int64_t i = 0;

@@ -56,7 +56,7 @@ class FetchAhead {
 // Some of them, one after the other.
 class FetchList {
  public:
-  // Three at most.
+  // Four at most.
   void add(const FetchAhead& ahead) { all_[count_++] = ahead; }
   Ahead next(int count) {
     while (first_ + 1 < count_ && all_[first_].done()) ++first_;
@@ -64,7 +64,7 @@ class FetchList {
   }
 
  private:
-  FetchAhead all_[3];
+  FetchAhead all_[4];
   int first_ = 0, count_ = 0;
 };
 
@@ -318,9 +318,9 @@ struct RowMajorB {
     }
   }
   // Its memory: two lines of each of `depth` rows.
-  void panel_ahead(int64_t c, int64_t depth, FetchAhead (&ahead)[2]) const {
-    ahead[0] = source.panel_ahead(col + c, depth);
-    ahead[1] = source.panel_ahead(col + c + kLine, depth);
+  void panel_ahead(int64_t c, int64_t depth, FetchList& ahead) const {
+    ahead.add(source.panel_ahead(col + c, depth));
+    ahead.add(source.panel_ahead(col + c + kLine, depth));
   }
 };
 
@@ -384,10 +384,8 @@ struct ColMajorB {
     }
   }
   // Its memory: kPanel whole columns.
-  void panel_ahead(int64_t col, int64_t, FetchAhead (&ahead)[2]) const {
-    const int64_t half = kLanes * stride;
-    ahead[0] = FetchAhead::region(data + col * stride, half);
-    ahead[1] = FetchAhead::region(data + col * stride + half, half);
+  void panel_ahead(int64_t col, int64_t, FetchList& ahead) const {
+    ahead.add(FetchAhead::region(data + col * stride, kPanel * stride));
   }
 };
 
