@@ -213,8 +213,8 @@ struct Panels {
   Ahead ahead[2];
 };
 
-// kVectors: of b used, of the last of which kHalf: its first half. kAheads: of the panels' used.
-template <bool kKMajor, int kVectors, bool kHalf, int kAheads, int... I>
+// kVectors: of b used, of the last of which kHalf: its first half.
+template <bool kKMajor, int kVectors, bool kHalf, int... I>
 HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
                                   std::integer_sequence<int, I...> rows) {
   const float* HWY_RESTRICT a = panels.a;
@@ -226,14 +226,10 @@ HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
   Last<kHalf> lasts[kRows];
   ((sums[I * kVectors] = zero(), lasts[I] = zero_last<kHalf>()), ...);
   for (int k = panels.count; k > 0; --k) {
-    if constexpr (kAheads >= 1) {
-      prefetch(first.at);
-      first.at += first.step;
-    }
-    if constexpr (kAheads == 2) {
-      prefetch(second.at);
-      second.at += second.step;
-    }
+    prefetch(first.at);
+    first.at += first.step;
+    prefetch(second.at);
+    second.at += second.step;
     const V vb = load(b);
     const Last<kHalf> last = load_last<kHalf>(b + (kVectors - 1) * kLanes);
     (multiply_row<kVectors, kHalf>(a[kKMajor ? I : I * kRowStride], vb, last, sums[I * kVectors],
@@ -249,26 +245,26 @@ HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
     finish_tile<kKMajor, true, kVectors>(sums, t, rows);
 }
 
-template <bool kKMajor, int kVectors, int kAheads, int... I>
+template <bool kKMajor, int kVectors, int... I>
 HWY_INLINE void multiply_vectors(const Panels& panels, const Tile& t,
                                  std::integer_sequence<int, I...> rows) {
   if (kHalves && t.cols <= (kVectors - 1) * kLanes + kLanes / 2)
-    multiply_panels<kKMajor, kVectors, kHalves, kAheads>(panels, t, rows);
+    multiply_panels<kKMajor, kVectors, kHalves>(panels, t, rows);
   else
-    multiply_panels<kKMajor, kVectors, false, kAheads>(panels, t, rows);
+    multiply_panels<kKMajor, kVectors, false>(panels, t, rows);
 }
 
-template <bool kKMajor, int kAheads, int kRows = kTileRows>
+template <bool kKMajor, int kRows = kTileRows>
 HWY_INLINE void multiply_tile(int rows, const Panels& panels, const Tile& t) {
   if (rows == kRows) {
     constexpr std::make_integer_sequence<int, kRows> kIndices;
     if (t.cols > kLanes)
-      multiply_vectors<kKMajor, 2, kAheads>(panels, t, kIndices);
+      multiply_vectors<kKMajor, 2>(panels, t, kIndices);
     else
-      multiply_vectors<kKMajor, 1, kAheads>(panels, t, kIndices);
+      multiply_vectors<kKMajor, 1>(panels, t, kIndices);
     return;
   }
-  if constexpr (kRows > 1) multiply_tile<kKMajor, kAheads, kRows - 1>(rows, panels, t);
+  if constexpr (kRows > 1) multiply_tile<kKMajor, kRows - 1>(rows, panels, t);
 }
 
 inline int64_t padded_cols(int64_t cols) { return (cols + kPanel - 1) / kPanel * kPanel; }
@@ -391,12 +387,10 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
   float* rows[kTilesAtOnce * kTileRows];
   for (int64_t m = starts[0]; m < starts[count]; ++m) rows[m - starts[0]] = y_row(m) + share.col0;
   FetchList ahead;
-  if constexpr (!A::kKMajor) {
-    const int64_t next = starts[count];
-    const int64_t end = share.row0 + tiles.start(std::min(t0 + 2 * kTilesAtOnce, tiles.count()));
-    ahead.add(a.ahead(next, end));
-    if (k0 == 0 && next < end) ahead.add(rows_ahead(y_row, next, end, share));
-  }
+  const int64_t next = starts[count];
+  const int64_t end = share.row0 + tiles.start(std::min(t0 + 2 * kTilesAtOnce, tiles.count()));
+  if constexpr (!A::kKMajor) ahead.add(a.ahead(next, end));
+  if (k0 == 0 && next < end) ahead.add(rows_ahead(y_row, next, end, share));
   const int64_t cols = share.cols(), panels = padded_cols(cols) / kPanel;
   alignas(64) float packed_a[kTilesAtOnce * kTileBuffer];
   for (int64_t k = k0; k < k1; k += kBlockK) {
@@ -421,8 +415,7 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
                               kPanel,
                               block,
                               {ahead.next(block), ahead.next(block)}};
-        multiply_tile<A::kKMajor, A::kKMajor ? 0 : 2>(static_cast<int>(starts[i + 1] - starts[i]),
-                                                      operands, tile);
+        multiply_tile<A::kKMajor>(static_cast<int>(starts[i + 1] - starts[i]), operands, tile);
       }
     }
   }
@@ -514,7 +507,7 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
                         {epilogue, tile_start(t)}};
         const Panels operands{
             packed_a(t, block), 1, packed_b, kPanel, count, {ahead.next(count), ahead.next(count)}};
-        multiply_tile<false, 2>(tile_rows(t), operands, tile);
+        multiply_tile<false>(tile_rows(t), operands, tile);
       }
     }
   }
@@ -634,7 +627,7 @@ void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, in
                           k + count == depth, &epilogue,  {epilogue, 0}};
           const Panels operands{
               a + k * rows + tile_start(t), rows, from, step, count, {fetch(), fetch()}};
-          multiply_tile<true, 2>(tile_rows, operands, tile);
+          multiply_tile<true>(tile_rows, operands, tile);
         }
       }
     }
