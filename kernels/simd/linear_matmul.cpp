@@ -111,6 +111,44 @@ void multiply_vectors_by_columns(const Product& p, float* sums, int64_t begin, i
   }
 }
 
+// Elements of a row of y from `j` on.
+template <int kDepth, bool kPartial>
+HWY_INLINE void multiply_outer_vector(const V* scale, const float* b, int64_t cols, int64_t j,
+                                      int n, float* y) {
+  V v = zero();
+  for (int k = 0; k < kDepth; ++k)
+    v = hn::MulAdd(scale[k], load_some<kPartial>(b + k * cols + j, n), v);
+  store_some<kPartial>(v, y + j, n);
+}
+
+// y[m, n] = sum over k < kDepth of a[k, m] * b[k, n] for rows [begin, end) of y, in the order of
+// gemm. All there is to do is to write y.
+template <int kDepth>
+void multiply_outer_rows(const Product& p, int64_t begin, int64_t end) {
+  for (int64_t m = begin; m < end; ++m) {
+    V scale[kDepth];
+    for (int k = 0; k < kDepth; ++k) scale[k] = repeat(p.a[k * p.rows + m]);
+    float* const y = p.y + m * p.cols;
+    int64_t j = 0;
+    for (; j + kLanes <= p.cols; j += kLanes)
+      multiply_outer_vector<kDepth, false>(scale, p.b, p.cols, j, kLanes, y);
+    if (j < p.cols)
+      multiply_outer_vector<kDepth, true>(scale, p.b, p.cols, j, static_cast<int>(p.cols - j), y);
+  }
+}
+
+// y = a^T b of a few vectors: a[depth, rows], b[depth, cols].
+void multiply_outer(const Product& p, ThreadPool& pool) {
+  constexpr int64_t kElements = 1 << 14;  // of y, for a thread to take at once
+  pool.parallel_for(p.rows, std::max<int64_t>(1, kElements / p.cols),
+                    [&](int64_t begin, int64_t end) {
+                      if (p.depth == 1) multiply_outer_rows<1>(p, begin, end);
+                      if (p.depth == 2) multiply_outer_rows<2>(p, begin, end);
+                      if (p.depth == 3) multiply_outer_rows<3>(p, begin, end);
+                      if (p.depth == 4) multiply_outer_rows<4>(p, begin, end);
+                    });
+}
+
 // ---- Matrices ----------------------------------------------------------------------------------
 
 using MatrixA = RowMajorA<MatrixRows>;
@@ -196,6 +234,7 @@ bool matmul_supports(const KernelArgs& args) {
 size_t matmul_workspace(const KernelArgs& args, int threads) {
   const auto& a = args.attributes<MatmulAttrs>();
   const MatmulSizes s = matmul_sizes(args);
+  if (a.transpose_a && !a.transpose_b && s.depth <= kMaxVectors) return 0;
   if (a.transpose_a)
     return gemm_workspace_bytes<ColMajorA>(s.rows, s.cols, s.depth, kMatrices, threads);
   if (a.transpose_b)
@@ -221,6 +260,8 @@ void matmul(const KernelArgs& args) {
     else if (attrs.transpose_b)
       gemm(a_columns, ColMajorB{b, s.depth}, y_row, s.rows, s.cols, s.depth, Epilogue{}, kMatrices,
            workspace, *args.pool);
+    else if (s.depth <= kMaxVectors)
+      multiply_outer({a, b, y, s.rows, s.cols, s.depth}, *args.pool);
     else
       gemm(a_columns, b_rows, y_row, s.rows, s.cols, s.depth, Epilogue{}, kMatrices, workspace,
            *args.pool);

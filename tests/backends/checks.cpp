@@ -156,7 +156,8 @@ void check_linear(Backend backend) {
 
 void check_matmul(Backend backend) {
   const int sizes[][4] = {{1, 1, 1, 1},    {1, 3, 7, 5},     {3, 17, 9, 4},  {1, 4, 8, 128},
-                          {2, 13, 33, 65}, {1, 50, 31, 257}, {6, 2, 2, 129}, {1, 12, 8, 400}};
+                          {2, 13, 33, 65}, {1, 50, 31, 257}, {6, 2, 2, 129}, {1, 12, 8, 400},
+                          {1, 40, 83, 1},  {1, 3, 18000, 1}, {2, 19, 50, 2}, {1, 70, 33, 3}};
   for (const auto& [batch, rows, cols, depth] : sizes)
     for (bool transpose_a : {false, true})
       for (bool transpose_b : {false, true}) {

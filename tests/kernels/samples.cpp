@@ -297,11 +297,14 @@ const std::vector<Sample>& large_samples() {
         wide.name, Op::conv2d, clamped,
         {Value::random(wide.x(), 1), Value::random(wide.weight(), 2), Value::random({wide.o}, 3)},
         {real(wide.y()), mask(wide.y())}));
-    const ConvCase deep{"few pixels, many inputs", 1, 4, 5, 1000, 100, 1, 1};
-    list.push_back(make_sample(
-        deep.name, Op::conv2d_grad_input, deep.attrs(),
-        {Value::random(deep.y(), 4), Value::random(deep.weight(), 5), random_mask(deep.x(), 6)},
-        {real(deep.x()), real({1, 1, 1, deep.c})}));
+    for (const ConvCase& c :
+         {ConvCase{"few pixels, many inputs", 1, 4, 5, 1000, 100, 1, 1},
+          ConvCase{"blocks of pixels to sum", 2, 9, 13, 24, 10, 1, 1},
+          ConvCase{"blocks of pixels to sum, many weights", 3, 8, 9, 160, 520, 1, 1}})
+      list.push_back(make_sample(
+          c.name, Op::conv2d_grad_input, c.attrs(),
+          {Value::random(c.y(), 4), Value::random(c.weight(), 5), random_mask(c.x(), 6)},
+          {real(c.x()), real({1, 1, 1, c.c})}));
     return list;
   }();
   return all;
