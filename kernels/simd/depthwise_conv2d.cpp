@@ -46,6 +46,7 @@ struct Lines {
   int64_t channels;
   float* y[2];
   int64_t y_step, outputs;
+  int64_t y_ahead;  // to what the next lines of outputs write: it is fetched
   const float* bias = nullptr;
   bool clamps = false;
   float min = 0, max = 0;
@@ -120,6 +121,7 @@ HWY_INLINE void finish_outputs(const Lines& l, int line, int64_t i, int64_t fres
     }
   }
   float* const y = l.y[line] + at;
+  (__builtin_prefetch(y + P * step + l.y_ahead, 1), ...);
   (store_some<kPartial>(v[P], y + P * step, n), ...);
 }
 
@@ -220,6 +222,7 @@ void forward_lines(const KernelArgs& args, int64_t line, int lines, uint8_t* mas
     if (mask) l.clamp_mask[i] = mask + at / 8;
   }
   l.outputs = out_w;
+  l.y_ahead = lines * out_w * channels;
   l.bias = args.input(2).as<float>();
   l.clamps = a.clamps();
   l.min = static_cast<float>(a.clamp_min), l.max = static_cast<float>(a.clamp_max);
@@ -292,6 +295,7 @@ void grad_input_lines(const KernelArgs& args, int64_t line, int lines, const uin
       if (mask) l.mask[i] = mask + at / 8;
     }
     l.y_step = stride * channels;
+    l.y_ahead = lines * stride * width * channels;
     l.sums = sums;
     l.outputs = (width - pw + stride - 1) / stride;
     if (taps == 1) run_lines<1, 1>(l);
@@ -363,6 +367,7 @@ struct GradLines {
   const float* dy;
   int64_t lines;
   int64_t outputs, columns, channels, x0;
+  int64_t x_ahead, dy_ahead;  // to what the next block of lines is the first to read
 };
 
 // Sum J is that of row J / kKernel, tap J % kKernel.
@@ -381,6 +386,10 @@ HWY_INLINE void multiply_outputs(const GradLines& l, const float* x, const float
                                  int64_t end, int n, V* sums, std::integer_sequence<int, J...>) {
   for (int64_t i = begin; i < end; ++i) {
     const V v = load_some<kPartial>(dy + i * l.channels, n);
+    prefetch(dy + i * l.channels + l.dy_ahead);
+    for (int row = 0; row < kStride; ++row)
+      for (int column = 0; column < kStride; ++column)
+        prefetch(x + row * l.x_row + (i * kStride + column) * l.channels + l.x_ahead);
     (multiply_element<kKernel, kBorder, kPartial, J>(l, x, l.x0 + i * kStride, v, n, sums), ...);
   }
 }
@@ -471,6 +480,8 @@ void grad_channels(const KernelArgs& args, int64_t line0, int64_t line1, int64_t
     l.lines = 1;
     if (row >= inner_begin && row < inner_end)
       l.lines = std::min(block_end - line, std::min(inner_end, out_h) - row);
+    l.dy_ahead = l.lines * l.outputs * channels;
+    l.x_ahead = (l.lines * kStride + kKernel - kStride) * l.x_row;
     const bool first = line < line0 + block, last = line + l.lines == block_end;
     float* to = sums;
     for (int64_t c = c0; c < c1; c += kLanes, to += kTaps * kLanes) {
