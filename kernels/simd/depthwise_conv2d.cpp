@@ -3,6 +3,7 @@
 #include <hwy/foreach_target.h>
 //
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "kernels/simd/kernels.h"
@@ -28,46 +29,64 @@ bool depthwise_supports(const KernelArgs& args) {
          (a.stride_h == 1 || a.stride_h == 2) && a.dilation_h == 1 && a.dilation_w == 1;
 }
 
-// ---- One line of outputs -----------------------------------------------------------------------
+// ---- Two lines of outputs ----------------------------------------------------------------------
 
-// Output i of the line is the sum over `rows` lines of the input and, for each, over its taps: tap
-// t multiplies column x0 + i * step + t. Columns outside of the line are zeros.
-struct Line {
-  const float* x[kMaxKernel];  // where lines of the input start
-  const float* w[kMaxKernel];  // their first taps
+// Output i of a line is the sum over lines of the input and, for each, over its taps: tap t
+// multiplies column x0 + i * step + t. Columns outside of the line are zeros. Two lines of outputs
+// share the lines of the input that both see.
+struct Lines {
+  int lines = 1;  // of outputs
+  // Lines of the input: where they start, and their first taps for either line of outputs, null
+  // where it does not see them.
   int rows = 0;
+  const float* x[kMaxKernel + 2];
+  const float* w[2][kMaxKernel + 2];
   int64_t w_step;  // from a tap to the next
   int64_t columns, x0;
   int64_t channels;
-  float* y;
+  float* y[2];
   int64_t y_step, outputs;
+  int64_t y_ahead;  // to what the next lines of outputs write: it is fetched
   const float* bias = nullptr;
   bool clamps = false;
   float min = 0, max = 0;
-  // Where there is one, y is 0 where the mask is not set. Its bits start with y's first; a pixel's
-  // are whole bytes. `sums`, if any, gains every output, one after the other.
-  const uint8_t* mask = nullptr;
+  // Masks of the outputs, whose bits start with y's first and of which a pixel's are whole bytes.
+  // A clamp writes its own, if any. Where there is one to apply, y is 0 where it is not set, and
+  // `sums`, if any, gains every output, one after the other.
+  uint8_t* clamp_mask[2] = {};
+  const uint8_t* mask[2] = {};
   float* sums = nullptr;
+
+  void add_row(const float* line, const float* w0, const float* w1) {
+    x[rows] = line, w[0][rows] = w0, w[1][rows++] = w1;
+  }
 };
 
-// The mask's bits for a vector of the output at element `at`.
+// Whether vectors write their part of a clamp's mask: theirs are whole bytes.
+bool writes_mask(int64_t channels) { return kLanes >= 8 && channels % 8 == 0; }
+
+// Where the mask is not set, zeros; its first bit is bit `shift` of *mask.
 template <bool kPartial>
-HWY_INLINE V mask_output(V v, const uint8_t* mask, int64_t at) {
-  constexpr int kBits = kPartial || kLanes < 8 ? 8 : kLanes;
-  return keep(v, load_bits<kBits>(mask + at / 8) >> at % 8);
+HWY_INLINE V apply_mask(V v, const uint8_t* mask, int shift) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  // Reads whole vectors' bits, no more.
+  if constexpr (!kPartial) return hn::IfThenElseZero(hn::LoadMaskBits(D(), mask), v);
+#endif
+  return keep(v, load_bits<8>(mask) >> shift);
 }
 
-template <bool kBorder, bool kPartial>
-HWY_INLINE V load_column(const float* line, int64_t column, const Line& l, int n) {
-  if constexpr (kBorder)
-    if (column < 0 || column >= l.columns) return zero();
-  return load_some<kPartial>(line + column * l.channels, n);
+template <bool kPartial>
+HWY_INLINE void write_clamp_mask(V v, V min, V max, uint8_t* mask) {
+  uint8_t bits[8];
+  hn::StoreMaskBits(D(), hn::And(hn::Gt(v, min), hn::Lt(v, max)), bits);
+  std::memcpy(mask, bits, kPartial || kLanes < 8 ? 1 : kLanes / 8);
 }
 
+// Columns of which `outside` has bits are zeros.
 template <bool kBorder, bool kPartial, int... J>
-HWY_INLINE void load_columns(const float* line, int64_t column, const Line& l, int n, V* x,
+HWY_INLINE void load_columns(const float* from, int64_t step, unsigned outside, int n, V* x,
                              std::integer_sequence<int, J...>) {
-  ((x[J] = load_column<kBorder, kPartial>(line, column + J, l, n)), ...);
+  ((x[J] = kBorder && outside >> J & 1 ? zero() : load_some<kPartial>(from + J * step, n)), ...);
 }
 
 template <int kStep, int kTap, bool kPartial, int... P>
@@ -83,65 +102,87 @@ HWY_INLINE void multiply_taps(const float* w, int64_t w_step, int n, const V* x,
   (multiply_tap<kStep, T, kPartial>(w, w_step, n, x, sums, outputs), ...);
 }
 
-template <bool kPartial>
-HWY_INLINE void finish_output(V v, const Line& l, int64_t i, int64_t c, int n) {
-  if (l.bias) v = hn::Add(v, load_some<kPartial>(l.bias + c, n));
-  if (l.clamps) v = clamp_vector(v, repeat(l.min), repeat(l.max));
-  if (l.mask) v = mask_output<kPartial>(v, l.mask, i * l.y_step + c);
-  store_some<kPartial>(v, l.y + i * l.y_step + c, n);
+// What becomes of outputs i, i + 1, ... of a line, each condition asked once for all of them.
+template <bool kPartial, int... P>
+HWY_INLINE void finish_outputs(const Lines& l, int line, int64_t i, int64_t fresh, int64_t c, int n,
+                               V* v, std::integer_sequence<int, P...>) {
+  const int64_t step = l.y_step, at = i * step + c, mask_at = at >> 3, mask_step = step >> 3;
+  if (l.clamps) {
+    const V min = repeat(l.min), max = repeat(l.max);
+    ((v[P] = clamp_vector(v[P], min, max)), ...);
+    if (uint8_t* const mask = l.clamp_mask[line])
+      (write_clamp_mask<kPartial>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+  } else if (const uint8_t* const mask = l.mask[line]) {
+    ((v[P] = apply_mask<kPartial>(v[P], mask + mask_at + P * mask_step, at & 7)), ...);
+    if (l.sums) {
+      V total = load_some<kPartial>(l.sums + c, n);
+      ((total = i + P < fresh ? total : hn::Add(total, v[P])), ...);
+      store_some<kPartial>(total, l.sums + c, n);
+    }
+  }
+  float* const y = l.y[line] + at;
+  (__builtin_prefetch(y + P * step + l.y_ahead, 1), ...);
+  (store_some<kPartial>(v[P], y + P * step, n), ...);
 }
 
-// Adds outputs i .. i + kOutputs, as they were stored, from `fresh` on.
-template <bool kPartial, int kOutputs>
-HWY_INLINE void add_outputs(const Line& l, int64_t i, int64_t fresh, int64_t c, int n) {
-  V total = load_some<kPartial>(l.sums + c, n);
-  for (int64_t j = std::max(i, fresh); j < i + kOutputs; ++j)
-    total = hn::Add(total, load_some<kPartial>(l.y + j * l.y_step + c, n));
-  store_some<kPartial>(total, l.sums + c, n);
-}
-
-// Outputs i, i + 1, ... for one vector of channels, of which n exist. Those before `fresh` are
-// known already.
-template <int kTaps, int kStep, bool kBorder, bool kPartial, int... P>
-HWY_INLINE void block_vector(const Line& l, int64_t i, int64_t fresh, int64_t c, int n,
-                             std::integer_sequence<int, P...> outputs) {
-  constexpr int kColumns = (sizeof...(P) - 1) * kStep + kTaps;
-  V sums[sizeof...(P)];
-  ((sums[P] = zero()), ...);
+// Outputs i, i + 1, ... of lines kFirst .. kLast for one vector of channels, of which n exist.
+// Those before `fresh` are known already.
+template <int kTaps, int kStep, int kFirst, int kLast, bool kBorder, bool kPartial, int... P>
+HWY_INLINE void block_vector(const Lines& l, int64_t i, int64_t fresh, unsigned outside, int64_t c,
+                             int n, std::integer_sequence<int, P...> outputs) {
+  constexpr int kOutputs = sizeof...(P), kColumns = (kOutputs - 1) * kStep + kTaps;
+  constexpr std::make_integer_sequence<int, kTaps> kAllTaps;
+  const int64_t at = (l.x0 + i * kStep) * l.channels + c;
+  const V bias = l.bias ? load_some<kPartial>(l.bias + c, n) : zero();
+  V first[kOutputs], last[kOutputs];
+  ((first[P] = last[P] = bias), ...);
   for (int r = 0; r < l.rows; ++r) {
     V x[kColumns];
-    load_columns<kBorder, kPartial>(l.x[r] + c, l.x0 + i * kStep, l, n, x,
+    load_columns<kBorder, kPartial>(l.x[r] + at, l.channels, outside, n, x,
                                     std::make_integer_sequence<int, kColumns>{});
-    multiply_taps<kStep, kPartial>(l.w[r] + c, l.w_step, n, x, sums, outputs,
-                                   std::make_integer_sequence<int, kTaps>{});
+    if (const float* const w = l.w[kFirst][r])
+      multiply_taps<kStep, kPartial>(w + c, l.w_step, n, x, first, outputs, kAllTaps);
+    if constexpr (kFirst < kLast)
+      if (const float* const w = l.w[kLast][r])
+        multiply_taps<kStep, kPartial>(w + c, l.w_step, n, x, last, outputs, kAllTaps);
   }
-  (finish_output<kPartial>(sums[P], l, i + P, c, n), ...);
-  if (l.sums) add_outputs<kPartial, sizeof...(P)>(l, i, fresh, c, n);
-}
-
-template <int kTaps, int kStep, bool kBorder, int kOutputs>
-HWY_NOINLINE void block_channels(const Line& l, int64_t i, int64_t fresh) {
-  constexpr std::make_integer_sequence<int, kOutputs> kSequence;
-  int64_t c = 0;
-  for (; c + kLanes <= l.channels; c += kLanes)
-    block_vector<kTaps, kStep, kBorder, false>(l, i, fresh, c, kLanes, kSequence);
-  if (c < l.channels)
-    block_vector<kTaps, kStep, kBorder, true>(l, i, fresh, c, static_cast<int>(l.channels - c),
-                                              kSequence);
+  finish_outputs<kPartial>(l, kFirst, i, fresh, c, n, first, outputs);
+  if constexpr (kFirst < kLast)
+    if (l.lines == 2) finish_outputs<kPartial>(l, kLast, i, fresh, c, n, last, outputs);
 }
 
 template <int kTaps, int kStep, int kOutputs>
-HWY_INLINE void block(const Line& l, int64_t i, int64_t fresh) {
-  const int64_t first = l.x0 + i * kStep, last = first + (kOutputs - 1) * kStep + kTaps;
-  if (first >= 0 && last <= l.columns)
-    block_channels<kTaps, kStep, false, kOutputs>(l, i, fresh);
-  else
-    block_channels<kTaps, kStep, true, kOutputs>(l, i, fresh);
+HWY_NOINLINE void block_rest(const Lines& l, int64_t i, int64_t fresh, unsigned outside,
+                             int64_t c) {
+  block_vector<kTaps, kStep, 0, 1, true, true>(l, i, fresh, outside, c,
+                                               static_cast<int>(l.channels - c),
+                                               std::make_integer_sequence<int, kOutputs>{});
 }
 
-// Where a line does not end with a block, the last one computes some outputs again, the same way.
+template <int kTaps, int kStep, bool kBorder, int kOutputs>
+HWY_NOINLINE void block_channels(const Lines& l, int64_t i, int64_t fresh, unsigned outside) {
+  int64_t c = 0;
+  for (; c + kLanes <= l.channels; c += kLanes)
+    block_vector<kTaps, kStep, 0, 1, kBorder, false>(l, i, fresh, outside, c, kLanes,
+                                                     std::make_integer_sequence<int, kOutputs>{});
+  if (c < l.channels) block_rest<kTaps, kStep, kOutputs>(l, i, fresh, outside, c);
+}
+
+template <int kTaps, int kStep, int kOutputs>
+HWY_INLINE void block(const Lines& l, int64_t i, int64_t fresh) {
+  constexpr int kColumns = (kOutputs - 1) * kStep + kTaps;
+  const int64_t first = l.x0 + i * kStep;
+  if (kOutputs > 1 && first >= 0 && first + kColumns <= l.columns)
+    return block_channels<kTaps, kStep, false, kOutputs>(l, i, fresh, 0);
+  unsigned outside = 0;
+  for (int j = 0; j < kColumns; ++j)
+    outside |= unsigned{first + j < 0 || first + j >= l.columns} << j;
+  block_channels<kTaps, kStep, true, kOutputs>(l, i, fresh, outside);
+}
+
+// Where lines do not end with a block, the last one computes some outputs again, the same way.
 template <int kTaps, int kStep>
-void run_line(const Line& l) {
+void run_lines(const Lines& l) {
   int64_t i = 0;
 #if HWY_TARGET == HWY_AVX3
   for (; i + 7 <= l.outputs; i += 7) block<kTaps, kStep, 7>(l, i, i);
@@ -156,42 +197,62 @@ void run_line(const Line& l) {
 
 // ---- Forward -----------------------------------------------------------------------------------
 
-void forward(const KernelArgs& args) {
+// One line of outputs, or two.
+void forward_lines(const KernelArgs& args, int64_t line, int lines, uint8_t* mask) {
   const auto& a = args.attributes<Conv2dAttrs>();
-  const Tensor x = args.input(0), w = args.input(1), bias = args.input(2);
-  const Tensor y = args.output(0), mask = args.output(1);
+  const Tensor x = args.input(0), w = args.input(1), y = args.output(0);
   const int64_t channels = x.shape[3], height = x.shape[1], width = x.shape[2];
   const int64_t out_h = y.shape[1], out_w = y.shape[2];
-  const int kernel = w.shape[0];
+  const int kernel = w.shape[0], stride = a.stride_h;
+  const int64_t n = line / out_h, y0 = line % out_h * stride - a.pad_top;
+  const auto taps = [&](int kh) {
+    return kh < 0 || kh >= kernel ? nullptr : w.as<float>() + kh * kernel * channels;
+  };
+  Lines l;
+  l.lines = lines;
+  for (int t = 0; t < kernel + (lines - 1) * stride; ++t)
+    if (y0 + t >= 0 && y0 + t < height)
+      l.add_row(x.as<float>() + (n * height + y0 + t) * width * channels, taps(t),
+                lines == 2 ? taps(t - stride) : nullptr);
+  l.w_step = l.channels = l.y_step = channels;
+  l.columns = width, l.x0 = -a.pad_left;
+  for (int i = 0; i < lines; ++i) {
+    const int64_t at = (line + i) * out_w * channels;
+    l.y[i] = y.as<float>() + at;
+    if (mask) l.clamp_mask[i] = mask + at / 8;
+  }
+  l.outputs = out_w;
+  l.y_ahead = lines * out_w * channels;
+  l.bias = args.input(2).as<float>();
+  l.clamps = a.clamps();
+  l.min = static_cast<float>(a.clamp_min), l.max = static_cast<float>(a.clamp_max);
+  if (stride == 1) {
+    if (kernel == 3) run_lines<3, 1>(l);
+    if (kernel == 5) run_lines<5, 1>(l);
+    if (kernel == 7) run_lines<7, 1>(l);
+  } else {
+    if (kernel == 3) run_lines<3, 2>(l);
+    if (kernel == 5) run_lines<5, 2>(l);
+    if (kernel == 7) run_lines<7, 2>(l);
+  }
+}
+
+void forward(const KernelArgs& args) {
+  const auto& a = args.attributes<Conv2dAttrs>();
+  const Tensor y = args.output(0), mask = args.output(1);
+  const int64_t out_h = y.shape[1], pairs = (out_h + 1) / 2, line_elements = y.shape.product(2, 4);
   const float min = static_cast<float>(a.clamp_min), max = static_cast<float>(a.clamp_max);
-  const bool fuses_mask = mask && out_w * channels % 8 == 0;
-  args.pool->parallel_for(x.shape[0] * out_h, 1, [&](int64_t line, int64_t) {
-    const int64_t n = line / out_h, y0 = line % out_h * a.stride_h - a.pad_top;
-    Line l;
-    for (int kh = 0; kh < kernel; ++kh) {
-      if (y0 + kh < 0 || y0 + kh >= height) continue;
-      l.x[l.rows] = x.as<float>() + (n * height + y0 + kh) * width * channels;
-      l.w[l.rows++] = w.as<float>() + kh * kernel * channels;
-    }
-    l.w_step = l.channels = l.y_step = channels;
-    l.columns = width, l.x0 = -a.pad_left;
-    l.y = y.as<float>() + line * out_w * channels;
-    l.outputs = out_w;
-    l.bias = bias.as<float>();
-    l.clamps = a.clamps(), l.min = min, l.max = max;
-    if (a.stride_w == 1) {
-      if (kernel == 3) run_line<3, 1>(l);
-      if (kernel == 5) run_line<5, 1>(l);
-      if (kernel == 7) run_line<7, 1>(l);
-    } else {
-      if (kernel == 3) run_line<3, 2>(l);
-      if (kernel == 5) run_line<5, 2>(l);
-      if (kernel == 7) run_line<7, 2>(l);
-    }
-    if (fuses_mask)
-      write_mask(l.y, out_w * channels, min, max, mask.as<uint8_t>() + line * out_w * channels / 8);
+  const bool in_vectors = mask && a.clamps() && writes_mask(y.shape[3]);
+  const bool in_lines = mask && !in_vectors && line_elements % 8 == 0;
+  args.pool->parallel_for(y.shape[0] * pairs, 1, [&](int64_t pair, int64_t) {
+    const int64_t row = pair % pairs * 2, line = pair / pairs * out_h + row;
+    const int lines = row + 1 < out_h ? 2 : 1;
+    forward_lines(args, line, lines, in_vectors ? mask.as<uint8_t>() : nullptr);
+    if (in_lines)
+      write_mask(y.as<float>() + line * line_elements, lines * line_elements, min, max,
+                 mask.as<uint8_t>() + line * line_elements / 8);
   });
-  if (mask && !fuses_mask)
+  if (mask && !in_vectors && !in_lines)
     write_mask(y.as<float>(), y.shape.elements(), min, max, mask.as<uint8_t>(), *args.pool);
 }
 
@@ -199,57 +260,83 @@ void forward(const KernelArgs& args) {
 
 // Element h of dx takes tap k from dy index (h + pad - k) / stride where that is whole: taps first,
 // first + stride, ... With a stride of 2 the even and the odd columns of a line are lines by
-// themselves.
-void grad_input_line(const KernelArgs& args, int64_t line, const uint8_t* mask, float* sums) {
+// themselves. Of two lines, `line` and `line` + stride, the second one sees the first line of dy,
+// as rows of dy go from high to low.
+void grad_input_lines(const KernelArgs& args, int64_t line, int lines, const uint8_t* mask,
+                      float* sums) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t channels = dx.shape[3], height = dx.shape[1], width = dx.shape[2];
   const int64_t out_h = dy.shape[1], out_w = dy.shape[2];
   const int kernel = w.shape[0], stride = a.stride_h;
-  const int64_t n = line / height, h = line % height + a.pad_top;
+  const int64_t n = line / height, h = line % height + a.pad_top, top = h / stride + lines - 1;
   for (int pw = 0; pw < stride && pw < width; ++pw) {
     const int first = (pw + a.pad_left) % stride;
     const int taps = (kernel - first + stride - 1) / stride;
-    Line l;
-    for (int64_t kh = h % stride; kh < kernel; kh += stride) {
-      const int64_t row = (h - kh) / stride;
-      if (h < kh || row >= out_h) continue;
-      l.x[l.rows] = dy.as<float>() + (n * out_h + row) * out_w * channels;
-      l.w[l.rows++] = w.as<float>() + (kh * kernel + first + (taps - 1) * stride) * channels;
-    }
+    const auto taps_of = [&](int64_t kh) {
+      return kh < 0 || kh >= kernel
+                 ? nullptr
+                 : w.as<float>() + (kh * kernel + first + (taps - 1) * stride) * channels;
+    };
+    Lines l;
+    l.lines = lines;
+    const int64_t kh = h % stride;
+    for (int64_t t = 0; kh + (t - lines + 1) * stride < kernel; ++t)
+      if (top - t >= 0 && top - t < out_h)
+        l.add_row(dy.as<float>() + (n * out_h + top - t) * out_w * channels,
+                  taps_of(kh + t * stride), lines == 2 ? taps_of(kh + (t - 1) * stride) : nullptr);
     l.w_step = -stride * channels;
     l.channels = channels;
     l.columns = out_w;
     l.x0 = (pw + a.pad_left - first) / stride - (taps - 1);
-    l.y = dx.as<float>() + (line * width + pw) * channels;
+    for (int i = 0; i < lines; ++i) {
+      const int64_t at = ((line + (lines - 1 - i) * stride) * width + pw) * channels;
+      l.y[i] = dx.as<float>() + at;
+      if (mask) l.mask[i] = mask + at / 8;
+    }
     l.y_step = stride * channels;
+    l.y_ahead = lines * stride * width * channels;
     l.sums = sums;
-    if (mask) l.mask = mask + (l.y - dx.as<float>()) / 8;
     l.outputs = (width - pw + stride - 1) / stride;
-    if (taps == 1) run_line<1, 1>(l);
-    if (taps == 2) run_line<2, 1>(l);
-    if (taps == 3) run_line<3, 1>(l);
-    if (taps == 4) run_line<4, 1>(l);
-    if (taps == 5) run_line<5, 1>(l);
-    if (taps == 7) run_line<7, 1>(l);
+    if (taps == 1) run_lines<1, 1>(l);
+    if (taps == 2) run_lines<2, 1>(l);
+    if (taps == 3) run_lines<3, 1>(l);
+    if (taps == 4) run_lines<4, 1>(l);
+    if (taps == 5) run_lines<5, 1>(l);
+    if (taps == 7) run_lines<7, 1>(l);
   }
 }
 
-// Lines that one task computes and sums: kSumRows pixels or so, fewer where the image is small.
-int64_t lines_of_block(const Shape& dx) {
-  const int64_t lines = dx.product(0, 2);
-  return std::clamp<int64_t>(kSumRows / dx[2], 1, (lines + 13) / 14);
+// Lines [begin, end) of all images, in pairs.
+void grad_input_block(const KernelArgs& args, int64_t begin, int64_t end, const uint8_t* mask,
+                      float* sums) {
+  const int64_t height = args.output(0).shape[1];
+  const int stride = args.attributes<Conv2dAttrs>().stride_h;
+  for (int64_t line = begin, next; line < end; line = next) {
+    next = std::min({line + 2 * stride, end, (line / height + 1) * height});
+    for (int64_t first = line; first < std::min(line + stride, next); ++first)
+      grad_input_lines(args, first, first + stride < next ? 2 : 1, mask, sums);
+  }
 }
 
-int64_t line_blocks(const Shape& dx) {
-  const int64_t block = lines_of_block(dx);
+// Lines that one task computes and sums: kSumRows pixels or so, fewer where the image is small, in
+// pairs.
+int64_t lines_of_block(const Shape& dx, int stride) {
+  const int64_t lines = dx.product(0, 2), group = 2 * stride;
+  const int64_t block = std::clamp<int64_t>(kSumRows / dx[2], 1, (lines + 13) / 14);
+  return (block + group - 1) / group * group;
+}
+
+int64_t line_blocks(const Shape& dx, int stride) {
+  const int64_t block = lines_of_block(dx, stride);
   return (dx.product(0, 2) + block - 1) / block;
 }
 
 size_t grad_input_workspace(const KernelArgs& args, int) {
   const Shape& dx = args.output(0).shape;
   if (args.num_outputs < 2) return 0;
-  return BlockSums::bytes(std::max(line_blocks(dx), sum_blocks(dx.product(0, 3))), dx[3]);
+  const int stride = args.attributes<Conv2dAttrs>().stride_h;
+  return BlockSums::bytes(std::max(line_blocks(dx, stride), sum_blocks(dx.product(0, 3))), dx[3]);
 }
 
 void grad_input(const KernelArgs& args) {
@@ -259,14 +346,14 @@ void grad_input(const KernelArgs& args) {
                         channels};
   const BlockSums sums{args.output(1) ? static_cast<float*>(args.workspace) : nullptr, channels};
   const bool fuses_mask = mask && grad.rows_are_bytes();
-  const int64_t block = lines_of_block(dx.shape);
+  const int stride = args.attributes<Conv2dAttrs>().stride_h;
+  const int64_t block = lines_of_block(dx.shape, stride);
   args.pool->parallel_for(lines, block, [&](int64_t begin, int64_t end) {
     float* const of_block = fuses_mask ? sums.start(begin / block, 0, channels) : nullptr;
-    for (int64_t line = begin; line < end; ++line)
-      grad_input_line(args, line, fuses_mask ? grad.mask : nullptr, of_block);
+    grad_input_block(args, begin, end, fuses_mask ? grad.mask : nullptr, of_block);
   });
   if (fuses_mask)
-    sums.finish(line_blocks(dx.shape), args.output(1).as<float>());
+    sums.finish(line_blocks(dx.shape, stride), args.output(1).as<float>());
   else if (mask)
     mask_all(grad, sums, args.output(1).as<float>(), *args.pool);
 }
@@ -280,6 +367,7 @@ struct GradLines {
   const float* dy;
   int64_t lines;
   int64_t outputs, columns, channels, x0;
+  int64_t x_ahead, dy_ahead;  // to what the next block of lines is the first to read
 };
 
 // Sum J is that of row J / kKernel, tap J % kKernel.
@@ -298,6 +386,10 @@ HWY_INLINE void multiply_outputs(const GradLines& l, const float* x, const float
                                  int64_t end, int n, V* sums, std::integer_sequence<int, J...>) {
   for (int64_t i = begin; i < end; ++i) {
     const V v = load_some<kPartial>(dy + i * l.channels, n);
+    prefetch(dy + i * l.channels + l.dy_ahead);
+    for (int row = 0; row < kStride; ++row)
+      for (int column = 0; column < kStride; ++column)
+        prefetch(x + row * l.x_row + (i * kStride + column) * l.channels + l.x_ahead);
     (multiply_element<kKernel, kBorder, kPartial, J>(l, x, l.x0 + i * kStride, v, n, sums), ...);
   }
 }
@@ -388,6 +480,8 @@ void grad_channels(const KernelArgs& args, int64_t line0, int64_t line1, int64_t
     l.lines = 1;
     if (row >= inner_begin && row < inner_end)
       l.lines = std::min(block_end - line, std::min(inner_end, out_h) - row);
+    l.dy_ahead = l.lines * l.outputs * channels;
+    l.x_ahead = (l.lines * kStride + kKernel - kStride) * l.x_row;
     const bool first = line < line0 + block, last = line + l.lines == block_end;
     float* to = sums;
     for (int64_t c = c0; c < c1; c += kLanes, to += kTaps * kLanes) {
