@@ -16,7 +16,6 @@ bool xnnpack_is_faster(Op op, const KernelArgs& args) {
     case Op::conv2d_grad_input:
       return w[1] * w[2] == 1 && std::min(w[0], w[3]) < 64;
     case Op::depthwise_conv2d:
-      return !masked && w[0] == 3 && w[2] >= 64;
     case Op::depthwise_conv2d_grad_input:
     case Op::linear:
       return false;
