@@ -59,8 +59,8 @@ int place_in_order(BackendChoice choice, Op op, const KernelArgs& args, Backend 
 }
 
 bool worth_threads(uint64_t macs, const KernelArgs& args) {
-  constexpr uint64_t kMacs = 1'000'000;
-  constexpr size_t kBytes = 1 << 20;
+  constexpr uint64_t kMacs = 200'000;
+  constexpr size_t kBytes = 1 << 18;
   if (macs >= kMacs) return true;
   size_t bytes = 0;
   for (int i = 0; i < args.num_inputs; ++i) bytes += args.inputs[i].bytes();
