@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "graph/order_search.h"
 #include "graph/packing.h"
 
 namespace attune {
@@ -322,6 +323,7 @@ class Repacking {
       : plan_(*plan), enough_(enough), items_(in_arena(*plan)), packing_(storages(), items_) {}
 
   void run() {
+    move_more();
     int64_t low = plan_.lower_bound - 1;  // not known to suffice
     for (int attempt = 0; attempt < kAttempts && plan_.arena_bytes > enough_ &&
                           plan_.arena_bytes - low > plan_.arena_bytes / kNear;
@@ -342,11 +344,31 @@ class Repacking {
   }
 
  private:
+  // Twenty times as many moves as plan_memory's; some ten seconds.
+  static constexpr size_t kMoves = 80'000;
+  static constexpr uint64_t kMostCompared = 300'000'000;
   static constexpr int kAttempts = 5;
   static constexpr int64_t kNear = 200;
   static constexpr int64_t kShares[] = {100, 200, 400, 800, 1600, 10000};  // of the arena
   static constexpr size_t kMostStorages = 600;
   static constexpr int64_t kMostDecisions = 1000;
+
+  // The search of `plan_memory` again, with more moves.
+  void move_more() {
+    const int64_t bound = std::max(plan_.lower_bound, enough_);
+    if (plan_.arena_bytes <= bound) return;
+    int steps = 0;
+    for (const Storage& storage : storages()) steps = std::max(steps, storage.life.last);
+    OrderSearch search(packing_, plan_.storage.live_bytes(steps));
+    search.run(bound, kMoves, kMostCompared);
+    if (search.best().bytes < plan_.arena_bytes) keep(search.best().bytes, search.best().offsets);
+  }
+
+  void keep(int64_t bytes, const std::vector<int64_t>& offsets) {
+    plan_.arena_bytes = bytes;
+    for (size_t i = 0; i < items_.size(); ++i)
+      plan_.offsets[static_cast<size_t>(items_[i])] = offsets[i];
+  }
 
   static std::vector<int> in_arena(const MemoryPlan& plan) {
     std::vector<int> items;
@@ -382,9 +404,7 @@ class Repacking {
     for (size_t i = 0; i < count; ++i) offsets[static_cast<size_t>(order[i])] = places[i];
     const int64_t taken = packing_.place_behind(order, count, plan_.arena_bytes, &offsets);
     if (taken >= plan_.arena_bytes) return packable;
-    plan_.arena_bytes = taken;
-    for (size_t i = 0; i < items_.size(); ++i)
-      plan_.offsets[static_cast<size_t>(items_[i])] = offsets[i];
+    keep(taken, offsets);
     return packable;
   }
 

@@ -17,10 +17,10 @@ enum class Packable : uint8_t { yes, no, unknown };
 Packable pack_within(const std::vector<const Storage*>& storages, int64_t bytes,
                      int64_t most_decisions, std::vector<int64_t>* offsets = nullptr);
 
-// Packs an arena anew where it is more than a little above its bound, as tightly as an exhaustive
-// search of some decisions can; `enough`: with so many bytes nothing is left to gain. What it shows
-// to be too few bytes becomes the bound. Takes seconds, a quarter of a minute
-// where hundreds of storages meet.
+// Packs an arena anew where it is more than a little above its bound, by more moves in the order of
+// placement and then as tightly as an exhaustive search of some decisions can; `enough`: with so
+// many bytes nothing is left to gain. What it shows to be too few bytes becomes the bound. Takes
+// seconds, half a minute where hundreds of storages meet.
 void pack_exhaustively(MemoryPlan* plan, int64_t enough);
 
 }  // namespace attune
