@@ -356,7 +356,7 @@ class Repacking {
   // The search of `plan_memory` again, with more moves.
   void move_more() {
     const int64_t bound = std::max(plan_.lower_bound, enough_);
-    if (plan_.arena_bytes <= bound) return;
+    if (plan_.arena_bytes - bound <= plan_.arena_bytes / kNear) return;
     int steps = 0;
     for (const Storage& storage : storages()) steps = std::max(steps, storage.life.last);
     OrderSearch search(packing_, plan_.storage.live_bytes(steps));
