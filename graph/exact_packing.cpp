@@ -325,9 +325,7 @@ class Repacking {
   void run() {
     move_more();
     int64_t low = plan_.lower_bound - 1;  // not known to suffice
-    for (int attempt = 0; attempt < kAttempts && plan_.arena_bytes > enough_ &&
-                          plan_.arena_bytes - low > plan_.arena_bytes / kNear;
-         ++attempt) {
+    for (int attempt = 0; attempt < kAttempts && may_gain(low); ++attempt) {
       const int64_t bytes = attempt == 0 ? plan_.lower_bound : (low + plan_.arena_bytes) / 2;
       // The largest storages alone tell sooner, and the others often fit behind them.
       size_t before = 0;
@@ -353,14 +351,18 @@ class Repacking {
   static constexpr size_t kMostStorages = 600;
   static constexpr int64_t kMostDecisions = 1000;
 
+  // Whether it is worth looking for an arena of more than `low` bytes.
+  bool may_gain(int64_t low) const {
+    return plan_.arena_bytes > enough_ && plan_.arena_bytes - low > plan_.arena_bytes / kNear;
+  }
+
   // The search of `plan_memory` again, with more moves.
   void move_more() {
-    const int64_t bound = std::max(plan_.lower_bound, enough_);
-    if (plan_.arena_bytes - bound <= plan_.arena_bytes / kNear) return;
+    if (!may_gain(plan_.lower_bound)) return;
     int steps = 0;
     for (const Storage& storage : storages()) steps = std::max(steps, storage.life.last);
     OrderSearch search(packing_, plan_.storage.live_bytes(steps));
-    search.run(bound, kMoves, kMostCompared);
+    search.run(plan_.lower_bound, kMoves, kMostCompared);
     if (search.best().bytes < plan_.arena_bytes) keep(search.best().bytes, search.best().offsets);
   }
 

@@ -7,6 +7,7 @@
 #include "graph/packing_bound.h"
 
 namespace attune {
+
 MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
   const int steps = static_cast<int>(graph.nodes.size());
   MemoryPlan plan;
