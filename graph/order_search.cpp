@@ -79,8 +79,7 @@ void OrderSearch::consider_sorted(int peak) {
   });
 }
 
-void OrderSearch::run(int64_t bound, size_t moves, uint64_t most_compared) {
-  most_compared_ = most_compared;
+void OrderSearch::run(int64_t bound, size_t moves) {
   const size_t tries = packing_.size() < 2 ? 0 : moves;
   lower_top(tries, bound);
   if (best_.bytes - bound <= bound / 1000) return;
@@ -97,7 +96,7 @@ void OrderSearch::run(int64_t bound, size_t moves, uint64_t most_compared) {
 }
 
 void OrderSearch::lower_top(size_t tries, int64_t bound) {
-  for (size_t t = 0; t < tries && goes_on(best_.bytes, bound); ++t) {
+  for (size_t t = 0; t < tries && best_.bytes > bound; ++t) {
     size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
     if (t < tries / 2 && t % 2 == 0) {
       const std::vector<size_t> high = too_high(best_, most_alive_);
@@ -126,7 +125,7 @@ int64_t OrderSearch::end(const Placed& placed, int item) const {
 // bound.
 void OrderSearch::lower_excess(Placed& placed, size_t tries, int64_t bound) {
   placed.excess = excess(placed, bound);
-  for (size_t t = 0; t < tries && goes_on(placed.bytes, bound); ++t) {
+  for (size_t t = 0; t < tries && placed.bytes > bound; ++t) {
     size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
     if (t % 2 == 0) {
       const std::vector<size_t> high = too_high(placed, bound);

@@ -27,8 +27,8 @@ class OrderSearch {
   const Placed& best() const { return best_; }
 
   // Looks for a better order than the sorted ones by so many moves, and as many again, as long as
-  // there may be one; and as long as placing has not compared more places (Packing::compared).
-  void run(int64_t bound, size_t moves, uint64_t most_compared = UINT64_MAX);
+  // there may be one.
+  void run(int64_t bound, size_t moves);
 
  private:
   struct Random {
@@ -48,12 +48,7 @@ class OrderSearch {
   void move(size_t from, size_t to);
   bool place_next(const Placed& placed, std::initializer_list<int> moved);
 
-  bool goes_on(int64_t bytes, int64_t bound) const {
-    return bytes > bound && packing_.compared() < most_compared_;
-  }
-
   Packing& packing_;
-  uint64_t most_compared_ = UINT64_MAX;
   int64_t most_alive_;
   std::vector<Placed> sorted_;
   Placed best_, next_;

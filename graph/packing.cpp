@@ -67,7 +67,6 @@ int64_t Packing::lowest_offset(int item, const std::vector<int64_t>& offsets) {
     if (base + c.high > 0) taken_.push_back({base + c.low, base + c.high});
   }
   std::sort(taken_.begin(), taken_.end());
-  compared_ += taken_.size();
   const int64_t alignment = storage(item).alignment;
   int64_t offset = 0;
   for (const auto& [low, high] : taken_) {

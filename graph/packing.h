@@ -34,9 +34,6 @@ class Packing {
   int64_t place_again(const std::vector<int>& order, std::initializer_list<int> moved,
                       int64_t limit, std::vector<int64_t>* offsets);
 
-  // Places that were compared until now: what placing takes, on every machine.
-  uint64_t compared() const { return compared_; }
-
  private:
   // Where one item may not start, given where another does: more than `low` and less than `high`
   // bytes behind it.
@@ -57,7 +54,6 @@ class Packing {
   std::vector<size_t> rank_;
   std::vector<bool> affected_;
   std::vector<std::pair<int64_t, int64_t>> taken_;
-  uint64_t compared_ = 0;
 };
 
 }  // namespace attune
