@@ -13,6 +13,7 @@ const Kernel* find_update(Op op);
 const Kernel* find_reduce(Op op);
 const Kernel* find_max_pool2d(Op op);
 const Kernel* find_transpose(Op op);
+const Kernel* find_normalize(Op op);
 
 // Whether the first inputs and the first output have elements.
 inline bool has_elements(const KernelArgs& args) {

@@ -25,11 +25,42 @@ void for_vectors(const F& f, int64_t wide, int64_t narrow, int64_t count) {
   if (i < count) f.template apply<true>(wide + i, narrow + i, static_cast<int>(count - i));
 }
 
+// Slices of few elements, such as a weight's input channels, are gathered before and put back
+// after: a vector for each would wait for the one before, whose neighbour it is.
+constexpr int64_t kFewElements = 8, kGathered = 256;
+
+template <class F>
+void update_gathered(const reference::IndexedAxis& slices, F f, int64_t begin, int64_t end) {
+  float* const weights = f.w;
+  float gathered[kGathered];
+  int64_t places[kGathered];
+  f.w = gathered;
+  int64_t i = begin % slices.inner, k = begin / slices.inner % slices.count;
+  int64_t row = begin / slices.inner / slices.count * slices.size;
+  for (int64_t next; begin < end; begin = next) {
+    next = std::min(begin + kGathered, end);
+    const int64_t count = next - begin;
+    for (int64_t at = 0; at < count; ++at) {
+      places[at] = (row + slices.indices[k]) * slices.inner + i;
+      gathered[at] = weights[places[at]];
+      if (++i < slices.inner) continue;
+      i = 0;
+      if (++k < slices.count) continue;
+      k = 0;
+      row += slices.size;
+    }
+    for_vectors(f, 0, begin, count);
+    for (int64_t at = 0; at < count; ++at) weights[places[at]] = gathered[at];
+  }
+}
+
 template <class F>
 void update(const KernelArgs& args, int axis, const F& f) {
   const reference::IndexedAxis slices(args.output(0).shape, axis, args.input(3));
   args.pool->parallel_for(
       args.input(1).shape.elements(), kUpdateTile, [&](int64_t begin, int64_t end) {
+        if (slices.indices && slices.inner <= kFewElements)
+          return update_gathered(slices, f, begin, end);
         slices.for_runs(begin, end, [&](int64_t wide, int64_t narrow, int64_t count) {
           for_vectors(f, wide, narrow, count);
         });

@@ -212,11 +212,15 @@ void add_movement(std::vector<Sample>& all) {
     all.push_back(make_sample("", Op::gather, attrs,
                               {Value::random(a, 1), Value::ints({5}, {5, 0, 3, 2, 4})}, {real(c)}));
   }
-  Value image(DType::u8, {2, 60, 30, 3});
-  for (int64_t i = 0; i < image.size(); ++i) image.set(i, i * 37 % 256);
-  all.push_back(make_sample("", Op::normalize, NoAttrs{},
-                            {image, Value::random({3}, 1), Value::random({3}, 2)},
-                            {real(image.shape())}));
+  for (const Shape& shape :
+       {Shape{2, 60, 30, 3}, Shape{1, 90, 61, 3}, Shape{1, 141, 117, 1}, Shape{1, 50, 7, 17}}) {
+    Value image(DType::u8, shape);
+    for (int64_t i = 0; i < image.size(); ++i) image.set(i, i * 37 % 256);
+    const Shape channels{shape.last()};
+    all.push_back(make_sample("", Op::normalize, NoAttrs{},
+                              {image, Value::random(channels, 1), Value::random(channels, 2)},
+                              {real(shape)}));
+  }
 }
 
 void add_losses(std::vector<Sample>& all) {
@@ -239,27 +243,26 @@ void add_losses(std::vector<Sample>& all) {
   }
 }
 
-void add_updates(std::vector<Sample>& all) {
+// Of slices along an axis, or of all of w where it is negative.
+void add_updates(std::vector<Sample>& all, const Shape& s, int axis,
+                 const std::vector<int>& chosen) {
   const Value lr = Value::reals({1}, {0.125}), step = Value::ints({1}, {3});
-  for (int axis = -1; axis < 3; ++axis) {
-    const Shape s{60, 60, 50};
-    Shape narrow = s;
-    Value indices;
-    if (axis >= 0) {
-      narrow[axis] = 4;
-      indices = Value::ints({4}, {6, 1, 2, 7});
-    }
-    const Value w = Value::random(s, 1), dw = Value::random(narrow, 2);
-    const Value m = Value::random(narrow, 3), v = Value::random(narrow, 4, 0, 1);
-    const int a = axis < 0 ? 0 : axis;
-    all.push_back(make_sample("", Op::sgd, SgdAttrs{0.01, a}, {w, dw, lr, indices}, {real(s)}));
-    for (bool flag : {false, true}) {
-      all.push_back(make_sample("", Op::momentum, MomentumAttrs{0.9, 0.01, flag, a},
-                                {w, dw, lr, indices, m}, {real(s), real(narrow)}));
-      all.push_back(make_sample("", Op::adam, AdamAttrs{0.9, 0.999, 1e-8, 0.01, flag, a},
-                                {w, dw, lr, indices, m, v, step},
-                                {real(s), real(narrow), real(narrow)}));
-    }
+  Shape narrow = s;
+  Value indices;
+  if (axis >= 0) {
+    narrow[axis] = static_cast<int32_t>(chosen.size());
+    indices = Value::ints({narrow[axis]}, chosen);
+  }
+  const Value w = Value::random(s, 1), dw = Value::random(narrow, 2);
+  const Value m = Value::random(narrow, 3), v = Value::random(narrow, 4, 0, 1);
+  const int a = axis < 0 ? 0 : axis;
+  all.push_back(make_sample("", Op::sgd, SgdAttrs{0.01, a}, {w, dw, lr, indices}, {real(s)}));
+  for (bool flag : {false, true}) {
+    all.push_back(make_sample("", Op::momentum, MomentumAttrs{0.9, 0.01, flag, a},
+                              {w, dw, lr, indices, m}, {real(s), real(narrow)}));
+    all.push_back(make_sample("", Op::adam, AdamAttrs{0.9, 0.999, 1e-8, 0.01, flag, a},
+                              {w, dw, lr, indices, m, v, step},
+                              {real(s), real(narrow), real(narrow)}));
   }
 }
 
@@ -319,7 +322,10 @@ const std::vector<Sample>& samples() {
     add_batch_norm(list);
     add_movement(list);
     add_losses(list);
-    add_updates(list);
+    for (int axis = -1; axis < 3; ++axis) add_updates(list, {60, 60, 50}, axis, {6, 1, 2, 7});
+    // Work is divided within a row of slices, and within a slice.
+    add_updates(list, {61, 50, 9}, 2, {8, 0, 3, 7, 1, 4, 6});
+    add_updates(list, {900, 12, 3}, 1, {11, 0, 3, 7, 1, 4, 6});
     return list;
   }();
   return all;

@@ -65,12 +65,28 @@ TEST_CASE("simd: samples agree with the reference, in place and with threads too
                 Op::max_pool2d,
                 Op::max_pool2d_grad,
                 Op::transpose,
+                Op::normalize,
                 Op::sgd,
                 Op::momentum,
                 Op::adam}) {
     INFO(op_name(op));
     CHECK(run_ops.count(op) == 1);
   }
+}
+
+TEST_CASE("simd: bytes become the numbers of the reference, bit for bit") {
+  if (!backend_available(Backend::simd)) return;
+  int images = 0;
+  for (const Sample& s : samples()) {
+    if (s.call.op != Op::normalize) continue;
+    RunOptions simd, reference;
+    simd.real = reference.real = DType::f32;
+    simd.backend = Backend::simd;
+    if (!supports(Backend::simd, s.call, DType::f32)) continue;
+    CHECK(run(s.call, simd)[0].same_bits(run(s.call, reference)[0]));
+    ++images;
+  }
+  CHECK(images >= 3);
 }
 
 }  // namespace attune::test
