@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -67,6 +68,16 @@ int run(int argc, char** argv) {
                                    add_evaluate(app), add_predict(app), add_export(app),
                                    add_verify(app),   add_bench(app),   add_sensitivity(app),
                                    add_search(app),   add_profile(app)};
+  // A variable of the shell that is not set, most likely.
+  const CLI::Validator has_text(
+      [](const std::string& value) {
+        return value.empty() ? std::string("is empty; give a value, or leave the option out")
+                             : std::string();
+      },
+      "");
+  for (const Verb& verb : verbs)
+    for (CLI::Option* option : verb.app->get_options())
+      if (option->get_type_size() > 0) option->check(has_text);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version
@@ -89,6 +100,8 @@ int run(int argc, char** argv) {
 }  // namespace attune::cli
 
 int main(int argc, char** argv) {
+  // A file that grows beyond the shell's limit is an error of writing, which cleans up behind it.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return attune::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {

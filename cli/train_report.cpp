@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <utility>
 
 namespace attune::cli {
 
@@ -77,11 +78,11 @@ void check_log(const std::string& path) {
 }  // namespace
 
 TrainLog::TrainLog(const std::string& path, bool append)
-    : path_(path), file_(nullptr, &std::fclose) {
+    : path_(path), append_(append), file_(nullptr, &std::fclose) {
   if (path.empty()) return;
   check_log(path);
   // Without waiting: a pipe that nobody reads would keep training from starting.
-  const int how = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (append ? O_APPEND : O_TRUNC);
+  const int how = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (append ? O_APPEND : 0);
   const int file = open(path.c_str(), how, 0666);
   if (file < 0 && errno == ENXIO)
     throw_error("--log {}: nobody reads this pipe; start its reader first", path);
@@ -96,7 +97,18 @@ TrainLog::TrainLog(const std::string& path, bool append)
 
 void TrainLog::write(const Json& event) {
   if (!file_) return;
-  const std::string line = dump_line(event) + '\n';
+  std::string line = dump_line(event) + '\n';
+  if (!append_) {
+    if (first_.empty()) {
+      first_ = std::move(line);
+      return;
+    }
+    // Not every file has an end to cut off: a pipe, a terminal.
+    if (ftruncate(fileno(file_.get()), 0) != 0 && errno != EINVAL)
+      throw_error("--log {}: cannot be written: {}", path_, strerror(errno));
+    line.insert(0, std::exchange(first_, {}));
+    append_ = true;
+  }
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
       std::fflush(file_.get()) != 0)
     throw_error("--log {}: cannot be written: {}", path_, strerror(errno));

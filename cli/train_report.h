@@ -37,7 +37,8 @@ class Progress {
   std::chrono::steady_clock::time_point last_;
 };
 
-// A log of JSON lines; each is written out at once. Errors are Error.
+// A log of JSON lines; each is written out at once, but the first with the second: until something
+// was done, what an earlier run left in the file stays. Errors are Error.
 class TrainLog {
  public:
   // `append`: continue an existing log; otherwise start anew, but never over a file that is no log.
@@ -47,6 +48,8 @@ class TrainLog {
 
  private:
   std::string path_;
+  bool append_;
+  std::string first_;  // to be written with the next
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
 };
 

@@ -200,15 +200,19 @@ void add_json(SchemeBuilder& builder, const Json& json) {
     builder.train_layer(layer);
   for (const char* key : {"layers", "parameters"})
     if (json.contains(key) && !json.at(key).is_array()) builder.fail("{} is not a list", key);
+  std::set<int64_t> listed;
   for (const Json& entry : json.value("layers", Json::array())) {
     check_keys(builder, entry, "an entry of layers",
                {"layer", "input_channels", "output_channels"});
     const int64_t index = integer(builder, entry, "layer");
     if (index < 0 || index >= static_cast<int64_t>(layers.size()))
       builder.fail("layer {} is not in 0 .. {}", index, layers.size() - 1);
+    if (!listed.insert(index).second)
+      builder.fail("layer {} is listed twice; write one entry with all of its channels", index);
     const Layer& layer = layers[static_cast<size_t>(index)];
     add_entry(builder, entry, layer.weight, fmt::format("layer {} ({})", index, layer.name));
   }
+  std::set<std::string> named;
   for (const Json& entry : json.value("parameters", Json::array())) {
     check_keys(builder, entry, "an entry of parameters",
                {"name", "input_channels", "output_channels"});
@@ -216,6 +220,8 @@ void add_json(SchemeBuilder& builder, const Json& json) {
     if (!entry.at("name").is_string())
       builder.fail("a parameter's name is {}, not a text", shown_json(entry.at("name")));
     const std::string name = entry.at("name").get<std::string>();
+    if (!named.insert(name).second)
+      builder.fail("parameter {} is listed twice; write one entry with all of its channels", name);
     add_entry(builder, entry, builder.find(name), name);
   }
 }

@@ -1,6 +1,7 @@
 #include "sparse_update/sensitivity/fine_tuner.h"
 
 #include <cmath>
+#include <optional>
 
 #include "engine/plan_generated.h"
 #include "engine/trainer.h"
@@ -32,11 +33,16 @@ nlohmann::json as_json(const Reached& reached) {
   return {{"accuracy", reached.accuracy}, {"loss", reached.loss}};
 }
 
-Reached from_json(const nlohmann::json& json) {
+// None where no training ends like that: the line is damaged, or somebody else's.
+std::optional<Reached> from_json(const nlohmann::json& json) {
+  if (json == nlohmann::json{{"diverged", true}}) return Reached{};
   if (!json.is_object() || !json.contains("accuracy") || !json["accuracy"].is_number() ||
       !json.contains("loss") || !json["loss"].is_number())
-    return {};
-  return {json["accuracy"], json["loss"]};
+    return std::nullopt;
+  const Reached reached{json["accuracy"], json["loss"]};
+  const bool possible = reached.accuracy >= 0 && reached.accuracy <= 1 && reached.loss >= 0 &&
+                        std::isfinite(reached.loss);
+  return possible ? std::optional(reached) : std::nullopt;
 }
 
 Reached train_and_judge(const OnnxModel& model, const CompileOptions& options,
@@ -75,9 +81,10 @@ Reached FineTuner::run(const std::string& scheme, ExamplesInMemory& training,
                        ExamplesInMemory& validation, const FineTuning& how, bool* known) {
   const std::string key =
       settings_key(model_, options_, training.hash(), validation.hash(), how) + " " + scheme;
-  const auto found = cache_.find(key);
+  const auto cached = cache_.find(key);
+  const std::optional<Reached> found = cached ? from_json(*cached) : std::nullopt;
   if (known) *known = found.has_value();
-  if (found) return from_json(*found);
+  if (found) return *found;
   CompileOptions options = options_;
   options.scheme = scheme;
   const Reached reached = train_and_judge(model_, options, training, validation, how);

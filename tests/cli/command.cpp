@@ -149,7 +149,10 @@ pid_t Workshop::start(const std::string& text) const {
   std::istringstream words(text);
   std::vector<std::string> arguments{std::istream_iterator<std::string>(words), {}};
   std::vector<char*> pointers{const_cast<char*>("attune")};
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  for (std::string& argument : arguments) {
+    if (argument == "''") argument.clear();
+    pointers.push_back(argument.data());
+  }
   pointers.push_back(nullptr);
   const pid_t child = fork();
   REQUIRE(child >= 0);

@@ -31,7 +31,7 @@ class Workshop {
     std::string out, error;
     nlohmann::json json() const { return nlohmann::json::parse(out); }
   };
-  // Runs `attune` in the folder, with arguments that are split at spaces.
+  // Runs `attune` in the folder, with arguments that are split at spaces; '' is an empty one.
   Result run(const std::string& arguments) const;
 
   // Starts it and does not wait.

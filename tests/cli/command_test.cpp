@@ -1,6 +1,7 @@
 #include "tests/cli/command.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +53,24 @@ TEST_CASE("a wrong command line is one line and status 2") {
   check_refused(shop.run("train net.att --data data.npz --epochs 1 --steps 1"), "--steps");
   check_refused(shop.run("evaluate net.att --data data.npz --threads 0"), "--threads");
   check_refused(shop.run("predict net.att one.npy --backend gpu"), "--backend");
+}
+
+TEST_CASE("a limit on the size of files is an error, and nothing is left behind") {
+  Workshop shop;
+  shop.compile();
+  const std::string before = shop.read("net.att");
+  const auto files = shop.files();
+  const std::string model = ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx";
+  rlimit limit;
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  rlimit small = limit;
+  small.rlim_cur = 20'000;
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const auto result = shop.run("compile " + model + " -o net.att --preprocess mfcc --quiet");
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  check_refused(result, "net.att");
+  CHECK(shop.files() == files);
+  CHECK(shop.read("net.att") == before);
 }
 
 TEST_CASE("compile --memory-tiling auto makes the arena smaller, and the plan computes the same") {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <set>
 #include <sstream>
 
@@ -159,6 +160,8 @@ TEST_CASE("what would spoil a file or a run is refused before training") {
   refused("--data data.npz --schedule step", "--schedule");
   refused("--data data.npz --schedule step:0", "--schedule");
   refused("--data data.npz --schedule step:5:x", "--schedule");
+  for (const char* option : {"--resume", "--learning-rate", "--log", "--checkpoint", "--profile"})
+    refused(std::string("--data data.npz ") + option + " ''", "is empty");
   refused("--data data.npz --resume gone.atc", "gone.atc");
   refused("--data data.npz --resume thesis.txt", "not a checkpoint");
   refused("--data data.npz --resume net.atc --seed 3", "--seed");
@@ -181,6 +184,32 @@ TEST_CASE("a run that diverges is an error, and the checkpoint of before stays")
       shop.run("train net.att --data data.npz --steps 1 --quiet --learning-rate 1e39");
   check_refused(last, "is not finite: training has diverged");
   CHECK(shop.read("net.atc") == before);
+}
+
+TEST_CASE("the log of an earlier run stays until a step of the new one was done") {
+  Workshop shop;
+  const std::string model = ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx";
+  std::filesystem::create_directories(shop.path("words/no"));
+  std::filesystem::create_directories(shop.path("words/yes"));
+  shop.write("words/no/1.wav", "");
+  shop.write("words/yes/1.wav", "");
+  REQUIRE(shop.run("compile " + model +
+                   " -o net.att --classes 2 --labels words --preprocess mfcc --scheme head "
+                   "--batch-size 1 "
+                   "--quiet")
+              .status == 0);
+  const std::string log = "{\"event\":\"start\"}\n{\"event\":\"step\"}\n";
+  shop.write("log.jsonl", log);
+  check_refused(shop.run("train net.att --data words --log log.jsonl --quiet"), "1.wav");
+  CHECK(shop.read("log.jsonl") == log);
+
+  shop.remove("net.att");
+  shop.compile();
+  REQUIRE(shop.run("train net.att --data data.npz --log log.jsonl --epochs 1 --quiet").status == 0);
+  const std::string after = shop.read("log.jsonl");
+  CHECK(count_lines(after) > 3);
+  CHECK(nlohmann::json::parse(after.substr(0, after.find('\n'))).at("event") == "start");
+  CHECK_FALSE(contains(after, log));
 }
 
 TEST_CASE("a new run says that it will replace an old one") {

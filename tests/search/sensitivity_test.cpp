@@ -267,10 +267,35 @@ TEST_CASE("measured gains are kept, and an interrupted run goes on where it stop
   CHECK(resumed.weight == whole.weight);
   CHECK(count_file_lines(options.measure.cache) == lines + 1);  // the cut line stays
 
+  // What no training ends with is measured again.
+  text.clear();
+  {
+    std::ifstream file(options.measure.cache);
+    const char* const bad[] = {"\"x\"",
+                               "null",
+                               "[]",
+                               "{}",
+                               "{\"accuracy\":2,\"loss\":1}",
+                               "{\"accuracy\":0.5}",
+                               "{\"accuracy\":-5,\"loss\":-1}"};
+    int i = 0;
+    for (std::string line; std::getline(file, line); ++i) {
+      const size_t result = line.find(",\"result\":");
+      text +=
+          (result == std::string::npos ? line : line.substr(0, result + 10) + bad[i % 7] + "}") +
+          "\n";
+    }
+  }
+  std::ofstream(options.measure.cache, std::ios::trunc) << text;
+  const Gains repaired = run();
+  CHECK(repaired.bias == whole.bias);
+  CHECK(repaired.weight == whole.weight);
+  CHECK(count_file_lines(options.measure.cache) == 2 * lines + 1);
+
   // Other settings are other results.
   options.measure.rate = 0.01;
   run();
-  CHECK(count_file_lines(options.measure.cache) == 2 * lines + 1);
+  CHECK(count_file_lines(options.measure.cache) == 3 * lines + 1);
 }
 
 TEST_CASE("a model that learns numbers gains by a smaller loss") {
