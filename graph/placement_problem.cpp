@@ -20,7 +20,7 @@ std::vector<PlacementPair::Gap> gaps_between(const Storage& a, const Storage& b)
   std::vector<PlacementPair::Gap> forbidden;  // more than low, less than high
   for (const StorageRange& p : a.ranges)
     for (const StorageRange& q : b.ranges)
-      if (meet(p, q))
+      if (p.bytes > 0 && q.bytes > 0 && meet(p, q))
         forbidden.push_back({q.offset - p.offset - p.bytes, q.offset + q.bytes - p.offset});
   std::sort(forbidden.begin(), forbidden.end(),
             [](const auto& x, const auto& y) { return x.low < y.low; });
@@ -43,7 +43,7 @@ Column column_at(const std::vector<const Storage*>& storages, int step) {
   Column column;
   for (size_t s = 0; s < storages.size(); ++s)
     for (const StorageRange& range : storages[s]->ranges) {
-      if (!is_alive(range, step)) continue;
+      if (range.bytes == 0 || !is_alive(range, step)) continue;
       if (!column.empty() && column.back().storage == s &&
           column.back().offset + column.back().bytes == range.offset)
         column.back().bytes += range.bytes;

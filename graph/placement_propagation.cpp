@@ -30,6 +30,7 @@ bool PlacementSolver::propagate() {
   std::fill(raised_.begin(), raised_.end(), 0);
   for (;;) {
     while (followed_ < trail_.size()) {
+      if (work_ >= most_work_) return true;
       const size_t at = followed_++;
       const size_t what = trail_[at].what;
       if (!trail_[at].is_bound) {
@@ -118,20 +119,47 @@ bool PlacementSolver::raise_by_edge(size_t e) {
   return raised_[edge.to] <= kOften || !comes_from_itself(edge.to);
 }
 
-// Whether a bound was raised by edges that start from itself: then there is no end to it.
+// Whether a bound was raised by edges that go round in a circle and raise it every time: then there
+// is no end to it.
 bool PlacementSolver::comes_from_itself(Bound b) {
   conflict_ = {};
-  int64_t distance = 0;
-  for (size_t at = raised_at_[b]; at != kNone && trail_[at].reason == Reason::edge;) {
-    const Edge& edge = edges_[trail_[at].by];
-    conflict_.literals.push_back(edge.literal);
-    distance += edge.distance;
-    if (edge.from == b) return distance > 0;
-    size_t before = raised_at_[edge.from];
-    while (before != kNone && before > at) before = trail_[before].previous;
+  std::vector<size_t> path;  // edges, the last one first
+  const auto is_on_path = [&](Bound bound) {
+    return std::find_if(path.begin(), path.end(),
+                        [&](size_t edge) { return edges_[edge].to == bound; });
+  };
+  size_t at = raised_at_[b];
+  while (trail_[at].reason == Reason::edge) {
+    path.push_back(trail_[at].by);
+    const Bound from = edges_[path.back()].from;
+    work_ += static_cast<int64_t>(path.size());
+    const auto circle = is_on_path(from);
+    if (circle != path.end()) {
+      path.erase(path.begin(), circle);
+      return raises_itself(path);
+    }
+    size_t before = raised_at_[from];
+    for (; before > at; before = trail_[before].previous) ++work_;
     at = before;
   }
   return false;
+}
+
+// Of edges that go round in a circle, the last one first. From a bound of the largest alignment on,
+// rounding moves along with the bounds, as alignments are powers of two.
+bool PlacementSolver::raises_itself(std::vector<size_t> circle) {
+  std::reverse(circle.begin(), circle.end());
+  const auto alignment = [&](size_t edge) { return storages_[edges_[edge].from / 2]->alignment; };
+  std::rotate(circle.begin(),
+              std::max_element(circle.begin(), circle.end(),
+                               [&](size_t x, size_t y) { return alignment(x) < alignment(y); }),
+              circle.end());
+  int64_t value = 0;
+  for (size_t edge : circle) {
+    value = round_up(value + edges_[edge].distance, edges_[edge].to);
+    conflict_.literals.push_back(edges_[edge].literal);
+  }
+  return value > 0;
 }
 
 // Segments of a column have places of their own, as jobs on one machine have times. Those that end

@@ -33,6 +33,7 @@ PlacementSolver::PlacementSolver(const std::vector<const Storage*>& storages, in
       is_due_(columns_.size()),
       required_at_(2 * storages.size(), kNone),
       required_value_(2 * storages.size()) {
+  impossible_ = bytes < 0;
   for (size_t s = 0; s < storages.size(); ++s) {
     if (storages[s]->bytes > bytes) impossible_ = true;
     bounds_.push_back(0);
@@ -99,6 +100,7 @@ void PlacementSolver::prefer(const std::vector<int64_t>& offsets) {
 
 Packable PlacementSolver::solve(int64_t most_work) {
   int64_t restarts = 0, failures_left = kRestart;
+  most_work_ = most_work;
   size_t most_learned = kMostLearned;
   while (!impossible_) {
     if (!propagate()) {
@@ -123,6 +125,7 @@ Packable PlacementSolver::solve(int64_t most_work) {
     }
     if (choice == kNone) {
       // One gap is left of each pair, and the lowest offsets keep to all of them.
+      offsets_.clear();
       for (size_t s = 0; s < storages_.size(); ++s) offsets_.push_back(bounds_[2 * s]);
       return Packable::yes;
     }

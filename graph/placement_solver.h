@@ -19,7 +19,7 @@ enum class Packable : uint8_t { yes, no, unknown };
 // result.
 class PlacementSolver {
  public:
-  // The storages must stay.
+  // The storages must stay. Alignments are powers of two.
   PlacementSolver(const std::vector<const Storage*>& storages, int64_t bytes);
 
   // Where the storages lie elsewhere, in a larger arena for example: how two of them lie there is
@@ -90,13 +90,15 @@ class PlacementSolver {
   int64_t round_up(int64_t value, Bound b) const;
   size_t level() const { return level_starts_.size(); }
 
-  // placement_propagation.cpp: what follows. False: nothing is possible, see conflict_.
+  // placement_propagation.cpp: what follows. False: nothing is possible, see conflict_. Where the
+  // work is used up, true with some things left to follow.
   bool propagate();
   bool propagate_literal(Literal l);
   bool visit(const Watch& watch, Literal not_holding, std::vector<Watch>* watches);
   bool propagate_bound(Bound b);
   bool raise_by_edge(size_t edge);
   bool comes_from_itself(Bound b);
+  bool raises_itself(std::vector<size_t> circle);
   bool propagate_column(size_t column, bool from_above);
   bool raise_by_column(Bound b, int64_t value);
   void set(Literal l, Reason reason, size_t by);
@@ -153,7 +155,7 @@ class PlacementSolver {
 
   ChoiceHeap choices_;
   bool impossible_ = false;
-  int64_t work_ = 0;
+  int64_t work_ = 0, most_work_ = 0;
   std::vector<int64_t> offsets_;
 };
 

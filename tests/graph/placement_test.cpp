@@ -93,11 +93,53 @@ bool fits(const std::vector<Storage>& storages, int64_t bytes, std::vector<int64
   return false;
 }
 
+struct Part {
+  int64_t bytes;
+  std::vector<int> steps;
+};
+
+Storage storage_of(int64_t alignment, const std::vector<Part>& parts) {
+  Storage storage;
+  storage.alignment = alignment, storage.in_arena = true;
+  for (const Part& part : parts) {
+    StorageRange range{storage.bytes, part.bytes, {}};
+    for (int step : part.steps) range.lives.push_back({step, step});
+    storage.bytes += part.bytes;
+    storage.ranges.push_back(range);
+  }
+  storage.bytes = (storage.bytes + alignment - 1) / alignment * alignment;
+  return storage;
+}
+
+TEST_CASE("a circle of storages that only rounding up raises has an end") {
+  const std::vector<Storage> storages = {
+      storage_of(64, {{128, {0, 4}}, {128, {4, 6}}}),
+      storage_of(4, {{4, {0, 4}}}),
+      storage_of(64, {{64, {0, 4, 6}}}),
+      storage_of(4, {{16, {6}}}),
+      storage_of(64, {{64, {4, 6}}, {128, {1, 5}}, {128, {4, 6}}, {64, {4}}}),
+      storage_of(4, {{20, {4}}}),
+      storage_of(64, {{64, {4}}, {128, {1, 4, 6}}, {128, {0, 2, 4}}, {64, {4}}})};
+  constexpr int64_t kArena = int64_t{4} << 20;  // 65,536 times round
+  std::vector<int64_t> offsets = {212, 124, 252, 360, 72, 124, 172};
+  REQUIRE(packs(storages, kArena, 1'000'000, &offsets) == Packable::yes);
+  check_places(storages, offsets, kArena);
+}
+
+TEST_CASE("ranges of no bytes are in nobody's way") {
+  Storage split = block(2, 2, 128);
+  split.ranges = {{0, 64, {{2, 2}}}, {64, 0, {{0, 0}}}, {64, 64, {{2, 2}}}};
+  const Storage other = storage_of(64, {{64, {0}}, {64, {0, 1}}});
+  CHECK(packs({split, other}, 128) == Packable::yes);
+  CHECK(packs({}, 0) == Packable::yes);
+  CHECK(packs({}, -1) == Packable::no);
+}
+
 // A storage of some ranges, each of which lives a few times, with or without gaps between them.
-Storage random_storage(std::mt19937& random) {
+Storage random_storage(std::mt19937& random, int64_t least_alignment = 32) {
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
   Storage storage;
-  storage.alignment = below(4) == 0 ? 32 : 64;
+  storage.alignment = below(4) == 0 ? least_alignment : 64;
   storage.in_arena = true;
   for (int ranges = 1 + below(3); ranges > 0; --ranges) {
     StorageRange range{storage.bytes, storage.alignment * (1 + below(3)), {}};
@@ -136,6 +178,20 @@ TEST_CASE("what the exhaustive search finds is the least of all placements") {
     check_places(storages, too_high, least);
   }
   CHECK(notched > 60);
+}
+
+TEST_CASE("storages with much more room than they need are placed soon") {
+  std::mt19937 random(17);
+  constexpr int64_t kArena = int64_t{4} << 20;
+  for (int repeat = 0; repeat < 500; ++repeat) {
+    CAPTURE(repeat);
+    std::vector<Storage> storages(2 + static_cast<size_t>(repeat % 8));
+    for (Storage& storage : storages) storage = random_storage(random, 4);
+    std::vector<int64_t> offsets(storages.size());
+    for (int64_t& offset : offsets) offset = static_cast<int64_t>(random() % 100) * 4;
+    REQUIRE(packs(storages, kArena, 1'000'000, &offsets) == Packable::yes);
+    check_places(storages, offsets, kArena);
+  }
 }
 
 // One piece of steps and bytes, cut in two again and again: every step is full.
