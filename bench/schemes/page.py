@@ -110,7 +110,7 @@ def text(experiments, options):
              "- Every scheme's learning rate is the best of one grid, a factor of 2 between neighbours, found in the same "
              "way with seeds of their own on examples that are neither trained on nor tested with; where there are several such "
              "seeds, the smallest that is no worse by more than their standard error, as next to the best rate some seeds "
-             "diverge. Cosine schedule, 100 steps of warm-up.",
+             "diverge. A run that diverges counts as 0 %. Cosine schedule, 100 steps of warm-up.",
              "- Memory is all RAM of a session: state, arena, workspace and the session's own bytes, of the smallest plan "
              "(early layers and gradients in strips) with the reference kernels in single precision. Schemes that fit only with "
              "activations computed twice count as fitting. Multiply-adds are those of a training step.",
