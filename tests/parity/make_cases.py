@@ -192,6 +192,8 @@ def sliced_scheme(network):
         name = layers[layer]["weight"]
         values = network.parameters[name]
         axis = 1 if kind == "input_channels" and not layers[layer]["depthwise"] else 0
+        # A small network has few layers: one that is chosen again counts as chosen last.
+        json_layers[:] = [entry for entry in json_layers if entry["layer"] != layer]
         json_layers.append({"layer": layer, kind: channels})
         if isinstance(channels, float):
             channels = strongest(values, axis, channels)
