@@ -370,63 +370,123 @@ struct GradLines {
   int64_t x_ahead, dy_ahead;  // to what the next block of lines is the first to read
 };
 
-// Sum J is that of row J / kKernel, tap J % kKernel.
-template <int kKernel, bool kBorder, bool kPartial, int J>
-HWY_INLINE void multiply_element(const GradLines& l, const float* x, int64_t column, V dy, int n,
-                                 V* sums) {
-  constexpr int kTap = J % kKernel;
-  if constexpr (kBorder)
-    if (column + kTap < 0 || column + kTap >= l.columns) return;
-  const float* from = x + J / kKernel * l.x_row + (column + kTap) * l.channels;
-  sums[J] = hn::MulAdd(load_some<kPartial>(from, n), dy, sums[J]);
+// Output kOutput of a block sees a column of the block as tap kTap, or not at all.
+template <int kKernel, int kTap, int kOutput>
+HWY_INLINE void multiply_seen(V x, const V* dy, V* sums) {
+  if constexpr (kTap >= 0 && kTap < kKernel) sums[kTap] = hn::MulAdd(x, dy[kOutput], sums[kTap]);
 }
 
-template <int kKernel, int kStride, bool kBorder, bool kPartial, int... J>
-HWY_INLINE void multiply_outputs(const GradLines& l, const float* x, const float* dy, int64_t begin,
-                                 int64_t end, int n, V* sums, std::integer_sequence<int, J...>) {
-  for (int64_t i = begin; i < end; ++i) {
-    const V v = load_some<kPartial>(dy + i * l.channels, n);
-    prefetch(dy + i * l.channels + l.dy_ahead);
-    for (int row = 0; row < kStride; ++row)
-      for (int column = 0; column < kStride; ++column)
-        prefetch(x + row * l.x_row + (i * kStride + column) * l.channels + l.x_ahead);
-    (multiply_element<kKernel, kBorder, kPartial, J>(l, x, l.x0 + i * kStride, v, n, sums), ...);
+template <int kKernel, int kStride, int kColumn, int... P>
+HWY_INLINE void multiply_by_outputs(V x, const V* dy, V* sums, std::integer_sequence<int, P...>) {
+  (multiply_seen<kKernel, kColumn - P * kStride, P>(x, dy, sums), ...);
+}
+
+// A column of the lines of all rows, from x on; nothing is added where it is outside.
+template <int kKernel, int kStride, bool kBorder, bool kPartial, int kColumn, int... P, int... R>
+HWY_INLINE void multiply_column(const float* x, int64_t x_row, int64_t x_ahead, unsigned outside,
+                                int n, const V* dy, V* sums,
+                                std::integer_sequence<int, P...> outputs,
+                                std::integer_sequence<int, R...>) {
+  if constexpr (kColumn < static_cast<int>(sizeof...(P)) * kStride) {
+    prefetch(x + x_ahead);
+    if constexpr (kStride == 2) prefetch(x + x_ahead + x_row);
   }
+  if constexpr (kBorder)
+    if (outside >> kColumn & 1) return;
+  (multiply_by_outputs<kKernel, kStride, kColumn>(load_some<kPartial>(x + R * x_row, n), dy,
+                                                  sums + R * kKernel, outputs),
+   ...);
+}
+
+template <int kKernel, int kStride, bool kBorder, bool kPartial, class Outputs, class Rows,
+          int... C>
+HWY_INLINE void multiply_columns(const float* x, int64_t channels, int64_t x_row, int64_t x_ahead,
+                                 unsigned outside, int n, const V* dy, V* sums, Outputs outputs,
+                                 Rows rows, std::integer_sequence<int, C...>) {
+  ((multiply_column<kKernel, kStride, kBorder, kPartial, C>(x, x_row, x_ahead, outside, n, dy, sums,
+                                                            outputs, rows),
+    x += channels),
+   ...);
+}
+
+// The vector at p, which moves on by a step; what is `ahead` is fetched.
+template <bool kPartial>
+HWY_INLINE V load_and_step(const float*& p, int64_t step, int64_t ahead, int n) {
+  prefetch(p + ahead);
+  const V v = load_some<kPartial>(p, n);
+  p += step;
+  return v;
+}
+
+// Outputs of a line, whose first column of x is given; each column is loaded once. Sum J is that of
+// row J / kKernel, tap J % kKernel, and gains its products in the order of the outputs.
+template <int kKernel, int kStride, bool kBorder, bool kPartial, class Rows, int... P>
+HWY_INLINE void multiply_outputs(const GradLines& l, const float* x, const float* dy,
+                                 unsigned outside, int n, V* sums, Rows rows,
+                                 std::integer_sequence<int, P...> outputs) {
+  constexpr int kColumns = (sizeof...(P) - 1) * kStride + kKernel;
+  x = start_over(x), dy = start_over(dy);
+  V v[sizeof...(P)];
+  ((v[P] = load_and_step<kPartial>(dy, l.channels, l.dy_ahead, n)), ...);
+  multiply_columns<kKernel, kStride, kBorder, kPartial>(
+      x, l.channels, l.x_row, l.x_ahead, outside, n, v, sums, outputs, rows,
+      std::make_integer_sequence<int, kColumns>{});
+}
+
+template <int kKernel, int kStride, bool kPartial, int kOutputs, class Rows>
+HWY_INLINE void multiply_block(const GradLines& l, const float* x, const float* dy, int64_t i,
+                               int n, V* sums, Rows rows) {
+  constexpr int kColumns = (kOutputs - 1) * kStride + kKernel;
+  constexpr std::make_integer_sequence<int, kOutputs> kAll;
+  const int64_t first = l.x0 + i * kStride;
+  x += first * l.channels;
+  dy += i * l.channels;
+  if (kOutputs > 1 && first >= 0 && first + kColumns <= l.columns)
+    return multiply_outputs<kKernel, kStride, false, kPartial>(l, x, dy, 0, n, sums, rows, kAll);
+  const auto before = std::clamp<int64_t>(-first, 0, kColumns);
+  const auto inside = std::clamp<int64_t>(l.columns - first, 0, kColumns);
+  const unsigned outside = ~((1u << inside) - 1) | ((1u << before) - 1);
+  multiply_outputs<kKernel, kStride, true, kPartial>(l, x, dy, outside, n, sums, rows, kAll);
 }
 
 // Adds the products of the lines to the sums of some rows of the kernel, kLanes floats each.
-template <int kKernel, int kStride, bool kPartial, int... J>
+template <int kKernel, int kStride, bool kPartial, int kRows, int... J>
 HWY_NOINLINE void accumulate(const GradLines& l, int n, float* memory,
-                             std::integer_sequence<int, J...> all) {
+                             std::integer_sequence<int, J...>) {
+  constexpr std::make_integer_sequence<int, kRows> kAllRows;
   V sums[sizeof...(J)];
   ((sums[J] = load(memory + J * kLanes)), ...);
-  // Outputs [begin, end) see no border.
-  const int64_t begin = std::min((std::max<int64_t>(-l.x0, 0) + kStride - 1) / kStride, l.outputs);
-  const int64_t room = l.columns - kKernel - l.x0;
-  const int64_t end = std::max(begin, room < 0 ? 0 : std::min(room / kStride + 1, l.outputs));
   const float *x = l.x, *dy = l.dy;
+  // As few outputs as may be go one at a time.
+  [[maybe_unused]] const bool fours = l.outputs % 4 == 0 && l.outputs % 7 != 0;
   for (int64_t line = 0; line < l.lines; ++line) {
-    multiply_outputs<kKernel, kStride, true, kPartial>(l, x, dy, 0, begin, n, sums, all);
-    multiply_outputs<kKernel, kStride, false, kPartial>(l, x, dy, begin, end, n, sums, all);
-    multiply_outputs<kKernel, kStride, true, kPartial>(l, x, dy, end, l.outputs, n, sums, all);
+    int64_t i = 0;
+#if HWY_TARGET == HWY_AVX3
+    for (; i + 7 <= l.outputs && !fours; i += 7)
+      multiply_block<kKernel, kStride, kPartial, 7>(l, x, dy, i, n, sums, kAllRows);
+#endif
+    for (; i + 4 <= l.outputs; i += 4)
+      multiply_block<kKernel, kStride, kPartial, 4>(l, x, dy, i, n, sums, kAllRows);
+    for (; i < l.outputs; ++i)
+      multiply_block<kKernel, kStride, kPartial, 1>(l, x, dy, i, n, sums, kAllRows);
     x += kStride * l.x_row;
     dy += l.outputs * l.channels;
   }
   (store(sums[J], memory + J * kLanes), ...);
 }
 
-// Rows of the kernel whose sums fit into registers.
+// Rows of the kernel whose sums fit into registers, with a block of dy.
 template <int kKernel>
-constexpr int kRowsAtOnce = HWY_TARGET == HWY_AVX3 ? (kKernel == 7 ? 3 : kKernel)
-                                                   : (kKernel == 3   ? 3
-                                                      : kKernel == 5 ? 2
-                                                                     : 1);
+constexpr int kRowsAtOnce = HWY_TARGET == HWY_AVX3 ? 3
+                            : kKernel == 3         ? 3
+                            : kKernel == 5         ? 2
+                                                   : 1;
 
 template <int kKernel, int kStride, bool kPartial, int kRows = kRowsAtOnce<kKernel>>
 void accumulate_rows(int rows, GradLines l, int n, float* memory) {
   while (rows >= kRows) {
-    accumulate<kKernel, kStride, kPartial>(l, n, memory,
-                                           std::make_integer_sequence<int, kRows * kKernel>{});
+    accumulate<kKernel, kStride, kPartial, kRows>(
+        l, n, memory, std::make_integer_sequence<int, kRows * kKernel>{});
     l.x += kRows * l.x_row;
     memory += kRows * kKernel * kLanes;
     rows -= kRows;

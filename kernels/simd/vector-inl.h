@@ -30,6 +30,14 @@ HWY_INLINE V zero() { return hn::Zero(D()); }
 HWY_INLINE V repeat(float v) { return hn::Set(D(), v); }
 // Asks for the line at p, which may be any address, to be read.
 HWY_INLINE void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }
+// p, of which the compiler forgets how it came to be: addresses that are computed from it are not
+// kept from one pass of a loop to the next, which takes more registers than there are.
+HWY_INLINE const float* start_over(const float* p) {
+#if defined(__GNUC__)
+  __asm__("" : "+r"(p));
+#endif
+  return p;
+}
 HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
 HWY_INLINE void store(V v, float* p) { hn::StoreU(v, D(), p); }
 
