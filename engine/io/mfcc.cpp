@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <numbers>
+#include <unsupported/Eigen/FFT>
 
 namespace attune {
 namespace {
@@ -52,7 +53,14 @@ Status check_mfcc_preprocess(const MfccPreprocess& config) {
   return Status::ok();
 }
 
-Mfcc::Mfcc(const MfccPreprocess& config) : config_(config) {
+// Its tables are made where a size is first asked for.
+struct Mfcc::Fft : Eigen::FFT<double> {
+  Fft() { SetFlag(HalfSpectrum); }
+};
+
+Mfcc::~Mfcc() = default;
+
+Mfcc::Mfcc(const MfccPreprocess& config) : config_(config), fft_(std::make_unique<Fft>()) {
   assert(check_mfcc_preprocess(config).is_ok());
   frames_ = 1 + (config.samples - config.frame_length) / config.frame_step;
   constexpr double kPi = std::numbers::pi;
@@ -62,13 +70,10 @@ Mfcc::Mfcc(const MfccPreprocess& config) : config_(config) {
     window_[i] = 0.5 - 0.5 * std::cos(2 * kPi * i / config.frame_length);
 
   const int32_t n = config.fft_size;
-  const int bits = std::countr_zero(static_cast<uint32_t>(n));
-  spectrum_.resize(n);
-  rotations_.resize(n / 2);
-  for (int32_t k = 0; k < n / 2; ++k) rotations_[k] = std::polar(1.0, -2 * kPi * k / n);
-  bit_reversed_.resize(n);
-  for (int32_t i = 1; i < n; ++i)
-    bit_reversed_[i] = bit_reversed_[i >> 1] >> 1 | (i & 1) << (bits - 1);
+  frame_.resize(n);
+  spectrum_.resize(n / 2 + 1);
+  magnitudes_.resize(n / 2 + 1);
+  fft_->fwd(spectrum_.data(), frame_.data(), n);
 
   const double low = mel(config.low_hz), high = mel(config.high_hz);
   const double spacing = (high - low) / (config.mel_bands + 1);
@@ -94,38 +99,16 @@ Mfcc::Mfcc(const MfccPreprocess& config) : config_(config) {
   logarithms_.resize(config.mel_bands);
 }
 
-// Transforms spectrum_ in place: decimation in time, radix 2.
-void Mfcc::power_of_two_fft() {
-  const int32_t n = config_.fft_size;
-  for (int32_t i = 0; i < n; ++i)
-    if (i < bit_reversed_[i]) std::swap(spectrum_[i], spectrum_[bit_reversed_[i]]);
-  for (int32_t half = 1; half < n; half *= 2) {
-    const int32_t stride = n / (2 * half);
-    for (int32_t start = 0; start < n; start += 2 * half) {
-      for (int32_t k = 0; k < half; ++k) {
-        std::complex<double>& upper = spectrum_[start + k];
-        std::complex<double>& lower = spectrum_[start + k + half];
-        const std::complex<double> w = rotations_[k * stride];
-        const std::complex<double> turned(lower.real() * w.real() - lower.imag() * w.imag(),
-                                          lower.real() * w.imag() + lower.imag() * w.real());
-        lower = upper - turned;
-        upper += turned;
-      }
-    }
-  }
-}
-
 void Mfcc::band_logarithms() {
-  // Each bin's magnitude replaces its real part: several bands need it.
-  for (int32_t bin = 1; bin <= config_.fft_size / 2; ++bin) {
-    const std::complex<double> value = spectrum_[bin];
-    spectrum_[bin] = std::sqrt(value.real() * value.real() + value.imag() * value.imag());
+  for (size_t bin = 1; bin < spectrum_.size(); ++bin) {
+    const double re = spectrum_[bin].real(), im = spectrum_[bin].imag();
+    magnitudes_[bin] = std::sqrt(re * re + im * im);
   }
   for (int32_t b = 0; b < config_.mel_bands; ++b) {
     const Band& band = bands_[b];
     double sum = 0;
     for (size_t i = 0; i < band.weights.size(); ++i)
-      sum += band.weights[i] * spectrum_[band.first_bin + i].real();
+      sum += band.weights[i] * magnitudes_[band.first_bin + i];
     logarithms_[b] = std::log(sum + double{config_.log_offset});
   }
 }
@@ -141,11 +124,11 @@ void Mfcc::compute(std::span<const float> samples, std::span<float> out) {
   }
   for (int32_t frame = 0; frame < frames_; ++frame) {
     const size_t start = static_cast<size_t>(frame) * config_.frame_step;
-    for (int32_t i = 0; i < config_.fft_size; ++i) {
-      const bool inside = i < config_.frame_length && start + i < samples.size();
-      spectrum_[i] = inside ? samples[start + i] * gain * window_[i] : 0.0;
-    }
-    power_of_two_fft();
+    const auto heard = static_cast<int32_t>(
+        std::min<size_t>(config_.frame_length, samples.size() - std::min(start, samples.size())));
+    for (int32_t i = 0; i < heard; ++i) frame_[i] = samples[start + i] * gain * window_[i];
+    std::fill(frame_.begin() + heard, frame_.begin() + config_.frame_length, 0.0);
+    fft_->fwd(spectrum_.data(), frame_.data(), config_.fft_size);
     band_logarithms();
     for (int32_t k = 0; k < config_.coefficients; ++k) {
       const double* row = dct_.data() + static_cast<size_t>(k) * config_.mel_bands;

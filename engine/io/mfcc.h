@@ -3,6 +3,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,7 @@ class Mfcc {
  public:
   // `config` must have been checked.
   explicit Mfcc(const MfccPreprocess& config);
+  ~Mfcc();
 
   int32_t frames() const { return frames_; }
   int32_t coefficients() const { return config_.coefficients; }
@@ -29,9 +31,9 @@ class Mfcc {
   void compute(std::span<const float> samples, std::span<float> out);
 
  private:
-  void power_of_two_fft();
   void band_logarithms();
 
+  struct Fft;
   // Triangle of one mel band: weights of FFT bins first_bin, first_bin + 1, ...
   struct Band {
     int32_t first_bin = 0;
@@ -40,13 +42,14 @@ class Mfcc {
 
   MfccPreprocess config_;
   int32_t frames_ = 0;
-  std::vector<double> window_;                   // periodic Hann, frame_length
-  std::vector<std::complex<double>> rotations_;  // exp(-2 pi i k / fft_size), k < fft_size / 2
-  std::vector<int32_t> bit_reversed_;            // fft_size
+  std::unique_ptr<Fft> fft_;
+  std::vector<double> window_;  // periodic Hann, frame_length
   std::vector<Band> bands_;
-  std::vector<double> dct_;  // coefficients x mel_bands
-  std::vector<std::complex<double>> spectrum_;
-  std::vector<double> logarithms_;  // mel_bands
+  std::vector<double> dct_;                     // coefficients x mel_bands
+  std::vector<double> frame_;                   // fft_size, zeros from frame_length on
+  std::vector<std::complex<double>> spectrum_;  // fft_size / 2 + 1 bins
+  std::vector<double> magnitudes_;              // of these bins
+  std::vector<double> logarithms_;              // mel_bands
 };
 
 }  // namespace attune
