@@ -32,24 +32,52 @@ std::vector<Tap> taps(int32_t in, int64_t resized, int64_t first, int32_t count)
 
 float luma(const uint8_t* rgb) { return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]; }
 
-// One channel of the output; `value` reads a pixel: one of its channels, or its luma.
+// Lines of one channel, resized along their width. Two neighbours are kept: the next line of the
+// output is likely to lie between the same.
+template <class Value>
+class ResizedLines {
+ public:
+  // `value` reads a pixel: one of its channels, or its luma.
+  ResizedLines(const ImageView& image, const std::vector<Tap>& columns, const Value& value)
+      : image_(image), columns_(columns), value_(value) {
+    for (std::vector<float>& line : lines_) line.resize(columns.size());
+  }
+
+  const float* at(int32_t y) {
+    std::vector<float>& line = lines_[y % 2];
+    if (held_[y % 2] == y) return line.data();
+    held_[y % 2] = y;
+    const size_t channels = image_.channels;
+    const uint8_t* row = image_.pixels.data() + y * (image_.width * channels);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const Tap& x = columns_[i];
+      line[i] = (1.0f - x.high_weight) * value_(row + x.low * channels) +
+                x.high_weight * value_(row + x.high * channels);
+    }
+    return line.data();
+  }
+
+ private:
+  const ImageView& image_;
+  const std::vector<Tap>& columns_;
+  const Value& value_;
+  std::vector<float> lines_[2];
+  int32_t held_[2] = {-1, -1};
+};
+
+// The channel at `out` of pixels of `channels`, and the `copies - 1` channels after it.
 template <class Value>
 void resize_channel(const ImageView& image, const std::vector<Tap>& rows,
-                    const std::vector<Tap>& columns, int32_t channels, uint8_t* out,
+                    const std::vector<Tap>& columns, int32_t channels, int32_t copies, uint8_t* out,
                     const Value& value) {
-  const size_t row_bytes = static_cast<size_t>(image.width) * image.channels;
+  ResizedLines<Value> lines(image, columns, value);
   for (const Tap& y : rows) {
-    const uint8_t* top = image.pixels.data() + y.low * row_bytes;
-    const uint8_t* bottom = image.pixels.data() + y.high * row_bytes;
-    for (const Tap& x : columns) {
-      const size_t left = static_cast<size_t>(x.low) * image.channels;
-      const size_t right = static_cast<size_t>(x.high) * image.channels;
-      const float w1 = x.high_weight, w0 = 1.0f - w1;
-      const float h1 = y.high_weight, h0 = 1.0f - h1;
-      const float sum = h0 * (w0 * value(top + left) + w1 * value(top + right)) +
-                        h1 * (w0 * value(bottom + left) + w1 * value(bottom + right));
-      *out = static_cast<uint8_t>(std::clamp(std::nearbyint(sum), 0.0f, 255.0f));
-      out += channels;
+    const float* const top = lines.at(y.low);
+    const float* const bottom = lines.at(y.high);
+    const float w1 = y.high_weight, w0 = 1.0f - w1;
+    for (size_t i = 0; i < columns.size(); ++i, out += channels) {
+      const auto rounded = std::clamp(std::lrint(w0 * top[i] + w1 * bottom[i]), 0L, 255L);
+      for (int32_t c = 0; c < copies; ++c) out[c] = static_cast<uint8_t>(rounded);
     }
   }
 }
@@ -95,16 +123,16 @@ void preprocess_image(const ImagePreprocess& config, const ImageView& image,
   const std::vector<Tap> columns = taps(image.width, resized_width, left, config.width);
   const std::vector<Tap> rows = taps(image.height, resized_height, top, config.height);
 
-  const bool colour = image.channels >= 3;
-  if (config.channels == 1 && colour) {
-    resize_channel(image, rows, columns, 1, out.data(), luma);
-    return;
-  }
-  for (int32_t c = 0; c < config.channels; ++c) {
-    const int32_t source = !colour ? 0 : config.bgr ? 2 - c : c;
-    resize_channel(image, rows, columns, config.channels, out.data() + c,
-                   [source](const uint8_t* pixel) { return static_cast<float>(pixel[source]); });
-  }
+  const auto channel = [](int32_t c) {
+    return [c](const uint8_t* pixel) { return static_cast<float>(pixel[c]); };
+  };
+  const int32_t channels = config.channels;
+  if (image.channels < 3)
+    return resize_channel(image, rows, columns, channels, channels, out.data(), channel(0));
+  if (channels == 1) return resize_channel(image, rows, columns, 1, 1, out.data(), luma);
+  for (int32_t c = 0; c < channels; ++c)
+    resize_channel(image, rows, columns, channels, 1, out.data() + c,
+                   channel(config.bgr ? 2 - c : c));
 }
 
 }  // namespace attune
