@@ -38,7 +38,7 @@ def measure_all(experiments, options):
         result = experiment.measure(found)
         experiment.cost_within(found, experiment.budget(budget))
         with writing:
-            page.write(experiments, options)
+            page.write(experiment, options)
         print(f"{experiment.name} {budget} {name} {page.accuracy_text(result['accuracies'])} % rate {result['rate']:g}  "
               f"{time.time() - start:.0f} s  {found}", flush=True)
 
@@ -70,16 +70,16 @@ def parse():
     parser.add_argument("--tasks", default=",".join(tasks.TASKS), help="some of %(default)s")
     parser.add_argument("--shared", default=str(tasks.SHARED), help="the folder of `models` and `data`")
     parser.add_argument("--folder", default="build/schemes", help="results so far, and what lies about")
-    parser.add_argument("--page", default="docs/schemes.md")
+    parser.add_argument("--pages", default="docs", help="the folder of schemes-TASK.md and its plot")
     parser.add_argument("--seeds", type=int, default=0, help="0: what the task says")
     parser.add_argument("--jobs", type=int, default=1, help="schemes at a time")
     parser.add_argument("--searches", metavar="A,B", help="only these of a task's searched schemes")
     parser.add_argument("--estimate", action="store_true", help="only tell how long it takes")
-    parser.add_argument("--page-only", action="store_true", help="only write the page, of the results there are")
-    parser.add_argument("--trial", action="store_true", help="tiny sizes, and a page beside the results")
+    parser.add_argument("--page-only", action="store_true", help="only write the pages, of the results there are")
+    parser.add_argument("--trial", action="store_true", help="tiny sizes, and pages beside the results")
     options = parser.parse_args()
     if options.trial:
-        options.folder, options.page = "build/schemes-trial", "build/schemes-trial/schemes.md"
+        options.folder = options.pages = "build/schemes-trial"
         options.seeds, options.searches = 2, "fisher"
     unknown = set(options.tasks.split(",")) - set(tasks.TASKS)
     if unknown:
@@ -104,8 +104,9 @@ def main():
         return estimate(experiments, options)
     if not options.page_only:
         measure_all(experiments, options)
-    page.write(experiments, options)
-    print(options.page)
+    for experiment in experiments:
+        if path := page.write(experiment, options):
+            print(path)
 
 
 if __name__ == "__main__":

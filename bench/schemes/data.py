@@ -1,6 +1,7 @@
 """Parts of a data set: to train with, to tune rates on, to test with. Each returns the path that `attune --data` takes."""
 
 import gzip
+import random
 import struct
 
 
@@ -42,8 +43,10 @@ def mnist_parts(folder, source, train, tune, test):
 
 
 def spoken_digit_parts(folder, source, train, tune, test):
-    """The Free Spoken Digit Dataset by take, from 5 on: `train` takes of every word and speaker, then `tune` takes, and of
-    all others the first `test`. Upstream tests with takes 0 to 4, which are among these."""
+    """The Free Spoken Digit Dataset by take, in one shuffled order of the 50: `train` takes of every word and speaker, then
+    `tune` takes, then `test`. In the order of recording, later takes of a speaker sound unlike the earlier ones."""
+    takes = list(range(50))
+    random.Random(0).shuffle(takes)
     recordings = sorted((source / "recordings").glob("*.wav"))
     take = lambda path: int(path.stem.split("_")[2])
 
@@ -53,6 +56,5 @@ def spoken_digit_parts(folder, source, train, tune, test):
         path.write_text("".join(lines))
         return path
 
-    training, tuning = range(5, 5 + train), range(5 + train, 5 + train + tune)
-    others = [t for t in range(50) if t not in training and t not in tuning]
-    return part("train", training), part("tune", tuning), part("test", others[:test])
+    return (part("train", takes[:train]), part("tune", takes[train:train + tune]),
+            part("test", takes[train + tune:train + tune + test]))

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import math
 import pathlib
-import statistics
 import subprocess
 import threading
 import time
@@ -123,12 +121,15 @@ class Experiment:
         return self.results.get(["run", scheme, rate, seed, epochs, judge.name, self.sizes, *self.model_key], compute)
 
     def tune(self, scheme):
-        """The best rate of the grid, going from the middle as long as that helps; then the smallest one that is no worse
-        by more than the standard error of the best: next to it some seeds diverge, others do not."""
+        """The best rate of the grid, going from the middle as long as that helps; with several seeds one of which twice the
+        rate diverges for none, either: next to a rate that does, other seeds diverge."""
 
         def scores(at):
             seeds = range(TUNING_SEED, TUNING_SEED + self.task.tune_seeds)
             return [self.run(scheme, RATES[at], seed, self.tune_epochs, self.tune_data)["accuracy"] for seed in seeds]
+
+        def safe(at):
+            return all(all(scores(i)) for i in (at, at - 1) if i >= 0)
 
         best = FIRST_RATE
         for step in (1, -1):
@@ -136,9 +137,7 @@ class Experiment:
                 best += step
             if best != FIRST_RATE:
                 break
-        mean, count = statistics.mean(scores(best)), self.task.tune_seeds
-        error = statistics.stdev(scores(best)) / math.sqrt(count) if count > 1 else 0
-        while count > 1 and best + 1 < len(RATES) and statistics.mean(scores(best + 1)) >= mean - error:
+        while self.task.tune_seeds > 1 and best + 1 < len(RATES) and not safe(best):
             best += 1
         return RATES[best]
 

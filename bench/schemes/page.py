@@ -1,4 +1,4 @@
-"""The text of docs/schemes.md, from what has been measured so far."""
+"""A task's page, docs/schemes-TASK.md, from what has been measured so far."""
 
 import dataclasses
 import math
@@ -99,37 +99,37 @@ def task_section(experiment):
     return lines + [line for text, _ in sections for line in text], every_row
 
 
-def text(experiments, options):
+def text(experiment, picture):
+    section, rows = task_section(experiment)
+    safe = "; twice the rate diverges for none of these seeds, as next to a rate that does, others diverge"
+    safe = safe if experiment.task.tune_seeds > 1 else ""
     lines = ["# Schemes of equal memory", "",
              "What a searched scheme (`attune search`) learns, and what others learn that take as much memory: the largest "
              "`last:K` and `bias:K` that fit, smaller ones, and hand-made ones as published. `full` and `head` are in every "
              "table, whatever they take. A search with finals fine-tunes what it favours, on the training examples alone. Written by "
-             "`bench/schemes/run.sh`.", "",
-             f"- Accuracies are percentages of the test examples, mean and standard error over seeds, each of which "
+             f"`bench/schemes/run.sh --tasks {experiment.name}`.", "",
+             "- Accuracies are percentages of the test examples, mean and standard error over seeds, each of which "
              "decides the fresh classifier and the order of the examples. Differences are seed by seed.",
              "- Every scheme's learning rate is the best of one grid, a factor of 2 between neighbours, found in the same "
-             "way with seeds of their own on examples that are neither trained on nor tested with; where there are several such "
-             "seeds, the smallest that is no worse by more than their standard error, as next to the best rate some seeds "
-             "diverge. A run that diverges counts as 0 %. Cosine schedule, 100 steps of warm-up.",
+             f"way with seeds of their own on examples that are neither trained on nor tested with{safe}. A run that diverges "
+             "counts as 0 %. Cosine schedule, 100 steps of warm-up.",
              "- Memory is all RAM of a session: state, arena, workspace and the session's own bytes, of the smallest plan "
              "(early layers and gradients in strips) with the reference kernels in single precision. Schemes that fit only with "
-             "activations computed twice count as fitting. Multiply-adds are those of a training step.",
-             "- The published schemes are those of Lin et al., NeurIPS 2022 (arXiv 2206.15472), chosen for other data sets.", "",
-             "![accuracy against memory](schemes.svg)", ""]
-    panels = []
-    for experiment in experiments:
-        section, rows = task_section(experiment)
-        lines += section
-        if rows:
-            panels.append((experiment.task.title, rows))
-    return "\n".join(lines).rstrip() + "\n", panels
+             "activations computed twice count as fitting. Multiply-adds are those of a training step."]
+    if experiment.task.published:
+        lines.append("- The published schemes are those of Lin et al., NeurIPS 2022 (arXiv 2206.15472), chosen for other data sets.")
+    lines += ["", f"![accuracy against memory]({picture})", "", *section]
+    return "\n".join(lines).rstrip() + "\n", rows
 
 
-def write(experiments, options):
-    path = pathlib.Path(options.page)
+def write(experiment, options):
+    path = pathlib.Path(options.pages) / f"schemes-{experiment.name}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    words, panels = text(experiments, options)
+    picture = path.with_suffix(".svg")
+    words, rows = text(experiment, picture.name)
+    if not rows:
+        return
     path.write_text(words)
-    points = [(title, [(row.kind, row.name, row.memory, *mean_and_error([100 * a for a in row.accuracies])) for row in rows])
-              for title, rows in panels]
-    path.with_suffix(".svg").write_text(plot.svg(points))
+    points = [(row.kind, row.name, row.memory, *mean_and_error([100 * a for a in row.accuracies])) for row in rows]
+    picture.write_text(plot.svg(experiment.task.title, points))
+    return path

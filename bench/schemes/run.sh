@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compares schemes of equal memory on a real task, and writes docs/schemes.md with it. Arguments go to compare.py:
+# Compares schemes of equal memory on a real task, and writes docs/schemes-TASK.md with it. Arguments go to compare.py:
 # `bench/schemes/run.sh --estimate` tells how long it will take, `--trial` is a small run of everything. A run that was
 # interrupted goes on where it stopped.
 set -euo pipefail

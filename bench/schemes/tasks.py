@@ -59,14 +59,14 @@ TASKS = {
     "digits": Task(
         title="DS-CNN, pretrained on Speech Commands, learns the Free Spoken Digit Dataset",
         model="ds_cnn_kws-f32.onnx", data="fsdd", parts=data.spoken_digit_parts,
-        sizes={"train": 5, "tune": 10, "test": 35}, trial={"train": 1, "tune": 1, "test": 1},
+        sizes={"train": 10, "tune": 10, "test": 30}, trial={"train": 1, "tune": 1, "test": 1},
         sizes_text="{train} takes of each of 10 digits by 6 speakers to train with, {test} to test with, {tune} others to "
-                   "choose rates on",
+                   "choose rates on; which takes, by chance",
         compile=["--classes", "10", "--preprocess", "mfcc", *ON_DEVICE],
-        epochs=20, seeds=5, tune_epochs=20, tune_seeds=3, layers=9, budgets=[112 * 1024, 192 * 1024, 336 * 1024],
+        epochs=15, seeds=10, tune_epochs=15, tune_seeds=5, layers=9, budgets=[112 * 1024, 192 * 1024, 336 * 1024],
         last=[1, 2, 3], bias=[3, 6],
         search={"finals": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.004", "--evaluations", "64",
-                           "--finalists", "12", "--finalist-steps", "2000", "--estimator", "measured"],
+                           "--finalists", "16", "--finalist-steps", "3000", "--estimator", "measured"],
                 "measured": ["--head-epochs", "20", "--steps", "1500", "--learning-rate", "0.003", "--evaluations", "64",
                              "--estimator", "measured"]}),
 }
