@@ -458,7 +458,7 @@ HWY_NOINLINE void accumulate(const GradLines& l, int n, float* memory,
   ((sums[J] = load(memory + J * kLanes)), ...);
   const float *x = l.x, *dy = l.dy;
   // As few outputs as may be go one at a time.
-  [[maybe_unused]] const bool fours = l.outputs % 4 == 0 && l.outputs % 7 != 0;
+  [[maybe_unused]] const bool fours = l.outputs % 4 == 0;
   for (int64_t line = 0; line < l.lines; ++line) {
     int64_t i = 0;
 #if HWY_TARGET == HWY_AVX3

@@ -121,12 +121,16 @@ HWY_INLINE V widen(Last<kHalf> v) {
 // sums are single variables to the compiler.
 template <int kVectors, bool kHalf>
 HWY_INLINE void multiply_row(float a, V b, Last<kHalf> b_last, V& sum, Last<kHalf>& last) {
-  const V v = repeat(a);
-  if constexpr (kVectors == 2) sum = hn::MulAdd(v, b, sum);
-  if constexpr (kHalf)
-    last = hn::MulAdd(hn::LowerHalf(DHalf(), v), b_last, last);
-  else
-    last = hn::MulAdd(v, b_last, last);
+  if constexpr (kVectors == 1 && kHalf) {  // half a vector takes half as long to fill
+    last = hn::MulAdd(hn::Set(DHalf(), a), b_last, last);
+  } else {
+    const V v = repeat(a);
+    if constexpr (kVectors == 2) sum = hn::MulAdd(v, b, sum);
+    if constexpr (kHalf)
+      last = hn::MulAdd(hn::LowerHalf(DHalf(), v), b_last, last);
+    else
+      last = hn::MulAdd(v, b_last, last);
+  }
 }
 
 // What becomes of a row's vectors of sums, of which the last has n elements.
@@ -202,13 +206,18 @@ HWY_INLINE void finish_tile(V* sums, const Tile& t, std::integer_sequence<int, I
     (store_mask<kVectors>(sums + I * kVectors, min, max, mask(I)), ...);
 }
 
-// A panel of a, where kKMajor with `stride` between its columns, and one of b with `stride` between
-// its rows, for `count` values of k.
+// Rows of a panel of b, `stride` floats from one value of k to the next.
+struct PanelRows {
+  const float* at;
+  int64_t stride;
+};
+
+// A panel of a, where kKMajor with `stride` between its columns, and one of b, for `count` values
+// of k.
 struct Panels {
   const float* a;
   int64_t a_stride;
-  const float* b;
-  int64_t b_stride;
+  PanelRows b;
   int count;
   Ahead ahead[2];
 };
@@ -218,8 +227,8 @@ template <bool kKMajor, int kVectors, bool kHalf, int... I>
 HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
                                   std::integer_sequence<int, I...> rows) {
   const float* HWY_RESTRICT a = panels.a;
-  const float* HWY_RESTRICT b = panels.b;
-  const int64_t a_stride = kKMajor ? panels.a_stride : 1, b_stride = panels.b_stride;
+  const float* HWY_RESTRICT b = panels.b.at;
+  const int64_t a_stride = kKMajor ? panels.a_stride : 1, b_stride = panels.b.stride;
   Ahead first = panels.ahead[0], second = panels.ahead[1];
   constexpr int kRows = sizeof...(I);
   V sums[kRows * kVectors];  // while they are added to, without the last of each row
@@ -230,7 +239,7 @@ HWY_NOINLINE void multiply_panels(const Panels& panels, const Tile& t,
     first.at += first.step;
     prefetch(second.at);
     second.at += second.step;
-    const V vb = load(b);
+    const V vb = kVectors == 2 ? load(b) : zero();
     const Last<kHalf> last = load_last<kHalf>(b + (kVectors - 1) * kLanes);
     (multiply_row<kVectors, kHalf>(a[kKMajor ? I : I * kRowStride], vb, last, sums[I * kVectors],
                                    lasts[I]),
@@ -340,6 +349,14 @@ class Shares {
 
 // ---- Many rows ---------------------------------------------------------------------------------
 
+// Whether b is a matrix of whole rows, whose panels can be multiplied where they lie.
+template <class B>
+inline constexpr bool kHasRows = std::is_same_v<B, RowMajorB<MatrixRows>>;
+// Where no vector reaches past the end of a row of so many elements.
+inline bool has_whole_vectors(int64_t cols) { return cols % (kHalves ? kLanes / 2 : kLanes) == 0; }
+// Rows of y, at most, for which packing b takes longer than reading its rows far apart.
+inline constexpr int64_t kInPlaceRows = 256;
+
 // How many blocks of k are packed at once. Where a holds columns, every tile reads a part of each
 // of its rows: the group's rows stay in the cache until all tiles have.
 inline int64_t packed_blocks(int64_t cols, int64_t depth, int64_t a_cols) {
@@ -354,19 +371,28 @@ inline int64_t packed_blocks(int64_t cols, int64_t depth, int64_t a_cols) {
 class RowTiles {
  public:
   RowTiles(int64_t rows, int64_t block)
-      : rows_(rows), block_(block), per_block_(tiles_of(block)), whole_(rows / block) {}
-  int64_t count() const { return whole_ * per_block_ + tiles_of(rows_ - whole_ * block_); }
+      : block_(block), whole_(rows / block), of_block_(block), of_rest_(rows - whole_ * block) {}
+  int64_t count() const { return whole_ * of_block_.count + of_rest_.count; }
   // The first row of a tile; all rows at the end.
   int64_t start(int64_t tile) const {
-    const int64_t block = tile / per_block_, first = block * block_;
-    if (first >= rows_) return rows_;
-    const int64_t size = std::min(block_, rows_ - first);
-    return first + tile % per_block_ * size / tiles_of(size);
+    const int64_t rest = tile - whole_ * of_block_.count;
+    if (rest >= 0) return whole_ * block_ + of_rest_.start(rest);
+    const int64_t block = whole_ == 1 ? 0 : tile / of_block_.count;
+    return block * block_ + of_block_.start(tile - block * of_block_.count);
   }
 
  private:
-  static int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
-  int64_t rows_, block_, per_block_, whole_;
+  // Tiles of `size` rows, the first ones of one more.
+  struct Tiles {
+    int64_t count, size, larger;
+    explicit Tiles(int64_t rows)
+        : count((rows + kTileRows - 1) / kTileRows),
+          size(rows / std::max<int64_t>(count, 1)),
+          larger(rows - count * size) {}
+    int64_t start(int64_t tile) const { return tile * size + std::min(tile, larger); }
+  };
+  int64_t block_, whole_;
+  Tiles of_block_, of_rest_;
 };
 
 // What a share writes to rows [begin, end) of y, where these follow each other in memory.
@@ -377,11 +403,12 @@ FetchAhead rows_ahead(YRow y_row, int64_t begin, int64_t end, const Share& share
   return FetchAhead::region(first, (end - begin) * share.cols());
 }
 
-// Some tiles, for a group of blocks of k from k0 to k1 of which b is packed.
-template <class A, class YRow>
-void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& tiles, int64_t t0,
-                    int count, int64_t k0, int64_t k1, int64_t depth, const float* packed_b,
-                    const Epilogue& epilogue) {
+// Some tiles, for a group of blocks of k from k0 to k1. panel_b(k, block, p) gives the PanelRows of
+// panel p for a block of k.
+template <class A, class PanelB, class YRow>
+void multiply_tiles(const A& a, PanelB panel_b, YRow y_row, const Share& share,
+                    const RowTiles& tiles, int64_t t0, int count, int64_t k0, int64_t k1,
+                    int64_t depth, const Epilogue& epilogue) {
   int64_t starts[kTilesAtOnce + 1];
   for (int i = 0; i <= count; ++i) starts[i] = share.row0 + tiles.start(t0 + i);
   float* rows[kTilesAtOnce * kTileRows];
@@ -399,7 +426,8 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
       a.template pack<A::kKMajor ? kColumnStride : kRowStride>(
           packed_a + i * kTileBuffer, starts[i], static_cast<int>(starts[i + 1] - starts[i]), k,
           block);
-    for (int64_t p = 0; p < panels; ++p, packed_b += block * kPanel) {
+    for (int64_t p = 0; p < panels; ++p) {
+      const PanelRows b = panel_b(k, block, p);
       const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
       for (int i = 0; i < count; ++i) {
         const Tile tile{rows + (starts[i] - starts[0]),
@@ -411,8 +439,7 @@ void multiply_tiles(const A& a, YRow y_row, const Share& share, const RowTiles& 
                         {epilogue, starts[i]}};
         const Panels operands{packed_a + i * kTileBuffer,
                               kColumnStride,
-                              packed_b,
-                              kPanel,
+                              b,
                               block,
                               {ahead.next(block), ahead.next(block)}};
         multiply_tile<A::kKMajor>(static_cast<int>(starts[i + 1] - starts[i]), operands, tile);
@@ -426,22 +453,32 @@ void multiply_many_rows(const A& a, const B& b, YRow y_row, const Share& share, 
                         int64_t group, const Epilogue& epilogue, float* workspace) {
   // No tile reaches across a block of sums.
   const RowTiles tiles(share.rows(), epilogue.sums ? kSumRows : share.rows());
+  const int64_t padded = padded_cols(share.cols());
+  const bool in_place =
+      kHasRows<B> && share.rows() <= kInPlaceRows && has_whole_vectors(share.cols());
   for (int64_t k0 = 0; k0 < depth; k0 += group) {
     const int64_t k1 = std::min(k0 + group, depth);
-    for (int64_t k = k0; k < k1; k += kBlockK)
-      b.pack(workspace + (k - k0) * padded_cols(share.cols()), k,
-             static_cast<int>(std::min<int64_t>(kBlockK, k1 - k)), share.cols());
+    if (!in_place)
+      for (int64_t k = k0; k < k1; k += kBlockK)
+        b.pack(workspace + (k - k0) * padded, k,
+               static_cast<int>(std::min<int64_t>(kBlockK, k1 - k)), share.cols());
+    const auto panel_b = [&](int64_t k, int block, int64_t p) -> PanelRows {
+      if constexpr (kHasRows<B>)
+        if (in_place) return {b.at(k, p * kPanel), b.source.stride};
+      return {workspace + (k - k0) * padded + p * block * kPanel, kPanel};
+    };
     for (int64_t t = 0; t < tiles.count(); t += kTilesAtOnce)
-      multiply_tiles(a, y_row, share, tiles, t,
+      multiply_tiles(a, panel_b, y_row, share, tiles, t,
                      static_cast<int>(std::min<int64_t>(kTilesAtOnce, tiles.count() - t)), k0, k1,
-                     depth, workspace, epilogue);
+                     depth, epilogue);
   }
 }
 
 // ---- Few rows ----------------------------------------------------------------------------------
 
-// With few rows most of the work is to bring b here. Each panel of it is packed into the cache next
-// to the processor, multiplied with all rows and forgotten, while the next one is fetched.
+// With few rows most of the work is to bring b here. Each panel of it is multiplied with all rows
+// and forgotten, while the next one is fetched: where it lies, or from the cache next to the
+// processor, where it was packed.
 
 inline constexpr int64_t kFewRowsBytes = 512 << 10;   // of a, at most
 inline constexpr int64_t kManyColsBytes = 320 << 10;  // of b, at least
@@ -479,6 +516,7 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
     for (int64_t t = 0; t < tiles; ++t)
       a.template pack<kRowStride>(packed_a(t, block), tile_start(t), tile_rows(t), block * kBlockK,
                                   block_count(block));
+  const bool in_place = kHasRows<B> && has_whole_vectors(cols);
   for (int64_t col = 0; col < cols; col += kPanel) {
     const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - col));
     FetchList ahead;
@@ -493,7 +531,10 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
     alignas(64) float packed_b[kBlockK * kPanel];
     for (int64_t block = 0; block < blocks; ++block) {
       const int count = block_count(block);
-      b.pack_panel(packed_b, block * kBlockK, count, cols, col);
+      PanelRows panel{packed_b, kPanel};
+      if constexpr (kHasRows<B>)
+        if (in_place) panel = {b.at(block * kBlockK, col), b.source.stride};
+      if (!in_place) b.pack_panel(packed_b, block * kBlockK, count, cols, col);
       for (int64_t t = 0; t < tiles; ++t) {
         float* row_starts[kTileRows];
         for (int i = 0; i < tile_rows(t); ++i)
@@ -506,7 +547,7 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
                         &epilogue,
                         {epilogue, tile_start(t)}};
         const Panels operands{
-            packed_a(t, block), 1, packed_b, kPanel, count, {ahead.next(count), ahead.next(count)}};
+            packed_a(t, block), 1, panel, count, {ahead.next(count), ahead.next(count)}};
         multiply_tile<false>(tile_rows(t), operands, tile);
       }
     }
@@ -594,10 +635,9 @@ void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, in
     float* const packed = workspace + task * long_and_thin_floats(cols);
     for (int64_t k = 0; k < depth; k += kBlockK) {
       const int count = static_cast<int>(std::min<int64_t>(kBlockK, depth - k));
-      // Where rows of a panel of b start, and the step from one to the next.
-      const auto panel = [&](int64_t p) -> std::pair<const float*, int64_t> {
+      const auto panel = [&](int64_t p) -> PanelRows {
         if constexpr (kIsMatrix)
-          if (k < first_packed) return {b.source.data + k * cols + p * kPanel, cols};
+          if (k < first_packed) return {b.at(k, p * kPanel), cols};
         return {packed + p * count * kPanel, kPanel};
       };
       if (k >= first_packed) b.pack(packed, k, count, cols);
@@ -618,7 +658,7 @@ void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, in
       };
       for (int64_t p = p0; p < p1; ++p) {
         const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - p * kPanel));
-        const auto [from, step] = panel(p);
+        const PanelRows of_b = panel(p);
         for (int64_t t = t0; t < t1; ++t) {
           float* row_starts[kTileRows];
           const int tile_rows = static_cast<int>(tile_start(t + 1) - tile_start(t));
@@ -626,7 +666,7 @@ void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, in
           const Tile tile{row_starts,         p * kPanel, tile_cols,    k == 0,
                           k + count == depth, &epilogue,  {epilogue, 0}};
           const Panels operands{
-              a + k * rows + tile_start(t), rows, from, step, count, {fetch(), fetch()}};
+              a + k * rows + tile_start(t), rows, of_b, count, {fetch(), fetch()}};
           multiply_tile<true>(tile_rows, operands, tile);
         }
       }

@@ -283,6 +283,10 @@ struct RowMajorB {
   Rows source;
   int64_t row = 0, col = 0;
   RowMajorB from_column(int64_t c) const { return {source, row, col + c}; }
+  // Of a matrix: element (k, c).
+  const float* at(int64_t k, int64_t c) const {
+    return source.data + (row + k) * source.stride + col + c;
+  }
   // Rows [k, k + count), `cols` columns, into panels one after the other.
   void pack(float* to, int64_t k, int count, int64_t cols) const {
     const int64_t panel = int64_t{count} * kPanel;

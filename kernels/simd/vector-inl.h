@@ -80,19 +80,25 @@ HWY_INLINE void store_some(V v, float* p, int n) {
 // NaN stays NaN: where an operand is NaN, x86 gives the second one.
 HWY_INLINE V clamp_vector(V v, V min, V max) { return hn::Min(max, hn::Max(min, v)); }
 
+// n < kLanes elements.
+HWY_INLINE void copy_partial(float* to, const float* from, int n) {
+#if HWY_TARGET == HWY_AVX3
+  const hn::Half<D> half;  // which needs no mask
+  if (n == kLanes / 2) return hn::StoreU(hn::LoadU(half, from), half, to);
+#endif
+  store_partial(load_partial(from, n), to, n);
+}
 HWY_INLINE void copy(float* to, const float* from, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(load(from + i), to + i);
-  if (i < n)
-    store_partial(load_partial(from + i, static_cast<int>(n - i)), to + i, static_cast<int>(n - i));
+  if (i < n) copy_partial(to + i, from + i, static_cast<int>(n - i));
 }
 // n elements of some rows.
 HWY_INLINE void copy_rows(float* to, int64_t to_step, const float* from, int64_t from_step,
                           int64_t rows, int64_t n) {
   if (n < kLanes) {
     const int part = static_cast<int>(n);
-    for (; rows > 0; --rows, to += to_step, from += from_step)
-      store_partial(load_partial(from, part), to, part);
+    for (; rows > 0; --rows, to += to_step, from += from_step) copy_partial(to, from, part);
   } else {
     for (; rows > 0; --rows, to += to_step, from += from_step) copy(to, from, n);
   }
