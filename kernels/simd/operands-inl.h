@@ -328,38 +328,37 @@ struct RowMajorB {
   }
 };
 
-// Four elements from each of kLanes rows: block j of the vector is row first + 4 * j.
-HWY_INLINE V load_blocks(const float* p, int64_t stride) {
-  const D d;
-  if constexpr (kLanes == 4) {
+// Columns that are transposed together: half of what AVX-512 holds, which loads two of these in the
+// time of one whole vector.
+inline constexpr int kColumns = kLanes < 8 ? kLanes : 8;
+using DColumns = hn::CappedTag<float, kColumns>;
+
+// Four elements from each of kColumns / 4 rows, 4 * stride apart.
+HWY_INLINE hn::Vec<DColumns> load_blocks(const float* p, int64_t stride) {
+  const DColumns d;
+  if constexpr (kColumns == 4) {
     (void)stride;
-    return load(p);
-  } else if constexpr (kLanes == 8) {
-    return hn::IfThenElse(hn::FirstN(d, 4), hn::LoadDup128(d, p),
-                          hn::LoadDup128(d, p + 4 * stride));
+    return hn::LoadU(d, p);
   } else {
-    return hn::IfThenElse(
-        hn::FirstN(d, 8),
-        hn::IfThenElse(hn::FirstN(d, 4), hn::LoadDup128(d, p), hn::LoadDup128(d, p + 4 * stride)),
-        hn::IfThenElse(hn::FirstN(d, 12), hn::LoadDup128(d, p + 8 * stride),
-                       hn::LoadDup128(d, p + 12 * stride)));
+    const hn::Half<DColumns> four;
+    return hn::Combine(d, hn::LoadU(four, p + 4 * stride), hn::LoadU(four, p));
   }
 }
 
-// to[k * to_stride + j] = from[j * stride + k] for k < 4, j < kLanes.
+// to[k * to_stride + j] = from[j * stride + k] for k < 4, j < kColumns.
 HWY_INLINE void transpose_four(const float* from, int64_t stride, float* to, int64_t to_stride) {
-  const hn::Repartition<uint64_t, D> wide;
-  const D d;
-  const V a = load_blocks(from, stride), b = load_blocks(from + stride, stride);
-  const V c = load_blocks(from + 2 * stride, stride), e = load_blocks(from + 3 * stride, stride);
+  const hn::Repartition<uint64_t, DColumns> wide;
+  const DColumns d;
+  const auto a = load_blocks(from, stride), b = load_blocks(from + stride, stride);
+  const auto c = load_blocks(from + 2 * stride, stride), e = load_blocks(from + 3 * stride, stride);
   const auto ab_low = hn::BitCast(wide, hn::InterleaveLower(d, a, b));
   const auto ab_high = hn::BitCast(wide, hn::InterleaveUpper(d, a, b));
   const auto ce_low = hn::BitCast(wide, hn::InterleaveLower(d, c, e));
   const auto ce_high = hn::BitCast(wide, hn::InterleaveUpper(d, c, e));
-  store(hn::BitCast(d, hn::InterleaveLower(wide, ab_low, ce_low)), to);
-  store(hn::BitCast(d, hn::InterleaveUpper(wide, ab_low, ce_low)), to + to_stride);
-  store(hn::BitCast(d, hn::InterleaveLower(wide, ab_high, ce_high)), to + 2 * to_stride);
-  store(hn::BitCast(d, hn::InterleaveUpper(wide, ab_high, ce_high)), to + 3 * to_stride);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, ab_low, ce_low)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, ab_low, ce_low)), d, to + to_stride);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, ab_high, ce_high)), d, to + 2 * to_stride);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, ab_high, ce_high)), d, to + 3 * to_stride);
 }
 
 // b[k, n] = data[n * stride + k].
@@ -373,17 +372,17 @@ struct ColMajorB {
   }
   // One panel alone, from column `col` on.
   void pack_panel(float* to, int64_t k, int count, int64_t cols, int64_t col) const {
-    for (int half = 0; half < 2; ++half) {
-      const int64_t n = col + half * kLanes;
+    for (int first = 0; first < kPanel; first += kColumns) {
+      const int64_t n = col + first;
       const float* from = data + n * stride + k;
-      float* panel = to + half * kLanes;
+      float* panel = to + first;
       int j = 0;
-      if (n + kLanes <= cols)
+      if (n + kColumns <= cols)
         for (; j + 4 <= count; j += 4) transpose_four(from + j, stride, panel + j * kPanel, kPanel);
-      const int64_t rows = std::clamp<int64_t>(cols - n, 0, kLanes);
+      const int64_t rows = std::clamp<int64_t>(cols - n, 0, kColumns);
       for (; j < count; ++j) {
         for (int64_t i = 0; i < rows; ++i) panel[j * kPanel + i] = from[i * stride + j];
-        for (int64_t i = rows; i < kLanes; ++i) panel[j * kPanel + i] = 0;
+        for (int64_t i = rows; i < kColumns; ++i) panel[j * kPanel + i] = 0;
       }
     }
   }
