@@ -2,8 +2,8 @@
 
 Every scheme gets its learning rate in the same way: from the same grid, judged on examples that are neither trained on
 nor tested with. Then it is trained with several seeds, each of which decides the fresh classifier and the order of
-the examples: schemes are compared seed by seed. Every result is kept in a file and not computed again, and the page is
-written after every scheme, from what there is."""
+the examples: schemes are compared seed by seed. Every result is kept in a file and not computed again, and a task's
+page is written after each of its schemes, from what there is."""
 
 import argparse
 import concurrent.futures

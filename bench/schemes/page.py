@@ -101,7 +101,7 @@ def task_section(experiment):
 
 def text(experiment, picture):
     section, rows = task_section(experiment)
-    safe = "; twice the rate diverges for none of these seeds, as next to a rate that does, others diverge"
+    safe = "; twice the rate, where the grid has it, diverges for none of these seeds, as next to a rate that does, others diverge"
     safe = safe if experiment.task.tune_seeds > 1 else ""
     lines = ["# Schemes of equal memory", "",
              "What a searched scheme (`attune search`) learns, and what others learn that take as much memory: the largest "

@@ -457,12 +457,12 @@ HWY_NOINLINE void accumulate(const GradLines& l, int n, float* memory,
   V sums[sizeof...(J)];
   ((sums[J] = load(memory + J * kLanes)), ...);
   const float *x = l.x, *dy = l.dy;
-  // As few outputs as may be go one at a time.
-  [[maybe_unused]] const bool fours = l.outputs % 4 == 0;
+  // Blocks of four, and of seven where so many of these leave none over.
+  [[maybe_unused]] const int64_t of_sevens = 7 * (-l.outputs & 3);
   for (int64_t line = 0; line < l.lines; ++line) {
     int64_t i = 0;
 #if HWY_TARGET == HWY_AVX3
-    for (; i + 7 <= l.outputs && !fours; i += 7)
+    for (; i < of_sevens && of_sevens <= l.outputs; i += 7)
       multiply_block<kKernel, kStride, kPartial, 7>(l, x, dy, i, n, sums, kAllRows);
 #endif
     for (; i + 4 <= l.outputs; i += 4)

@@ -516,7 +516,7 @@ void multiply_few_rows(const A& a, const B& b, YRow y_row, const Share& share, i
     for (int64_t t = 0; t < tiles; ++t)
       a.template pack<kRowStride>(packed_a(t, block), tile_start(t), tile_rows(t), block * kBlockK,
                                   block_count(block));
-  const bool in_place = kHasRows<B> && has_whole_vectors(cols);
+  const bool in_place = kHasRows<B> && rows <= kInPlaceRows && has_whole_vectors(cols);
   for (int64_t col = 0; col < cols; col += kPanel) {
     const int tile_cols = static_cast<int>(std::min<int64_t>(kPanel, cols - col));
     FetchList ahead;
@@ -620,9 +620,10 @@ void gemm_long_and_thin(const float* a, const RowMajorB<Rows>& b, YRow y_row, in
   const int64_t panels = padded_cols(cols) / kPanel;
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const auto tile_start = [=](int64_t tile) { return tile * rows / tiles; };
-  // Whole vectors of the last rows may reach past the end of b.
-  const int64_t first_packed =
-      !kIsMatrix ? 0 : (cols % kLanes == 0 ? depth : (depth - 1) / kBlockK * kBlockK);
+  // Whole vectors of the last rows may reach past the end of b: fewer than kLanes rows of it.
+  const int64_t first_packed = !kIsMatrix                ? 0
+                               : has_whole_vectors(cols) ? depth
+                                                         : (depth - kLanes) / kBlockK * kBlockK;
   // Every task goes through all of k, with columns or rows of its own.
   const bool splits_cols = panels >= pool.threads();
   const int64_t tasks = std::min<int64_t>(pool.threads(), splits_cols ? panels : tiles);
