@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 COLOURS = {"searched": "#c0392b", "last": "#3d84a8", "bias": "#62a87c", "published": "#8d7cc3", "full": "#222222",
            "head": "#999999"}
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 400, 60, 90, 62, 64
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 380, 60, 90, 62, 44
 
 
 def ticks(low, high):
