@@ -13,7 +13,13 @@ set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
 [ $# -ne 1 ] || { echo "quickstart.sh: give a model and a folder, or nothing (--help)" >&2; exit 2; }
 
-[ $# -lt 2 ] || { model=$(realpath "$1"); data=$(realpath "$2"); shift 2; }
+if [ $# -ge 2 ]; then
+  for path in "$1" "$2"; do
+    [ -e "$path" ] || { echo "quickstart.sh: $path: no such file or folder; check the path" >&2; exit 2; }
+  done
+  model=$(realpath "$1") data=$(realpath "$2")
+  shift 2
+fi
 root=$(cd "$(dirname "$0")/.." && pwd)
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 run() { printf '$ attune %s\n' "$*"; "$root/build/bin/attune" "$@"; }
@@ -25,7 +31,12 @@ cmake -S "$root" -B "$root/build" -G Ninja -Wno-dev >/dev/null
 cmake --build "$root/build" --target attune
 mkdir -p "$root/quickstart"
 cd "$root/quickstart"
-rm -f adapted.onnx plan.att plan.atc
+# An earlier run's results stay until there is a plan for new ones.
+compile() {
+  run compile "$@" -o new.att
+  rm -f adapted.onnx plan.atc
+  mv new.att plan.att
+}
 
 if [ -z "${model:-}" ]; then
   example=$root/examples/keyword_spotting
@@ -35,7 +46,7 @@ if [ -z "${model:-}" ]; then
   "$example/speak.sh" speaker/test it+f3 6 3
   model=$example/kws.onnx
   say 'Compile: the classifier and the biases of the last eight layers may learn'
-  run compile "$model" -o plan.att --scheme bias:8 --preprocess mfcc --labels "$example/keywords.txt"
+  compile "$model" --scheme bias:8 --preprocess mfcc --labels "$example/keywords.txt"
   train=(--data speaker/train --epochs 30 --learning-rate 0.005 --schedule cosine --warmup 10)
   test=(--data speaker/test)
 else
@@ -44,7 +55,7 @@ else
     [ -z "$(find "$data" -iname '*.wav' -print -quit)" ] || set -- --preprocess mfcc "$@" ;;
   esac
   case " $* " in *" --labels"*) ;; *) set -- --labels "$data" "$@" ;; esac
-  run compile "$model" -o plan.att "$@"
+  compile "$model" "$@"
   train=(--data "$data" --validation-split 0.25 --epochs 10 --learning-rate 0.005 --schedule cosine)
   test=(--data "$data")
   own=yes

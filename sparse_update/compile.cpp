@@ -35,15 +35,22 @@ void check_names(const Graph& graph) {
         throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
 }
 
+// What to give where images of another size are wanted.
+std::string size_hint(const Shape& shape) {
+  if (shape.rank != 4 || (shape[1] != 1 && shape[1] != 3)) return "; it takes no images";
+  return fmt::format("; give that size, e.g. {}:{}x{}{}", shape[1] == 3 ? "imagenet" : "unit", shape[3],
+                     shape[2], shape[1] == 3 ? "" : "x1");
+}
+
 void check_preprocess(const Graph& graph, const Preprocess& preprocess) {
   const Shape& shape = graph.shape(graph.inputs.front().value);
   if (preprocess.front_end == FrontEnd::image) {
     const ImagePreprocess& image = preprocess.image;
     if (shape.rank != 4 || shape[1] != image.channels || shape[2] != image.height ||
         shape[3] != image.width)
-      throw_error("--preprocess makes images {}x{}x{}, the model's input {} is [N,{}]",
+      throw_error("--preprocess makes images {}x{}x{}, the model's input {} is [N,{}]{}",
                   image.channels, image.height, image.width, graph.inputs.front().name,
-                  fmt::join(shape.dims + 1, shape.dims + shape.rank, ","));
+                  fmt::join(shape.dims + 1, shape.dims + shape.rank, ","), size_hint(shape));
   }
   if (preprocess.front_end == FrontEnd::mfcc) {
     const MfccPreprocess& mfcc = preprocess.mfcc;

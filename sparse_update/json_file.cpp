@@ -1,8 +1,11 @@
 #include "sparse_update/json_file.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <vector>
 
 #include "graph/error.h"
 
@@ -31,14 +34,19 @@ json read_json_file(const std::string& path, const std::string& where) {
 }
 
 json read_json_text(const std::string& text, const std::string& where) {
-  const auto within_depth = [&](int depth, json::parse_event_t, json&) {
+  std::vector<std::set<std::string>> keys;  // of the objects around
+  const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
     if (depth > kMaxDepth)
       throw_error("{}: is nested deeper than {} levels; nothing that is read here is", where,
                   kMaxDepth);
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+      throw_error("{}: gives '{}' twice; keep one", where, shown_name(parsed.get<std::string>()));
     return true;
   };
   try {
-    return json::parse(text, within_depth);
+    return json::parse(text, check);
   } catch (const json::parse_error& error) {
     throw_error("{}: is not JSON, at byte {}; correct it there", where, error.byte);
   } catch (const json::out_of_range&) {
@@ -56,8 +64,9 @@ json parse_plan_json(const char* text) {
 }
 
 std::string shown_name(const std::string& name) {
-  if (name.size() <= kMaxShown) return name;
-  return name.substr(0, kMaxShown - 3) + "...";
+  std::string shown = name.size() <= kMaxShown ? name : name.substr(0, kMaxShown - 3) + "...";
+  std::replace(shown.begin(), shown.end(), '\0', '?');  // a message would end there
+  return shown;
 }
 
 std::string shown_json(const json& value) {

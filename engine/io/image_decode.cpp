@@ -30,6 +30,8 @@ namespace {
 constexpr int64_t kMaxPixels = int64_t{1} << 27;
 // A byte of deflate makes at most 1032 bytes, of eight pixels each.
 constexpr int64_t kMaxPixelsPerByte = 8 * 1032;
+// A block of 64 pixels takes a bit at least.
+constexpr int64_t kMaxJpegPixelsPerByte = 8 * 64;
 constexpr int kMaxScans = 64;  // a progressive picture has about ten
 constexpr const char* kCutShort = "the image is cut short; copy it again";
 
@@ -74,13 +76,38 @@ bool valid_huffman_tables(std::span<const std::byte> file, size_t at) {
   return left == 0;
 }
 
+constexpr uint8_t kHuffmanTables = 0xc4, kStartOfScan = 0xda, kEndOfImage = 0xd9;
+
+// Whether a byte after 0xff makes a marker that a segment follows, or the end: coded data may hold
+// the others.
+bool begins_segment(uint8_t marker) {
+  const bool restart = marker >= 0xd0 && marker <= 0xd7, temporary = marker == 0x01;
+  return marker != 0 && marker != 0xff && !restart && !temporary;
+}
+
+// Behind the end marker, from the first scan's segment on; 0 where there is none. What cameras
+// write after the picture does not belong to it.
+size_t jpeg_end(std::span<const std::byte> file, size_t at) {
+  for (; at + 1 < file.size(); ++at) {
+    if (u8_at(file, at) != 0xff || !begins_segment(u8_at(file, at + 1))) continue;
+    if (u8_at(file, at + 1) == kEndOfImage) return at + 2;
+    if (file.size() - at < 4) return 0;
+    const size_t length = size_t{u8_at(file, at + 2)} << 8 | u8_at(file, at + 3);
+    if (length > file.size() - at - 2) return 0;
+    at += 1 + length;
+  }
+  return 0;
+}
+
 // Complete is a JPEG with an end marker after its first scan; one before belongs to a thumbnail.
-Status check_jpeg(std::string_view path, std::span<const std::byte> file) {
-  constexpr uint8_t kHuffmanTables = 0xc4, kStartOfScan = 0xda, kEndOfImage = 0xd9;
+// *whole ends there then.
+Status check_jpeg(std::string_view path, std::span<const std::byte>* whole) {
+  std::span<const std::byte> file = *whole;
   const auto damaged = [&](size_t at) {
     return file_error(path, "the JPEG is damaged at byte %zu; copy it again", at);
   };
-  size_t at = 2;
+  size_t at = 2, segment = 0;
+  int most_scans = kMaxScans;
   uint8_t marker = 0;
   while (marker != kStartOfScan) {
     while (at + 1 < file.size() && u8_at(file, at) == 0xff && u8_at(file, at + 1) == 0xff) ++at;
@@ -90,21 +117,25 @@ Status check_jpeg(std::string_view path, std::span<const std::byte> file) {
     if (u8_at(file, at) != 0xff || length < 2) return damaged(at);
     if (marker == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
     if (length > file.size() - at - 2) return file_error(path, "%s", kCutShort);
+    // Not progressive: a scan for each component, or one for all.
+    if ((marker == 0xc0 || marker == 0xc1) && length >= 8) most_scans = u8_at(file, at + 9);
+    segment = at;
     at += 2 + length;
   }
+  const size_t end = jpeg_end(file, segment);
+  if (end == 0) return file_error(path, "%s", kCutShort);
+  *whole = file = file.first(end);
   // Coded data holds no marker by chance, so every one that looks like tables has to be that.
-  bool complete = false;
   int scans = 1;
   for (; at + 1 < file.size(); ++at) {
     if (u8_at(file, at) != 0xff) continue;
     const uint8_t next = u8_at(file, at + 1);
     // Each goes through the whole picture: a small file would keep the decoder busy for long.
-    if (next == kStartOfScan && ++scans > kMaxScans)
-      return file_error(path, "the JPEG has more than %d scans; convert it anew", kMaxScans);
+    if (next == kStartOfScan && ++scans > most_scans)
+      return file_error(path, "the JPEG has more than %d scans; convert it anew", most_scans);
     if (next == kHuffmanTables && !valid_huffman_tables(file, at + 2)) return damaged(at);
-    complete = complete || next == kEndOfImage;
   }
-  return complete ? Status::ok() : file_error(path, "%s", kCutShort);
+  return Status::ok();
 }
 
 bool is_bmp(std::span<const std::byte> file) {
@@ -141,10 +172,12 @@ Status check_bmp(std::string_view path, std::span<const std::byte> file) {
 }  // namespace
 
 Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image) {
+  int64_t max_pixels_per_byte = kMaxPixelsPerByte;
   if (is_png(file)) {
     ATTUNE_RETURN_IF_ERROR(check_png(path, file));
   } else if (is_jpeg(file)) {
-    ATTUNE_RETURN_IF_ERROR(check_jpeg(path, file));
+    ATTUNE_RETURN_IF_ERROR(check_jpeg(path, &file));
+    max_pixels_per_byte = kMaxJpegPixelsPerByte;
   } else if (is_bmp(file)) {
     ATTUNE_RETURN_IF_ERROR(check_bmp(path, file));
   } else {
@@ -162,7 +195,7 @@ Status decode_image(std::string_view path, std::span<const std::byte> file, Imag
   if (width < 1 || height < 1 || int64_t{width} * height > kMaxPixels)
     return file_error(path, "%d x %d pixels; give an image of at most %lld pixels", width, height,
                       static_cast<long long>(kMaxPixels));
-  if (int64_t{width} * height > kMaxPixelsPerByte * length)
+  if (int64_t{width} * height > max_pixels_per_byte * length)
     return file_error(path, "%d x %d pixels in %d bytes: %s", width, height, length, kCutShort);
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(bytes, length, &width, &height, &channels, 0), &stbi_image_free);

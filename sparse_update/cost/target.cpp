@@ -22,7 +22,7 @@ class TargetReader {
     check_keys(json, "the file", {"name", "threads", "gflop_s", "bandwidth", "step_us", "points"});
     Target target;
     target.name = text(json, "the file", "name");
-    target.threads = static_cast<int>(number(json, "the file", "threads", 1, 1024, 1));
+    target.threads = static_cast<int>(count(json, "the file", "threads", 1, 1024, 1));
     target.gflop_s = number(json, "the file", "gflop_s", kLeast, kMost);
     target.step_us = number(json, "the file", "step_us", 0, kMost, 0);
     for (const auto& entry : list(json, "bandwidth", true)) {
@@ -65,6 +65,14 @@ class TargetReader {
     return value.get<double>();
   }
 
+  uint64_t count(const nlohmann::json& object, const std::string& label, const char* key,
+                 double least, double most, std::optional<double> otherwise = {}) const {
+    const double value = number(object, label, key, least, most, otherwise);
+    if (value != std::floor(value))
+      fail("{}: {} is {}, not a whole number", label, key, shown_json(object.at(key)));
+    return static_cast<uint64_t>(value);
+  }
+
   std::string text(const nlohmann::json& object, const std::string& label, const char* key) const {
     if (!object.contains(key)) fail("{} has no {}", label, key);
     if (!object.at(key).is_string())
@@ -94,9 +102,9 @@ class TargetReader {
     if (entry.contains("backend")) point.backend = backend(text(entry, label, "backend"));
     if (entry.contains("kind")) point.kind = text(entry, label, "kind");
     if (entry.contains("shape")) point.shape = text(entry, label, "shape");
-    point.macs = static_cast<uint64_t>(number(entry, label, "macs", 0, kMost, 0));
-    point.bytes = static_cast<uint64_t>(number(entry, label, "bytes", 1, kMost));
-    point.program_bytes = static_cast<uint64_t>(number(entry, label, "program_bytes", 0, kMost, 0));
+    point.macs = count(entry, label, "macs", 0, kMost, 0);
+    point.bytes = count(entry, label, "bytes", 1, kMost);
+    point.program_bytes = count(entry, label, "program_bytes", 0, kMost, 0);
     point.us = microseconds(entry, label, point);
     return point;
   }

@@ -119,6 +119,21 @@ TEST_CASE(
   CHECK_MESSAGE(verified.status == 0, (verified.out + verified.error));
 }
 
+TEST_CASE("images of another size than the model's are refused with what to give instead") {
+  const Workshop shop;
+  const std::string models = ATTUNE_SOURCE_DIR "/../shared/models/";
+  for (const auto& [name, advice] : {std::pair{"mcunet-5fps-f32.onnx", "imagenet:128x128"},
+                                     std::pair{"ds_cnn_kws-f32.onnx", "unit:10x49x1"}}) {
+    if (access((models + name).c_str(), R_OK) != 0) {
+      MESSAGE("no ", models, name, ": skipped");
+      return;
+    }
+    const std::string compile = "compile " + models + name + " -o net.att --preprocess ";
+    check_refused(shop.run(compile + "imagenet"), std::string("e.g. ") + advice);
+    CHECK(shop.run(compile + advice).status == 0);
+  }
+}
+
 TEST_CASE("the shipped model takes a step with every scheme and many sizes of batches") {
   const Workshop shop;
   const std::string model = ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx";
@@ -223,7 +238,7 @@ TEST_CASE("compile refuses what it cannot use, and says why") {
   refused("--labels none.txt", "none.txt");
   refused("--labels .", "class");
   refused("--preprocess blur", "blur");
-  refused("--preprocess unit:4x4", "--preprocess makes images");
+  refused("--preprocess unit:4x4", "--preprocess makes images 3x4x4, the model's input x is");
   shop.write("two.txt", "a\nb\n");
   refused("--labels two.txt", "2 class names");
   shop.write("empty.txt", "");

@@ -87,6 +87,7 @@ TEST_CASE("bad targets are refused with the key and what is there instead") {
       {R"({"name": "m", "gflop_s": 1, "bandwidth": []})", "bandwidth is empty"},
       {R"({"name": "m", "gflop_s": 1, "bandwidth": [{"bytes": 1}]})", "has no gb_s"},
       {R"({"name": "m", "gflop_s": 1, "threads": 0, "bandwidth": []})", "threads is 0"},
+      {R"({"name": "m", "gflop_s": 1, "threads": 1.9, "bandwidth": []})", "threads is 1.9, not a"},
       {R"({"name": "m", "gflops": 1})", "unknown key 'gflops'"},
       {with("3"), "not an object"},
       {with(R"({"op": "convolve", "bytes": 1, "us": 1})"), "no operator 'convolve'"},
@@ -96,6 +97,7 @@ TEST_CASE("bad targets are refused with the key and what is there instead") {
       {with(R"({"op": "add", "bytes": 1, "us": 1, "gb_s": 1})"), "needs one of"},
       {with(R"({"op": "add", "bytes": 1, "gflop_s": 1})"), "without macs"},
       {with(R"({"op": "add", "bytes": 1, "program_bytes": -1, "us": 1})"), "program_bytes is -1"},
+      {with(R"({"op": "add", "bytes": 1.5, "us": 1})"), "bytes is 1.5, not a whole"},
       {with(R"({"op": "add", "bytes": 1, "us": -1})"), "us is -1"}};
   for (const auto& [text, message] : kBad) {
     CAPTURE(text);

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #endif
 
+#include <algorithm>
 #include <cstdlib>
 #include <numeric>
 
@@ -126,10 +127,42 @@ TEST_CASE("a JPEG with an impossible Huffman table is an error") {
 TEST_CASE("a JPEG that goes through its picture again and again is an error") {
   const Bytes whole = from_hex(kJpeg);
   Bytes file = first(whole, whole.size() - 2);
-  for (int i = 0; i < 100; ++i)
-    for (const int byte : {0xff, 0xda, 0x00, 0x08}) file.push_back(static_cast<std::byte>(byte));
-  for (const int byte : {0xff, 0xd9}) file.push_back(static_cast<std::byte>(byte));
+  const auto add = [&](std::initializer_list<int> bytes) {
+    for (const int byte : bytes) file.push_back(static_cast<std::byte>(byte));
+  };
+  for (int i = 0; i < 100; ++i) {
+    add({0xff, 0xda, 0x00, 0x08});
+    for (int j = 0; j < 6; ++j) add({0x00});
+  }
+  add({0xff, 0xd9});
+  CHECK(contains(decode_error(file), "more than 3 scans"));  // one for each component
+  const std::byte frame[] = {std::byte{0xff}, std::byte{0xc0}};
+  const auto at = std::search(file.begin(), file.end(), std::begin(frame), std::end(frame));
+  REQUIRE(at != file.end());
+  at[1] = std::byte{0xc2};  // progressive
   CHECK(contains(decode_error(file), "more than 64 scans"));
+}
+
+TEST_CASE("a JPEG of more pixels than its bytes can hold is an error") {
+  Bytes file = from_hex(kJpeg);
+  const std::byte frame[] = {std::byte{0xff}, std::byte{0xc0}};
+  const auto at = std::search(file.begin(), file.end(), std::begin(frame), std::end(frame));
+  REQUIRE(at != file.end());
+  at[5] = at[7] = std::byte{0x04};  // 1032 x 1032
+  CHECK(contains(decode_error(file), "1032 x 1032 pixels in"));
+}
+
+TEST_CASE("what follows a JPEG's end does not belong to it") {
+  const Bytes picture = from_hex(kJpeg);
+  // A film after a photograph, as telephones write it: looks like tables, scans and ends.
+  for (const char* behind :
+       {"ffc412", "ffda", "ffd9", "00000018667479706d703432ffc4ffffffda0008"}) {
+    CAPTURE(behind);
+    Bytes file = picture;
+    for (const std::byte byte : from_hex(behind)) file.push_back(byte);
+    REQUIRE(decode_error(file) == "");
+    CHECK(decoded(file).pixels == decoded(picture).pixels);
+  }
 }
 
 TEST_CASE("no damaged byte of a JPEG or a BMP crashes the decoder") {
