@@ -6,6 +6,7 @@
 
 #include "kernels/simd/gemm-inl.h"
 #include "kernels/simd/kernels.h"
+#include "kernels/simd/long_and_thin-inl.h"
 #include "kernels/simd/mask-inl.h"
 
 // Convolution as a product over NHWC:
