@@ -75,10 +75,10 @@ HWY_INLINE V apply_mask(V v, const uint8_t* mask, int shift) {
   return keep(v, load_bits<8>(mask) >> shift);
 }
 
-template <bool kPartial>
+template <bool kPartial, bool kFromZero>
 HWY_INLINE void write_clamp_mask(V v, V min, V max, uint8_t* mask) {
   uint8_t bits[8];
-  hn::StoreMaskBits(D(), hn::And(hn::Gt(v, min), hn::Lt(v, max)), bits);
+  hn::StoreMaskBits(D(), between<kFromZero>(v, min, max), bits);
   std::memcpy(mask, bits, kPartial || kLanes < 8 ? 1 : kLanes / 8);
 }
 
@@ -110,8 +110,12 @@ HWY_INLINE void finish_outputs(const Lines& l, int line, int64_t i, int64_t fres
   if (l.clamps) {
     const V min = repeat(l.min), max = repeat(l.max);
     ((v[P] = clamp_vector(v[P], min, max)), ...);
-    if (uint8_t* const mask = l.clamp_mask[line])
-      (write_clamp_mask<kPartial>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+    if (uint8_t* const mask = l.clamp_mask[line]) {
+      if (clamps_from_zero(l.min, l.max))
+        (write_clamp_mask<kPartial, true>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+      else
+        (write_clamp_mask<kPartial, false>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+    }
   } else if (const uint8_t* const mask = l.mask[line]) {
     ((v[P] = apply_mask<kPartial>(v[P], mask + mask_at + P * mask_step, at & 7)), ...);
     if (l.sums) {
@@ -136,7 +140,14 @@ HWY_INLINE void block_vector(const Lines& l, int64_t i, int64_t fresh, unsigned 
   const V bias = l.bias ? load_some<kPartial>(l.bias + c, n) : zero();
   V first[kOutputs], last[kOutputs];
   ((first[P] = last[P] = bias), ...);
+  // The first line ends before the rows that only the second one sees: the processor multiplies
+  // these while it clamps.
+  bool open = true;
   for (int r = 0; r < l.rows; ++r) {
+    if (kFirst < kLast && open && !l.w[kFirst][r]) {
+      finish_outputs<kPartial>(l, kFirst, i, fresh, c, n, first, outputs);
+      open = false;
+    }
     V x[kColumns];
     load_columns<kBorder, kPartial>(l.x[r] + at, l.channels, outside, n, x,
                                     std::make_integer_sequence<int, kColumns>{});
@@ -146,7 +157,7 @@ HWY_INLINE void block_vector(const Lines& l, int64_t i, int64_t fresh, unsigned 
       if (const float* const w = l.w[kLast][r])
         multiply_taps<kStep, kPartial>(w + c, l.w_step, n, x, last, outputs, kAllTaps);
   }
-  finish_outputs<kPartial>(l, kFirst, i, fresh, c, n, first, outputs);
+  if (open) finish_outputs<kPartial>(l, kFirst, i, fresh, c, n, first, outputs);
   if constexpr (kFirst < kLast)
     if (l.lines == 2) finish_outputs<kPartial>(l, kLast, i, fresh, c, n, last, outputs);
 }
@@ -180,12 +191,23 @@ HWY_INLINE void block(const Lines& l, int64_t i, int64_t fresh) {
   block_channels<kTaps, kStep, true, kOutputs>(l, i, fresh, outside);
 }
 
+// How many of so many outputs, at most, go in blocks of seven, so that blocks of four take the rest;
+// none where that cannot be.
+constexpr int64_t outputs_in_sevens(int64_t outputs) {
+  const int64_t sevens = outputs / 7, over = (sevens + outputs) & 3;
+  return over <= sevens ? 7 * (sevens - over) : 0;
+}
+static_assert(outputs_in_sevens(5) == 0 && outputs_in_sevens(8) == 0 &&
+              outputs_in_sevens(14) == 14 && outputs_in_sevens(25) == 21 &&
+              outputs_in_sevens(64) == 56);
+
 // Where lines do not end with a block, the last one computes some outputs again, the same way.
 template <int kTaps, int kStep>
 void run_lines(const Lines& l) {
   int64_t i = 0;
 #if HWY_TARGET == HWY_AVX3
-  for (; i + 7 <= l.outputs; i += 7) block<kTaps, kStep, 7>(l, i, i);
+  for (const int64_t end = outputs_in_sevens(l.outputs); i < end; i += 7)
+    block<kTaps, kStep, 7>(l, i, i);
 #endif
   for (; i + 4 <= l.outputs; i += 4) block<kTaps, kStep, 4>(l, i, i);
   if (i < l.outputs && l.outputs >= 4) {
@@ -457,12 +479,11 @@ HWY_NOINLINE void accumulate(const GradLines& l, int n, float* memory,
   V sums[sizeof...(J)];
   ((sums[J] = load(memory + J * kLanes)), ...);
   const float *x = l.x, *dy = l.dy;
-  // Blocks of four, and of seven where so many of these leave none over.
-  [[maybe_unused]] const int64_t of_sevens = 7 * (-l.outputs & 3);
+  [[maybe_unused]] const int64_t of_sevens = outputs_in_sevens(l.outputs);
   for (int64_t line = 0; line < l.lines; ++line) {
     int64_t i = 0;
 #if HWY_TARGET == HWY_AVX3
-    for (; i < of_sevens && of_sevens <= l.outputs; i += 7)
+    for (; i < of_sevens; i += 7)
       multiply_block<kKernel, kStride, kPartial, 7>(l, x, dy, i, n, sums, kAllRows);
 #endif
     for (; i + 4 <= l.outputs; i += 4)

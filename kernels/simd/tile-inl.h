@@ -142,10 +142,10 @@ HWY_INLINE void clamp_vectors(V min, V max, V* sums) {
   sums[0] = clamp_vector(sums[0], min, max);
   if constexpr (kVectors == 2) sums[1] = clamp_vector(sums[1], min, max);
 }
-template <int kVectors>
+template <int kVectors, bool kFromZero>
 HWY_INLINE void store_mask(const V* sums, V min, V max, uint8_t* mask) {
   for (int j = 0; j < kVectors; ++j, mask += kLanes / 8)
-    hn::StoreMaskBits(D(), hn::And(hn::Gt(sums[j], min), hn::Lt(sums[j], max)), mask);
+    hn::StoreMaskBits(D(), between<kFromZero>(sums[j], min, max), mask);
 }
 
 template <bool kPartial, int kVectors>
@@ -194,8 +194,10 @@ HWY_INLINE void finish_tile(V* sums, const Tile& t, std::integer_sequence<int, I
   if constexpr (kPartial || kLanes < 8)
     for (int i = 0; i < static_cast<int>(sizeof...(I)); ++i)
       write_mask(rows[i] + col, cols, e.min, e.max, mask(i));
+  else if (clamps_from_zero(e.min, e.max))
+    (store_mask<kVectors, true>(sums + I * kVectors, min, max, mask(I)), ...);
   else
-    (store_mask<kVectors>(sums + I * kVectors, min, max, mask(I)), ...);
+    (store_mask<kVectors, false>(sums + I * kVectors, min, max, mask(I)), ...);
 }
 
 // Rows of a panel of b, `stride` floats from one value of k to the next.

@@ -80,6 +80,25 @@ HWY_INLINE void store_some(V v, float* p, int n) {
 // NaN stays NaN: where an operand is NaN, x86 gives the second one.
 HWY_INLINE V clamp_vector(V v, V min, V max) { return hn::Min(max, hn::Max(min, v)); }
 
+// Where elements lie strictly between a clamp's bounds. Of a clamp from zero on, as most are, one
+// comparison tells, of the bits as numbers without a sign: one less than none comes last, with all
+// that are negative or NaN. Processors compare into masks with the units that multiply.
+template <bool kFromZero>
+HWY_INLINE hn::Mask<D> between(V v, V min, V max) {
+  if constexpr (kFromZero) {
+    const hn::RebindToUnsigned<D> bits;
+    const auto one = hn::Set(bits, 1);
+    return hn::RebindMask(D(), hn::Lt(hn::Sub(hn::BitCast(bits, v), one),
+                                      hn::Sub(hn::BitCast(bits, max), one)));
+  } else {
+    return hn::And(hn::Gt(v, min), hn::Lt(v, max));
+  }
+}
+// Whether between<true> is right for these bounds, and faster here.
+HWY_INLINE bool clamps_from_zero(float min, float max) {
+  return HWY_TARGET == HWY_AVX3 && min == 0 && max > 0;
+}
+
 // n < kLanes elements.
 HWY_INLINE void copy_partial(float* to, const float* from, int n) {
 #if HWY_TARGET == HWY_AVX3

@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "tests/kernels/samples.h"
 
@@ -47,6 +49,57 @@ TEST_CASE("NaN stays NaN, and its mask is false") {
                         {Value::reals({1, 1, 1, 1}, {kNan}), Value::reals({1, 1, 1, 1}, {1})},
                         real({1, 1, 1, 1}))
                        .at(0)));
+}
+
+// A convolution by 1 hands its input to its clamp.
+TEST_CASE("every kernel's mask is false at the bounds of a clamp, and for NaN") {
+  constexpr double kTiny = 1e-45;
+  const std::vector<double> edges{0,  -0.0, kTiny, -kTiny, 6,         -1,         1,    3,
+                                  -7, 7,    -6,    kNan,   kInfinity, -kInfinity, -kNan};
+  const std::pair<double, double> bounds[] = {
+      {0, 6}, {0, kInfinity}, {-0.0, 6}, {-1, 1}, {1, 3}, {-6, 0}, {-kInfinity, 0}};
+  for (const int32_t channels : {8, 16, 24, 40, 64}) {
+    const Shape shape{1, 4, 14, channels};
+    Value x(DType::f64, shape);
+    for (int64_t i = 0; i < x.size(); ++i)
+      x.set(i, edges[static_cast<size_t>(i) % edges.size()]);
+    Value depthwise(DType::f64, {3, 3, channels});
+    for (int32_t c = 0; c < channels; ++c) depthwise.set(4 * channels + c, 1);
+    for (const auto& [min, max] : bounds) {
+      INFO(channels, " channels, ", min, " .. ", max);
+      Conv2dAttrs conv;
+      conv.clamp_min = min, conv.clamp_max = max;
+      Value finite = x;
+      for (int64_t i = 0; i < x.size(); ++i)
+        if (!std::isfinite(x.at(i))) finite.set(i, 2);
+      Value identity(DType::f64, {channels, 1, 1, channels});
+      for (int32_t c = 0; c < channels; ++c) identity.set(int64_t{c} * channels + c, 1);
+      // What is not finite comes from the bias.
+      Value bias(DType::f64, {channels});
+      for (int32_t c = 0; c < channels; ++c)
+        if (c % 5 == 4) bias.set(c, edges[11 + static_cast<size_t>(c / 5) % 4]);
+      const ClampAttrs clamp{min, max};
+      Conv2dAttrs same = conv;
+      same.pad_top = same.pad_left = same.pad_bottom = same.pad_right = 1;
+      const Value mask(DType::mask, shape);
+      const Call calls[] = {
+          {Op::clamp, &clamp, {x}, {real(shape), mask}},
+          {Op::conv2d, &conv, {finite, identity, bias}, {real(shape), mask}},
+          {Op::depthwise_conv2d, &same, {finite, depthwise, bias}, {real(shape), mask}},
+          {Op::clamp_mask, &clamp, {run1(Op::clamp, &clamp, {x}, real(shape))}, {mask}}};
+      for (const Call& call : calls) {
+        INFO(op_name(call.op));
+        RunOptions options;
+        options.real = DType::f32;
+        const Value expected = run(call, options).back();
+        for (const Backend backend : {Backend::simd, Backend::eigen}) {
+          if (!supports(backend, call, DType::f32)) continue;
+          options.backend = backend;
+          CHECK(run(call, options).back().same_bits(expected));
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("mask_grad drops a masked NaN") {
