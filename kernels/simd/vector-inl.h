@@ -88,8 +88,8 @@ HWY_INLINE hn::Mask<D> between(V v, V min, V max) {
   if constexpr (kFromZero) {
     const hn::RebindToUnsigned<D> bits;
     const auto one = hn::Set(bits, 1);
-    return hn::RebindMask(D(), hn::Lt(hn::Sub(hn::BitCast(bits, v), one),
-                                      hn::Sub(hn::BitCast(bits, max), one)));
+    return hn::RebindMask(
+        D(), hn::Lt(hn::Sub(hn::BitCast(bits, v), one), hn::Sub(hn::BitCast(bits, max), one)));
   } else {
     return hn::And(hn::Gt(v, min), hn::Lt(v, max));
   }
@@ -131,10 +131,7 @@ HWY_INLINE void fill_zeros(float* to, int64_t n) {
 // Writes the mask of y, all of it: bits past the last element are zeros.
 HWY_INLINE void write_mask(const float* y, int64_t elements, float min, float max, uint8_t* mask) {
   const V lo = repeat(min), hi = repeat(max);
-  const auto inside = [&](const float* p) {
-    const V v = load(p);
-    return hn::And(hn::Gt(v, lo), hn::Lt(v, hi));
-  };
+  const auto inside = [&](const float* p) { return between<false>(load(p), lo, hi); };
   int64_t i = 0;
   if constexpr (kLanes >= 8) {
     for (; i + kLanes <= elements; i += kLanes, mask += kLanes / 8)

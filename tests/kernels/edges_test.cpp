@@ -56,13 +56,12 @@ TEST_CASE("every kernel's mask is false at the bounds of a clamp, and for NaN") 
   constexpr double kTiny = 1e-45;
   const std::vector<double> edges{0,  -0.0, kTiny, -kTiny, 6,         -1,         1,    3,
                                   -7, 7,    -6,    kNan,   kInfinity, -kInfinity, -kNan};
-  const std::pair<double, double> bounds[] = {
-      {0, 6}, {0, kInfinity}, {-0.0, 6}, {-1, 1}, {1, 3}, {-6, 0}, {-kInfinity, 0}};
+  const std::pair<double, double> bounds[] = {{0, 6}, {0, kInfinity}, {-0.0, 6},      {-1, 1},
+                                              {1, 3}, {-6, 0},        {-kInfinity, 0}};
   for (const int32_t channels : {8, 16, 24, 40, 64}) {
     const Shape shape{1, 4, 14, channels};
     Value x(DType::f64, shape);
-    for (int64_t i = 0; i < x.size(); ++i)
-      x.set(i, edges[static_cast<size_t>(i) % edges.size()]);
+    for (int64_t i = 0; i < x.size(); ++i) x.set(i, edges[static_cast<size_t>(i) % edges.size()]);
     Value depthwise(DType::f64, {3, 3, channels});
     for (int32_t c = 0; c < channels; ++c) depthwise.set(4 * channels + c, 1);
     for (const auto& [min, max] : bounds) {

@@ -74,6 +74,46 @@ TEST_CASE("simd: samples agree with the reference, in place and with threads too
   }
 }
 
+TEST_CASE("simd: depthwise lines of any length agree with the reference") {
+  if (!backend_available(Backend::simd)) return;
+  RunOptions simd;
+  simd.backend = Backend::simd;
+  simd.real = DType::f32;
+  constexpr int32_t kChannels = 24;
+  for (int32_t length = 1; length <= 33; ++length)
+    for (const int32_t stride : {1, 2}) {
+      INFO("lines of ", length, ", stride ", stride);
+      Conv2dAttrs attrs;
+      attrs.stride_h = attrs.stride_w = stride;
+      attrs.pad_top = attrs.pad_left = 1;
+      attrs.pad_bottom = attrs.pad_right = 3 - stride;
+      attrs.groups = kChannels;
+      const Shape x{1, 5, length, kChannels};
+      const auto outputs = [&](int32_t size) {
+        return (size + attrs.pad_top + attrs.pad_bottom - 3) / stride + 1;
+      };
+      const Shape y{1, outputs(5), outputs(length), kChannels}, w{3, 3, kChannels};
+      const Value image = Value::random(x, 1), weight = Value::random(w, 2),
+                  dy = Value::random(y, 3);
+      const Value of_x(DType::f64, x), of_y(DType::f64, y), of_w(DType::f64, w);
+      const Call calls[] = {{Op::depthwise_conv2d, &attrs, {image, weight}, {of_y}},
+                            {Op::depthwise_conv2d_grad_input, &attrs, {dy, weight}, {of_x}},
+                            {Op::depthwise_conv2d_grad_weight, &attrs, {image, dy}, {of_w}}};
+      for (const Call& call : calls) {
+        INFO(op_name(call.op));
+        REQUIRE(supports(Backend::simd, call, DType::f32));
+        CHECK(relative_difference(run(call, simd)[0], run(call)[0]) < 4e-6);
+      }
+      // A mask tells of the very outputs that come with it.
+      Conv2dAttrs clamping = attrs;
+      clamping.clamp_min = 0, clamping.clamp_max = 0.5;
+      const std::vector<Value> clamped = run(
+          {Op::depthwise_conv2d, &clamping, {image, weight}, {of_y, Value(DType::mask, y)}}, simd);
+      const ClampAttrs clamp{0, 0.5};
+      CHECK(run1(Op::clamp_mask, &clamp, {clamped[0]}, clamped[1]).same_bits(clamped[1]));
+    }
+}
+
 TEST_CASE("simd: bytes become the numbers of the reference, bit for bit") {
   if (!backend_available(Backend::simd)) return;
   int images = 0;
