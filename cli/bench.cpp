@@ -99,7 +99,7 @@ Measured add_work(const Session& session, ProgramTimes times,
     work.seconds = times.steps[static_cast<size_t>(i)];
     work.share = sum > 0 ? work.seconds / sum : 0;
     work.macs = step_macs(session, kind, i);
-    work.bytes = operand_bytes(session, kind, i);
+    work.bytes = moved_bytes(session.step_op(kind, i), session.step_args(kind, i));
     if (peak) {
       work.compute_seconds = 2e-9 * static_cast<double>(work.macs) / peak->gflops();
       work.memory_seconds = 1e-9 * static_cast<double>(work.bytes) / peak->gb_s(work.bytes);

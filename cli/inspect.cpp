@@ -109,14 +109,8 @@ StepRow describe_step(const Session& session, ProgramKind kind, const format::Pr
               session.step_name(kind, index),
               "",
               step.macs(),
-              0,
+              moved_bytes(session.step_op(kind, index), session.step_args(kind, index)),
               backend_name(session.step_backend(kind, index))};
-  const auto add = [&](int32_t id) {
-    if (id >= 0)
-      row.bytes += described_tensor(*program.tensors()->Get(static_cast<unsigned>(id))).bytes();
-  };
-  for (int32_t id : list_of(step.inputs())) add(id);
-  for (int32_t id : list_of(step.outputs())) add(id);
   const auto outputs = list_of(step.outputs());
   if (!outputs.empty() && outputs[0] >= 0)
     row.shape = shape_text(program.tensors()->Get(static_cast<unsigned>(outputs[0]))->shape());

@@ -128,20 +128,6 @@ class Observation {
 
 }  // namespace
 
-uint64_t operand_bytes(const Session& session, ProgramKind kind, int step) {
-  const format::Program& program = *session.plan().program(kind);
-  const format::Step& table = step_of(session, kind, step);
-  uint64_t bytes = 0;
-  const auto add = [&](std::span<const int32_t> ids) {
-    for (const int32_t id : ids)
-      if (id >= 0)
-        bytes += described_tensor(*program.tensors()->Get(static_cast<unsigned>(id))).bytes();
-  };
-  add(list_of(table.inputs()));
-  add(list_of(table.outputs()));
-  return bytes;
-}
-
 uint64_t step_macs(const Session& session, ProgramKind kind, int step) {
   return step_of(session, kind, step).macs();
 }

@@ -10,8 +10,6 @@
 
 namespace attune::cli {
 
-// Bytes of a step's operands: what it reads and writes, each once.
-uint64_t operand_bytes(const Session& session, ProgramKind kind, int step);
 uint64_t step_macs(const Session& session, ProgramKind kind, int step);
 
 // Median times of a program's repeats, in seconds.

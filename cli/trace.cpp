@@ -6,6 +6,7 @@
 
 #include "cli/output_file.h"
 #include "sparse_update/compile.h"
+#include "sparse_update/cost/step_work.h"
 
 namespace attune::cli {
 namespace {
@@ -87,11 +88,12 @@ void Trace::write() const {
               {"dur", microseconds(event.end) - microseconds(event.start)}};
     if (event.step >= 0) {
       constexpr auto kKind = ProgramKind::train_step;
+      const Op op = session_.step_op(kKind, event.step);
       json["args"] = Json{{"step", event.step},
-                          {"operator", op_name(session_.step_op(kKind, event.step))},
+                          {"operator", op_name(op)},
                           {"backend", backend_name(session_.step_backend(kKind, event.step))},
                           {"macs", step_macs(session_, kKind, event.step)},
-                          {"bytes", operand_bytes(session_, kKind, event.step)}};
+                          {"bytes", moved_bytes(op, session_.step_args(kKind, event.step))}};
     }
     list.push_back(std::move(json));
   }

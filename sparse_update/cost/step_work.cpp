@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <type_traits>
@@ -132,17 +133,29 @@ uint64_t rounded_program_bytes(uint64_t bytes) {
       std::llround(std::exp2(0.5 * std::round(2 * std::log2(static_cast<double>(bytes))))));
 }
 
-StepWork step_work(Op op, Backend backend, const KernelArgs& args, uint64_t macs) {
-  StepWork work{op, backend, kind_of(op, args), "", macs, 0};
-  Text text;
-  const auto add = [&](const Tensor& tensor) {
-    add_tensor(text, tensor);
-    if (tensor) work.bytes += tensor.bytes();
+uint64_t moved_bytes(Op op, const KernelArgs& args) {
+  const bool reads_some = op == Op::slice || op == Op::gather;
+  const bool updates_some =
+      (op == Op::sgd || op == Op::momentum || op == Op::adam) && args.input(3);
+  uint64_t bytes = 0;
+  const auto add = [&](const Tensor& tensor, bool some) {
+    if (!tensor) return;
+    const Tensor& chosen = reads_some ? args.outputs[0] : args.inputs[1];
+    bytes += some ? std::min(tensor.bytes(), chosen.bytes()) : tensor.bytes();
   };
-  for (int i = 0; i < args.num_inputs; ++i) add(args.inputs[i]);
+  for (int i = 0; i < args.num_inputs; ++i)
+    add(args.inputs[i], updates_some || (reads_some && i == 0));
+  for (int i = 0; i < args.num_outputs; ++i) add(args.outputs[i], updates_some);
+  return bytes;
+}
+
+StepWork step_work(Op op, Backend backend, const KernelArgs& args, uint64_t macs) {
+  StepWork work{op, backend, kind_of(op, args), "", macs, moved_bytes(op, args)};
+  Text text;
+  for (int i = 0; i < args.num_inputs; ++i) add_tensor(text, args.inputs[i]);
   const std::string_view arrow = " >";
   text.append(arrow.data(), arrow.data() + arrow.size());
-  for (int i = 0; i < args.num_outputs; ++i) add(args.outputs[i]);
+  for (int i = 0; i < args.num_outputs; ++i) add_tensor(text, args.outputs[i]);
   add_attributes(text, op, args.attrs);
   work.shape = fmt::to_string(text);
   return work;

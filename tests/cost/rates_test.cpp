@@ -205,5 +205,46 @@ TEST_CASE("work is described alike for every call of the same shapes, and reals 
   CHECK(step_work(Op::conv2d, Backend::simd, args, 18432).shape != masked.shape);
 }
 
+TEST_CASE("a step that takes or updates some slices moves these, not the whole") {
+  float memory[1] = {};
+  SliceAttrs slice_attrs;
+  Tensor image{memory, DType::f32, false, {1, 128, 128, 3}};
+  Tensor rows{memory, DType::f32, false, {1, 4, 128, 3}};
+  const KernelArgs slice{
+      .inputs = &image, .num_inputs = 1, .outputs = &rows, .num_outputs = 1, .attrs = &slice_attrs};
+  CHECK(moved_bytes(Op::slice, slice) == 2 * rows.bytes());
+
+  AxisAttrs axis_attrs;
+  const Tensor indices{memory, DType::i32, true, {5}};
+  Tensor gathered{memory, DType::f32, false, {1, 128, 128, 5}};
+  Tensor chosen_from[] = {{memory, DType::f32, false, {1, 128, 128, 40}}, indices};
+  const KernelArgs gather{.inputs = chosen_from,
+                          .num_inputs = 2,
+                          .outputs = &gathered,
+                          .num_outputs = 1,
+                          .attrs = &axis_attrs};
+  CHECK(moved_bytes(Op::gather, gather) == 2 * gathered.bytes() + 20);
+  CHECK(step_work(Op::gather, Backend::reference, gather, 0).bytes ==
+        moved_bytes(Op::gather, gather));
+
+  MomentumAttrs momentum_attrs;
+  const Tensor weight{memory, DType::f32, false, {64, 1, 1, 40}};
+  Tensor updated[] = {weight,
+                      {memory, DType::f32, false, {64, 1, 1, 5}},
+                      {memory, DType::f32, false, {1}},
+                      indices,
+                      {memory, DType::f32, false, {64, 1, 1, 5}}};
+  Tensor state[] = {weight, updated[4]};
+  KernelArgs update{.inputs = updated,
+                    .num_inputs = 5,
+                    .outputs = state,
+                    .num_outputs = 2,
+                    .attrs = &momentum_attrs};
+  CHECK(moved_bytes(Op::momentum, update) == 5 * updated[1].bytes() + 4 + 20);
+  updated[3] = {};  // the whole weight
+  updated[1] = updated[4] = state[1] = weight;
+  CHECK(moved_bytes(Op::momentum, update) == 5 * weight.bytes() + 4);
+}
+
 }  // namespace
 }  // namespace attune::test
