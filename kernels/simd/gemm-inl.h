@@ -95,7 +95,13 @@ void multiply_tiles(const A& a, PanelB panel_b, YRow y_row, const Share& share,
   FetchList ahead;
   const int64_t next = starts[count];
   const int64_t end = share.row0 + tiles.start(std::min(t0 + 2 * kTilesAtOnce, tiles.count()));
-  if constexpr (!A::kKMajor) ahead.add(a.ahead(next, end));
+  if constexpr (!A::kKMajor)
+    ahead.add(a.ahead(next, end));
+  else if (next < end)
+    a.ahead(next, end, k0, k1, ahead);
+  else  // the first tiles of the next group
+    a.ahead(share.row0, share.row0 + tiles.start(std::min<int64_t>(kTilesAtOnce, tiles.count())),
+            k1, std::min(2 * k1 - k0, depth), ahead);
   if (k0 == 0 && next < end) ahead.add(rows_ahead(y_row, next, end, share));
   const int64_t cols = share.cols(), panels = padded_cols(cols) / kPanel;
   alignas(64) float packed_a[kTilesAtOnce * kTileBuffer];

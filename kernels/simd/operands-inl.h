@@ -247,6 +247,13 @@ struct ColMajorA {
     const float* from = data + k * stride + m;
     for (int j = 0; j < count; ++j, from += stride, to += kRowStride) copy(to, from, rows);
   }
+  // Values [k0, k1) of k of some tiles' rows [begin, end): the lines of the cache, two at most,
+  // that hold no row before these.
+  void ahead(int64_t begin, int64_t end, int64_t k0, int64_t k1, FetchList& list) const {
+    const float* const from = data + k0 * stride;
+    list.add({from + std::min(begin + kLine - 1, end - 1), stride, k1 - k0});
+    list.add({from + end - 1, stride, k1 - k0});
+  }
 };
 
 // ---- Operand b: rows into panels of 2 vectors --------------------------------------------------
