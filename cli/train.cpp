@@ -8,6 +8,7 @@
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/verbs.h"
+#include "engine/io/file.h"
 
 namespace attune::cli {
 namespace {
@@ -48,6 +49,29 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
     data.validation = data.validation_part.get();
   }
   return data;
+}
+
+// The classes that no example is of: a model trained without them forgets them.
+std::vector<std::string> absent_classes(const LoadedPlan& loaded, Dataset& data) {
+  std::vector<char> is_there(static_cast<size_t>(loaded.classes()));
+  for (int64_t i = 0; i < data.size(); ++i) {
+    int32_t label = 0;
+    throw_if_error(data.read(i, {}, std::as_writable_bytes(std::span(&label, 1))));
+    is_there.at(static_cast<size_t>(label)) = true;
+  }
+  std::vector<std::string> absent;
+  for (size_t i = 0; i < is_there.size(); ++i)
+    if (!is_there[i]) absent.push_back(loaded.class_name(static_cast<int32_t>(i)));
+  return absent;
+}
+
+void note_absent_classes(const std::string& path, const LoadedPlan& loaded, Dataset& data) {
+  const std::vector<std::string> absent = absent_classes(loaded, data);
+  if (absent.empty()) return;
+  print_note(
+      fmt::format("{}: no example to train on is of {} of the model's {} classes, which it may "
+                  "forget: {}",
+                  path, absent.size(), loaded.classes(), name_list(absent)));
 }
 
 Json start_event(const TrainCommand& command, const Trainer& trainer, const Data& data) {
@@ -243,6 +267,8 @@ int train(const TrainCommand& command) {
                       command.resume, trainer->progress().step));
   }
   Run run(command, *loaded, data, *trainer, trace, resumes);
+  if (!resumes && !command.output.quiet && loaded->classes() > 0)
+    note_absent_classes(command.data, *loaded, *data.training);
   // After all that may be refused: an error is one line, and a run that cannot start replaces
   // nothing.
   if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))

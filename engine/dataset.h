@@ -29,7 +29,7 @@ class Dataset {
   // Whether there are labels or targets; without them the data serves prediction only.
   virtual bool labelled() const = 0;
   // Writes example `index`: `input` is ExampleSpec::bytes() long; `target` holds the class as an
-  // int32_t, or the regression target in the example's real type; empty: not wanted.
+  // int32_t, or the regression target in the example's real type. Either may be empty: not wanted.
   virtual Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) = 0;
   // Where example `index` comes from, for messages: a path, or "x[17]".
   virtual std::string_view describe(int64_t index) = 0;

@@ -111,6 +111,9 @@ Workshop::Workshop() {
   write("net.onnx", model());
   write("data.npz",
         as_text(npz({{"x.npy", features}, {"y.npy", npy("<i8", "38,", y.data(), y.size() * 8)}})));
+  const int64_t first_and_last[] = {2, 0};
+  write("no_ones.npz", as_text(npz({{"x.npy", npy("<f4", "2, 4", x.data(), 32)},
+                                    {"y.npy", npy("<i8", "2,", first_and_last, 16)}})));
   write("unlabelled.npz", as_text(npz({{"x.npy", features}})));
   write("one.npy", as_text(npy("<f4", "2, 4", x.data(), 32)));
 }

@@ -11,6 +11,7 @@ namespace attune::test {
 // A folder of its own with what the tests of the command use:
 //   net.onnx    x[N,4] -> 5 hidden -> logits[N,3]
 //   data.npz    38 examples that it can learn, `x` and `y`; unlabelled.npz without `y`
+//   no_ones.npz two examples of classes 0 and 2
 //   one.npy     two examples
 class Workshop {
  public:

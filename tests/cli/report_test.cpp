@@ -108,8 +108,9 @@ TEST_CASE("a report shows the model, its layers, memory and cost, and needs noth
   const json& train = inspected["programs"][0];
   CHECK(contains(page, "viewBox=\"0 0 " + std::to_string(train["steps"].size() + 2) + " " +
                            std::to_string(train["arena_bytes"].get<size_t>()) + "\""));
-  CHECK(shop.files() == std::vector<std::string>{"data.npz", "net.att", "net.onnx", "one.npy",
-                                                 "report.html", "scheme.json", "unlabelled.npz"});
+  CHECK(shop.files() == std::vector<std::string>{"data.npz", "net.att", "net.onnx", "no_ones.npz",
+                                                 "one.npy", "report.html", "scheme.json",
+                                                 "unlabelled.npz"});
 }
 
 TEST_CASE("a report with a target shows its times, and with --json the usual document is printed") {

@@ -88,6 +88,21 @@ TEST_CASE("training in micro-batches learns what whole batches do, and one resum
   check_refused(shop.run(compile + "no.att --micro-batch 3"), "--micro-batch 3");
 }
 
+TEST_CASE("a class without examples is noted before a run") {
+  Workshop shop;
+  shop.compile();
+  const std::string note =
+      "attune: no_ones.npz: no example to train on is of 1 of the model's 3 classes, which it may "
+      "forget: 1\n";
+  const auto result = shop.run("train net.att --data no_ones.npz --epochs 1");
+  REQUIRE_MESSAGE(result.status == 0, result.error);
+  CHECK(contains(result.error, note));
+  CHECK(!contains(shop.run("train net.att --data data.npz --epochs 1").error, "forget"));
+  const auto quiet = shop.run("train net.att --data no_ones.npz --epochs 1 --quiet");
+  CHECK(quiet.status == 0);
+  CHECK(quiet.error.empty());
+}
+
 TEST_CASE("--quiet and --json leave only the result") {
   Workshop shop;
   shop.compile();

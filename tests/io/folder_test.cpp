@@ -38,6 +38,18 @@ TEST_CASE("class folders map to classes by name, files are sorted, others ignore
   CHECK(class_of(*data, 2, 1) == 1);
 }
 
+TEST_CASE("a label is read without its example") {
+  TempFolder folder;
+  folder.write("ant/a.png", "no image");
+  const std::unique_ptr<Dataset> data =
+      open(folder.path(), image_request(1, 1, 1, {"dog", "cat", "ant"}));
+  int32_t label = 0;
+  REQUIRE(data->read(0, {}, std::as_writable_bytes(std::span(&label, 1))));
+  CHECK(label == 2);
+  std::byte pixel[1];
+  CHECK(contains(data->read(0, pixel, {}).message(), folder.path("ant/a.png")));
+}
+
 TEST_CASE("WAV files are resampled and become features") {
   TempFolder folder;
   std::vector<int16_t> fast, slow;
