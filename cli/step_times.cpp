@@ -145,7 +145,7 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
   clock.undisturbed = clock_kind == StepClockKind::undisturbed && session.threads() == 1;
   const Observation observation(session, clock);
 
-  std::vector<double> totals, phases[kPhaseCount];
+  std::vector<double> totals, sums_of_steps, phases[kPhaseCount];
   std::vector<std::vector<double>> runs(steps);
   for (int i = -kWarmUps; i < repeats; ++i) {
     inputs.write();
@@ -162,9 +162,11 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
       sums[static_cast<size_t>(times.step_phase[s])] += clock.seconds[s];
     }
     for (int p = 0; p < kPhaseCount; ++p) phases[p].push_back(sums[p]);
+    sums_of_steps.push_back(std::accumulate(std::begin(sums), std::end(sums), 0.0));
   }
   session.reset_state();
   times.fastest = *std::min_element(totals.begin(), totals.end());
+  times.fastest_sum = *std::min_element(sums_of_steps.begin(), sums_of_steps.end());
   times.total = median(std::move(totals));
   for (int p = 0; p < kPhaseCount; ++p) times.phases[p] = median(std::move(phases[p]));
   for (auto& run : runs) {

@@ -21,6 +21,7 @@ struct ProgramTimes {
   double phases[kPhaseCount] = {};  // each the median of its sums
   std::vector<double> steps;        // each the median of its own times
   std::vector<double> fastest_steps;
+  double fastest_sum = 0;  // of the steps of one run; no less than that of fastest_steps
   std::vector<Phase> step_phase;
 };
 
