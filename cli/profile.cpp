@@ -18,8 +18,9 @@ constexpr const char* kExamples = R"(Examples:
 
 Runs every program of the plans and takes the fastest time of each step, where it stands: with its
 operands in the cache in which the steps before it leave them. Rounds over all plans spread the runs
-of each, since other programs slow a machine down for seconds at a time. A step that several plans
-of about the same size have gets the median of their times.
+of each, since other programs slow a machine down for seconds at a time. The times of a program's
+steps are raised until they add up to its fastest run. A step that several plans of about the same
+size have gets the median of their times.
 
 The file is JSON, for reading and editing; sparse_update/cost/README.md has the format. A target for
 a machine that is not at hand may hold its peak and bandwidths alone.)";

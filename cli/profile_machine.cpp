@@ -30,7 +30,7 @@ class Measurements {
                       work.program_bytes);
       const auto [step, is_new] = steps_.try_emplace(key, Step{work, {}});
       const auto place = std::make_pair(Program{source, times.kind}, i);
-      const double us = 1e6 * times.fastest_steps[i];
+      const double us = std::max(1e6 * times.fastest_steps[i], kLeastUs);
       const auto [fastest, first] = step->second.us.try_emplace(place, us);
       if (!first) fastest->second = std::min(fastest->second, us);
     }
@@ -44,12 +44,12 @@ class Measurements {
     for (const auto& [key, step] : steps_) {
       std::vector<double> us;
       for (const auto& [place, time] : step.us)
-        us.push_back(time * sums_.at(place.first) / sums_of_fastest.at(place.first));
+        us.push_back(time * std::max(1.0, sums_.at(place.first) / sums_of_fastest.at(place.first)));
       const auto middle = us.begin() + static_cast<std::ptrdiff_t>(us.size() / 2);
       std::nth_element(us.begin(), middle, us.end());
       const StepWork& work = step.work;
       points.push_back({work.op, work.backend, work.kind, work.shape, work.macs, work.bytes,
-                        std::max(*middle, kLeastUs), work.program_bytes});
+                        *middle, work.program_bytes});
     }
     return points;
   }

@@ -8,7 +8,6 @@
 
 #include "engine/batch.h"
 #include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
 #include "engine/random.h"
 #include "graph/error.h"
 

@@ -146,7 +146,7 @@ Machine: {processor()}, {os.cpu_count()} processors; the load average, this prog
 - *estimated*: with the fastest time of every point over all rounds; *fastest*: the plan's fastest run over all
   rounds. *error* is the one against the other. Other programs only ever make a run slower.
 - *of single rounds*: a round's profile alone, against the fastest run of that round.
-- *median*: of all runs. *sum of steps*: of the fastest time of each step, as points are measured; the fastest run
+- *median*: of all runs. *sum of steps*: of the fastest time of each step; the fastest run
   takes longer where even that was disturbed. *same steps*: the share of the estimate that comes from steps of the very
   same shape in the profile. *spread*: from the fastest run of the best round to that of the worst.
 - Times are milliseconds of a whole training step.

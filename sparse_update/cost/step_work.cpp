@@ -137,11 +137,12 @@ uint64_t moved_bytes(Op op, const KernelArgs& args) {
   const bool reads_some = op == Op::slice || op == Op::gather;
   const bool updates_some =
       (op == Op::sgd || op == Op::momentum || op == Op::adam) && args.input(3);
+  const size_t chosen = reads_some     ? args.outputs[0].bytes()
+                        : updates_some ? args.inputs[1].bytes()
+                                       : 0;
   uint64_t bytes = 0;
   const auto add = [&](const Tensor& tensor, bool some) {
-    if (!tensor) return;
-    const Tensor& chosen = reads_some ? args.outputs[0] : args.inputs[1];
-    bytes += some ? std::min(tensor.bytes(), chosen.bytes()) : tensor.bytes();
+    if (tensor) bytes += some ? std::min(tensor.bytes(), chosen) : tensor.bytes();
   };
   for (int i = 0; i < args.num_inputs; ++i)
     add(args.inputs[i], updates_some || (reads_some && i == 0));
