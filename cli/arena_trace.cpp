@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <map>
 
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
-#include "engine/step_check.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
+#include "engine/format/step_check.h"
 #include "kernels/attrs.h"
 
 namespace attune::cli {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/plan.h"
+#include "attune/plan.h"
 
 namespace attune::cli {
 

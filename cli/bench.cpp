@@ -11,8 +11,8 @@
 #include "cli/step_times.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/estimate.h"
 
 namespace attune::cli {

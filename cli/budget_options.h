@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "cli/common.h"
-#include "sparse_update/budget.h"
-#include "sparse_update/compile.h"
 #include "sparse_update/cost/cost.h"
+#include "sparse_update/pipeline/budget.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::cli {
 

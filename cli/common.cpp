@@ -2,9 +2,9 @@
 
 #include <cstdio>
 
-#include "engine/checkpoint.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
+#include "attune/checkpoint.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 
 namespace attune::cli {
 

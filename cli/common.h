@@ -7,10 +7,10 @@
 #include <optional>
 #include <string>
 
-#include "engine/dataset.h"
+#include "attune/dataset.h"
+#include "attune/session.h"
 #include "engine/io/open_dataset.h"
-#include "engine/session.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
 #include "sparse_update/number_text.h"
 

@@ -1,4 +1,4 @@
-#include "sparse_update/compile.h"
+#include "sparse_update/pipeline/compile.h"
 
 #include <filesystem>
 #include <optional>
@@ -9,12 +9,12 @@
 #include "cli/scheme_search.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
-#include "sparse_update/largest_items.h"
-#include "sparse_update/plan_memory.h"
-#include "sparse_update/plan_options.h"
-#include "sparse_update/preprocess_spec.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
+#include "sparse_update/pipeline/largest_items.h"
+#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_options.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "cli/seed.h"
-#include "sparse_update/preprocess_spec.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cli/common.h"
-#include "sparse_update/compile.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::cli {
 

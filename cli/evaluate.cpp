@@ -1,8 +1,8 @@
 #include <chrono>
 
+#include "attune/trainer.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/trainer.h"
 
 namespace attune::cli {
 namespace {

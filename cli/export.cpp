@@ -1,4 +1,4 @@
-#include "sparse_update/export.h"
+#include "sparse_update/pipeline/export.h"
 
 #include <filesystem>
 

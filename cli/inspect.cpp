@@ -6,13 +6,13 @@
 #include "cli/report/plan_layers.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
-#include "sparse_update/compile.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/estimate.h"
 #include "sparse_update/json_file.h"
-#include "sparse_update/plan_options.h"
-#include "sparse_update/preprocess_spec.h"
+#include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/plan_options.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
 namespace {

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "engine/plan.h"
-#include "graph/error.h"
-#include "graph/import/onnx_import.h"
+#include "attune/plan.h"
+#include "graph/import/onnx/onnx_import.h"
+#include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 
 namespace attune::cli {

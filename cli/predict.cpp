@@ -6,7 +6,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/batch.h"
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 
 namespace attune::cli {
 namespace {

@@ -4,9 +4,9 @@
 #include "cli/profile_machine.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "sparse_update/compile.h"
 #include "sparse_update/cost/representative.h"
-#include "sparse_update/plan_memory.h"
+#include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/plan_memory.h"
 
 namespace attune::cli {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "cli/budget_options.h"
 #include "cli/sensitivity_options.h"
-#include "sparse_update/compile_within.h"
+#include "sparse_update/pipeline/compile_within.h"
 #include "sparse_update/search/finals.h"
 #include "sparse_update/search/front.h"
 #include "sparse_update/search/search.h"

@@ -1,6 +1,6 @@
 #include "cli/step_phases.h"
 
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 #include "kernels/op.h"
 
 namespace attune::cli {

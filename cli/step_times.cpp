@@ -7,9 +7,9 @@
 #include <numeric>
 
 #include "engine/batch.h"
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 #include "engine/random.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 
 namespace attune::cli {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/session.h"
 #include "cli/step_phases.h"
-#include "engine/session.h"
 
 namespace attune::cli {
 

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "engine/random.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 
 namespace attune::cli {
 

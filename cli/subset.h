@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/dataset.h"
+#include "attune/dataset.h"
 
 namespace attune::cli {
 

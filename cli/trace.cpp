@@ -5,8 +5,8 @@
 #include <span>
 
 #include "cli/output_file.h"
-#include "sparse_update/compile.h"
 #include "sparse_update/cost/step_work.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::cli {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "attune/trainer.h"
 #include "cli/common.h"
 #include "cli/step_times.h"
-#include "engine/trainer.h"
 
 namespace attune::cli {
 

@@ -2,9 +2,9 @@
 
 #include <string>
 
+#include "attune/checkpoint.h"
+#include "attune/trainer.h"
 #include "cli/common.h"
-#include "engine/checkpoint.h"
-#include "engine/trainer.h"
 
 namespace attune::cli {
 

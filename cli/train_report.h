@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "attune/trainer.h"
 #include "cli/common.h"
-#include "engine/trainer.h"
 
 namespace attune::cli {
 

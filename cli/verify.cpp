@@ -1,4 +1,4 @@
-#include "sparse_update/verify.h"
+#include "sparse_update/pipeline/verify.h"
 
 #include "cli/table.h"
 #include "cli/verbs.h"

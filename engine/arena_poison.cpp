@@ -4,7 +4,7 @@
 #include <cstring>
 #include <new>
 
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_tensor.h"
 
 namespace attune {
 namespace {

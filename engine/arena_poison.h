@@ -5,7 +5,7 @@
 #include <memory>
 #include <span>
 
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 
 namespace attune {
 

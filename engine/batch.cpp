@@ -3,7 +3,7 @@
 #include <cstring>
 #include <limits>
 
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 
 namespace attune {
 

@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/dataset.h"
-#include "engine/session.h"
-#include "engine/status.h"
+#include "attune/dataset.h"
+#include "attune/session.h"
+#include "attune/status.h"
 
 namespace attune {
 

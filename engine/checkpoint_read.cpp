@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/checkpoint.h"
-#include "engine/checkpoint_format.h"
+#include "attune/checkpoint.h"
+#include "engine/format/checkpoint_format.h"
 
 namespace attune {
 namespace {

@@ -11,8 +11,8 @@
 #include <atomic>
 #include <cmath>
 
-#include "engine/checkpoint.h"
-#include "engine/checkpoint_format.h"
+#include "attune/checkpoint.h"
+#include "engine/format/checkpoint_format.h"
 
 namespace attune {
 namespace {

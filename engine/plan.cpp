@@ -1,4 +1,4 @@
-#include "engine/plan.h"
+#include "attune/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,9 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
-#include "engine/plan_verify.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
+#include "engine/format/plan_verify.h"
 
 namespace attune {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/schedule.h"
+#include "attune/schedule.h"
 
 #include <algorithm>
 #include <cmath>

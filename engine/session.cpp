@@ -1,4 +1,4 @@
-#include "engine/session.h"
+#include "attune/session.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -6,7 +6,7 @@
 #include <new>
 
 #include "engine/arena_poison.h"
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_tensor.h"
 #include "kernels/heap_block.h"
 
 namespace attune {

@@ -1,4 +1,4 @@
-#include "engine/trainer.h"
+#include "attune/trainer.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "graph/graph.h"
+#include "graph/ir/graph.h"
 #include "sparse_update/scheme.h"
 
 namespace attune {

@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 
 namespace attune {
 namespace {

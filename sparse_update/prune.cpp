@@ -1,6 +1,6 @@
 #include "sparse_update/prune.h"
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 
 namespace attune {
 namespace {

@@ -3,8 +3,8 @@
 #include <map>
 #include <vector>
 
-#include "graph/graph.h"
-#include "graph/optimizer.h"
+#include "graph/ir/graph.h"
+#include "graph/training/optimizer.h"
 #include "sparse_update/scheme.h"
 
 namespace attune {

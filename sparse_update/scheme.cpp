@@ -9,7 +9,7 @@
 #include <numeric>
 #include <set>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/layers.h"
 

@@ -7,9 +7,9 @@
 #include <set>
 
 #include "cli/report/plan_layers.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
-#include "graph/read_plan.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
+#include "graph/plan/read_plan.h"
 #include "sparse_update/json_file.h"
 
 namespace attune::cli {

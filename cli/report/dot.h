@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "engine/plan.h"
+#include "attune/plan.h"
 
 namespace attune::cli {
 

@@ -5,8 +5,8 @@
 #include "cli/common.h"
 #include "cli/report/markup.h"
 #include "cli/report/sections.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 
 namespace attune::cli {
 namespace {

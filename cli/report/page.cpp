@@ -5,9 +5,9 @@
 #include "cli/report/markup.h"
 #include "cli/report/page_style.h"
 #include "cli/report/sections.h"
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
-#include "sparse_update/plan_options.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
+#include "sparse_update/pipeline/plan_options.h"
 
 namespace attune::cli {
 namespace {

@@ -9,8 +9,8 @@
 #include <set>
 #include <utility>
 
-#include "engine/plan_generated.h"
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 #include "kernels/op.h"
 
 namespace attune::cli {

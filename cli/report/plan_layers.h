@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/plan.h"
 #include "cli/step_phases.h"
-#include "engine/plan.h"
 
 namespace attune::format {
 struct Parameter;

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/preprocess.h"
-#include "engine/status.h"
+#include "attune/preprocess.h"
+#include "attune/status.h"
 
 namespace attune {
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "engine/preprocess.h"
-#include "engine/status.h"
+#include "attune/preprocess.h"
+#include "attune/status.h"
 
 namespace attune {
 

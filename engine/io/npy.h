@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/status.h"
+#include "attune/status.h"
 #include "kernels/dtype.h"
 #include "kernels/shape.h"
 

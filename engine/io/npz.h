@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/status.h"
 #include "engine/io/npy.h"
-#include "engine/status.h"
 
 namespace attune {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/dataset.h"
-#include "engine/preprocess.h"
+#include "attune/dataset.h"
+#include "attune/preprocess.h"
 
 namespace attune {
 

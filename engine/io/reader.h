@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/dataset.h"
+#include "attune/dataset.h"
 #include "engine/io/labels.h"
 #include "engine/io/open_dataset.h"
 

@@ -1,6 +1,6 @@
 #include <unordered_map>
 
-#include "graph/interpret.h"
+#include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
 
 namespace attune {

@@ -2,10 +2,10 @@
 
 #include <vector>
 
-#include "graph/graph.h"
+#include "graph/ir/graph.h"
 
 // Passes over a graph, each in a file of its own. The pipeline that calls them, in order, is
-// sparse_update/compile.cpp.
+// sparse_update/pipeline/compile.cpp.
 namespace attune {
 
 // Computes nodes whose inputs are all constants (reference kernels in double).

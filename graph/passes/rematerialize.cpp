@@ -4,10 +4,10 @@
 #include <set>
 #include <utility>
 
-#include "graph/memory_plan.h"
+#include "graph/memory/memory_plan.h"
+#include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
-#include "graph/rules.h"
-#include "graph/storage.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
 namespace {

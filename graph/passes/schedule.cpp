@@ -2,10 +2,10 @@
 #include <set>
 #include <tuple>
 
-#include "graph/dependencies.h"
-#include "graph/lower_peak.h"
+#include "graph/memory/dependencies.h"
+#include "graph/memory/lower_peak.h"
+#include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
-#include "graph/storage.h"
 
 namespace attune {
 namespace {

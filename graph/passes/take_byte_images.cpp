@@ -1,8 +1,8 @@
 #include <map>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "graph/passes/passes.h"
-#include "graph/rules.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
 

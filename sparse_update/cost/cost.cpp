@@ -4,10 +4,10 @@
 #include <map>
 #include <unordered_map>
 
-#include "engine/session.h"
-#include "graph/error.h"
-#include "graph/rules.h"
-#include "graph/storage.h"
+#include "attune/session.h"
+#include "graph/ir/error.h"
+#include "graph/memory/storage.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
 namespace {

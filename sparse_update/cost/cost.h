@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "attune/plan.h"
 #include "engine/kernel_choice.h"
-#include "engine/plan.h"
-#include "graph/write_plan.h"
+#include "graph/plan/write_plan.h"
 #include "sparse_update/cost/rates.h"
 
 namespace attune {

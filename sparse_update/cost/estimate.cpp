@@ -1,6 +1,6 @@
 #include "sparse_update/cost/estimate.h"
 
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 
 namespace attune {
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "engine/session.h"
+#include "attune/session.h"
 #include "sparse_update/cost/rates.h"
 
 namespace attune {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/import/onnx_import.h"
-#include "sparse_update/compile.h"
+#include "graph/import/onnx/onnx_import.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune {
 

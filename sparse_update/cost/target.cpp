@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 
 namespace attune {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "sparse_update/compile.h"
 #include "sparse_update/cost/cost.h"
+#include "sparse_update/pipeline/compile.h"
 #include "sparse_update/sensitivity/space.h"
 
 namespace attune {

@@ -5,8 +5,8 @@
 #include <mutex>
 #include <set>
 
-#include "graph/error.h"
-#include "graph/loss.h"
+#include "graph/ir/error.h"
+#include "graph/training/loss.h"
 #include "sparse_update/parallel.h"
 #include "sparse_update/search/mutation.h"
 

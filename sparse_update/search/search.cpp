@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/search/evolution.h"
 
 namespace attune {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sparse_update/budget.h"
+#include "sparse_update/pipeline/budget.h"
 #include "sparse_update/search/evaluate.h"
 #include "sparse_update/search/knapsack.h"
 #include "sparse_update/sensitivity/gains.h"

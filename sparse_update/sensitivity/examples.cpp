@@ -6,9 +6,9 @@
 #include <numeric>
 #include <utility>
 
-#include "engine/plan.h"
+#include "attune/plan.h"
 #include "engine/random.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 
 namespace attune {
 namespace {

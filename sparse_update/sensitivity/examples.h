@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/dataset.h"
-#include "engine/session.h"
+#include "attune/dataset.h"
+#include "attune/session.h"
 
 namespace attune {
 

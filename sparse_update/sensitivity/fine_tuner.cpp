@@ -3,10 +3,10 @@
 #include <cmath>
 #include <optional>
 
-#include "engine/plan_generated.h"
-#include "engine/trainer.h"
-#include "graph/error.h"
-#include "sparse_update/plan_memory.h"
+#include "attune/trainer.h"
+#include "engine/format/plan_generated.h"
+#include "graph/ir/error.h"
+#include "sparse_update/pipeline/plan_memory.h"
 
 namespace attune {
 namespace {

@@ -4,8 +4,8 @@
 #include <limits>
 #include <string>
 
-#include "engine/session.h"
-#include "sparse_update/compile.h"
+#include "attune/session.h"
+#include "sparse_update/pipeline/compile.h"
 #include "sparse_update/sensitivity/examples.h"
 #include "sparse_update/sensitivity/result_cache.h"
 

@@ -5,9 +5,9 @@
 #include <mutex>
 
 #include "engine/batch.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/parallel.h"
-#include "sparse_update/plan_memory.h"
+#include "sparse_update/pipeline/plan_memory.h"
 
 namespace attune {
 namespace {

@@ -4,9 +4,9 @@
 #include <functional>
 #include <vector>
 
-#include "engine/dataset.h"
-#include "engine/session.h"
-#include "sparse_update/compile.h"
+#include "attune/dataset.h"
+#include "attune/session.h"
+#include "sparse_update/pipeline/compile.h"
 #include "sparse_update/sensitivity/gains.h"
 
 namespace attune {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <mutex>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/parallel.h"
 
 namespace attune {

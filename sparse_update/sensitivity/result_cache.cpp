@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string_view>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 
 namespace attune {

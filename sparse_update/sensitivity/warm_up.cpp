@@ -1,9 +1,9 @@
 #include "sparse_update/sensitivity/warm_up.h"
 
-#include "engine/trainer.h"
-#include "graph/error.h"
-#include "sparse_update/export.h"
-#include "sparse_update/plan_memory.h"
+#include "attune/trainer.h"
+#include "graph/ir/error.h"
+#include "sparse_update/pipeline/export.h"
+#include "sparse_update/pipeline/plan_memory.h"
 
 namespace attune {
 

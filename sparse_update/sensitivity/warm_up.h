@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "engine/dataset.h"
-#include "engine/session.h"
-#include "sparse_update/compile.h"
+#include "attune/dataset.h"
+#include "attune/session.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune {
 

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "graph/write_plan.h"
-#include "sparse_update/compile.h"
+#include "graph/plan/write_plan.h"
+#include "sparse_update/pipeline/compile.h"
 #include "tests/support/files.h"
 #include "tests/support/onnx_builder.h"
 

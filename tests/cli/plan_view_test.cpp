@@ -7,7 +7,7 @@
 #include <set>
 
 #include "cli/report/sections.h"
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/representative.h"
 #include "sparse_update/layers.h"
 #include "tests/support/compiled_plan.h"

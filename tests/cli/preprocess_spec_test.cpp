@@ -1,4 +1,4 @@
-#include "sparse_update/preprocess_spec.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 
 #include <doctest/doctest.h>
 

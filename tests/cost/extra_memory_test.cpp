@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "sparse_update/compile.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune {
 namespace {

@@ -1,4 +1,4 @@
-#include "graph/autodiff.h"
+#include "graph/training/autodiff.h"
 
 #include <doctest/doctest.h>
 

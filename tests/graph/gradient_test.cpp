@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "graph/rules.h"
+#include "graph/rules/rules.h"
 #include "tests/graph/support.h"
 
 namespace attune::test {

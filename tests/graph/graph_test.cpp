@@ -1,11 +1,11 @@
-#include "graph/graph.h"
+#include "graph/ir/graph.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "graph/rules.h"
+#include "graph/rules/rules.h"
 #include "tests/graph/support.h"
 
 namespace attune::test {

@@ -1,8 +1,8 @@
 // What infer rules compute and refuse.
 #include <doctest/doctest.h>
 
-#include "graph/ops/window.h"
-#include "graph/rules.h"
+#include "graph/rules/rules.h"
+#include "graph/rules/window.h"
 #include "tests/graph/support.h"
 
 namespace attune::test {

@@ -1,8 +1,8 @@
-#include "graph/interpret.h"
+#include "graph/ir/interpret.h"
 
 #include <doctest/doctest.h>
 
-#include "graph/rules.h"
+#include "graph/rules/rules.h"
 #include "tests/graph/support.h"
 
 namespace attune::test {

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "graph/autodiff.h"
+#include "graph/training/autodiff.h"
 #include "tests/graph/support.h"
 
 namespace attune::test {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <random>
 
-#include "graph/exact_packing.h"
-#include "graph/packing_bound.h"
+#include "graph/memory/exact/exact_packing.h"
+#include "graph/memory/packing_bound.h"
 #include "tests/support/storages.h"
 
 namespace attune::test {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <random>
 
-#include "graph/autodiff.h"
 #include "graph/passes/passes.h"
+#include "graph/training/autodiff.h"
 
 namespace attune::test {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "graph/error.h"
-#include "graph/graph.h"
-#include "graph/interpret.h"
+#include "graph/ir/error.h"
+#include "graph/ir/graph.h"
+#include "graph/ir/interpret.h"
 
 namespace attune::test {
 

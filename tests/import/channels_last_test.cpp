@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "graph/interpret.h"
+#include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
 #include "tests/support/onnx_builder.h"
 

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <random>
 
-#include "graph/error.h"
-#include "graph/import/known_tensor.h"
+#include "graph/import/common/known_tensor.h"
+#include "graph/ir/error.h"
 #include "graph/passes/passes.h"
 #include "tests/support/onnx_builder.h"
 

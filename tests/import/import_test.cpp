@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/error.h"
-#include "graph/import/known_tensor.h"
-#include "graph/interpret.h"
+#include "graph/import/common/known_tensor.h"
+#include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
 #include "tests/support/onnx_builder.h"
 
 namespace attune {

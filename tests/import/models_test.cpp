@@ -6,7 +6,7 @@
 #include <fstream>
 #include <numeric>
 
-#include "graph/interpret.h"
+#include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
 #include "tests/support/onnx_builder.h"
 

@@ -12,10 +12,10 @@
 #include <set>
 #include <sstream>
 
-#include "graph/error.h"
-#include "graph/import/known_tensor.h"
-#include "graph/import/onnx_import.h"
-#include "graph/interpret.h"
+#include "graph/import/common/known_tensor.h"
+#include "graph/import/onnx/onnx_import.h"
+#include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
 
 namespace attune {
@@ -26,7 +26,7 @@ const fs::path kCases = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node"
 
 const std::set<std::string> kListed = {
 #define ONNX(name) #name,
-#include "graph/import/onnx_ops.def"
+#include "graph/import/onnx/onnx_ops.def"
 #undef ONNX
 };
 

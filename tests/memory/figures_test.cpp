@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include "sparse_update/compile.h"
-#include "sparse_update/preprocess_spec.h"
+#include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::test {
 namespace {

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "graph/exact_packing.h"
-#include "sparse_update/compile.h"
+#include "graph/memory/exact/exact_packing.h"
 #include "sparse_update/cost/representative.h"
-#include "sparse_update/preprocess_spec.h"
+#include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 #include "tests/support/storages.h"
 
 namespace attune::test {

@@ -11,12 +11,12 @@
 #include <map>
 
 #include "engine/batch.h"
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 #include "engine/random.h"
-#include "graph/error.h"
-#include "sparse_update/compile_within.h"
+#include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
-#include "sparse_update/plan_memory.h"
+#include "sparse_update/pipeline/compile_within.h"
+#include "sparse_update/pipeline/plan_memory.h"
 #include "sparse_update/sensitivity/space.h"
 #include "tests/support/allocations.h"
 

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "tests/support/compiled_plan.h"
 
 namespace attune::test {

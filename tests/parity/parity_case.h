@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "attune/session.h"
 #include "engine/io/npz.h"
-#include "engine/session.h"
-#include "graph/optimizer.h"
+#include "graph/training/optimizer.h"
 
 namespace attune::test {
 

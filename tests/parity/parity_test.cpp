@@ -9,7 +9,7 @@
 #include <limits>
 #include <set>
 
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_tensor.h"
 #include "tests/parity/parity_case.h"
 #include "tests/support/compiled_plan.h"
 

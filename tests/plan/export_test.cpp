@@ -1,4 +1,4 @@
-#include "sparse_update/export.h"
+#include "sparse_update/pipeline/export.h"
 
 #include <doctest/doctest.h>
 #include <onnx/onnx_pb.h>
@@ -11,9 +11,9 @@
 #include <fstream>
 #include <limits>
 
-#include "graph/error.h"
-#include "graph/interpret.h"
-#include "sparse_update/model_tensors.h"
+#include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
+#include "sparse_update/pipeline/model_tensors.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

@@ -1,4 +1,4 @@
-#include "graph/memory_plan.h"
+#include "graph/memory/memory_plan.h"
 
 #include <doctest/doctest.h>
 

@@ -4,14 +4,14 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/checkpoint.h"
+#include "attune/checkpoint.h"
+#include "attune/trainer.h"
 #include "engine/random.h"
-#include "engine/trainer.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
-#include "sparse_update/plan_options.h"
-#include "sparse_update/preprocess_spec.h"
-#include "sparse_update/verify.h"
+#include "sparse_update/pipeline/plan_options.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
+#include "sparse_update/pipeline/verify.h"
 #include "tests/plan/support.h"
 #include "tests/support/files.h"
 

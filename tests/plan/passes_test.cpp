@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "graph/interpret.h"
+#include "graph/ir/interpret.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <fstream>
 
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_tensor.h"
 #include "engine/random.h"
-#include "graph/error.h"
-#include "graph/interpret.h"
-#include "graph/read_plan.h"
+#include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
+#include "graph/plan/read_plan.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

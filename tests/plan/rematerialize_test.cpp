@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "graph/memory_plan.h"
+#include "graph/memory/memory_plan.h"
 #include "graph/passes/passes.h"
 #include "tests/plan/support.h"
 

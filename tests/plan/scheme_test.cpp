@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/layers.h"
 #include "tests/plan/support.h"
 

@@ -5,14 +5,14 @@
 #include <tuple>
 
 #include "engine/random.h"
-#include "graph/autodiff.h"
-#include "graph/interpret.h"
-#include "graph/loss.h"
-#include "graph/lower_peak.h"
+#include "graph/ir/interpret.h"
+#include "graph/memory/lower_peak.h"
+#include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
-#include "graph/read_plan.h"
-#include "graph/storage.h"
-#include "sparse_update/preprocess_spec.h"
+#include "graph/plan/read_plan.h"
+#include "graph/training/autodiff.h"
+#include "graph/training/loss.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 #include "sparse_update/prune.h"
 #include "tests/plan/support.h"
 

@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "engine/random.h"
-#include "graph/interpret.h"
-#include "graph/memory_plan.h"
+#include "graph/ir/interpret.h"
+#include "graph/memory/memory_plan.h"
 #include "graph/passes/passes.h"
 #include "tests/plan/support.h"
 #include "tests/support/onnx_builder.h"

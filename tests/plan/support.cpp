@@ -7,9 +7,9 @@
 #include <cstring>
 #include <filesystem>
 
-#include "engine/plan_tensor.h"
+#include "engine/format/plan_tensor.h"
 #include "engine/random.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 
 namespace attune::test {
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/plan.h"
-#include "engine/session.h"
-#include "graph/graph.h"
-#include "graph/import/onnx_import.h"
-#include "sparse_update/compile.h"
+#include "attune/plan.h"
+#include "attune/session.h"
+#include "graph/import/onnx/onnx_import.h"
+#include "graph/ir/graph.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::test {
 

@@ -4,11 +4,11 @@
 #include <cstring>
 
 #include "engine/random.h"
-#include "graph/interpret.h"
-#include "graph/memory_plan.h"
+#include "graph/ir/interpret.h"
+#include "graph/memory/memory_plan.h"
 #include "graph/passes/passes.h"
-#include "graph/read_plan.h"
-#include "graph/row_rules.h"
+#include "graph/plan/read_plan.h"
+#include "graph/slicing/row_rules.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

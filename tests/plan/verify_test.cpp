@@ -1,4 +1,4 @@
-#include "sparse_update/verify.h"
+#include "sparse_update/pipeline/verify.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "engine/plan_tensor.h"
-#include "graph/error.h"
+#include "engine/format/plan_tensor.h"
+#include "graph/ir/error.h"
 #include "sparse_update/layers.h"
 #include "tests/support/onnx_builder.h"
 

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "engine/plan_generated.h"
-#include "graph/error.h"
+#include "engine/format/plan_generated.h"
+#include "graph/ir/error.h"
 
 namespace attune::test {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "attune/trainer.h"
 #include "engine/io/open_dataset.h"
-#include "engine/trainer.h"
-#include "sparse_update/compile.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::test {
 

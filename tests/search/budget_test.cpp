@@ -1,8 +1,8 @@
-#include "sparse_update/budget.h"
+#include "sparse_update/pipeline/budget.h"
 
 #include <doctest/doctest.h>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "tests/cost/support.h"
 #include "tests/search/subjects.h"
 

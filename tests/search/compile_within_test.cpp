@@ -1,8 +1,8 @@
-#include "sparse_update/compile_within.h"
+#include "sparse_update/pipeline/compile_within.h"
 
 #include <doctest/doctest.h>
 
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
 #include "tests/support/files.h"
 #include "tests/support/onnx_builder.h"

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <optional>
 
-#include "graph/error.h"
-#include "sparse_update/plan_memory.h"
+#include "graph/ir/error.h"
+#include "sparse_update/pipeline/plan_memory.h"
 #include "tests/cost/support.h"
 #include "tests/search/subjects.h"
 

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "graph/error.h"
-#include "sparse_update/plan_memory.h"
+#include "graph/ir/error.h"
+#include "sparse_update/pipeline/plan_memory.h"
 #include "sparse_update/search/evolution.h"
 #include "sparse_update/search/front.h"
 #include "tests/cost/support.h"

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "engine/batch.h"
-#include "graph/error.h"
-#include "sparse_update/plan_memory.h"
+#include "graph/ir/error.h"
+#include "sparse_update/pipeline/plan_memory.h"
 #include "sparse_update/sensitivity/estimate.h"
 #include "sparse_update/sensitivity/fisher.h"
 #include "sparse_update/sensitivity/result_cache.h"

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/dataset.h"
-#include "sparse_update/compile.h"
+#include "attune/dataset.h"
+#include "sparse_update/pipeline/compile.h"
 #include "tests/support/files.h"
 #include "tests/support/onnx_builder.h"
 

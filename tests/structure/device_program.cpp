@@ -2,8 +2,8 @@
 // the host side is a link error.
 #include <cstdio>
 
-#include "engine/checkpoint.h"
-#include "engine/trainer.h"
+#include "attune/checkpoint.h"
+#include "attune/trainer.h"
 
 int main(int argc, char** argv) {
   attune::Plan plan;

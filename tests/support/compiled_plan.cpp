@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/plan_tensor.h"
-#include "graph/error.h"
+#include "engine/format/plan_tensor.h"
+#include "graph/ir/error.h"
 
 namespace attune::test {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/plan_generated.h"
-#include "engine/session.h"
-#include "sparse_update/compile.h"
+#include "attune/session.h"
+#include "engine/format/plan_generated.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::test {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/import/onnx_import.h"
+#include "graph/import/onnx/onnx_import.h"
 
 namespace attune {
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "graph/storage.h"
+#include "graph/memory/storage.h"
 
 namespace attune::test {
 

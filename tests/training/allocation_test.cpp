@@ -5,8 +5,8 @@
 #include <cstring>
 #include <new>
 
-#include "engine/checkpoint.h"
-#include "engine/trainer.h"
+#include "attune/checkpoint.h"
+#include "attune/trainer.h"
 #include "tests/training/checkpoint_files.h"
 #include "tests/training/tiny_plan.h"
 

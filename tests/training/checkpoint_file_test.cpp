@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-#include "engine/checkpoint.h"
+#include "attune/checkpoint.h"
 #include "tests/training/checkpoint_files.h"
 #include "tests/training/tiny_plan.h"
 

@@ -1,11 +1,11 @@
-#include "engine/checkpoint.h"
+#include "attune/checkpoint.h"
 
 #include <doctest/doctest.h>
 
 #include <cstring>
 #include <limits>
 
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 #include "tests/training/checkpoint_files.h"
 #include "tests/training/tiny_plan.h"
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/plan_generated.h"
+#include "engine/format/plan_generated.h"
 #include "kernels/op.h"
 
 namespace attune {

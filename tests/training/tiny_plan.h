@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/dataset.h"
-#include "engine/plan.h"
-#include "engine/session.h"
+#include "attune/dataset.h"
+#include "attune/plan.h"
+#include "attune/session.h"
 
 namespace attune {
 

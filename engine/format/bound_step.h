@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "attune/plan.h"
+#include "engine/format/plan_generated.h"
+#include "kernels/attrs.h"
+#include "kernels/kernel.h"
+#include "kernels/thread_pool.h"
+
+namespace attune {
+
+// Where the segments of a plan lie; stand-ins while there is no memory yet.
+struct SegmentPlaces {
+  const std::byte* constants = nullptr;
+  std::byte* state = nullptr;
+  std::byte* arena = nullptr;
+};
+
+// A tensor of a plan in its place. Only for verified descriptions.
+Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places);
+
+// Room for one step of a plan as its kernel is called. Steps are read from the plan's table one
+// after the other, when they run: a session would hold hundreds of bytes for each otherwise, and a
+// plan in strips has a thousand steps.
+class BoundStep {
+ public:
+  // Room for steps of so many operands. False: out of memory.
+  bool allocate(size_t operands);
+  // Operands, attributes and the pool of step `index`; not what its kernel was given.
+  void read(const format::Program& program, int index, const SegmentPlaces& places);
+
+  Op op = Op::reshape;
+  KernelArgs args;
+  ThreadPool *all = nullptr, *one = nullptr;  // for steps that are worth threads, and others
+
+  // What `allocate` takes from the heap, and the object itself does.
+  static size_t bytes(size_t operands);
+
+ private:
+  std::unique_ptr<Tensor[]> operands_;
+  alignas(16) std::byte attrs_[kMaxAttrsBytes];
+};
+
+// The most operands that a step of a program has.
+size_t most_operands(const format::Program& program);
+
+}  // namespace attune

@@ -1,0 +1,302 @@
+#include "engine/format/plan_verify.h"
+
+#include "attune/preprocess.h"
+#include "engine/format/plan_tensor.h"
+#include "engine/format/step_check.h"
+
+namespace attune {
+namespace {
+
+constexpr uint64_t kMaxElements = uint64_t{1} << 40;
+constexpr uint64_t kMaxSegmentBytes = uint64_t{1} << 46;
+constexpr unsigned kMaxSteps = 1u << 20;
+constexpr int kMaxStepTensors = 255;
+constexpr const char* kRecompile = "compile the plan again";
+
+// Everything that a check needs to name the place.
+struct Verifier {
+  const format::Plan& plan;
+  std::span<const std::byte> constants;
+  const char* name;
+
+  Status tensor(const format::Program& program, unsigned index) const;
+  Status step(const format::Program& program, unsigned index) const;
+  Status ports(const format::Program& program,
+               const flatbuffers::Vector<flatbuffers::Offset<format::Port>>* ports,
+               bool inputs) const;
+  Status program(const format::Program& program) const;
+  Status parameter(unsigned index) const;
+  Status indices(const Tensor& described, const format::Tensor& t, int64_t limit,
+                 const char* step_name) const;
+
+  uint64_t segment_bytes(format::Segment segment) const {
+    switch (segment) {
+      case format::Segment::constants:
+        return constants.size();
+      case format::Segment::state:
+        return plan.state_bytes();
+      case format::Segment::arena:
+        return plan.arena_bytes();
+      default:
+        return 0;
+    }
+  }
+};
+
+bool shape_ok(const flatbuffers::Vector<int32_t>* shape) {
+  if (!shape) return true;
+  if (shape->size() > static_cast<unsigned>(kMaxRank)) return false;
+  uint64_t elements = 1;
+  for (int32_t d : *shape) {
+    if (d < 1) return false;
+    elements *= static_cast<uint64_t>(d);
+    if (elements > kMaxElements) return false;
+  }
+  return true;
+}
+
+// FlatBuffers' verifier checks the alignment of a vector's length, not of its elements. Empty
+// vectors may be unaligned.
+template <class T>
+bool aligned(const flatbuffers::Vector<T>* vector) {
+  return !vector || vector->size() == 0 ||
+         reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+}
+
+Status Verifier::tensor(const format::Program& p, unsigned index) const {
+  const format::Tensor* t = p.tensors()->Get(index);
+  const char* label = text_of(t->name());
+  if (t->dtype() >= kDTypeCount || !shape_ok(t->shape()))
+    return Status::error("%s: %s, tensor %u (%s): impossible type or shape; %s", name,
+                         text_of(p.name()), index, label, kRecompile);
+  if (t->model_perm() && t->model_perm()->size() > static_cast<unsigned>(kMaxRank))
+    return Status::error("%s: %s, tensor %u (%s): too many axes; %s", name, text_of(p.name()),
+                         index, label, kRecompile);
+  if (t->segment() == format::Segment::none) return Status::ok();
+  if (t->segment() > format::Segment::arena)
+    return Status::error("%s: %s, tensor %u (%s): unknown segment; %s", name, text_of(p.name()),
+                         index, label, kRecompile);
+  const uint64_t bytes = described_tensor(*t).bytes(), limit = segment_bytes(t->segment());
+  // Rows inside an image or a parameter start where they start.
+  const size_t alignment = t->segment() == format::Segment::constants
+                               ? kTensorAlignment
+                               : dtype_bytes(static_cast<DType>(t->dtype()), 1);
+  if (t->offset() % alignment != 0 || t->offset() > limit || bytes > limit - t->offset())
+    return Status::error(
+        "%s: %s, tensor %u (%s) is outside its segment (offset %llu + %llu > %llu) or unaligned; "
+        "%s",
+        name, text_of(p.name()), index, label, static_cast<unsigned long long>(t->offset()),
+        static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(limit), kRecompile);
+  return Status::ok();
+}
+
+// Index tensors steer writes, so they must be constants within bounds, increasing.
+Status Verifier::indices(const Tensor& described, const format::Tensor& t, int64_t limit,
+                         const char* step_name) const {
+  if (t.segment() != format::Segment::constants)
+    return Status::error("%s: %s: channel numbers are not constant; %s", name, step_name,
+                         kRecompile);
+  const auto* values = reinterpret_cast<const int32_t*>(constants.data() + t.offset());
+  int64_t previous = -1;
+  for (int64_t i = 0; i < described.shape.elements(); ++i) {
+    if (values[i] <= previous || values[i] >= limit)
+      return Status::error("%s: %s: channel number %d is out of order or range; %s", name,
+                           step_name, values[i], kRecompile);
+    previous = values[i];
+  }
+  return Status::ok();
+}
+
+Status Verifier::step(const format::Program& p, unsigned index) const {
+  const format::Step* s = p.steps()->Get(index);
+  char where[200];
+  std::snprintf(where, sizeof(where), "%s, step %u (%s)", text_of(p.name()), index,
+                s->op() < kOpCount ? op_name(static_cast<Op>(s->op())) : "?");
+  if (s->op() >= kOpCount || s->op_version() != op_info(static_cast<Op>(s->op())).version)
+    return Status::error("%s: %s: operator %u version %u is unknown here; use a newer runtime",
+                         name, where, s->op(), s->op_version());
+  const Op op = static_cast<Op>(s->op());
+
+  Tensor tensors[2][kMaxStepTensors];
+  const format::Tensor* described[2][kMaxStepTensors] = {};
+  std::span<const int32_t> lists[2] = {list_of(s->inputs()), list_of(s->outputs())};
+  for (int side = 0; side < 2; ++side) {
+    if (lists[side].size() > static_cast<size_t>(kMaxStepTensors))
+      return Status::error("%s: %s: too many tensors; %s", name, where, kRecompile);
+    for (size_t i = 0; i < lists[side].size(); ++i) {
+      const int32_t id = lists[side][i];
+      if (id == -1) continue;
+      const char* kind = side == 0 ? "input" : "output";
+      if (id < -1 || id >= static_cast<int32_t>(p.tensors()->size()))
+        return Status::error("%s: %s: %s %zu is no tensor; %s", name, where, kind, i, kRecompile);
+      const format::Tensor* t = p.tensors()->Get(static_cast<unsigned>(id));
+      if (t->segment() == format::Segment::none ||
+          (side == 1 && t->segment() == format::Segment::constants))
+        return Status::error("%s: %s: %s %zu has no memory of its own; %s", name, where, kind, i,
+                             kRecompile);
+      tensors[side][i] = described_tensor(*t);
+      tensors[side][i].data = where;  // present; never read here
+      described[side][i] = t;
+    }
+  }
+  const std::span<const Tensor> in(tensors[0], lists[0].size()), out(tensors[1], lists[1].size());
+
+  alignas(16) std::byte attrs[kMaxAttrsBytes];
+  if (!aligned(s->reals()) || !decode_attrs(op, list_of(s->ints()), list_of(s->reals()), attrs))
+    return Status::error("%s: %s: attributes do not decode; %s", name, where, kRecompile);
+  if (const char* wrong = check_step(op, attrs, in, out, static_cast<DType>(plan.real())))
+    return Status::error("%s: %s: %s; %s", name, where, wrong, kRecompile);
+
+  // Only updates write state, each output over its own input.
+  for (size_t o = 0; o < out.size(); ++o) {
+    if (!described[1][o]) continue;
+    const int source = updated_input(op, static_cast<int>(o));
+    const bool in_state = described[1][o]->segment() == format::Segment::state;
+    if (source < 0 && in_state)
+      return Status::error("%s: %s: writes the state; %s", name, where, kRecompile);
+    if (source >= 0 && (!in_state || described[0][source]->segment() != format::Segment::state ||
+                        described[0][source]->offset() != described[1][o]->offset()))
+      return Status::error("%s: %s: does not update in place; %s", name, where, kRecompile);
+  }
+  if (op == Op::gather)
+    return indices(in[1], *described[0][1],
+                   in[0].shape[static_cast<const AxisAttrs*>(static_cast<void*>(attrs))->axis],
+                   where);
+  if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data) {
+    int32_t axis = 0;
+    with_attrs_type(op, [&](auto type) {
+      using A = decltype(type);
+      if constexpr (requires(A a) { a.weight_decay; })
+        axis = static_cast<const A*>(static_cast<void*>(attrs))->axis;
+    });
+    return indices(in[3], *described[0][3], in[0].shape[axis], where);
+  }
+  return Status::ok();
+}
+
+Status Verifier::ports(const format::Program& p,
+                       const flatbuffers::Vector<flatbuffers::Offset<format::Port>>* ports,
+                       bool inputs) const {
+  if (!ports) return Status::ok();
+  for (const format::Port* port : *ports) {
+    if (!port->name() || port->tensor() < 0 ||
+        port->tensor() >= static_cast<int32_t>(p.tensors()->size()))
+      return Status::error("%s: %s: port %s is no tensor; %s", name, text_of(p.name()),
+                           text_of(port->name()), kRecompile);
+    const format::Segment segment =
+        p.tensors()->Get(static_cast<unsigned>(port->tensor()))->segment();
+    if (segment == format::Segment::none || (inputs && segment != format::Segment::arena))
+      return Status::error("%s: %s: port %s is not in the arena; %s", name, text_of(p.name()),
+                           text_of(port->name()), kRecompile);
+  }
+  return Status::ok();
+}
+
+Status Verifier::program(const format::Program& p) const {
+  if (!p.name() || !p.tensors() || !p.steps() || p.batch() < 1 || p.tensors()->size() > kMaxSteps ||
+      p.steps()->size() > kMaxSteps)
+    return Status::error("%s: program %s is incomplete; %s", name, text_of(p.name()), kRecompile);
+  for (unsigned i = 0; i < p.tensors()->size(); ++i) ATTUNE_RETURN_IF_ERROR(tensor(p, i));
+  for (unsigned i = 0; i < p.steps()->size(); ++i) ATTUNE_RETURN_IF_ERROR(step(p, i));
+  ATTUNE_RETURN_IF_ERROR(ports(p, p.inputs(), true));
+  return ports(p, p.outputs(), false);
+}
+
+Status Verifier::parameter(unsigned index) const {
+  const format::Parameter* p = plan.parameters()->Get(index);
+  const auto bad = [&](const char* what) {
+    return Status::error("%s: parameter %u (%s): %s; %s", name, index, text_of(p->name()), what,
+                         kRecompile);
+  };
+  if (!p->name() || !shape_ok(p->shape()) || !shape_ok(p->view_shape()) || !p->shape() ||
+      !p->view_shape() || !p->perm())
+    return bad("incomplete");
+  if (!aligned(p->model_shape()) || !aligned(p->slots())) return bad("unaligned");
+  if (p->dtype() != plan.real()) return bad("has another type than the plan");
+  const unsigned rank = p->shape()->size();
+  if (p->view_shape()->size() != rank || p->perm()->size() != rank) return bad("axes differ");
+  unsigned seen = 0;
+  for (unsigned i = 0; i < rank; ++i) {
+    const unsigned axis = p->perm()->Get(i);
+    if (axis >= rank || (seen >> axis & 1) || p->shape()->Get(i) != p->view_shape()->Get(axis))
+      return bad("axes are no permutation");
+    seen |= 1u << axis;
+  }
+  uint64_t elements = 1, model_elements = 1;
+  for (int32_t d : *p->shape()) elements *= static_cast<uint64_t>(d);
+  if (p->model_shape()) {
+    if (p->model_shape()->size() > static_cast<unsigned>(kMaxRank)) return bad("too many axes");
+    for (int64_t d : *p->model_shape()) {
+      if (d < 1 || static_cast<uint64_t>(d) > kMaxElements) return bad("impossible shape");
+      model_elements *= static_cast<uint64_t>(d);
+      if (model_elements > kMaxElements) return bad("impossible shape");
+    }
+  }
+  if (model_elements != elements) return bad("has another size in the model");
+  const DType dtype = static_cast<DType>(p->dtype());
+  const auto fits = [&](uint64_t offset, uint64_t bytes) {
+    return offset % kTensorAlignment == 0 && offset <= plan.state_bytes() &&
+           bytes <= plan.state_bytes() - offset;
+  };
+  if (!fits(p->state_offset(), dtype_bytes(dtype, elements))) return bad("is outside the state");
+  uint64_t trained = elements;
+  if (p->slice_axis() != -1) {
+    if (p->slice_axis() < 0 || p->slice_axis() >= static_cast<int32_t>(rank) || !p->slice() ||
+        p->slice()->size() == 0)
+      return bad("slice has no axis or no channels");
+    const int32_t channels = p->shape()->Get(static_cast<unsigned>(p->slice_axis()));
+    int32_t previous = -1;
+    for (int32_t channel : *p->slice()) {
+      if (channel <= previous || channel >= channels) return bad("slice is out of order or range");
+      previous = channel;
+    }
+    trained = elements / static_cast<uint64_t>(channels) * p->slice()->size();
+  }
+  const unsigned slots = p->slots() ? p->slots()->size() : 0;
+  if (slots != (p->slot_names() ? p->slot_names()->size() : 0)) return bad("slots have no names");
+  for (unsigned i = 0; i < slots; ++i)
+    if (!fits(p->slots()->Get(i), dtype_bytes(dtype, trained)))
+      return bad("optimizer state is outside the state");
+  return Status::ok();
+}
+
+// What reading and describing it relies on; the readers check that it makes sense.
+bool preprocess_ok(const format::Preprocess& p) {
+  if (p.front_end() > static_cast<uint8_t>(FrontEnd::mfcc) ||
+      p.resize() > static_cast<uint8_t>(Resize::center_crop) ||
+      (p.scale() && p.scale()->size() > 3) || (p.offset() && p.offset()->size() > 3))
+    return false;
+  switch (static_cast<FrontEnd>(p.front_end())) {
+    case FrontEnd::none:
+      break;
+    case FrontEnd::image:
+      return p.width() >= 1 && p.height() >= 1 && (p.channels() == 1 || p.channels() == 3);
+    case FrontEnd::mfcc:
+      return p.frame_length() >= 1 && p.frame_step() >= 1 && p.samples() >= p.frame_length();
+  }
+  return true;
+}
+
+}  // namespace
+
+Status verify_plan(const format::Plan& plan, std::span<const std::byte> constants,
+                   size_t initial_state_bytes, const char* name) {
+  const Verifier verifier{plan, constants, name};
+  if (!is_real(static_cast<DType>(plan.real())) || !plan.programs() || !plan.loss() ||
+      plan.class_count() < 0 || plan.state_bytes() > kMaxSegmentBytes ||
+      plan.arena_bytes() > kMaxSegmentBytes || initial_state_bytes > plan.state_bytes() ||
+      constants.size() != plan.constants_bytes() || plan.real() >= kDTypeCount)
+    return Status::error("%s: the plan's head is incomplete or contradicts itself; %s", name,
+                         kRecompile);
+  for (const format::Program* program : *plan.programs())
+    ATTUNE_RETURN_IF_ERROR(verifier.program(*program));
+  const unsigned parameters = plan.parameters() ? plan.parameters()->size() : 0;
+  for (unsigned i = 0; i < parameters; ++i) ATTUNE_RETURN_IF_ERROR(verifier.parameter(i));
+  if (const format::Preprocess* p = plan.preprocess()) {
+    if (!preprocess_ok(*p))
+      return Status::error("%s: preprocessing is out of range; %s", name, kRecompile);
+  }
+  return Status::ok();
+}
+
+}  // namespace attune

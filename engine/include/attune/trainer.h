@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "attune/dataset.h"
+#include "attune/schedule.h"
+#include "attune/session.h"
+#include "engine/batch.h"
+
+namespace attune {
+
+// What decides the course of a run; a checkpoint keeps it, so that resuming needs no repetition.
+struct TrainOptions {
+  int64_t epochs = 1;
+  int64_t steps = 0;       // > 0: stop after so many steps in all, whatever `epochs` says
+  Schedule schedule = {};  // total_steps is set by the trainer
+  uint64_t seed = 0;
+  bool shuffle = true;
+};
+
+// Where a run stands, and the sums over the epoch under way. Plain data: a checkpoint stores it.
+struct TrainProgress {
+  int64_t step = 0;     // optimizer steps done, in all
+  int64_t epoch = 0;    // epochs done
+  int64_t batch = 0;    // batches done in this epoch
+  double loss_sum = 0;  // sum over the epoch's examples
+  double correct_sum = 0;
+  double weight_sum = 0;  // examples seen in this epoch
+  double last_loss = 0;   // mean over the last batch
+  double last_rate = 0;   // learning rate of the last step
+};
+
+struct Evaluation {
+  double loss = 0;      // mean over the examples
+  double accuracy = 0;  // 0 .. 1; classification only
+  int64_t examples = 0;
+};
+
+// Runs a session over a dataset: shuffles, fills batches, sets the rate, counts. One call of `step`
+// is one optimizer step, so the caller owns the loop: checkpoints, logs and stopping stand between
+// calls. Allocates in `create` only.
+class Trainer {
+ public:
+  // Session and dataset must outlive the trainer. Fails where the data is empty or unlabelled.
+  static Status create(Session& session, Dataset& data, const TrainOptions& options,
+                       std::unique_ptr<Trainer>* trainer);
+
+  bool done() const;
+  // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
+  // partial: its missing examples have weight 0, so that it is exact. Fails where the loss is not
+  // finite, naming the step; the state then holds what the step computed.
+  Status step();
+
+  int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  int64_t total_steps() const { return total_steps_; }
+  const TrainProgress& progress() const { return progress_; }
+  const TrainOptions& options() const { return options_; }
+  // True right after the step that ended an epoch; `last_epoch` then holds its means.
+  bool epoch_ended() const { return epoch_ended_; }
+  const Evaluation& last_epoch() const { return last_epoch_; }
+  // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
+  // size must be what it was; between epochs it may change.
+  Status resume(const TrainProgress& progress);
+
+ private:
+  Trainer(Session& session, Dataset& data, const TrainOptions& options);
+  void order_epoch(int64_t epoch);
+  void set_total_steps();
+
+  Session& session_;
+  Dataset& data_;
+  TrainOptions options_;
+  TrainProgress progress_;
+  Evaluation last_epoch_;
+  bool epoch_ended_ = false;
+  int64_t steps_per_epoch_ = 0, total_steps_ = 0;
+  Batch batch_;
+  Tensor rate_, step_number_;  // ports; absent where the optimizer needs none
+  int64_t order_epoch_ = -1;
+  std::unique_ptr<int32_t[]> order_;
+};
+
+// Runs `evaluate` over the whole dataset. Fails where the loss is not finite.
+Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
+
+}  // namespace attune

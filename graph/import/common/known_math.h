@@ -1,0 +1,34 @@
+#pragma once
+
+#include "graph/import/common/known_tensor.h"
+
+// Arithmetic on tensors whose contents are known: what exporters leave of shape computations. All
+// throw Error where ONNX gives no result, or where it would be larger than kMaxComputedElements.
+namespace attune {
+
+enum class Binary { add, sub, mul, div, mod, min, max, equal, less, greater };
+enum class Unary { neg, abs, sqrt, floor, ceil, logical_not };
+
+// NumPy's broadcasting. Integers wrap as their type does; their division truncates.
+KnownTensor compute(Binary op, const KnownTensor& a, const KnownTensor& b);
+KnownTensor compute(Unary op, const KnownTensor& x);
+KnownTensor cast(const KnownTensor& x, ElementType type);
+KnownTensor where(const KnownTensor& condition, const KnownTensor& a, const KnownTensor& b);
+KnownTensor broadcast(const KnownTensor& x, const Dims& dims);
+Dims broadcast_dims(const Dims& a, const Dims& b);
+
+// These keep an initializer's view where they can.
+KnownTensor reshape(const KnownTensor& x, const Dims& dims);
+KnownTensor transpose(const KnownTensor& x, const std::vector<int>& perm);
+
+KnownTensor concat(const std::vector<KnownPtr>& parts, int axis);
+KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis);
+// `count` elements from `start` on, `step` apart (it may be negative), along an axis.
+KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step);
+
+KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const KnownTensor& delta);
+KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep);
+KnownTensor filled(const Dims& dims, const KnownTensor& value);
+KnownTensor vector_of(Dims values);  // i64, rank 1
+
+}  // namespace attune

@@ -1,0 +1,100 @@
+// Operators of shape arithmetic: their inputs are known at import, and so are their outputs.
+#include <algorithm>
+
+#include "graph/import/common/known_math.h"
+#include "graph/import/onnx/onnx_node.h"
+
+namespace attune {
+namespace {
+
+void import_unary(OnnxNode& n, Unary op) { n.set(0, compute(op, n.known(0, "input"))); }
+
+void import_binary(OnnxNode& n, Binary op) {
+  n.set(0, compute(op, n.known(0, "input"), n.known(1, "input")));
+}
+
+// Min and Max take any number of inputs.
+void import_many(OnnxNode& n, Binary op) {
+  KnownTensor y = n.known(0, "input");
+  y.derived = y.derived || (y.view && y.real());
+  y.view.reset();
+  for (int i = 1; i < n.input_count(); ++i) y = compute(op, y, n.known(i, "input"));
+  n.set(0, std::move(y));
+}
+
+}  // namespace
+
+// Sizes `start` to `end` of the input, which need not be known.
+void import_Shape(OnnxNode& n) {
+  const Dims dims = n.dims(0);
+  const int64_t rank = static_cast<int64_t>(dims.size());
+  const auto bound = [&](int64_t i) {
+    return std::clamp<int64_t>(i < 0 && i >= -rank ? i + rank : i, 0, rank);
+  };
+  const int64_t start = bound(n.integer("start", 0)), end = bound(n.integer("end", rank));
+  n.set(0, vector_of(end <= start ? Dims{} : Dims(dims.begin() + start, dims.begin() + end)));
+}
+
+void import_Size(OnnxNode& n) {
+  KnownTensor size = vector_of({count_elements(n.dims(0))});
+  size.dims.clear();
+  n.set(0, std::move(size));
+}
+
+// Of a known tensor; of a computed one where the index is one number, which is a slice.
+void import_Gather(OnnxNode& n) {
+  const int axis = normal_axis(n.integer("axis", 0), n.rank(0));
+  const KnownTensor& indices = n.known(1, "indices");
+  if (n.is_known(0)) return n.set(0, gather(n.known(0, "input"), indices, axis));
+  if (indices.real() || indices.elements() != 1)
+    n.fail("indices of shape {} into a computed tensor", dims_text(indices.dims));
+  Dims dims = n.dims(0);
+  int64_t index = indices.data.ints[0];
+  if (index < -dims[axis] || index >= dims[axis])
+    n.fail("index {} of an axis of {}", index, dims[axis]);
+  if (index < 0) index += dims[axis];
+  dims[axis] = 1;
+  const Shape shape = to_shape(dims);
+  const SliceAttrs attrs{axis, static_cast<int32_t>(index)};
+  const ValueId slice = n.emit(Op::slice, attrs, {n.value(0)}, "slice", &shape);
+  dims.erase(dims.begin() + axis);
+  dims.insert(dims.begin() + axis, indices.dims.begin(), indices.dims.end());
+  n.set(0, n.reshape(slice, dims, nullptr));
+}
+
+void import_Range(OnnxNode& n) {
+  n.set(0, range(n.known(0, "start"), n.known(1, "limit"), n.known(2, "delta")));
+}
+
+void import_Where(OnnxNode& n) {
+  n.set(0, where(n.known(0, "condition"), n.known(1, "input"), n.known(2, "input")));
+}
+
+void import_Equal(OnnxNode& n) { import_binary(n, Binary::equal); }
+void import_Less(OnnxNode& n) { import_binary(n, Binary::less); }
+void import_Greater(OnnxNode& n) { import_binary(n, Binary::greater); }
+void import_Min(OnnxNode& n) { import_many(n, Binary::min); }
+void import_Max(OnnxNode& n) { import_many(n, Binary::max); }
+
+void import_Mod(OnnxNode& n) {
+  if ((n.integer("fmod", 0) != 0) != n.known(0, "input").real()) n.fail("fmod of integers");
+  import_binary(n, Binary::mod);
+}
+
+void import_Floor(OnnxNode& n) { import_unary(n, Unary::floor); }
+void import_Ceil(OnnxNode& n) { import_unary(n, Unary::ceil); }
+void import_Sqrt(OnnxNode& n) { import_unary(n, Unary::sqrt); }
+void import_Abs(OnnxNode& n) { import_unary(n, Unary::abs); }
+void import_Not(OnnxNode& n) { import_unary(n, Unary::logical_not); }
+
+void import_ReduceProd(OnnxNode& n) {
+  const KnownTensor& x = n.known(0, "input");
+  const auto axes = n.opset() < 18 ? n.ints_of("axes", 255) : n.ints_of("axes", 1);
+  std::vector<bool> reduced(x.dims.size(), !axes || axes->empty());
+  if (axes)
+    for (int64_t axis : *axes) reduced[normal_axis(axis, static_cast<int>(x.dims.size()))] = true;
+  if (axes && axes->empty() && n.integer("noop_with_empty_axes", 0) != 0) return n.alias(0, 0);
+  n.set(0, reduce_prod(x, reduced, n.integer("keepdims", 1) != 0));
+}
+
+}  // namespace attune

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/ir/graph.h"
+
+namespace onnx {
+class TensorProto;
+}
+
+namespace attune {
+
+using Dims = std::vector<int64_t>;
+
+// ONNX's numbers of the element types that are read.
+enum class ElementType : int32_t {
+  f32 = 1,
+  u8 = 2,
+  i8 = 3,
+  u16 = 4,
+  i16 = 5,
+  i32 = 6,
+  i64 = 7,
+  boolean = 9,
+  f16 = 10,
+  f64 = 11,
+  u32 = 12,
+};
+std::optional<ElementType> element_type(int32_t onnx_number);
+bool is_real(ElementType type);
+
+// Nothing computed at import may be larger than this: a few bytes of a model can ask for any size.
+inline constexpr int64_t kMaxComputedElements = int64_t{1} << 24;
+
+// Where the contents of a known tensor came from: the initializer `tensor`, seen through reshapes
+// and transposes, as Origin describes it.
+struct View {
+  std::string tensor;
+  Dims model_shape, view_shape;
+  std::vector<int> perm;
+};
+
+// A tensor whose contents import knows: an initializer, a constant, or computed from such. Rank and
+// sizes (zero included) are any; `data` has as many elements.
+struct KnownTensor {
+  ElementType type = ElementType::i64;
+  Dims dims;
+  Data data;
+  std::optional<View> view;  // an initializer
+  bool derived = false;      // computed from the contents of an initializer
+
+  bool real() const { return is_real(type); }
+  int64_t elements() const;
+};
+using KnownPtr = std::shared_ptr<const KnownTensor>;
+
+// Product of the sizes. Throws Error where one is negative or the product passes 2^40.
+int64_t count_elements(const Dims& dims);
+
+// Throws Error (naming `where`) on unreadable types, wrong sizes and external data not read before.
+KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where);
+
+// What a float attribute was meant to be: 1e-5 and not 9.99999974737875e-06. Elements of tensors
+// are what they are.
+double shortest_decimal(float value);
+// Throws Error unless the tensor has one element.
+double scalar(const KnownTensor& tensor);
+
+// Throws Error where a shape is not one that values can have.
+Shape to_shape(const Dims& dims);
+Dims to_dims(const Shape& shape);
+std::string dims_text(const Dims& dims);
+
+}  // namespace attune

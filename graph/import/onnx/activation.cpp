@@ -1,0 +1,33 @@
+#include <limits>
+
+#include "graph/import/onnx/onnx_node.h"
+
+namespace attune {
+
+void import_Relu(OnnxNode& n) { n.set(0, n.emit(Op::clamp, ClampAttrs{.min = 0}, {n.value(0)})); }
+
+// min(max(x, lower), upper), the bounds being attributes before opset 11. Either may be missing.
+void import_Clip(OnnxNode& n) {
+  ClampAttrs attrs;
+  attrs.min = n.has(1) ? n.known_scalar(1, "lower bound") : n.real("min", attrs.min);
+  attrs.max = n.has(2) ? n.known_scalar(2, "upper bound") : n.real("max", attrs.max);
+  // PyTorch writes "no bound" as the largest float.
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  if (attrs.min <= -kLargest) attrs.min = -std::numeric_limits<double>::infinity();
+  if (attrs.max >= kLargest) attrs.max = std::numeric_limits<double>::infinity();
+  if (attrs.min > attrs.max) attrs.min = attrs.max;
+  n.set(0, n.emit(Op::clamp, attrs, {n.value(0)}));
+}
+
+void import_HardSwish(OnnxNode& n) { n.set(0, n.emit(Op::hard_swish, NoAttrs{}, {n.value(0)})); }
+
+void import_HardSigmoid(OnnxNode& n) {
+  const HardSigmoidAttrs attrs{n.real("alpha", 0.2), n.real("beta", 0.5)};
+  n.set(0, n.emit(Op::hard_sigmoid, attrs, {n.value(0)}));
+}
+
+void import_Sigmoid(OnnxNode& n) { n.set(0, n.emit(Op::sigmoid, NoAttrs{}, {n.value(0)})); }
+
+void import_Tanh(OnnxNode& n) { n.set(0, n.emit(Op::tanh, NoAttrs{}, {n.value(0)})); }
+
+}  // namespace attune

@@ -1,0 +1,57 @@
+#include "graph/import/common/known_math.h"
+#include "graph/import/onnx/onnx_node.h"
+
+namespace attune {
+
+void import_Constant(OnnxNode& n) {
+  if (auto tensor = n.tensor("value")) return n.set(0, std::move(*tensor));
+  KnownTensor tensor;
+  if (n.has_attribute("value_int")) {
+    tensor.data.ints = {n.integer("value_int", 0)};
+  } else if (n.has_attribute("value_ints")) {
+    tensor = vector_of(n.ints("value_ints"));
+  } else if (n.has_attribute("value_float")) {
+    tensor.type = ElementType::f32;
+    tensor.data.reals = {n.real("value_float", 0)};
+  } else if (n.has_attribute("value_floats")) {
+    tensor.type = ElementType::f32;
+    tensor.data.reals = n.reals("value_floats");
+    tensor.dims = {static_cast<int64_t>(tensor.data.reals.size())};
+  } else {
+    n.fail("its value is neither a tensor nor numbers");
+  }
+  n.set(0, std::move(tensor));
+}
+
+void import_ConstantOfShape(OnnxNode& n) {
+  KnownTensor zero;
+  zero.type = ElementType::f32;
+  zero.data.reals = {0};
+  const auto value = n.tensor("value");
+  n.set(0, filled(n.known_ints(0, "shape"), value ? *value : zero));
+}
+
+void import_Identity(OnnxNode& n) { n.alias(0, 0); }
+
+// Training on a device is without dropout, whatever mode the model was exported in.
+void import_Dropout(OnnxNode& n) {
+  n.refuse_outputs(1);
+  n.alias(0, 0);
+}
+
+void import_Cast(OnnxNode& n) {
+  const int64_t number = n.integer("to", 0);
+  const auto type = number == static_cast<int32_t>(number)
+                        ? element_type(static_cast<int32_t>(number))
+                        : std::nullopt;
+  if (!type) n.fail("to element type {}", number);
+  if (n.is_known(0)) return n.set(0, cast(n.known(0, "input"), *type));
+  const DType dtype = n.dtype(0);
+  if (!is_real(*type) || !is_real(dtype))
+    n.fail("a computed tensor is cast to integers or from them");
+  if (*type == ElementType::f16) n.fail("half precision is not supported");
+  // All reals of a graph are of one type.
+  n.alias(0, 0);
+}
+
+}  // namespace attune

@@ -1,0 +1,47 @@
+#include "graph/import/onnx/window.h"
+
+namespace attune {
+namespace {
+
+// [O,I,K] as [O,I,1,K].
+Dims weight_as_image(const OnnxNode& n) {
+  Dims weight = n.dims(1);
+  if (static_cast<int>(weight.size()) != n.rank(0))
+    n.fail("a weight of shape {} for an input of shape {}", dims_text(weight),
+           dims_text(n.dims(0)));
+  if (weight.size() == 3) weight.insert(weight.begin() + 2, 1);
+  return weight;
+}
+
+}  // namespace
+
+void import_Conv(OnnxNode& n) {
+  const Dims x_dims = n.dims(0), w_dims = n.dims(1);
+  if (x_dims.size() != 3 && x_dims.size() != 4)
+    n.fail("its input has shape {}; one or two spatial axes are supported", dims_text(x_dims));
+  const Dims weight = weight_as_image(n);
+  const Dims kernel(w_dims.begin() + 2, w_dims.end());
+  if (n.ints("kernel_shape", kernel) != kernel)
+    n.fail("kernel_shape {} and a weight of shape {}", dims_text(n.ints("kernel_shape")),
+           dims_text(w_dims));
+  const int64_t groups = n.integer("group", 1), channels = x_dims[1], outputs = weight[0];
+  if (groups < 1 || outputs < 1 || channels % groups != 0 || outputs % groups != 0)
+    n.fail("{} input and {} output channels in {} groups", channels, outputs, groups);
+  if (weight[1] != channels / groups)
+    n.fail("a weight of shape {} for {} channels in {} groups", dims_text(w_dims), channels,
+           groups);
+  Window window = read_window(n, kernel, false);
+  const ValueId inside = absorb_padding(n, &window);
+
+  Conv2dAttrs attrs;
+  set_window(&attrs, window);
+  attrs.groups = static_cast<int32_t>(groups);
+  const bool depthwise = groups > 1 && groups == channels && outputs == channels;
+  const ValueId w = depthwise ? n.weight(1, {outputs, weight[2], weight[3]}, {1, 2, 0}, "weight")
+                              : n.weight(1, weight, {0, 2, 3, 1}, "weight");
+  std::vector<ValueId> inputs = {image_input(n, inside), w};
+  if (n.has(2)) inputs.push_back(n.vector_weight(2, outputs, "bias"));
+  set_image_output(n, n.emit(depthwise ? Op::depthwise_conv2d : Op::conv2d, attrs, inputs));
+}
+
+}  // namespace attune

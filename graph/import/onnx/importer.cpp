@@ -1,0 +1,401 @@
+#include "graph/import/onnx/importer.h"
+
+#include <onnx/onnx_pb.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "graph/import/onnx/onnx_node.h"
+#include "graph/ir/error.h"
+
+namespace attune {
+namespace {
+
+constexpr int kOldestOpset = 7, kNewestOpset = 27;
+constexpr size_t kMaxListed = 50;
+
+struct OnnxOp {
+  const char* name;
+  void (*import)(OnnxNode& n);
+};
+constexpr OnnxOp kOnnxOps[] = {
+#define ONNX(name) {#name, import_##name},
+#include "graph/import/onnx/onnx_ops.def"
+#undef ONNX
+};
+
+const OnnxOp* find_op(const onnx::NodeProto& node) {
+  if (!node.domain().empty() && node.domain() != "ai.onnx") return nullptr;
+  for (const OnnxOp& op : kOnnxOps)
+    if (node.op_type() == op.name) return &op;
+  return nullptr;
+}
+
+// An example of the flag for an input: its known sizes, and likely ones for the others.
+std::string shape_flag(const std::string& name, const onnx::TensorShapeProto* shape,
+                       int64_t batch) {
+  std::string text;
+  const int rank = shape == nullptr ? 4 : shape->dim_size();
+  for (int i = 0; i < rank; ++i) {
+    int64_t size = shape == nullptr ? 0 : shape->dim(i).dim_value();
+    if (i == 0) size = std::max<int64_t>(batch, 1);
+    if (size < 1) size = i == 1 && rank == 4 ? 3 : 224;
+    text += fmt::format("{}{}", i == 0 ? "" : "x", size);
+  }
+  return fmt::format("--input-shape {}:{}", name, text);
+}
+
+}  // namespace
+
+Graph import_onnx(const OnnxModel& model, const ImportOptions& options) {
+  return Importer(model, options).run();
+}
+
+Importer::Importer(const OnnxModel& model, const ImportOptions& options)
+    : model_(model), options_(options) {
+  graph.real = options.real;
+}
+
+Graph Importer::run() {
+  const auto& proto = model_.proto();
+  for (const auto& entry : proto.opset_import())
+    if (entry.domain().empty() || entry.domain() == "ai.onnx")
+      opset = static_cast<int>(std::clamp<int64_t>(entry.version(), 0, 1 << 20));
+  if (opset < kOldestOpset || opset > kNewestOpset)
+    throw_error("{}: opset {} is not supported; export the model with an opset from {} to 18",
+                path(), opset, kOldestOpset);
+  if (!is_real(options_.real)) throw_error("models are imported as f32 or f64");
+  if (options_.batch < 0) throw_error("batch size {} is negative", options_.batch);
+  check_structure();
+  read_initializers();
+  add_inputs();
+  import_nodes();
+  add_outputs();
+  graph.index();
+  return std::move(graph);
+}
+
+// Every name is made once, and before it is read.
+void Importer::check_structure() {
+  const auto& proto = model_.proto().graph();
+  std::unordered_set<std::string> made, later;
+  const auto make = [&](const std::string& name, const std::string& by) {
+    if (name.empty()) throw_error("{}: {} has no name", path(), by);
+    if (!made.insert(name).second)
+      throw_error("{}: tensor '{}' is made twice, the second time by {}", path(), name, by);
+  };
+  if (proto.sparse_initializer_size() > 0)
+    throw_error("{}: sparse initializers are not supported", path());
+  for (const auto& tensor : proto.initializer()) make(tensor.name(), "an initializer");
+  std::unordered_set<std::string> inputs;
+  for (const auto& input : proto.input()) {
+    if (!inputs.insert(input.name()).second)
+      throw_error("{}: two inputs named '{}'", path(), input.name());
+    if (!made.contains(input.name())) make(input.name(), "an input");  // else: an old initializer
+  }
+  for (const auto& node : proto.node())
+    for (const auto& output : node.output()) later.insert(output);
+  for (const auto& node : proto.node()) {
+    const std::string by =
+        fmt::format("node '{}' ({})",
+                    node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name(),
+                    node.op_type());
+    for (const auto& input : node.input()) {
+      if (input.empty()) continue;
+      read_.insert(input);
+      if (made.contains(input)) continue;
+      if (later.contains(input))
+        throw_error(
+            "{}: {} reads '{}' before it is made: the nodes are not sorted, or form a cycle",
+            path(), by, input);
+      throw_error("{}: {} reads '{}', which nothing makes", path(), by, input);
+    }
+    bool named = false;
+    for (const auto& output : node.output()) {
+      if (output.empty()) continue;
+      make(output, by);
+      named = true;
+    }
+    if (!named) throw_error("{}: {} has no output", path(), by);
+  }
+  if (proto.output_size() == 0) throw_error("{}: the model has no outputs", path());
+  std::unordered_set<std::string> outputs;
+  for (const auto& output : proto.output()) {
+    if (!outputs.insert(output.name()).second)
+      throw_error("{}: two outputs named '{}'", path(), output.name());
+    if (!made.contains(output.name()))
+      throw_error("{}: nothing makes output '{}'", path(), output.name());
+    read_.insert(output.name());
+  }
+  for (const auto& name : made) tensors_[name];
+}
+
+void Importer::read_initializers() {
+  for (const auto& proto : model_.proto().graph().initializer()) {
+    if (!is_read(proto.name())) continue;
+    KnownTensor tensor =
+        read_tensor(proto, fmt::format("{}: initializer '{}'", path(), proto.name()));
+    tensor.view = View{proto.name(), tensor.dims, tensor.dims,
+                       identity_perm(static_cast<int>(tensor.dims.size()))};
+    tensors_.at(proto.name()).known = std::make_shared<const KnownTensor>(std::move(tensor));
+  }
+}
+
+void Importer::add_inputs() {
+  const auto& proto = model_.proto().graph();
+  for (int i = 0; i < proto.input_size(); ++i)
+    if (tensors_.at(proto.input(i).name()).known == nullptr) add_input(i);
+  for (const auto& [name, dims] : options_.input_shapes) {
+    if (graph.input(name) != kNone) continue;
+    std::string names;
+    for (const Port& port : graph.inputs) names += fmt::format(" '{}'", port.name);
+    throw_error("{}: there is no input '{}' to give a shape; its inputs are{}", path(), name,
+                names);
+  }
+}
+
+void Importer::add_input(int index) {
+  const auto& info = model_.proto().graph().input(index);
+  // An initializer that nobody reads, listed as an input.
+  for (const auto& tensor : model_.proto().graph().initializer())
+    if (tensor.name() == info.name()) return;
+  const std::string where = fmt::format("{}: input '{}'", path(), info.name());
+  if (!info.type().has_tensor_type()) throw_error("{} is not a tensor", where);
+  const auto& type = info.type().tensor_type();
+  const auto element = element_type(type.elem_type());
+  if (!element) throw_error("{}: element type {} is not supported", where, type.elem_type());
+  const auto* shape = type.has_shape() ? &type.shape() : nullptr;
+  const auto given = options_.input_shapes.find(info.name());
+  Dims dims;
+  if (given != options_.input_shapes.end()) {
+    dims = given->second;
+    if (shape != nullptr && static_cast<size_t>(shape->dim_size()) != dims.size())
+      throw_error("{} has {} axes, not the {} of the given shape", where, shape->dim_size(),
+                  dims.size());
+    for (size_t i = 1; shape != nullptr && i < dims.size(); ++i) {
+      const int64_t own = shape->dim(static_cast<int>(i)).dim_value();
+      if (own > 0 && own != dims[i])
+        throw_error("{}: axis {} has size {} in the model, not {}", where, i, own, dims[i]);
+    }
+  } else if (shape == nullptr) {
+    throw_error("{} has no shape; give it, for example {}", where,
+                shape_flag(info.name(), nullptr, options_.batch));
+  } else {
+    for (const auto& dim : shape->dim()) dims.push_back(dim.has_dim_value() ? dim.dim_value() : 0);
+  }
+  if (!dims.empty() && options_.batch > 0) {
+    if (given == options_.input_shapes.end() && dims[0] > 0 && dims[0] != options_.batch)
+      replaced_batch_ = dims[0];
+    dims[0] = options_.batch;
+  }
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] < 0) throw_error("{}: axis {} has the negative size {}", where, i, dims[i]);
+    if (dims[i] == 0)
+      throw_error("{}: the size of axis {} is unknown; give the shape, for example {}", where, i,
+                  shape_flag(info.name(), shape, options_.batch));
+  }
+  const bool byte = *element == ElementType::u8;
+  const DType dtype = is_real(*element) ? options_.real : byte ? DType::u8 : DType::i32;
+  try {
+    const ValueId id = graph.add_input(info.name(), dtype, to_shape(dims));
+    graph.value(id).model_tensor = info.name();
+    tensors_.at(info.name()).value = id;
+  } catch (const Error& error) {
+    throw_error("{}: {}", where, error.what());
+  }
+}
+
+void Importer::import_nodes() {
+  std::vector<std::string> failures;
+  for (const auto& proto : model_.proto().graph().node()) {
+    OnnxNode node(*this, proto);
+    const bool reachable = std::none_of(
+        proto.input().begin(), proto.input().end(),
+        [&](const std::string& input) { return !input.empty() && tensors_.at(input).failed; });
+    std::string reason;
+    const OnnxOp* op = find_op(proto);
+    if (op == nullptr) {
+      const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
+      reason = own ? "the operator is not supported"
+                   : fmt::format("the operators of {} are not supported", proto.domain());
+    } else if (reachable) {
+      try {
+        op->import(node);
+        for (int i = 0; i < proto.output_size(); ++i) {
+          const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
+          if (made != nullptr && !made->known && made->value == kNone && !made->padding)
+            throw_error("its output {} ('{}') is not supported", i, proto.output(i));
+        }
+        continue;
+      } catch (const Error& error) {
+        reason = error.what();
+      }
+    }
+    // Nodes after a failed one are looked up, but there is no shape to import them with.
+    for (const auto& output : proto.output())
+      if (!output.empty()) tensors_.at(output).failed = true;
+    if (!reason.empty())
+      failures.push_back(fmt::format("{} ({}): {}", node.name(), proto.op_type(), reason));
+  }
+  if (failures.empty()) return;
+  const size_t listed = std::min(failures.size(), kMaxListed);
+  std::string text = fmt::format("{}: {} node{} cannot be imported:", path(), failures.size(),
+                                 failures.size() == 1 ? "" : "s");
+  for (size_t i = 0; i < listed; ++i) text += "\n  " + failures[i];
+  if (failures.size() > listed) text += fmt::format("\n  and {} more", failures.size() - listed);
+  if (replaced_batch_ > 0)
+    text += fmt::format(
+        "\nThe model was exported for batch size {} and is imported for {}, which nodes with fixed "
+        "shapes "
+        "do not follow; export it with a dynamic batch axis, or use batch size {}",
+        replaced_batch_, options_.batch, replaced_batch_);
+  throw Error(text);
+}
+
+void Importer::add_outputs() {
+  for (const auto& output : model_.proto().graph().output()) {
+    try {
+      graph.outputs.push_back({output.name(), value(output.name())});
+    } catch (const Error& error) {
+      throw_error("{}: output '{}': {}", path(), output.name(), error.what());
+    }
+  }
+}
+
+ValueId Importer::value(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.value != kNone) return tensor.value;
+  if (tensor.padding != nullptr) return tensor.value = emit_padding(*tensor.padding, name);
+  if (tensor.known == nullptr) throw_error("tensor '{}' is not available", name);
+  const Dims& dims = tensor.known->dims;
+  return tensor.value =
+             constant(*tensor.known, name, dims, identity_perm(static_cast<int>(dims.size())));
+}
+
+// Concatenates constants around x, an axis at a time.
+ValueId Importer::emit_padding(const Padding& padding, const std::string& name) {
+  ValueId x = padding.x;
+  for (int axis = 0; axis < graph.shape(x).rank; ++axis) {
+    const auto part = [&](int64_t size) {
+      Dims dims = to_dims(graph.shape(x));
+      dims[axis] = size;
+      const Shape shape = to_shape(dims);
+      if (shape.elements() > kMaxComputedElements) throw_error("padding {} is too large", size);
+      return graph.add_constant(name + "/padding", shape,
+                                std::vector<double>(shape.elements(), padding.value));
+    };
+    std::vector<ValueId> parts;
+    if (padding.before[axis] > 0) parts.push_back(part(padding.before[axis]));
+    parts.push_back(x);
+    if (padding.after[axis] > 0) parts.push_back(part(padding.after[axis]));
+    if (parts.size() > 1) x = graph.emit(Op::concat, AxisAttrs{axis}, parts, name + "/pad");
+  }
+  if (graph.value(x).model_tensor.empty()) {
+    graph.value(x).model_tensor = name;
+    graph.rename(x, name);
+  }
+  return x;
+}
+
+ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, const Dims& view,
+                           const std::vector<int>& perm) {
+  if (count_elements(view) != tensor.elements())
+    throw_error("'{}' of shape {} is no {}", name, dims_text(tensor.dims), dims_text(view));
+  Value value;
+  value.name = name;
+  value.role = Role::constant;
+  Dims dims;
+  for (int axis : perm) dims.push_back(view[axis]);
+  value.shape = to_shape(dims);
+  Data data;
+  if (tensor.real()) {
+    value.dtype = options_.real;
+    data.reals = permute(tensor.data.reals, view, perm);
+  } else {
+    value.dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
+    for (int64_t v : tensor.data.ints)
+      if (v != std::clamp<int64_t>(v, std::numeric_limits<int32_t>::min(),
+                                   std::numeric_limits<int32_t>::max()))
+        throw_error("'{}' contains {}, which 32 bits do not hold", name, v);
+    data.ints = permute(tensor.data.ints, view, perm);
+  }
+  value.data = std::make_shared<const Data>(std::move(data));
+  return graph.add_value(std::move(value));
+}
+
+ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view,
+                            const std::vector<int>& perm) {
+  // The initializer's own view and transpose come first; two transposes are one where nothing is
+  // reshaped between them.
+  const View& own = *tensor.view;
+  if (count_elements(view) != tensor.elements())
+    throw_error("'{}' of shape {} is no {}", own.tensor, dims_text(tensor.dims), dims_text(view));
+  const bool straight = own.perm == identity_perm(static_cast<int>(own.perm.size()));
+  Dims first_view = view;
+  std::vector<int> first_perm = perm;
+  if (!straight && view == tensor.dims) {
+    first_view = own.view_shape;
+    for (int& axis : first_perm) axis = own.perm[axis];
+  }
+  const bool direct = straight || view == tensor.dims;
+  Dims dims;
+  for (int axis : perm) dims.push_back(view[axis]);
+  const Shape shape = to_shape(dims);
+  auto& layouts = parameters_[own.tensor];
+  const auto emit_transpose = [&](ValueId x, const std::vector<int>& axes) {
+    if (axes == identity_perm(static_cast<int>(axes.size()))) return x;
+    TransposeAttrs attrs;
+    std::copy(axes.begin(), axes.end(), attrs.perm);
+    return graph.emit(Op::transpose, attrs, {x}, own.tensor + "/layout");
+  };
+  const auto emit_reshape = [&](ValueId x, const Dims& to) {
+    const Shape wanted = to_shape(to);
+    if (graph.shape(x) == wanted) return x;
+    return graph.emit(Op::reshape, NoAttrs{}, {x}, own.tensor + "/layout", &wanted);
+  };
+  if (direct) {
+    for (const Layout& layout : layouts)
+      if (layout.view == first_view && layout.perm == first_perm) return layout.value;
+  }
+  if (layouts.empty()) {
+    for (double x : tensor.data.reals)
+      if (!std::isfinite(x))
+        throw_error(
+            "{}: weight '{}' holds {}, and nothing can be computed with it; export the "
+            "model again",
+            path(), own.tensor, x);
+    Value value;
+    value.name = own.tensor;
+    value.dtype = options_.real;
+    value.role = Role::parameter;
+    value.origin.tensor = own.tensor;
+    value.origin.model_shape = own.model_shape;
+    // Contents of `tensor` are in its own order already.
+    const Dims& kept_view = direct ? first_view : own.view_shape;
+    const std::vector<int>& kept_perm = direct ? first_perm : own.perm;
+    value.shape = direct ? shape : to_shape(tensor.dims);
+    value.origin.view_shape = to_shape(kept_view);
+    std::copy(kept_perm.begin(), kept_perm.end(), value.origin.perm.begin());
+    Data data;
+    data.reals = direct ? permute(tensor.data.reals, view, perm) : tensor.data.reals;
+    value.data = std::make_shared<const Data>(std::move(data));
+    const ValueId id = graph.add_value(std::move(value));
+    layouts.push_back({kept_view, kept_perm, id});
+    if (direct) return id;
+  }
+  // Undo the first layout, then make this one.
+  const Layout first = layouts.front();
+  std::vector<int> inverse(first.perm.size());
+  for (size_t i = 0; i < inverse.size(); ++i) inverse[first.perm[i]] = static_cast<int>(i);
+  ValueId x = emit_transpose(first.value, inverse);
+  if (!direct) {
+    x = emit_transpose(emit_reshape(x, own.view_shape), own.perm);
+    return emit_transpose(emit_reshape(x, view), perm);
+  }
+  x = emit_transpose(emit_reshape(x, first_view), first_perm);
+  layouts.push_back({first_view, first_perm, x});
+  return x;
+}
+
+}  // namespace attune

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "graph/import/common/known_tensor.h"
+#include "graph/import/onnx/onnx_import.h"
+
+namespace attune {
+
+// A tensor that is x with `value` around it; a convolution or pool may take the padding over.
+struct Padding {
+  ValueId x = kNone;
+  std::vector<int64_t> before, after;  // by axis, none negative
+  double value = 0;
+};
+
+// What became of a tensor of the ONNX model. `known` and `value` may both be there.
+struct OnnxTensor {
+  KnownPtr known;
+  ValueId value = kNone;
+  std::shared_ptr<const Padding> padding;  // not emitted yet, `value` is absent
+  bool failed = false;                     // its node could not be imported
+};
+
+// The state of one import.
+class Importer {
+ public:
+  Importer(const OnnxModel& model, const ImportOptions& options);
+  Graph run();
+
+  Graph graph;
+  int opset = 0;
+  const std::string& path() const { return model_.path(); }
+  OnnxTensor& tensor(const std::string& name) { return tensors_.at(name); }
+  // Whether a node or the graph's outputs read a tensor.
+  bool is_read(const std::string& name) const { return read_.contains(name); }
+
+  // Trainable: the initializer's elements (in the order of its `tensor.dims`) seen as `view`, then
+  // transposed by `perm`. One value for every layout asked for; the second layout of an initializer
+  // is computed from the first one.
+  ValueId parameter(const KnownTensor& tensor, const Dims& view, const std::vector<int>& perm);
+  // Not trainable, else alike.
+  ValueId constant(const KnownTensor& tensor, const std::string& name, const Dims& view,
+                   const std::vector<int>& perm);
+  // The value of a tensor: emits its padding, or makes a constant of its contents.
+  ValueId value(const std::string& name);
+
+ private:
+  struct Layout {
+    Dims view;
+    std::vector<int> perm;
+    ValueId value;
+  };
+
+  void check_structure();
+  void read_initializers();
+  void add_inputs();
+  void add_input(int index);
+  void import_nodes();
+  void add_outputs();
+  ValueId emit_padding(const Padding& padding, const std::string& name);
+
+  const OnnxModel& model_;
+  const ImportOptions& options_;
+  std::unordered_map<std::string, OnnxTensor> tensors_;
+  std::unordered_set<std::string> read_;
+  std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
+  int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
+};
+
+// `reals` of shape `dims`, transposed: axis i of the result is axis perm[i] of the source.
+template <class T>
+std::vector<T> permute(const std::vector<T>& from, const Dims& dims, const std::vector<int>& perm) {
+  std::vector<int64_t> strides(dims.size(), 1);
+  for (int i = static_cast<int>(dims.size()) - 2; i >= 0; --i)
+    strides[i] = strides[i + 1] * dims[i + 1];
+  std::vector<T> to;
+  to.reserve(from.size());
+  std::vector<int64_t> index(dims.size(), 0);
+  int64_t at = 0;
+  while (to.size() < from.size()) {
+    to.push_back(from[at]);
+    for (int i = static_cast<int>(perm.size()) - 1; i >= 0; --i) {
+      at += strides[perm[i]];
+      if (++index[i] < dims[perm[i]]) break;
+      at -= strides[perm[i]] * dims[perm[i]];
+      index[i] = 0;
+    }
+  }
+  return to;
+}
+
+}  // namespace attune

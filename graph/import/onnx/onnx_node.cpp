@@ -1,0 +1,290 @@
+#include "graph/import/onnx/onnx_node.h"
+
+#include <onnx/onnx_pb.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace attune {
+namespace {
+
+const onnx::AttributeProto* check_type(const onnx::AttributeProto* attribute,
+                                       onnx::AttributeProto::AttributeType type) {
+  // Models older than IR version 2 have no type.
+  if (attribute != nullptr && attribute->has_type() && attribute->type() != type)
+    throw_error("attribute {} has another type than it should", attribute->name());
+  return attribute;
+}
+
+// Names that exporters give to folded constants and not to the user's tensors: "onnx::Add_12",
+// "/block/Constant_output_0", "217".
+bool looks_generated(const std::string& name) {
+  return name.empty() || name.starts_with("onnx::") || name.find("Constant") != std::string::npos ||
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+int normal_axis(int64_t axis, int rank) {
+  if (axis < -rank || axis >= rank) throw_error("there is no axis {} in {} axes", axis, rank);
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+std::vector<int> identity_perm(int rank) {
+  std::vector<int> perm(rank);
+  std::iota(perm.begin(), perm.end(), 0);
+  return perm;
+}
+
+OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto)
+    : importer_(importer), proto_(proto), name_(proto.name()) {
+  for (int i = 0; name_.empty() && i < proto.output_size(); ++i) name_ = proto.output(i);
+}
+
+const onnx::AttributeProto* OnnxNode::find(const char* name) const {
+  for (const auto& attribute : proto_.attribute())
+    if (attribute.name() == name) return &attribute;
+  return nullptr;
+}
+
+int64_t OnnxNode::integer(const char* name, int64_t otherwise) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::INT);
+  return attribute == nullptr ? otherwise : attribute->i();
+}
+
+double OnnxNode::real(const char* name, double otherwise) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::FLOAT);
+  return attribute == nullptr ? otherwise : shortest_decimal(attribute->f());
+}
+
+std::string OnnxNode::text(const char* name, const char* otherwise) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::STRING);
+  return attribute == nullptr ? otherwise : attribute->s();
+}
+
+Dims OnnxNode::ints(const char* name, const Dims& otherwise) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::INTS);
+  if (attribute == nullptr) return otherwise;
+  return Dims(attribute->ints().begin(), attribute->ints().end());
+}
+
+std::vector<double> OnnxNode::reals(const char* name) const {
+  std::vector<double> result;
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::FLOATS);
+  if (attribute == nullptr) return result;
+  for (float value : attribute->floats()) result.push_back(shortest_decimal(value));
+  return result;
+}
+
+std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::TENSOR);
+  if (attribute == nullptr) return std::nullopt;
+  return read_tensor(attribute->t(), fmt::format("attribute {}", name));
+}
+
+int OnnxNode::input_count() const { return proto_.input_size(); }
+
+bool OnnxNode::has(int input) const {
+  return input < proto_.input_size() && !proto_.input(input).empty();
+}
+
+const std::string& OnnxNode::input_name(int input) const {
+  if (!has(input)) fail("input {} is missing", input);
+  return proto_.input(input);
+}
+
+OnnxTensor& OnnxNode::input_tensor(int input) const { return importer_.tensor(input_name(input)); }
+
+Dims OnnxNode::dims(int input) const {
+  const OnnxTensor& tensor = input_tensor(input);
+  if (tensor.known != nullptr) return tensor.known->dims;
+  if (tensor.padding == nullptr) return to_dims(shape(tensor.value));
+  Dims dims = to_dims(shape(tensor.padding->x));
+  for (size_t i = 0; i < dims.size(); ++i)
+    dims[i] += tensor.padding->before[i] + tensor.padding->after[i];
+  return dims;
+}
+
+DType OnnxNode::dtype(int input) const {
+  const OnnxTensor& tensor = input_tensor(input);
+  const ValueId id = tensor.padding != nullptr ? tensor.padding->x : tensor.value;
+  return importer_.graph.value(id).dtype;
+}
+
+bool OnnxNode::is_known(int input) const { return input_tensor(input).known != nullptr; }
+
+bool OnnxNode::all_known() const {
+  for (int i = 0; i < input_count(); ++i)
+    if (has(i) && !is_known(i)) return false;
+  return true;
+}
+
+KnownPtr OnnxNode::known_pointer(int input) const {
+  const OnnxTensor& tensor = input_tensor(input);
+  if (tensor.known == nullptr)
+    fail("input {} ('{}') must be known when the model is imported", input, input_name(input));
+  return tensor.known;
+}
+
+const KnownTensor& OnnxNode::known(int input, const char* what) const {
+  if (!is_known(input))
+    fail("its {} ('{}') is computed from the model's inputs; only a constant is supported", what,
+         input_name(input));
+  return *input_tensor(input).known;
+}
+
+Dims OnnxNode::known_ints(int input, const char* what) const {
+  const KnownTensor& tensor = known(input, what);
+  if (tensor.real()) fail("its {} are not integers", what);
+  if (tensor.dims.size() > 1) fail("its {} have shape {}", what, dims_text(tensor.dims));
+  return tensor.data.ints;
+}
+
+double OnnxNode::known_scalar(int input, const char* what) const {
+  return scalar(known(input, what));
+}
+
+std::optional<Dims> OnnxNode::ints_of(const char* name, int input) const {
+  if (has_attribute(name)) return ints(name);
+  if (has(input)) return known_ints(input, name);
+  return std::nullopt;
+}
+
+ValueId OnnxNode::value(int input) const { return importer_.value(input_name(input)); }
+
+ValueId OnnxNode::operand(int input) const {
+  const OnnxTensor& tensor = input_tensor(input);
+  const KnownTensor* known = tensor.known.get();
+  if (known == nullptr || !known->view || !known->real() || known->elements() < 2 ||
+      looks_generated(known->view->tensor))
+    return value(input);
+  return importer_.parameter(*known, known->dims,
+                             identity_perm(static_cast<int>(known->dims.size())));
+}
+
+ValueId OnnxNode::weight(int input, const Dims& view, const std::vector<int>& perm,
+                         const char* what) const {
+  const KnownTensor& tensor = known(input, what);
+  if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
+  if (tensor.view) return importer_.parameter(tensor, view, perm);
+  if (tensor.derived)
+    fail(
+        "its {} '{}' is computed from other tensors, so it cannot be trained; export the model "
+        "with "
+        "constants folded",
+        what, input_name(input));
+  return importer_.constant(tensor, input_name(input), view, perm);
+}
+
+ValueId OnnxNode::vector_weight(int input, int64_t size, const char* what) const {
+  if (dims(input) != Dims{size})
+    fail("its {} has shape {}, not [{}]", what, dims_text(dims(input)), size);
+  return weight(input, {size}, {0}, what);
+}
+
+ValueId OnnxNode::statistic(int input, int64_t size, const char* what) const {
+  const KnownTensor& tensor = known(input, what);
+  if (tensor.dims != Dims{size})
+    fail("its {} has shape {}, not [{}]", what, dims_text(tensor.dims), size);
+  if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
+  return value(input);
+}
+
+std::shared_ptr<const Padding> OnnxNode::padding(int input) const {
+  return input_tensor(input).padding;
+}
+
+ValueId OnnxNode::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix,
+                       const Shape* shape) const {
+  std::string name = suffix == nullptr ? name_ : name_ + "/" + suffix;
+  return importer_.graph.emit(op, std::move(attrs), std::move(inputs), std::move(name), shape);
+}
+
+ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const {
+  const Shape wanted = to_shape(dims);
+  if (wanted == shape(x)) return x;
+  return emit(Op::reshape, NoAttrs{}, {x}, suffix, &wanted);
+}
+
+ValueId OnnxNode::transpose(ValueId x, const std::vector<int>& perm, const char* suffix) const {
+  if (perm == identity_perm(static_cast<int>(perm.size()))) return x;
+  TransposeAttrs attrs;
+  std::copy(perm.begin(), perm.end(), attrs.perm);
+  return emit(Op::transpose, attrs, {x}, suffix);
+}
+
+ValueId OnnxNode::to_channels_last(ValueId x) const {
+  std::vector<int> perm = identity_perm(shape(x).rank);
+  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  return transpose(x, perm, "channels_last");
+}
+
+int OnnxNode::output_count() const { return proto_.output_size(); }
+
+bool OnnxNode::wants(int output) const {
+  return output < proto_.output_size() && !proto_.output(output).empty() &&
+         importer_.is_read(proto_.output(output));
+}
+
+void OnnxNode::refuse_outputs(int first) const {
+  for (int i = first; i < output_count(); ++i)
+    if (wants(i)) fail("its output {} ('{}') is not supported", i, proto_.output(i));
+}
+
+OnnxTensor& OnnxNode::output_tensor(int output) const {
+  if (output >= proto_.output_size()) fail("it has no output {}", output);
+  return importer_.tensor(proto_.output(output));
+}
+
+namespace {
+
+// Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
+void note_tensor(Graph& graph, ValueId value, const std::string& name, const std::vector<int>& perm,
+                 const std::string& value_name) {
+  Value& v = graph.value(value);
+  if (!v.model_tensor.empty() || v.role != Role::temporary) return;
+  v.model_tensor = name;
+  std::copy(perm.begin(), perm.end(), v.model_perm.begin());
+  graph.rename(value, value_name);
+}
+
+}  // namespace
+
+void OnnxNode::set(int output, ValueId value) const {
+  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  const std::string& name = proto_.output(output);
+  note_tensor(importer_.graph, value, name, identity_perm(shape(value).rank), name);
+  output_tensor(output).value = value;
+}
+
+void OnnxNode::set_channels_last(int output, ValueId value) const {
+  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  const std::string& name = proto_.output(output);
+  std::vector<int> perm = identity_perm(shape(value).rank);
+  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  note_tensor(importer_.graph, value, name, perm, name);
+  std::vector<int> back = identity_perm(shape(value).rank);
+  std::rotate(back.begin() + 1, back.end() - 1, back.end());
+  const ValueId first = transpose(value, back, "channels_first");
+  note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
+              name + "/channels_first");
+  output_tensor(output).value = first;
+}
+
+void OnnxNode::set(int output, KnownTensor known) const {
+  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  output_tensor(output).known = std::make_shared<const KnownTensor>(std::move(known));
+}
+
+void OnnxNode::set_padded(int output, Padding padding) const {
+  output_tensor(output).padding = std::make_shared<const Padding>(std::move(padding));
+}
+
+void OnnxNode::alias(int output, int input) const {
+  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  const OnnxTensor tensor = input_tensor(input);
+  output_tensor(output) = tensor;
+  if (tensor.value != kNone) set(output, tensor.value);
+}
+
+}  // namespace attune

@@ -1,0 +1,179 @@
+#include "graph/ir/graph.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "graph/ir/error.h"
+#include "graph/rules/rules.h"
+
+namespace attune {
+namespace {
+
+void check_shape(const std::string& name, const Shape& shape) {
+  int64_t elements = 1;
+  if (shape.rank < 0 || shape.rank > kMaxRank)
+    throw_error("value '{}': rank {}, where at most {} is supported", name, shape.rank, kMaxRank);
+  for (int i = 0; i < shape.rank; ++i) {
+    if (shape[i] < 0) throw_error("value '{}': negative size in {}", name, shape_text(shape));
+    elements *= shape[i];
+    if (elements > std::numeric_limits<int32_t>::max())
+      throw_error("value '{}': {} has 2^31 elements or more", name, shape_text(shape));
+  }
+}
+
+}  // namespace
+
+std::string Graph::unique_name(const std::string& name) {
+  if (named_ > values.size()) {
+    names_.clear();
+    suffixes_.clear();
+    named_ = 0;
+  }
+  for (; named_ < values.size(); ++named_)
+    names_.emplace(values[named_].name, static_cast<ValueId>(named_));
+  if (!name.empty() && !names_.contains(name)) return name;
+  const std::string base = name.empty() ? "value" : name;
+  int& suffix = suffixes_.emplace(base, 1).first->second;
+  for (;;) {
+    std::string candidate = fmt::format("{}.{}", base, ++suffix);
+    if (!names_.contains(candidate)) return candidate;
+  }
+}
+
+ValueId Graph::add_value(Value value) {
+  value.name = unique_name(value.name);
+  check_shape(value.name, value.shape);
+  values.push_back(std::move(value));
+  return static_cast<ValueId>(values.size()) - 1;
+}
+
+void Graph::rename(ValueId id, const std::string& name) {
+  if (values[id].name == name) return;
+  const std::string unique = unique_name(name);
+  names_.erase(values[id].name);
+  names_.emplace(unique, id);
+  values[id].name = unique;
+}
+
+ValueId Graph::add_constant(std::string name, Shape shape, std::vector<double> reals) {
+  Value value;
+  value.name = std::move(name);
+  value.dtype = real;
+  value.shape = shape;
+  value.role = Role::constant;
+  if (static_cast<int64_t>(reals.size()) != shape.elements())
+    throw_error("constant '{}': {} elements for {}", value.name, reals.size(), shape_text(shape));
+  value.data = std::make_shared<Data>(Data{std::move(reals), {}});
+  return add_value(std::move(value));
+}
+
+ValueId Graph::add_index_constant(std::string name, std::vector<int64_t> ints) {
+  Value value;
+  value.name = std::move(name);
+  value.dtype = DType::i32;
+  value.shape = {static_cast<int32_t>(ints.size())};
+  value.role = Role::constant;
+  value.data = std::make_shared<Data>(Data{{}, std::move(ints)});
+  return add_value(std::move(value));
+}
+
+ValueId Graph::add_input(std::string port, DType dtype, Shape shape) {
+  if (input(port) != kNone) throw_error("two inputs named '{}'", port);
+  Value value;
+  value.name = port;
+  value.dtype = dtype;
+  value.shape = shape;
+  value.role = Role::input;
+  const ValueId id = add_value(std::move(value));
+  inputs.push_back({std::move(port), id});
+  return id;
+}
+
+Node Graph::make(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, std::string name,
+                 const Shape* shape, int outputs) {
+  Node node;
+  node.op = op;
+  node.attrs = std::move(attrs);
+  node.inputs = std::move(inputs);
+  node.name = std::move(name);
+  const auto inferred = infer_outputs(*this, node, shape);
+  if (outputs < 1 || outputs > static_cast<int>(inferred.size()))
+    throw_error("{} '{}': {} outputs, where it has 1 to {}", op_name(op), node.name, outputs,
+                inferred.size());
+  for (int i = 0; i < outputs; ++i) {
+    Value value;
+    value.name = i == 0 || node.name.empty() ? node.name : fmt::format("{}:{}", node.name, i);
+    value.dtype = inferred[i].dtype;
+    value.shape = inferred[i].shape;
+    const int updated = updated_input(op, i);
+    if (updated >= 0) value.updates = node.inputs[updated];
+    node.outputs.push_back(add_value(std::move(value)));
+  }
+  return node;
+}
+
+ValueId Graph::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, std::string name,
+                    const Shape* shape) {
+  // Updates have no optional outputs: all of their state is rewritten.
+  const int outputs = op_info(op).kind == OpKind::update ? op_info(op).max_outputs : 1;
+  nodes.push_back(make(op, std::move(attrs), std::move(inputs), std::move(name), shape, outputs));
+  for (ValueId id : nodes.back().outputs)
+    value(id).producer = static_cast<NodeId>(nodes.size()) - 1;
+  return nodes.back().outputs[0];
+}
+
+ValueId Graph::want_output(Node& node, int index) {
+  if (node.output(index) != kNone) return node.output(index);
+  const Shape wanted = shape(node.outputs[0]);
+  const auto inferred = infer_outputs(*this, node, &wanted);
+  if (index >= static_cast<int>(inferred.size()))
+    throw_error("{} '{}' has no output {}", op_name(node.op), node.name, index);
+  Value value;
+  value.name = fmt::format("{}:{}", values[node.outputs[0]].name, index);
+  value.dtype = inferred[index].dtype;
+  value.shape = inferred[index].shape;
+  value.producer = values[node.outputs[0]].producer;
+  if (static_cast<int>(node.outputs.size()) <= index) node.outputs.resize(index + 1, kNone);
+  return node.outputs[index] = add_value(std::move(value));
+}
+
+void Graph::index() {
+  for (Value& value : values) value.producer = kNone;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (ValueId id : nodes[i].outputs)
+      if (id != kNone) values[id].producer = static_cast<NodeId>(i);
+}
+
+std::vector<std::vector<NodeId>> Graph::readers() const {
+  std::vector<std::vector<NodeId>> readers(values.size());
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (ValueId id : nodes[i].inputs)
+      if (id != kNone) readers[id].push_back(static_cast<NodeId>(i));
+  return readers;
+}
+
+bool Graph::is_output(ValueId id) const {
+  return std::any_of(outputs.begin(), outputs.end(), [&](const Port& p) { return p.value == id; });
+}
+
+void Graph::replace_uses(ValueId from, ValueId to) {
+  for (Node& node : nodes) std::replace(node.inputs.begin(), node.inputs.end(), from, to);
+  for (Port& port : outputs)
+    if (port.value == from) port.value = to;
+  for (Value& value : values)
+    if (value.updates == from) value.updates = to;
+}
+
+ValueId Graph::input(std::string_view port) const {
+  for (const Port& p : inputs)
+    if (p.name == port) return p.value;
+  return kNone;
+}
+
+ValueId Graph::output(std::string_view port) const {
+  for (const Port& p : outputs)
+    if (p.name == port) return p.value;
+  return kNone;
+}
+
+}  // namespace attune

@@ -1,0 +1,193 @@
+#include "graph/memory/lower_peak.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "graph/memory/dependencies.h"
+#include "graph/memory/storage.h"
+
+namespace attune {
+namespace {
+
+constexpr int kMaxJudged = 4000;  // orders
+
+class Search {
+ public:
+  explicit Search(const Graph& graph) : dependencies_(graph), order_(graph.nodes.size()) {
+    before_.resize(order_.size());
+    for (size_t n = 0; n < order_.size(); ++n)
+      for (int m : dependencies_.after[n])
+        before_[static_cast<size_t>(m)].push_back(static_cast<int>(n));
+    std::iota(order_.begin(), order_.end(), 0);
+    scratch_ = graph;
+    in_scratch_ = order_;
+    best_ = judge(order_);
+  }
+
+  // The nodes in the best order found.
+  std::vector<Node> run() {
+    // Where the highest peak cannot be lowered, lower ones are worth it: what comes later (tiling)
+    // may take the higher ones away.
+    for (size_t rank = 0; rank < best_.size() && judged_ < kMaxJudged;)
+      rank = improve(rank) ? 0 : rank + 1;
+    arrange(order_);
+    return std::move(scratch_.nodes);
+  }
+
+ private:
+  using Order = std::vector<int>;
+  // Bytes alive, and the step, where they are the most for a while; the most first.
+  struct Peak {
+    int64_t bytes;
+    int step;
+    friend bool operator<(const Peak& a, const Peak& b) { return a.bytes < b.bytes; }
+  };
+  using Peaks = std::vector<Peak>;
+
+  // Puts the scratch graph's nodes in this order, by moves: copies would take longer than judging.
+  void arrange(const Order& order) {
+    parked_.resize(order.size());
+    for (size_t i = 0; i < order.size(); ++i)
+      parked_[static_cast<size_t>(in_scratch_[i])] = std::move(scratch_.nodes[i]);
+    for (size_t i = 0; i < order.size(); ++i)
+      scratch_.nodes[i] = std::move(parked_[static_cast<size_t>(order[i])]);
+    in_scratch_ = order;
+  }
+
+  Peaks judge(const Order& order) {
+    arrange(order);
+    storage_ = assign_storage(scratch_);
+    live_ = storage_.live_bytes(static_cast<int>(order.size()));
+    Peaks peaks;
+    for (size_t i = 0; i < live_.size(); ++i)
+      if ((i == 0 || live_[i] > live_[i - 1]) &&
+          (i + 1 == live_.size() || live_[i] >= live_[i + 1]))
+        peaks.push_back({live_[i], static_cast<int>(i) - 1});
+    std::stable_sort(peaks.begin(), peaks.end(),
+                     [](const Peak& a, const Peak& b) { return b < a; });
+    ++judged_;
+    return peaks;
+  }
+
+  // Makes the best of all moves that change what is alive at the peak of this rank.
+  bool improve(size_t rank) {
+    judge(order_);
+    const int peak = best_[rank].step;
+    const int steps = static_cast<int>(order_.size());
+    if (peak < 0 || peak >= steps) return false;
+    Peaks best = best_;
+    Order best_order;
+    const auto consider = [&](const Order& order) {
+      if (order.empty()) return;
+      const Peaks peaks = judge(order);
+      if (peaks < best) best = peaks, best_order = order;
+    };
+    const auto [makers, readers] = around(peak);
+    for (int step : makers)
+      for (int distance = 1; step + distance < steps; distance += std::max(1, distance / 2))
+        consider(postponed(step, step + distance));
+    for (int step : readers) consider(advanced(step, peak));
+    if (best_order.empty()) return false;
+    best_ = best, order_ = std::move(best_order);
+    return true;
+  }
+
+  // Steps that make what is alive at the peak but not for long, and steps that read something alive
+  // there for the last time; those of the most bytes.
+  std::pair<std::vector<int>, std::vector<int>> around(int peak) const {
+    std::vector<std::pair<int64_t, int>> makers, readers;
+    for (const Storage& storage : storage_.storages) {
+      if (!storage.in_arena || storage.life.first > peak || storage.life.last < peak) continue;
+      if (storage.life.first >= 0) makers.push_back({-storage.bytes, storage.life.first});
+      if (storage.life.last < static_cast<int>(order_.size()) && storage.life.last > peak)
+        readers.push_back({-storage.bytes, storage.life.last});
+    }
+    makers.push_back({INT64_MIN, peak});
+    const auto steps_of = [](std::vector<std::pair<int64_t, int>> found) {
+      constexpr size_t kMost = 6;
+      std::sort(found.begin(), found.end());
+      std::vector<int> steps;
+      for (const auto& [bytes, step] : found)
+        if (steps.size() < kMost && std::find(steps.begin(), steps.end(), step) == steps.end())
+          steps.push_back(step);
+      return steps;
+    };
+    return {steps_of(makers), steps_of(readers)};
+  }
+
+  // The step at `from`, and what depends on it, behind the step at `to`. Empty: nothing is left to
+  // go ahead of it.
+  Order postponed(int from, int to) const {
+    std::vector<bool> waits(order_.size());
+    waits[static_cast<size_t>(order_[static_cast<size_t>(from)])] = true;
+    Order order(order_.begin(), order_.begin() + from), behind;
+    for (int i = from; i <= to; ++i) {
+      const int n = order_[static_cast<size_t>(i)];
+      if (waits[static_cast<size_t>(n)]) {
+        behind.push_back(n);
+        for (int m : dependencies_.after[static_cast<size_t>(n)])
+          waits[static_cast<size_t>(m)] = true;
+      } else {
+        order.push_back(n);
+      }
+    }
+    if (order.size() == static_cast<size_t>(from)) return {};
+    order.insert(order.end(), behind.begin(), behind.end());
+    order.insert(order.end(), order_.begin() + to + 1, order_.end());
+    return order;
+  }
+
+  // The step at `from`, and what it depends on, ahead of the step at `to`. Empty: not without that
+  // step itself.
+  Order advanced(int from, int to) const {
+    std::vector<bool> needed(order_.size());
+    needed[static_cast<size_t>(order_[static_cast<size_t>(from)])] = true;
+    Order ahead, rest;
+    for (int i = from; i >= to; --i) {
+      const int n = order_[static_cast<size_t>(i)];
+      if (needed[static_cast<size_t>(n)]) {
+        if (i == to) return {};
+        ahead.push_back(n);
+        for (int m : before_[static_cast<size_t>(n)]) needed[static_cast<size_t>(m)] = true;
+      } else {
+        rest.push_back(n);
+      }
+    }
+    Order order(order_.begin(), order_.begin() + to);
+    order.insert(order.end(), ahead.rbegin(), ahead.rend());
+    order.insert(order.end(), rest.rbegin(), rest.rend());
+    order.insert(order.end(), order_.begin() + from + 1, order_.end());
+    return order;
+  }
+
+  const Dependencies dependencies_;
+  std::vector<std::vector<int>> before_;  // by node: those it waits for
+  Order order_;
+  Graph scratch_;
+  Order in_scratch_;          // of its nodes
+  std::vector<Node> parked_;  // while they move; by node
+  StorageMap storage_;        // of the order judged last
+  std::vector<int64_t> live_;
+  Peaks best_;
+  int judged_ = 0;
+};
+
+}  // namespace
+
+void lower_peak(Graph& graph) {
+  if (graph.nodes.empty()) return;
+  graph.nodes = Search(graph).run();
+}
+
+int64_t peak_behind_loss(const Graph& graph) {
+  const auto loss = std::find_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return op_info(node.op).kind == OpKind::loss;
+  });
+  if (loss == graph.nodes.end()) return 0;
+  const std::vector<int64_t> live =
+      assign_storage(graph).live_bytes(static_cast<int>(graph.nodes.size()));
+  // Entry 0 is before the first step.
+  return *std::max_element(live.begin() + (loss - graph.nodes.begin()) + 1, live.end());
+}
+
+}  // namespace attune

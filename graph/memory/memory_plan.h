@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/ir/graph.h"
+#include "graph/memory/storage.h"
+
+namespace attune {
+
+// Where every temporary and input of a program lies in the arena.
+struct MemoryPlan {
+  StorageMap storage;
+  std::vector<int64_t> offsets;  // by storage; -1 outside the arena
+  int64_t arena_bytes = 0;
+  // What no packing goes below: the most bytes alive at once, or more. See packing_bound.h.
+  int64_t lower_bound = 0;
+
+  int64_t offset_of(ValueId value) const {
+    const auto v = static_cast<size_t>(value);
+    return offsets[static_cast<size_t>(storage.of_value[v])] + storage.at[v];
+  }
+};
+
+// Packs storages so that those alive at the same time do not overlap. Tries several orders of
+// placement, then a seeded search over orders, and keeps the smallest; stops where the lower bound
+// is reached. The same graph always gives the same plan.
+enum class PackEffort : uint8_t { quick, full };  // quick: without the search
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort = PackEffort::full);
+
+// Whether the graph as it is has an arena of at most so many bytes.
+bool fits(const Graph& graph, int64_t bytes);
+
+}  // namespace attune

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+#include "graph/memory/storage.h"
+
+namespace attune {
+
+// Places storages of an arena one after the other, each at the lowest offset that is free
+// throughout its life.
+class Packing {
+ public:
+  // Items are storages by index into `storages`, which must stay.
+  Packing(const std::vector<Storage>& storages, std::vector<int> items);
+
+  size_t size() const { return items_.size(); }
+  const Storage& storage(int item) const {
+    return storages_[static_cast<size_t>(items_[static_cast<size_t>(item)])];
+  }
+
+  // Places all items in this order. Returns the bytes that they take, or gives up with a value
+  // above `limit` as soon as there are more.
+  int64_t place(const std::vector<int>& order, int64_t limit, std::vector<int64_t>* offsets);
+
+  // The same, but the first `fixed` items of the order stay where `offsets` (by item) say.
+  int64_t place_behind(const std::vector<int>& order, size_t fixed, int64_t limit,
+                       std::vector<int64_t>* offsets);
+
+  // As place, where `offsets` are those of an order from which this one differs by the
+  // places of the `moved`: places only what that changes.
+  int64_t place_again(const std::vector<int>& order, std::initializer_list<int> moved,
+                      int64_t limit, std::vector<int64_t>* offsets);
+
+ private:
+  // Where one item may not start, given where another does: more than `low` and less than `high`
+  // bytes behind it.
+  struct Conflict {
+    int other;
+    int64_t low, high;
+  };
+
+  void add_conflicts(int item, int other);
+  int64_t place_affected(const std::vector<int>& order, int64_t limit,
+                         std::vector<int64_t>* offsets);
+  int64_t lowest_offset(int item, const std::vector<int64_t>& offsets);
+
+  const std::vector<Storage>& storages_;
+  std::vector<int> items_;
+  std::vector<std::vector<Conflict>> conflicts_;  // by item
+  // Of the order that is placed, by item: its place in it, and whether its offset may be another.
+  std::vector<size_t> rank_;
+  std::vector<bool> affected_;
+  std::vector<std::pair<int64_t, int64_t>> taken_;
+};
+
+}  // namespace attune

@@ -1,0 +1,12 @@
+#include "graph/rules/update.h"
+
+namespace attune {
+namespace {
+
+void infer(InferContext& context) { infer_update(context, context.attrs<MomentumAttrs>().axis, 1); }
+
+}  // namespace
+
+const OpRules rules_momentum = {infer, nullptr, nullptr};
+
+}  // namespace attune

@@ -1,0 +1,135 @@
+#include "graph/rules/rules.h"
+
+namespace attune {
+namespace {
+
+constexpr const OpRules* kRules[] = {
+#define OP(id, name, version, kind, Attrs, required, inputs, outputs, in_place) &rules_##name,
+#include "kernels/ops.def"
+#undef OP
+};
+
+constexpr bool ids_are_indices() {
+  for (int i = 0; i < kOpCount; ++i)
+    if (static_cast<int>(kOps[i].op) != i) return false;
+  return true;
+}
+static_assert(ids_are_indices(), "tables are indexed by operator");
+
+std::string node_text(const Graph& graph, const Node& node) {
+  std::string inputs;
+  for (ValueId id : node.inputs) {
+    if (!inputs.empty()) inputs += ", ";
+    inputs += id == kNone ? "none" : type_text(graph.value(id));
+  }
+  return fmt::format("{} '{}' of ({})", op_name(node.op), node.name, inputs);
+}
+
+void check_arity(const Graph& graph, const Node& node) {
+  const OpInfo& info = op_info(node.op);
+  const int count = static_cast<int>(node.inputs.size());
+  for (ValueId id : node.inputs)
+    if (id != kNone && (id < 0 || id >= static_cast<ValueId>(graph.values.size())))
+      throw_error("{} '{}': there is no value {}", info.name, node.name, id);
+  if (!attrs_match(node.op, node.attrs))
+    throw_error("{}: attributes of another operator", node_text(graph, node));
+  if (count < info.required_inputs || (info.max_inputs != 255 && count > info.max_inputs))
+    throw_error("{}: {} inputs, where it takes {} to {}", node_text(graph, node), count,
+                info.required_inputs, info.max_inputs);
+  for (int i = 0; i < count; ++i)
+    if (node.inputs[i] == kNone && (info.max_inputs == 255 || !input_optional(node.op, i)))
+      throw_error("{}: input {} is missing", node_text(graph, node), i);
+  if (static_cast<int>(node.outputs.size()) > info.max_outputs)
+    throw_error("{}: {} outputs, where it has {}", node_text(graph, node), node.outputs.size(),
+                info.max_outputs);
+}
+
+}  // namespace
+
+const OpRules& op_rules(Op op) { return *kRules[static_cast<int>(op)]; }
+
+DType compute_dtype(const Graph& graph, const Node& node) {
+  for (const auto* ids : {&node.outputs, &node.inputs})
+    for (ValueId id : *ids)
+      if (id != kNone && is_real(graph.value(id).dtype)) return graph.value(id).dtype;
+  return graph.real;
+}
+
+std::string shape_text(const Shape& shape) {
+  std::string text = "[";
+  for (int i = 0; i < shape.rank; ++i) {
+    if (i > 0) text += ',';
+    text += std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+std::string type_text(const Value& value) {
+  return dtype_name(value.dtype) + shape_text(value.shape);
+}
+
+void InferContext::set(int i, DType dtype, Shape shape) {
+  if (static_cast<int>(outputs.size()) <= i) outputs.resize(i + 1);
+  outputs[i] = {dtype, shape};
+}
+
+void InferContext::fail_text(const std::string& text) const {
+  throw_error("{}: {}", node_text(graph_, node_), text);
+}
+
+std::vector<InferContext::Output> infer_outputs(const Graph& graph, const Node& node,
+                                                const Shape* wanted) {
+  check_arity(graph, node);
+  InferContext context(graph, node, wanted);
+  op_rules(node.op).infer(context);
+  for (const auto& output : context.outputs)
+    for (int i = 0; i < output.shape.rank; ++i)
+      if (output.shape[i] <= 0) context.fail("its output {} is empty", shape_text(output.shape));
+  return std::move(context.outputs);
+}
+
+GradientContext::GradientContext(Graph& graph, NodeId node, std::vector<ValueId> output_grads,
+                                 std::vector<bool> needs)
+    : input_grads(graph.nodes[node].inputs.size(), kNone),
+      graph_(graph),
+      id_(node),
+      node_(graph.nodes[node]),
+      output_grads_(std::move(output_grads)),
+      needs_(std::move(needs)) {}
+
+ValueId GradientContext::saved(int i) {
+  const ValueId value = graph_.want_output(graph_.nodes[id_], i);
+  node_ = graph_.nodes[id_];
+  return value;
+}
+
+void GradientContext::set(int i, ValueId grad) {
+  if (!needs(i))
+    throw_error("{}: gradient of input {}, which nobody wants", node_text(graph_, node_), i);
+  const Value& value = graph_.value(grad);
+  if (!(value.shape == graph_.shape(x(i))))
+    throw_error("{}: gradient {} of input {}", node_text(graph_, node_), type_text(value), i);
+  input_grads[i] = grad;
+}
+
+ValueId GradientContext::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs,
+                              const char* suffix, const Shape* shape) {
+  return graph_.emit(op, std::move(attrs), std::move(inputs), node_.name + "/" + suffix, shape);
+}
+
+ValueId GradientContext::reshape(ValueId x, Shape shape) {
+  if (graph_.shape(x) == shape) return x;
+  return emit(Op::reshape, NoAttrs{}, {x}, "reshape", &shape);
+}
+
+ValueId GradientContext::reduce_to(ValueId x, Shape shape) {
+  const Shape from = graph_.shape(x);
+  const int missing = from.rank - shape.rank;
+  ReduceAttrs attrs;
+  for (int i = 0; i < from.rank; ++i)
+    if (from[i] != 1 && (i < missing || shape[i - missing] == 1)) attrs.axes |= 1 << i;
+  if (attrs.axes != 0) x = emit(Op::reduce, attrs, {x}, "reduce");
+  return reshape(x, shape);
+}
+
+}  // namespace attune

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "graph/rules/rules.h"
+
+// Windows that slide over an image: convolutions and pools.
+namespace attune {
+
+// `attrs` with the sizes that gradients need: those of x[N,H,W,C] and of a kernel of this height
+// and width.
+Conv2dAttrs with_sizes(Conv2dAttrs attrs, const Shape& x, int kernel_h, int kernel_w);
+Pool2dAttrs with_sizes(Pool2dAttrs attrs, const Shape& x);
+// `attrs` without its clamp, which gradients do not have.
+Conv2dAttrs without_clamp(Conv2dAttrs attrs);
+
+struct OutputSize {
+  int32_t h = 0, w = 0;
+};
+// Size of the output for an image and a kernel, after checking that strides, dilations and padding
+// make sense, that a window fits, and that sizes which the attributes give agree with these.
+OutputSize window_output(const InferContext& context, const Conv2dAttrs& attrs, int32_t h,
+                         int32_t w, int32_t kernel_h, int32_t kernel_w);
+// The same for a pool, each of whose windows must see at least one element of the image.
+OutputSize window_output(const InferContext& context, const Pool2dAttrs& attrs, int32_t h,
+                         int32_t w);
+
+// The sizes that a gradient takes from its attributes; fails where they are not set.
+void check_input_size(const InferContext& context, int32_t h, int32_t w);
+void check_kernel_size(const InferContext& context, int32_t h, int32_t w);
+
+}  // namespace attune

@@ -1,0 +1,353 @@
+#include "sparse_update/pipeline/compile.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "graph/ir/error.h"
+#include "graph/memory/exact/exact_packing.h"
+#include "graph/passes/passes.h"
+#include "graph/slicing/micro_batches.h"
+#include "graph/training/autodiff.h"
+#include "graph/training/head.h"
+#include "sparse_update/prune.h"
+
+namespace attune {
+namespace {
+
+void check_options(const CompileOptions& options) {
+  for (const auto& [name, value] : {std::pair{"batch", options.batch},
+                                    {"evaluate batch", options.evaluate_batch},
+                                    {"predict batch", options.predict_batch}})
+    if (value < 0 || value > 65536 || (value == 0 && std::string(name) != "evaluate batch"))
+      throw_error("--batch-size: {} size {} is not in 1 .. 65536", name, value);
+  if (options.micro_batch < 0 ||
+      (options.micro_batch > 0 && options.batch % options.micro_batch != 0))
+    throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
+                options.micro_batch, options.batch);
+}
+
+// Input names that training needs for itself.
+void check_names(const Graph& graph) {
+  for (const Port& port : graph.inputs)
+    for (const char* taken : {"labels", "targets", "weights", "learning_rate", "step"})
+      if (port.name == taken)
+        throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
+}
+
+// What to give where images of another size are wanted.
+std::string size_hint(const Shape& shape) {
+  if (shape.rank != 4 || (shape[1] != 1 && shape[1] != 3)) return "; it takes no images";
+  return fmt::format("; give that size, e.g. {}:{}x{}{}", shape[1] == 3 ? "imagenet" : "unit",
+                     shape[3], shape[2], shape[1] == 3 ? "" : "x1");
+}
+
+void check_preprocess(const Graph& graph, const Preprocess& preprocess) {
+  const Shape& shape = graph.shape(graph.inputs.front().value);
+  if (preprocess.front_end == FrontEnd::image) {
+    const ImagePreprocess& image = preprocess.image;
+    if (shape.rank != 4 || shape[1] != image.channels || shape[2] != image.height ||
+        shape[3] != image.width)
+      throw_error("--preprocess makes images {}x{}x{}, the model's input {} is [N,{}]{}",
+                  image.channels, image.height, image.width, graph.inputs.front().name,
+                  fmt::join(shape.dims + 1, shape.dims + shape.rank, ","), size_hint(shape));
+  }
+  if (preprocess.front_end == FrontEnd::mfcc) {
+    const MfccPreprocess& mfcc = preprocess.mfcc;
+    const int64_t frames = 1 + (mfcc.samples - mfcc.frame_length) / mfcc.frame_step;
+    if (shape.product(1, shape.rank) != frames * mfcc.coefficients)
+      throw_error("--preprocess makes {} x {} coefficients, the model's input {} is [N,{}]", frames,
+                  mfcc.coefficients, graph.inputs.front().name,
+                  fmt::join(shape.dims + 1, shape.dims + shape.rank, ","));
+  }
+}
+
+void feed_bytes(Graph& graph, const Preprocess& preprocess) {
+  if (preprocess.front_end != FrontEnd::image) return;
+  const ImagePreprocess& image = preprocess.image;
+  const auto n = static_cast<size_t>(image.channels);
+  take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
+}
+
+// What follows differentiation in every program. The list reads top to bottom.
+void simplify(Graph& graph, const CompileOptions& options) {
+  remove_dead(graph);
+  share_common_subexpressions(graph);
+  if (options.fuse) {
+    fold_batch_norm(graph);
+    remove_dead(graph);
+    fuse_clamp(graph);
+    fuse_bias_gradient(graph);
+    fuse_mask_grad(graph);
+  }
+  fold_constants(graph);
+  remove_dead(graph);
+  schedule(graph);
+}
+
+// Simplified, and in strips and recomputed as far as the options ask for it. `arena` is what the
+// programs so far need anyway: all share it.
+std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph graph,
+                                      const CompileOptions& options, int64_t arena,
+                                      ScheduledPrograms& scheduled) {
+  auto found = scheduled.find({kind, examples});
+  if (found == scheduled.end()) {
+    simplify(graph, options);
+    if (options.fuse && options.stream) stream_examples(graph);
+    found = scheduled.emplace(std::pair(kind, examples), ArenaFitter(std::move(graph))).first;
+  }
+  const bool budget = options.arena_budget > 0;
+  const auto packed = found->second.fit({.bytes = std::max(arena, options.arena_budget),
+                                         .tile_rows = examples == 1 && (options.tile || budget),
+                                         .split_gradients = options.split_gradients || budget,
+                                         .remake_masks = options.remake_masks,
+                                         .rematerialize = budget && options.recompute});
+  packed->graph().verify();
+  return packed;
+}
+
+// `arena` is what the programs so far need.
+PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed, const CompileOptions& options,
+                   int64_t arena) {
+  PlanProgram program{kind, batch, packed.graph(), packed.full()};
+  if (options.pack_exhaustively)
+    pack_exhaustively(&program.memory, std::max(arena, options.arena_budget));
+  if (options.arena_budget > 0 && !options.arena_may_exceed &&
+      program.memory.arena_bytes > options.arena_budget)
+    throw_error(
+        "{} needs an arena of {} bytes, where {} are allowed; train less of the model, or take a "
+        "smaller batch",
+        program_name(kind), program.memory.arena_bytes, options.arena_budget);
+  return program;
+}
+
+// Whether a training step goes through its batch in parts.
+bool has_micro_batches(const CompileOptions& options) {
+  return options.micro_batch > 0 && options.micro_batch < options.batch;
+}
+
+// How many examples are in memory at a time.
+int examples_at_once(const CompileOptions& options) {
+  return has_micro_batches(options) ? options.micro_batch : options.batch;
+}
+
+// The examples of `count` micro-batches of this graph.
+int64_t input_bytes(const Graph& graph, int count) {
+  int64_t bytes = 0;
+  for (const Port& port : graph.inputs) {
+    const Value& value = graph.value(port.value);
+    bytes +=
+        static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
+  }
+  return count * bytes;
+}
+
+// Repeats the graph of a micro-batch, optimised, for the whole batch, and updates by the sums of
+// its gradients.
+void accumulate(Graph& graph, const CompileOptions& options, ScheduledPrograms& scheduled,
+                std::vector<Update>& updates) {
+  const int count = options.batch / options.micro_batch;
+  CompileOptions of_one = options;
+  // While the first micro-batch is computed, the examples of the others are there, too.
+  if (options.arena_budget > 0)
+    of_one.arena_budget =
+        std::max<int64_t>(1, options.arena_budget - input_bytes(graph, count - 1));
+  const auto port = [](size_t update) { return fmt::format("gradient {}", update); };
+  for (size_t i = 0; i < updates.size(); ++i)
+    graph.outputs.push_back({port(i), updates[i].gradient});
+  add_up_outputs(graph);
+  graph =
+      optimize(ProgramKind::train_step, options.micro_batch, std::move(graph), of_one, 0, scheduled)
+          ->graph();
+  repeat_micro_batch(graph, count);
+  for (size_t i = 0; i < updates.size(); ++i) updates[i].gradient = graph.output(port(i));
+  std::erase_if(graph.outputs, [](const Port& p) { return p.name.starts_with("gradient "); });
+  append_optimizer(graph, options.optimizer, updates);
+  graph.index();
+  graph.verify();
+}
+
+PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
+                               ScheduledPrograms& scheduled,
+                               std::vector<PlanParameter>* parameters) {
+  AttachedLoss loss = attach_loss(graph, options.loss, true);
+  if (has_micro_batches(options)) weigh_micro_batch(graph, loss);
+  std::vector<ValueId> wanted;
+  for (size_t v = 0; v < graph.values.size(); ++v)
+    if (graph.values[v].role == Role::parameter) wanted.push_back(static_cast<ValueId>(v));
+  std::vector<ValueId> trained;
+  for (ValueId v : wanted)
+    if (graph.value(v).trained) trained.push_back(v);
+  if (const auto missing = missing_gradients(graph, loss.prediction, trained); !missing.empty())
+    throw_error("the scheme needs gradients that do not exist: {}", fmt::join(missing, ", "));
+  const auto gradients = differentiate(graph, loss.seed, wanted);
+  std::vector<Update> updates = prune(graph, scheme, gradients);
+  if (has_micro_batches(options))
+    accumulate(graph, options, scheduled, updates);
+  else
+    append_optimizer(graph, options.optimizer, updates);
+  for (const Update& update : updates) {
+    const Value& parameter = graph.value(update.parameter);
+    if (options.expose_gradients)
+      graph.outputs.push_back({"grad:" + parameter.origin.tensor, update.gradient});
+    PlanParameter listed{
+        parameter.name, update.axis, update.channels, options.optimizer.slot_names(), {}};
+    for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
+    parameters->push_back(std::move(listed));
+  }
+  const auto packed = has_micro_batches(options)
+                          ? std::make_shared<PackedGraph>(std::move(graph))
+                          : optimize(ProgramKind::train_step, options.batch, std::move(graph),
+                                     options, 0, scheduled);
+  return finish(ProgramKind::train_step, options.batch, *packed, options, 0);
+}
+
+PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
+                             ScheduledPrograms& scheduled) {
+  attach_loss(graph, options.loss, false);
+  const auto packed =
+      optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
+  return finish(ProgramKind::evaluate, batch, *packed, options, arena);
+}
+
+PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
+                            ScheduledPrograms& scheduled) {
+  if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
+  const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
+                               options, arena, scheduled);
+  return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
+}
+
+// A hash of a parameter's values that does not depend on our layout: each element is hashed with
+// its place in the model, and the sum is taken.
+uint64_t contents_hash(const Value& value) {
+  const Shape& shape = value.shape;
+  int64_t stride[kMaxRank] = {};  // of our axis i in the model's order
+  for (int i = 0; i < shape.rank; ++i)
+    stride[i] = value.origin.view_shape.product(value.origin.perm[i] + 1, shape.rank);
+  uint64_t sum = 0;
+  for (int64_t flat = 0; flat < shape.elements(); ++flat) {
+    int64_t rest = flat, place = 0;
+    for (int i = shape.rank - 1; i >= 0; --i) {
+      place += rest % shape[i] * stride[i];
+      rest /= shape[i];
+    }
+    const double pair[2] = {static_cast<double>(place),
+                            value.data->reals[static_cast<size_t>(flat)]};
+    sum += hash64(std::as_bytes(std::span(pair)));
+  }
+  return sum;
+}
+
+// Binds checkpoints to what they were trained from: names, shapes, slices, base weights, optimizer.
+uint64_t parameter_signature(const Graph& graph, const Scheme& scheme, const Optimizer& optimizer) {
+  const auto add = [](uint64_t hash, const void* data, size_t bytes) {
+    return hash64({static_cast<const std::byte*>(data), bytes}, hash);
+  };
+  std::string text = scheme.json() + optimizer.text();
+  uint64_t hash = add(hash64({}), text.data(), text.size());
+  std::map<std::string, const Value*> by_name;
+  for (const Value& value : graph.values)
+    if (value.role == Role::parameter) by_name[value.origin.tensor] = &value;
+  for (const auto& [name, value] : by_name) {
+    hash = add(hash, name.data(), name.size());
+    hash = add(hash, value->origin.model_shape.data(), value->origin.model_shape.size() * 8);
+    if (value->fresh) continue;
+    const uint64_t contents = contents_hash(*value);
+    hash = add(hash, &contents, 8);
+  }
+  return hash;
+}
+
+std::string options_json(const CompileOptions& options) {
+  nlohmann::json json = {{"scheme", options.scheme},
+                         {"classes", options.classes},
+                         {"seed", options.seed},
+                         {"batch", options.batch},
+                         {"fuse", options.fuse}};
+  if (has_micro_batches(options)) json["micro_batch"] = options.micro_batch;
+  for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
+  // File names need not be UTF-8.
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void check_class_names(const CompileOptions& options, int classes) {
+  const auto& names = options.class_names;
+  if (names.empty()) return;
+  if (classes == 0)
+    throw_error(
+        "--labels: a model that learns numbers has no classes; leave the option out, or "
+        "give --loss cross_entropy");
+  if (static_cast<int>(names.size()) != classes)
+    throw_error(
+        "--labels: {} class names for a model with {} classes; give one a class, or "
+        "--classes {} for a fresh classifier",
+        names.size(), classes, names.size());
+  std::set<std::string> seen;
+  for (const std::string& name : names)
+    if (name.empty() || !seen.insert(name).second)
+      throw_error("--labels: class name '{}' is empty or there twice", name);
+}
+
+}  // namespace
+
+Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch) {
+  Graph graph = import_onnx(
+      model, {.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+  if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
+  check_names(graph);
+  to_channels_last(graph);
+  fold_constants(graph);
+  if (options.classes > 0) replace_head(graph, options.classes, options.seed);
+  remove_dead(graph);
+  check_preprocess(graph, options.preprocess);
+  feed_bytes(graph, options.preprocess);
+  graph.verify();
+  return graph;
+}
+
+Compiled compile(const OnnxModel& model, const CompileOptions& options) {
+  ScheduledPrograms scheduled;
+  return compile(model, options, scheduled);
+}
+
+Compiled compile(const OnnxModel& model, const CompileOptions& options,
+                 ScheduledPrograms& scheduled) {
+  check_options(options);
+  Compiled compiled;
+  PlanContents& contents = compiled.contents;
+
+  const int at_once = examples_at_once(options);
+  Graph train = forward_graph(model, options, at_once);
+  const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : at_once;
+  Graph evaluate =
+      evaluate_batch == at_once ? train : forward_graph(model, options, evaluate_batch);
+  Graph predict = forward_graph(model, options, options.predict_batch);
+
+  const Scheme scheme = parse_scheme(options.scheme, train);
+  for (Graph* graph : {&train, &evaluate, &predict}) mark_trained(*graph, scheme);
+  if (options.loss == Loss::cross_entropy) contents.class_count = class_count(train);
+  check_class_names(options, contents.class_count);
+
+  contents.signature = parameter_signature(train, scheme, options.optimizer);
+  contents.programs.push_back(
+      compile_train_step(std::move(train), options, scheme, scheduled, &contents.parameters));
+  const int64_t arena = contents.programs.back().memory.arena_bytes;
+  contents.programs.push_back(
+      compile_evaluate(std::move(evaluate), options, evaluate_batch, arena, scheduled));
+  contents.programs.push_back(compile_predict(std::move(predict), options, arena, scheduled));
+
+  contents.model_name = model.path().substr(model.path().find_last_of('/') + 1);
+  contents.model_hash = model.hash();
+  contents.real = options.real;
+  contents.loss = loss_name(options.loss);
+  contents.optimizer = options.optimizer.text();
+  contents.scheme = scheme.json();
+  contents.options = options_json(options);
+  contents.classes = options.class_names;
+  contents.preprocess = options.preprocess;
+  compiled.plan = write_plan(contents);
+  return compiled;
+}
+
+}  // namespace attune

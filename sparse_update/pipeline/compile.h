@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "attune/preprocess.h"
+#include "graph/import/onnx/onnx_import.h"
+#include "graph/memory/arena_fitter.h"
+#include "graph/plan/write_plan.h"
+#include "graph/training/loss.h"
+#include "graph/training/optimizer.h"
+#include "sparse_update/scheme.h"
+
+namespace attune {
+
+struct CompileOptions {
+  std::string scheme = "head";  // see parse_scheme
+  Loss loss = Loss::cross_entropy;
+  Optimizer optimizer = {.kind = OptimizerKind::momentum};
+  int batch = 8;  // of train_step
+  // > 0: train_step goes through its batch so many examples at a time, adds up the gradients, and
+  // updates once: the arena is that of so few examples, all inputs, and the sums. Must divide
+  // `batch`. Gradients then stay whole: what is added up is there as a whole anyway.
+  int micro_batch = 0;
+  int evaluate_batch = 0;  // 0: like `micro_batch`, or `batch` where there is none
+  int predict_batch = 1;
+  std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
+  int classes = 0;                       // > 0: replace the last layer by a fresh one
+  uint64_t seed = 0;                     // of the fresh layer
+  std::vector<std::string> class_names;  // empty: classes are numbers
+  Preprocess preprocess;
+  DType real = DType::f32;  // f64: exact, reference kernels only
+  // For tests and research: every trained parameter's gradient as an output "grad:NAME" of
+  // train_step.
+  bool expose_gradients = false;
+  // Fold batch norm and clamps into the layers before them. Off: what the model says, node by node.
+  bool fuse = true;
+  // Compute the first layers of one example after the other, where a batch of them is more than a
+  // cache holds, or that takes less memory. See stream_examples.
+  bool stream = true;
+  // Compute the first layers in strips of rows where that makes the arena smaller: costs steps and
+  // copies, changes no sum. See tile_rows.
+  bool tile = false;
+  // Compute gradients of weights in strips of output channels, each updated at once, where that
+  // makes the arena smaller: costs steps, changes no sum. See split_gradients.
+  bool split_gradients = false;
+  // Make the masks of clamps again from the outputs, where those are kept anyway and that makes the
+  // arena smaller: costs a pass over these. See remake_masks.
+  bool remake_masks = false;
+  // > 0: the arena may have this many bytes, and what makes it smaller is done only as far as
+  // needed: reordering, strips, then making masks again or computing activations twice. compile
+  // throws where that does not suffice, unless the arena may exceed its budget.
+  int64_t arena_budget = 0;
+  bool arena_may_exceed = false;
+  bool recompute = true;  // whether a budget may compute activations twice
+  // Look for a tighter arena where it is more than a little above its bound, which takes seconds.
+  // See exact_packing.h.
+  bool pack_exhaustively = false;
+};
+
+struct Compiled {
+  std::vector<std::byte> plan;  // the file's bytes
+  PlanContents contents;        // what it was written from
+};
+
+// Model to plan, the whole pipeline. Throws Error.
+Compiled compile(const OnnxModel& model, const CompileOptions& options);
+
+// The same, again and again with other memory options (`tile`, `split_gradients`, `arena_...`):
+// scheduling and what was tried for one arena are known for the next, by program and examples at
+// once. All else but `micro_batch` must stay as it was.
+using ScheduledPrograms = std::map<std::pair<ProgramKind, int>, ArenaFitter>;
+Compiled compile(const OnnxModel& model, const CompileOptions& options,
+                 ScheduledPrograms& scheduled);
+
+// The forward graph as every program starts from it: imported, NHWC, constants folded, head
+// replaced.
+Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch);
+
+// Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws
+// Error.
+void write_file(const std::string& path, std::span<const std::byte> bytes);
+
+}  // namespace attune

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "attune/session.h"
+#include "graph/import/onnx/onnx_import.h"
+
+namespace attune {
+
+// Writes the adapted model: `model` with the initializers that the session's plan trains replaced
+// by the session's values, back in the model's layout and element type. Everything else, and every
+// element that training left alone, stays as it is, bit for bit; external data moves into the file.
+// Where the plan replaced the classifier, its initializers get their new size, and the outputs
+// their new number of classes. Throws Error, having written nothing, where
+// - the plan was compiled from another model,
+// - `out_path` is the model itself,
+// - the model fixes the old number of classes in a way that an export cannot follow.
+void export_model(const OnnxModel& model, const Session& session, const std::string& out_path);
+
+// The same as the bytes of the file. `state` is a session's state, or a plan's initial one.
+std::string exported_model(const OnnxModel& model, const Plan& plan,
+                           std::span<const std::byte> state);
+
+}  // namespace attune

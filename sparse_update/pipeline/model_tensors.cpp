@@ -1,0 +1,74 @@
+#include "sparse_update/pipeline/model_tensors.h"
+
+#include <onnx/onnx_pb.h>
+
+#include "engine/format/plan_tensor.h"
+#include "graph/import/common/known_tensor.h"
+#include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
+
+namespace attune {
+
+std::vector<double> in_model_order(const std::vector<double>& reals, const Origin& origin) {
+  const Shape& view = origin.view_shape;
+  const int rank = view.rank;
+  int64_t size[kMaxRank] = {}, stride[kMaxRank] = {};  // of our axes; the stride in the model
+  for (int i = 0; i < rank; ++i) {
+    size[i] = view[origin.perm[static_cast<size_t>(i)]];
+    stride[i] = view.product(origin.perm[static_cast<size_t>(i)] + 1, rank);
+  }
+  std::vector<double> model(reals.size());
+  for (size_t flat = 0; flat < reals.size(); ++flat) {
+    auto rest = static_cast<int64_t>(flat);
+    int64_t place = 0;
+    for (int i = rank - 1; i >= 0; --i) {
+      place += rest % size[i] * stride[i];
+      rest /= size[i];
+    }
+    model[static_cast<size_t>(place)] = reals[flat];
+  }
+  return model;
+}
+
+ModelTensor model_tensor(const Value& parameter) {
+  const Origin& origin = parameter.origin;
+  return {origin.tensor, origin.model_shape, in_model_order(parameter.data->reals, origin),
+          parameter.fresh, origin.perm[0]};
+}
+
+std::vector<double> initializer_reals(const OnnxModel& model, const std::string& name) {
+  for (const auto& tensor : model.proto().graph().initializer())
+    if (tensor.name() == name)
+      return read_tensor(tensor, model.path() + ": initializer " + name).data.reals;
+  throw_error("{}: there is no initializer '{}'", model.path(), name);
+}
+
+std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::byte> state) {
+  std::vector<ModelTensor> tensors;
+  if (!plan.table().parameters()) return tensors;
+  for (const format::Parameter* p : *plan.table().parameters()) {
+    Value value;
+    value.dtype = static_cast<DType>(p->dtype());
+    for (int32_t d : *p->shape()) value.shape.dims[value.shape.rank++] = d;
+    value.origin.tensor = p->name()->str();
+    for (int64_t d : list_of(p->model_shape())) value.origin.model_shape.push_back(d);
+    value.origin.view_shape.rank = value.shape.rank;
+    for (unsigned i = 0; i < p->perm()->size(); ++i) {
+      value.origin.perm[i] = p->perm()->Get(i);
+      value.origin.view_shape[static_cast<int>(i)] = p->view_shape()->Get(i);
+    }
+    value.fresh = p->head();
+    const size_t bytes = dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
+    if (p->state_offset() + bytes > state.size())
+      throw_error("{}: {} bytes of state do not hold parameter {}", plan.name(), state.size(),
+                  value.origin.tensor);
+    const auto from = state.subspan(p->state_offset(), bytes);
+    auto data = std::make_shared<Data>();
+    data->reals = HostTensor{value.dtype, value.shape, {from.begin(), from.end()}}.reals();
+    value.data = std::move(data);
+    tensors.push_back(model_tensor(value));
+  }
+  return tensors;
+}
+
+}  // namespace attune

@@ -1,0 +1,59 @@
+#include "sparse_update/pipeline/plan_options.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/format/plan_tensor.h"
+#include "graph/ir/error.h"
+#include "sparse_update/json_file.h"
+
+namespace attune {
+
+int micro_batch_of_plan(const Plan& plan) {
+  const nlohmann::json json = parse_plan_json(text_of(plan.table().options()));
+  const format::Program* train = plan.program(ProgramKind::train_step);
+  if (!json.is_object() || !json.contains("micro_batch") || !train) return 0;
+  const auto& stated = json["micro_batch"];
+  const int64_t size = stated.is_number_integer() ? stated.get<int64_t>() : 0;
+  return size > 0 && size < train->batch() ? static_cast<int>(size) : 0;
+}
+
+CompileOptions options_of_plan(const Plan& plan) {
+  const format::Plan& table = plan.table();
+  CompileOptions options;
+  try {
+    const nlohmann::json json = parse_plan_json(text_of(table.options()));
+    options.scheme = json.at("scheme").get<std::string>();
+    // Conversion alone would take 1e300, too.
+    const auto& stated = json.at("classes");
+    const int64_t classes = stated.is_number_integer() ? stated.get<int64_t>() : -1;
+    if (classes < 0 || classes > 1'000'000)
+      throw_error("{}: the plan was compiled for {} classes, which cannot be; compile it again",
+                  plan.name(), classes);
+    options.classes = static_cast<int>(classes);
+    options.seed = json.at("seed").get<uint64_t>();
+    options.fuse = json.at("fuse").get<bool>();
+    options.micro_batch = micro_batch_of_plan(plan);
+    if (json.contains("input_shapes"))
+      options.input_shapes =
+          json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();
+  } catch (const nlohmann::json::exception& error) {
+    throw_error("{}: the plan does not tell how it was compiled ({}); compile it again",
+                plan.name(), error.what());
+  }
+  const auto batch_of = [&](ProgramKind kind) {
+    const format::Program* program = plan.program(kind);
+    return program ? program->batch() : 1;
+  };
+  options.batch = batch_of(ProgramKind::train_step);
+  options.evaluate_batch = batch_of(ProgramKind::evaluate);
+  options.predict_batch = batch_of(ProgramKind::predict);
+  options.loss = parse_loss(text_of(table.loss()));
+  options.real = static_cast<DType>(table.real());
+  options.preprocess = plan.preprocess();
+  if (table.classes())
+    for (const auto* name : *table.classes()) options.class_names.push_back(name->str());
+  return options;
+}
+
+}  // namespace attune

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "attune/plan.h"
+#include "sparse_update/pipeline/compile.h"
+
+namespace attune {
+
+// The options that decide a plan's forward graphs, as they were given to `compile`: batches, input
+// shapes, classes and seed of a fresh classifier, preprocessing, loss, type. Throws Error where the
+// plan does not tell them.
+CompileOptions options_of_plan(const Plan& plan);
+
+// How many examples a training step goes through at a time; 0: all of its batch.
+int micro_batch_of_plan(const Plan& plan);
+
+}  // namespace attune
