@@ -18,7 +18,9 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Else it does not keep what was compiled with a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
 endif()
 
 # No contraction: the reference kernels give the same bits on every device.
@@ -40,5 +42,21 @@ function(attune_library name)
   target_compile_features(${name} PUBLIC cxx_std_20)
   if(ARG_DEVICE)
     target_compile_options(${name} PRIVATE ${ATTUNE_DEVICE_OPTIONS})
+  endif()
+endfunction()
+
+# Host code parses the same headers of the standard library and of fmt in every file: once is enough.
+# None of ours are among them, so that a change of one rebuilds only what includes it.
+function(attune_precompile target)
+  if(TARGET attune_graph AND NOT target STREQUAL attune_graph)
+    target_precompile_headers(${target} REUSE_FROM attune_graph)
+    return()
+  endif()
+  target_precompile_headers(${target} PRIVATE
+    <algorithm> <array> <cmath> <cstring> <filesystem> <fstream> <functional> <limits> <map> <memory>
+    <numeric> <optional> <set> <span> <string> <unordered_map> <unordered_set> <utility> <variant>
+    <vector> <fmt/format.h>)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(${target} PRIVATE -fpch-preprocess)  # For ccache.
   endif()
 endfunction()
