@@ -22,8 +22,8 @@ of each, since other programs slow a machine down for seconds at a time. The tim
 steps are raised until they add up to its fastest run. A step that several plans of about the same
 size have gets the median of their times.
 
-The file is JSON, for reading and editing; sparse_update/cost/README.md has the format. A target for
-a machine that is not at hand may hold its peak and bandwidths alone.)";
+The file is JSON, for reading and editing; docs/targets.md has the format. A target for a machine
+that is not at hand may hold its peak and bandwidths alone.)";
 
 struct Options {
   std::string output, name;

@@ -34,7 +34,7 @@ computes the same gradients, to the bit with the reference kernels.
 - *Planned*: nodes reordered, operators in place, tensors packed into one arena. Its least is the most bytes alive at once.
 - *Masks made again*: which elements an activation let pass is not kept in bits, but seen from its output, which the next layer's
   gradient needs anyway.
-- *Tiled*: the first layers run a few rows at a time; see `graph/passes/README.md`. The steps are those of the training program:
+- *Tiled*: the first layers run a few rows at a time; see `graph/slicing/README.md`. The steps are those of the training program:
   tiling costs steps and copies of rows, and no computation.
 - *Input of bytes*: the image is kept as bytes, and scaled as its rows are read.
 - *Gradients in strips*: the gradient of a large weight is computed some output channels at a time, each strip right before its update.

@@ -8,7 +8,7 @@
 namespace attune {
 
 // Computes gradients of weights some output channels at a time, for one budget after another; what
-// was tried for one is known for the next. See split_gradients, the pass, and passes/README.md.
+// was tried for one is known for the next. See split_gradients, the pass, and the folder's README.
 class GradientSplitter {
  public:
   // How many strips the gradient of each update has, by the update's first output.

@@ -12,7 +12,7 @@
 namespace attune {
 
 // Computes the first layers of one graph a few rows at a time, for one budget after another; what
-// was tried for one is known for the next. See tile_rows, the pass, and passes/README.md.
+// was tried for one is known for the next. See tile_rows, the pass, and the folder's README.
 class RowTiler {
  public:
   // The graph must be scheduled and indexed.

@@ -9,7 +9,7 @@ namespace attune {
 
 // Appends the gradients of the loss to the graph by reverse accumulation: each gradient is a node
 // of its own, uses of a value add up (so tied weights do), and nothing is emitted for values that
-// no wanted gradient needs. `seed` maps loss inputs to their gradients, as graph/loss emits them.
+// no wanted gradient needs. `seed` maps loss inputs to their gradients, as attach_loss emits them.
 // Returns the gradient of every value in `wanted` that the loss depends on.
 std::map<ValueId, ValueId> differentiate(Graph& graph, const std::map<ValueId, ValueId>& seed,
                                          const std::vector<ValueId>& wanted);

@@ -21,7 +21,7 @@ struct RatePoint {
   uint64_t program_bytes = 0;  // StepWork::program_bytes; 0: of no program in particular
 };
 
-// A machine, as far as costs need it. A JSON file describes one; README.md has the format.
+// A machine, as far as costs need it. A JSON file describes one; docs/targets.md has the format.
 struct Target {
   struct Bandwidth {
     double bytes;  // working set
