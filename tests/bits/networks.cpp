@@ -4,11 +4,13 @@
 #include <functional>
 #include <map>
 
+#include "engine/random.h"
 #include "graph/error.h"
 #include "sparse_update/cost/representative.h"
 #include "tests/plan/support.h"
 #include "tests/pruning/subjects.h"
 #include "tests/search/subjects.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {
@@ -21,11 +23,63 @@ const Subject* find_subject(const std::string& network) {
   return found == places.end() ? nullptr : &small_subjects().at(found->second);
 }
 
+// What the others lack: gates (squeeze and excite), every smooth activation, both pools, branches
+// that are split and joined, attention over positions.
+OnnxModel gates_network() {
+  OnnxBuilder net;
+  Random random(11, 0);
+  const auto tensor = [&](const std::string& name, const std::vector<int64_t>& dims) {
+    net.tensor(name, dims, 0, 0);
+    auto& graph = *net.proto().mutable_graph();
+    for (float& x : *graph.mutable_initializer(graph.initializer_size() - 1)->mutable_float_data())
+      x = static_cast<float>(random.below(2001)) / 2000 - 0.5f;
+  };
+  const auto conv = [&](const std::string& name, const std::string& x, int64_t in, int64_t out) {
+    tensor(name + ".w", {out, in, 3, 3}), tensor(name + ".b", {out});
+    onnx::NodeProto& node = net.node("Conv", {x, name + ".w", name + ".b"}, {name});
+    set_ints(node, "kernel_shape", {3, 3}), set_ints(node, "pads", {1, 1, 1, 1});
+  };
+  const auto linear = [&](const std::string& name, const std::string& x, int64_t in, int64_t out) {
+    tensor(name + ".w", {out, in}), tensor(name + ".b", {out});
+    set_int(net.node("Gemm", {x, name + ".w", name + ".b"}, {name}), "transB", 1);
+  };
+  net.input("x", {-1, 3, 12, 10}).output("scores");
+  conv("stem", "x", 3, 8);
+  net.node("Tanh", {"stem"}, {"stem.tanh"});
+  onnx::NodeProto& pool = net.node("AveragePool", {"stem.tanh"}, {"pooled"});
+  set_ints(pool, "kernel_shape", {2, 2}), set_ints(pool, "strides", {2, 2});
+  net.node("GlobalAveragePool", {"pooled"}, {"mean"});
+  net.node("Flatten", {"mean"}, {"flat"});
+  linear("squeeze", "flat", 8, 8);
+  net.node("Sigmoid", {"squeeze"}, {"gate"});
+  net.ints("gate.shape", {-1, 8, 1, 1}).node("Reshape", {"gate", "gate.shape"}, {"gate.image"});
+  net.node("Mul", {"pooled", "gate.image"}, {"gated"});
+  conv("left", "gated", 8, 8), conv("right", "gated", 8, 8);
+  net.node("HardSigmoid", {"left"}, {"left.on"}), net.node("HardSwish", {"right"}, {"right.on"});
+  net.node("Sub", {"left.on", "right.on"}, {"difference"});
+  set_int(net.node("Concat", {"difference", "pooled"}, {"both"}), "axis", 1);
+  onnx::NodeProto& peak = net.node("MaxPool", {"both"}, {"peaks"});
+  set_ints(peak, "kernel_shape", {2, 2}), set_ints(peak, "strides", {1, 1});
+  // [N,16,5,4] to 20 positions of 16 channels.
+  net.ints("rows.shape", {-1, 16, 20}).node("Reshape", {"peaks", "rows.shape"}, {"columns"});
+  set_ints(net.node("Transpose", {"columns"}, {"rows"}), "perm", {0, 2, 1});
+  net.node("MatMul", {"rows", "columns"}, {"products"});
+  net.tensor("width", {}, 16, 0).node("Div", {"products", "width"}, {"scaled"});
+  set_int(net.node("Softmax", {"scaled"}, {"attention"}), "axis", -1);
+  net.node("MatMul", {"attention", "rows"}, {"mixed"});
+  onnx::NodeProto& mean = net.node("ReduceMean", {"mixed"}, {"features"});
+  set_ints(mean, "axes", {1}), set_int(mean, "keepdims", 0);
+  linear("head", "features", 16, 5);
+  net.node("Identity", {"head"}, {"scores"});
+  return net.model();
+}
+
 OnnxModel make(const std::string& network) {
   using Make = std::function<OnnxModel()>;
   static const std::map<std::string, Make> makers = {
       {"convnet", [] { return convnet(); }},
       {"convnet_softmax", [] { return convnet({.flatten = "Reshape", .softmax = true}); }},
+      {"gates", gates_network},
       {"small_net", [] { return small_net(2); }},
       {"mobile",
        [] {
