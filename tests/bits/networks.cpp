@@ -5,7 +5,7 @@
 #include <map>
 
 #include "engine/random.h"
-#include "graph/error.h"
+#include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
 #include "tests/plan/support.h"
 #include "tests/pruning/subjects.h"

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "graph/import/onnx_import.h"
+#include "graph/import/onnx/onnx_import.h"
 
 namespace attune::test {
 

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "graph/error.h"
-#include "sparse_update/preprocess_spec.h"
+#include "graph/ir/error.h"
+#include "sparse_update/pipeline/preprocess_spec.h"
 #include "tests/bits/networks.h"
 
 namespace attune::test {

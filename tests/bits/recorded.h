@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "sparse_update/compile.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::test {
 
