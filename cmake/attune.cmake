@@ -48,15 +48,17 @@ endfunction()
 # Host code parses the same headers of the standard library and of fmt in every file: once is enough.
 # None of ours are among them, so that a change of one rebuilds only what includes it.
 function(attune_precompile target)
-  if(TARGET attune_graph AND NOT target STREQUAL attune_graph)
-    target_precompile_headers(${target} REUSE_FROM attune_graph)
-    return()
+  if(NOT TARGET attune_precompiled)
+    file(WRITE ${PROJECT_BINARY_DIR}/generated/precompiled.cpp "// Only its headers count.\n")
+    add_library(attune_precompiled OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cpp)
+    target_link_libraries(attune_precompiled PRIVATE fmt::fmt)
+    target_precompile_headers(attune_precompiled PRIVATE
+      <algorithm> <array> <cmath> <cstring> <filesystem> <fstream> <functional> <limits> <map> <memory>
+      <numeric> <optional> <set> <span> <string> <unordered_map> <unordered_set> <utility> <variant>
+      <vector> <fmt/format.h>)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+      target_compile_options(attune_precompiled PRIVATE -fpch-preprocess)  # For ccache.
+    endif()
   endif()
-  target_precompile_headers(${target} PRIVATE
-    <algorithm> <array> <cmath> <cstring> <filesystem> <fstream> <functional> <limits> <map> <memory>
-    <numeric> <optional> <set> <span> <string> <unordered_map> <unordered_set> <utility> <variant>
-    <vector> <fmt/format.h>)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    target_compile_options(${target} PRIVATE -fpch-preprocess)  # For ccache.
-  endif()
+  target_precompile_headers(${target} REUSE_FROM attune_precompiled)
 endfunction()
