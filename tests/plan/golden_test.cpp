@@ -1,5 +1,6 @@
 // Plans that earlier versions wrote still load and compute the same.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cmath>
 
@@ -15,7 +16,7 @@ struct GoldenRun {
   std::unique_ptr<Session> session;
 
   explicit GoldenRun(const char* file) {
-    const std::string path = std::string(ATTUNE_SOURCE_DIR "/tests/plan/golden/") + file;
+    const std::string path = fmt::format(ATTUNE_SOURCE_DIR "/tests/plan/golden/{}", file);
     throw_if_error(Plan::load(path.c_str(), &plan));
     SessionOptions options;
     options.backend = BackendChoice::reference;
