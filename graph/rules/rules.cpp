@@ -4,17 +4,10 @@ namespace attune {
 namespace {
 
 constexpr const OpRules* kRules[] = {
-#define OP(id, name, version, kind, Attrs, required, inputs, outputs, in_place) &rules_##name,
+#define OP(id, name, ...) &rules_##name,
 #include "kernels/ops.def"
 #undef OP
 };
-
-constexpr bool ids_are_indices() {
-  for (int i = 0; i < kOpCount; ++i)
-    if (static_cast<int>(kOps[i].op) != i) return false;
-  return true;
-}
-static_assert(ids_are_indices(), "tables are indexed by operator");
 
 std::string node_text(const Graph& graph, const Node& node) {
   std::string inputs;
@@ -33,11 +26,11 @@ void check_arity(const Graph& graph, const Node& node) {
       throw_error("{} '{}': there is no value {}", info.name, node.name, id);
   if (!attrs_match(node.op, node.attrs))
     throw_error("{}: attributes of another operator", node_text(graph, node));
-  if (count < info.required_inputs || (info.max_inputs != 255 && count > info.max_inputs))
+  if (count < info.required_inputs || (info.max_inputs != kAnyNumber && count > info.max_inputs))
     throw_error("{}: {} inputs, where it takes {} to {}", node_text(graph, node), count,
                 info.required_inputs, info.max_inputs);
   for (int i = 0; i < count; ++i)
-    if (node.inputs[i] == kNone && (info.max_inputs == 255 || !input_optional(node.op, i)))
+    if (node.inputs[i] == kNone && (info.max_inputs == kAnyNumber || !input_optional(node.op, i)))
       throw_error("{}: input {} is missing", node_text(graph, node), i);
   if (static_cast<int>(node.outputs.size()) > info.max_outputs)
     throw_error("{}: {} outputs, where it has {}", node_text(graph, node), node.outputs.size(),
@@ -47,6 +40,11 @@ void check_arity(const Graph& graph, const Node& node) {
 }  // namespace
 
 const OpRules& op_rules(Op op) { return *kRules[static_cast<int>(op)]; }
+
+int64_t op_macs(const Graph& graph, const Node& node) {
+  const auto macs = op_rules(node.op).macs;
+  return macs ? macs(graph, node) : 0;
+}
 
 DType compute_dtype(const Graph& graph, const Node& node) {
   for (const auto* ids : {&node.outputs, &node.inputs})

@@ -94,9 +94,10 @@ struct OpRules {
 };
 
 const OpRules& op_rules(Op op);
+// Multiply-accumulates of one run; 0 where none are worth counting.
+int64_t op_macs(const Graph& graph, const Node& node);
 
-#define OP(id, name, version, kind, Attrs, required, inputs, outputs, in_place) \
-  extern const OpRules rules_##name;
+#define OP(id, name, ...) extern const OpRules rules_##name;
 #include "kernels/ops.def"
 #undef OP
 

@@ -1,6 +1,8 @@
 #include "graph/rules/window.h"
 
+#include <algorithm>
 #include <limits>
+#include <variant>
 
 namespace attune {
 namespace {
@@ -93,6 +95,37 @@ OutputSize window_output(const InferContext& context, const Pool2dAttrs& attrs, 
   check_covered(context, rows, size.h);
   check_covered(context, columns, size.w);
   return size;
+}
+
+Rows RowWindows::reads(Rows windows, int height) const {
+  return {std::clamp(windows.begin * stride - pad, 0, height),
+          std::clamp((windows.end - 1) * stride - pad + reach, 0, height)};
+}
+
+void RowWindows::cut_attrs(AnyAttrs& attrs, Rows windows, int height) const {
+  std::visit(
+      [&](auto& a) {
+        if constexpr (requires { a.pad_top; }) {
+          a.pad_top = std::max(0, pad - windows.begin * stride);
+          a.pad_bottom = std::max(0, (windows.end - 1) * stride - pad + reach - height);
+          if (a.input_h != 0) a.input_h = reads(windows, height).count();
+        }
+      },
+      attrs);
+}
+
+std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel_h) {
+  return std::visit(
+      [&](const auto& a) -> std::optional<RowWindows> {
+        if constexpr (requires { a.pad_top; }) {
+          if constexpr (!requires { a.groups; }) kernel_h = a.kernel_h;
+          const RowWindows windows{a.stride_h, a.dilation_h * (kernel_h - 1) + 1, a.pad_top};
+          if (std::max(a.pad_top, a.pad_bottom) >= windows.reach) return std::nullopt;
+          return windows;
+        }
+        return RowWindows{};
+      },
+      attrs);
 }
 
 void check_input_size(const InferContext& context, int32_t h, int32_t w) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "graph/rules/rules.h"
 
 // Windows that slide over an image: convolutions and pools.
@@ -22,6 +24,26 @@ OutputSize window_output(const InferContext& context, const Conv2dAttrs& attrs, 
 // The same for a pool, each of whose windows must see at least one element of the image.
 OutputSize window_output(const InferContext& context, const Pool2dAttrs& attrs, int32_t h,
                          int32_t w);
+
+// What windows over the rows of an image read: window r sees rows r * stride - pad ..
+// r * stride - pad + reach - 1, as far as they exist.
+struct Rows {
+  int begin = 0, end = 0;
+  int count() const { return end - begin; }
+  friend bool operator==(const Rows&, const Rows&) = default;
+};
+struct RowWindows {
+  int stride = 1, reach = 1, pad = 0;
+
+  // The rows of an image of this height that these windows read.
+  Rows reads(Rows windows, int height) const;
+  // Makes the attributes of a whole operator those of one that computes these windows alone, from
+  // the rows that they read. Does nothing where the operator has no windows.
+  void cut_attrs(AnyAttrs& attrs, Rows windows, int height) const;
+};
+// Nothing where a window may see nothing but padding. An operator without windows sees of row r row
+// r. `kernel_h` is the weight's; pools know their own.
+std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel_h);
 
 // The sizes that a gradient takes from its attributes; fails where they are not set.
 void check_input_size(const InferContext& context, int32_t h, int32_t w);

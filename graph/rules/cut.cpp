@@ -1,0 +1,265 @@
+#include "graph/rules/cut.h"
+
+#include <optional>
+#include <variant>
+
+#include "kernels/axis_facts.h"
+
+namespace attune {
+namespace {
+
+// What an axis of an operand is called: a name of the row (of a product the inner one), or a free
+// axis counted from the last of its block.
+struct Key {
+  enum Kind : uint8_t { name, first_rest, second_rest } kind = name;
+  int index = 0;
+  bool window = false;
+  bool fixed = false;  // never cut
+};
+bool alike(const Key& a, const Key& b) { return a.kind == b.kind && a.index == b.index; }
+
+class Query {
+ public:
+  explicit Query(const Operation& operation)
+      : of_(operation),
+        row_(signature(operation.op)),
+        facts_(axis_facts(operation.op, operation.attrs)) {
+    for (int i = 0; i < inputs(); ++i) {
+      const SignatureOperand& written = row_.input(i);
+      if (written.operand_type() != OperandType::places) continue;
+      if (shape(i) != nullptr)
+        indexed_ = written.places;
+      else
+        alias_ = written.axes[0].name, aliased_ = written.places;
+    }
+  }
+
+  Cut answer(int operand, int axis) const {
+    const Cut refused;
+    const Shape* start = shape(operand);
+    if (start == nullptr || axis < 0 || axis >= start->rank || (*start)[axis] == 1) return refused;
+    if (written(operand).any_shape) return own_cut(operand, axis);
+    const std::optional<Key> key = key_of(operand, axis);
+    if (!key || key->fixed || is_mixed(*key)) return refused;
+
+    Cut cut;
+    for (int k = 0; k < operands(); ++k) {
+      cut.axis.push_back(-1);
+      if (shape(k) == nullptr) continue;
+      for (int a = 0; a < shape(k)->rank; ++a) {
+        std::optional<Key> at = key_of(k, a);
+        if (!at || !alike(*at, *key)) continue;
+        if (at->window != key->window) {
+          // Of the image's rows, windows are no simple part; of windows, only what is read is
+          // known.
+          if (at->window || k >= inputs()) return refused;
+          cut.window = true;
+        } else if ((*shape(k))[a] != (*start)[axis]) {
+          continue;  // Broadcast: whole.
+        }
+        if (cut.axis.back() >= 0) return refused;
+        cut.axis.back() = static_cast<int8_t>(a);
+      }
+    }
+    return finish(cut) ? cut : refused;
+  }
+
+  int alike_in(int operand, int axis, int other) const {
+    const std::optional<Key> key = key_of(operand, axis);
+    for (int a = 0; key && a < shape(other)->rank; ++a)
+      if (const auto at = key_of(other, a); at && alike(*at, *key) && at->window == key->window)
+        return a;
+    return -1;
+  }
+
+ private:
+  int inputs() const { return static_cast<int>(of_.inputs.size()); }
+  int operands() const { return inputs() + static_cast<int>(of_.outputs.size()); }
+  const SignatureOperand& written(int k) const {
+    return k < inputs() ? row_.input(k) : row_.output(k - inputs());
+  }
+  const Shape* shape(int k) const {
+    return k < inputs() ? of_.inputs[static_cast<size_t>(k)]
+                        : of_.outputs[static_cast<size_t>(k - inputs())];
+  }
+
+  // Nothing for axes of size 1 by definition.
+  std::optional<Key> key_of(int k, int axis) const {
+    const SignatureOperand& operand = written(k);
+    const int rank = shape(k)->rank;
+    if (operand.swapped && facts_.swapped[k] && axis >= rank - 2) axis = 2 * rank - 3 - axis;
+    int named = 0, rests = 0;
+    for (int t = 0; t < operand.count; ++t) ++(operand.axes[t].is_rest() ? rests : named);
+    const int rest = rank - named;
+    if (rest < 0 || (rests == 2 && facts_.axis > rest)) return std::nullopt;
+    int at = 0, block = 0;
+    for (int t = 0; t < operand.count; ++t) {
+      const SignatureAxis& term = operand.axes[t];
+      if (!term.is_rest()) {
+        if (at++ == axis) return name_key(term);
+        continue;
+      }
+      const int length = rests == 1 ? rest : block == 0 ? facts_.axis : rest - facts_.axis;
+      if (axis >= at && axis < at + length) {
+        if (term.kind == SignatureAxis::ones) return std::nullopt;
+        return Key{block == 0 ? Key::first_rest : Key::second_rest, at + length - 1 - axis};
+      }
+      at += length;
+      ++block;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Key> name_key(const SignatureAxis& term) const {
+    if (term.kind != SignatureAxis::named) return std::nullopt;
+    int name = term.factor == kNoName ? term.name : term.factor;
+    const bool kernel = row_.names[name][0] == 'K' && row_.names[name][1] != '\0';
+    const bool fixed = kernel || name == indexed_ || (facts_.groups != 1 && is_factor(name));
+    if (name == alias_) name = aliased_;
+    return Key{Key::name, name, term.window != 0, fixed};
+  }
+
+  bool is_factor(int name) const {
+    for (int k = 0; k < row_.inputs + row_.outputs; ++k)
+      for (int t = 0; t < row_.operands[k].count; ++t)
+        if (row_.operands[k].axes[t].factor == name) return true;
+    return false;
+  }
+
+  // Whether an operand that is there bears a mark along this axis.
+  bool is_mixed(const Key& key) const {
+    for (int k = 0; k < operands(); ++k) {
+      if (shape(k) == nullptr) continue;
+      const SignatureOperand& operand = written(k);
+      for (int t = 0; t < operand.count; ++t) {
+        const SignatureAxis& term = operand.axes[t];
+        if (!term.mixed) continue;
+        if (term.is_rest() ? key.kind != Key::name
+                           : alike(*name_key(term), key) && term.window == key.window)
+          return true;
+      }
+    }
+    return false;
+  }
+
+  // Sets what becomes of operands that are not restricted. False where that cannot be.
+  bool finish(Cut& cut) const {
+    for (int o = 0; o < static_cast<int>(of_.outputs.size()); ++o) {
+      const size_t k = static_cast<size_t>(inputs() + o);
+      if (shape(inputs() + o) == nullptr || cut.axis[k] >= 0) continue;
+      const SignatureOperand& output = row_.output(o);
+      if (output.same_as >= 0) {
+        cut.chained |= 1u << o;
+      } else if (facts_.clamps || output.operand_type() == OperandType::mask) {
+        return false;
+      } else {
+        cut.summed |= 1u << o;
+      }
+    }
+    for (int i = 0; i < inputs(); ++i) {
+      if (shape(i) == nullptr || cut.axis[static_cast<size_t>(i)] >= 0) continue;
+      if (row_.input(i).term && cut.summed != 0) cut.terms |= 1u << i;
+      // A mean that repeats divides by the number of repeats.
+      if (facts_.mean) return false;
+    }
+    cut.possible = true;
+    return true;
+  }
+
+  // ---- Rows of any shape ----------------------------------------------------------------------
+
+  Cut own_cut(int operand, int axis) const {
+    const Shape &x = *shape(0), &y = *shape(1);
+    Cut cut;
+    cut.axis = {-1, -1};
+    cut.axis[static_cast<size_t>(operand)] = static_cast<int8_t>(axis);
+    int8_t& other = cut.axis[static_cast<size_t>(1 - operand)];
+    switch (of_.op) {
+      case Op::reduce:  // A reduced axis of x is summed up.
+        if (x[axis] == y[axis])
+          other = static_cast<int8_t>(axis);
+        else
+          cut.summed = 1;
+        cut.possible = other >= 0 || !facts_.mean;
+        return cut;
+      case Op::transpose: {  // Axis i of y is axis perm[i] of x.
+        for (int i = 0; i < y.rank; ++i)
+          if ((operand == 0 ? facts_.perm[i] : i) == axis)
+            other = static_cast<int8_t>(operand == 0 ? i : facts_.perm[i]);
+        break;
+      }
+      default: {  // reshape: the same size, and as many elements before it.
+        const Shape &from = operand == 0 ? x : y, &to = operand == 0 ? y : x;
+        for (int i = 0; i < to.rank; ++i)
+          if (to[i] == from[axis] && to.product(0, i) == from.product(0, axis))
+            other = static_cast<int8_t>(i);
+      }
+    }
+    cut.possible = other >= 0;
+    return cut;
+  }
+
+  const Operation& of_;
+  const Signature& row_;
+  const AxisFacts facts_;
+  int indexed_ = -1;              // the name whose places are chosen by an operand
+  int alias_ = -1, aliased_ = 0;  // the name that is another one, as all places are chosen
+};
+
+}  // namespace
+
+Operation operation_of(const Graph& graph, const Node& node) {
+  Operation of{
+      node.op, std::visit([](const auto& a) -> const void* { return &a; }, node.attrs), {}, {}};
+  for (ValueId v : node.inputs) of.inputs.push_back(v == kNone ? nullptr : &graph.shape(v));
+  for (ValueId v : node.outputs) of.outputs.push_back(v == kNone ? nullptr : &graph.shape(v));
+  return of;
+}
+
+Cut cut(const Operation& operation, int operand, int axis) {
+  return Query(operation).answer(operand, axis);
+}
+
+Cut cut(const Graph& graph, const Node& node, int operand, int axis) {
+  return cut(operation_of(graph, node), operand, axis);
+}
+
+int axis_alike(const Graph& graph, const Node& node, int operand, int axis, int other) {
+  const Operation of = operation_of(graph, node);
+  return Query(of).alike_in(operand, axis, other);
+}
+
+WeightAxes weight_axes(Op op, int operand) {
+  const Signature& row = signature(op);
+  WeightAxes axes;
+  if (op_info(op).kind != OpKind::forward || operand < 1 || operand >= row.inputs) return axes;
+  // Whether a name, or the inner one of a product, is one of an operand's.
+  const auto has = [](const SignatureOperand& in, int name) {
+    for (int t = 0; t < in.count; ++t)
+      if (in.axes[t].kind == SignatureAxis::named && !in.axes[t].window &&
+          (in.axes[t].factor == kNoName ? in.axes[t].name : in.axes[t].factor) == name)
+        return true;
+    return false;
+  };
+  const SignatureOperand& w = row.input(operand);
+  bool some_missing = false;
+  for (int t = 0; t < w.count; ++t) {
+    const SignatureAxis& term = w.axes[t];
+    if (term.kind != SignatureAxis::named || w.swapped) return {};
+    const int name = term.factor == kNoName ? term.name : term.factor;
+    const bool in_x = has(row.input(0), name), in_y = has(row.output(0), name);
+    if (in_x) axes.input = t;
+    if (in_y) axes.output = t;
+    some_missing |= !in_y;
+  }
+  return some_missing ? axes : WeightAxes{};
+}
+
+int bias_input(Op op) {
+  const Signature& row = signature(op);
+  for (int i = 0; i < row.inputs; ++i)
+    if (row.input(i).term) return i;
+  return -1;
+}
+
+}  // namespace attune
