@@ -3,6 +3,10 @@
 #include <cmath>
 #include <new>
 #include <type_traits>
+#include <utility>
+
+#include "kernels/axis_facts.h"
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
@@ -30,326 +34,214 @@ struct Decoder {
   }
 };
 
-// A step under inspection: short names for the conditions below.
-class Inspection {
+constexpr int32_t kUnknown = -1;
+
+// Windows: out = (in + pads - dilation * (kernel - 1) - 1) / stride + 1, all of it in range. Sizes
+// that the attributes state must be the tensors'; zero states nothing.
+bool window_fits(const AxisFacts::Window& w, int32_t in, int32_t out, int32_t kernel) {
+  constexpr int32_t kLimit = 1 << 20;
+  if ((w.input != 0 && w.input != in) || (w.kernel != 0 && w.kernel != kernel)) return false;
+  for (int32_t field : {w.stride, w.dilation, kernel})
+    if (field < 1 || field > kLimit) return false;
+  for (int32_t field : {w.pad_before, w.pad_after})
+    if (field < 0 || field > kLimit) return false;
+  const int64_t room =
+      int64_t{in} + w.pad_before + w.pad_after - int64_t{w.dilation} * (kernel - 1) - 1;
+  return room >= 0 && room / w.stride + 1 == out;
+}
+
+// Holds the operands of a step against the signature of its operator: one name is one size.
+class Binding {
  public:
-  Inspection(std::span<const Tensor> in, std::span<const Tensor> out, DType real)
-      : in_(in), out_(out), real_(real) {}
+  Binding(const Signature& row, const AxisFacts& facts, std::span<const Tensor> in,
+          std::span<const Tensor> out, DType real)
+      : row_(row), facts_(facts), in_(in), out_(out), real_(real) {}
 
-  bool has_in(size_t i) const { return i < in_.size() && in_[i].data != nullptr; }
-  bool has_out(size_t i) const { return i < out_.size() && out_[i].data != nullptr; }
-  const Shape& in(size_t i) const { return in_[i].shape; }
-  const Shape& out(size_t i) const { return out_[i].shape; }
+  bool types_fit() {
+    for (size_t k = 0; k < in_.size() + out_.size(); ++k)
+      if (tensor(k).data && !type_fits(written(k).operand_type(), tensor(k).dtype)) return false;
+    return true;
+  }
 
-  bool real_in(size_t i) const { return in_[i].dtype == real_; }
-  bool real_out(size_t i) const { return out_[i].dtype == real_; }
-  // All present inputs and output 0 compute in the plan's real type.
-  bool all_real() const {
-    for (const Tensor& t : in_)
-      if (t.data && t.dtype != real_) return false;
-    return real_out(0);
+  bool shapes_fit() {
+    for (int32_t& size : sizes_) size = kUnknown;
+    for (int32_t& size : windows_) size = kUnknown;
+    if (!bind(sizes_, row_.find("G"), facts_.groups) || facts_.groups < 1) return false;
+    for (size_t k = 0; k < in_.size(); ++k)
+      if (written(k).operand_type() == OperandType::places)
+        alias_ = in_[k].data ? kNoName : written(k).axes[0].name, aliased_ = written(k).places;
+    // Free axes are known from operands that have all of them.
+    for (bool whole : {true, false})
+      for (size_t k = 0; k < in_.size() + out_.size(); ++k)
+        if (tensor(k).data && !operand_fits(written(k), tensor(k).shape, k, whole)) return false;
+    return free_axes_have_a_source() && masked_sums_fit() && windows_fit() && own_fits();
   }
-  // The inputs and output 0 share a type whose elements are whole bytes.
-  bool one_type(size_t inputs) const {
-    for (size_t i = 0; i < inputs; ++i)
-      if (!has_in(i) || in_[i].dtype != out_[0].dtype) return false;
-    return out_[0].dtype != DType::mask;
-  }
-  bool vector_in(size_t i, int32_t n) const { return is_vector(in_[i], real_, n); }
-  bool optional_vector_in(size_t i, int32_t n) const { return !has_in(i) || vector_in(i, n); }
-  bool int_vector_in(size_t i, int32_t n) const { return is_vector(in_[i], DType::i32, n); }
-  // Optional output 1 is a bit for every element of output 0.
-  bool mask_out() const {
-    return !has_out(1) || (out_[1].dtype == DType::mask && out(1) == out(0));
-  }
-  // Output 0 is a bit for every element of input i.
-  bool mask_of(size_t i) const { return out_[0].dtype == DType::mask && out(0) == in(i); }
-  // Optional output 1 is a sum over all axes of output 0 but the last.
-  bool sums_out() const {
-    if (!has_out(1)) return true;
-    Shape sum = out(0);
-    for (int i = 0; i + 1 < sum.rank; ++i) sum[i] = 1;
-    return real_out(1) && out(1) == sum;
-  }
-  // Of a gradient of an input: operands of the real type, then an optional mask of output 0; only
-  // with a mask the sums.
-  bool masked_grad() const {
-    if (!real_in(0) || !real_in(1) || !real_out(0)) return false;
-    if (!has_in(2)) return !has_out(1);
-    return in_[2].dtype == DType::mask && in(2) == out(0) && sums_out();
-  }
-  bool same(const Shape& a, const Shape& b) const { return a == b; }
 
  private:
-  static bool is_vector(const Tensor& t, DType dtype, int32_t n) {
-    return t.data && t.dtype == dtype && t.shape.rank == 1 && t.shape[0] == n;
+  const Tensor& tensor(size_t k) const { return k < in_.size() ? in_[k] : out_[k - in_.size()]; }
+  const SignatureOperand& written(size_t k) const {
+    return k < in_.size() ? row_.input(static_cast<int>(k))
+                          : row_.output(static_cast<int>(k - in_.size()));
   }
+
+  bool type_fits(OperandType type, DType dtype) const {
+    switch (type) {
+      case OperandType::real:
+        return dtype == real_;
+      case OperandType::u8:
+        return dtype == DType::u8;
+      case OperandType::i32:
+      case OperandType::places:
+        return dtype == DType::i32;
+      case OperandType::mask:
+        return dtype == DType::mask;
+      case OperandType::whole:
+        return dtype == out_[0].dtype && dtype != DType::mask;
+      case OperandType::any:
+        return dtype == out_[0].dtype;
+    }
+    return false;
+  }
+
+  // Gives a name its size, which every other operand has to agree with.
+  static bool bind(int32_t* sizes, int name, int32_t size) {
+    if (name == kNoName || sizes[name] == size) return true;
+    if (sizes[name] != kUnknown) return false;
+    sizes[name] = size;
+    return true;
+  }
+
+  bool axis_fits(const SignatureAxis& term, int32_t size) {
+    if (term.kind == SignatureAxis::one) return size == 1;
+    if (term.factor != kNoName) {
+      const int32_t outer = sizes_[term.name];
+      return outer > 0 && size % outer == 0 && bind(sizes_, term.factor, size / outer);
+    }
+    if (term.window) return bind(windows_, term.name, size);
+    return bind(sizes_, term.name == alias_ ? aliased_ : term.name, size);
+  }
+
+  // `whole`: looks at operands that have all free axes; else at the others.
+  bool operand_fits(const SignatureOperand& operand, Shape shape, size_t k, bool whole) {
+    if (operand.any_shape) return true;
+    int named = 0, rests = 0;
+    bool less = false;
+    for (int t = 0; t < operand.count; ++t) {
+      ++(operand.axes[t].is_rest() ? rests : named);
+      less |= operand.axes[t].is_rest() && operand.axes[t].kind != SignatureAxis::rest;
+    }
+    if (whole == less) return true;
+    if (shape.rank == 0 && named == 1) shape = {1};  // A scalar counts as [1].
+    const int rest = shape.rank - named, axis = facts_.axis;
+    if (rest < 0 || (rests == 0 && rest != 0)) return false;
+    if (rests == 2 && (axis < 0 || axis > rest)) return false;
+    if (operand.swapped && facts_.swapped[k])
+      std::swap(shape[shape.rank - 1], shape[shape.rank - 2]);
+    int at = 0, block = 0;
+    for (int t = 0; t < operand.count; ++t) {
+      const SignatureAxis& term = operand.axes[t];
+      if (!term.is_rest()) {
+        // Each of any number of inputs has a size of its own there.
+        if (!operand.many && !axis_fits(term, shape[at])) return false;
+        ++at;
+        continue;
+      }
+      const int length = rests == 1 ? rest : block == 0 ? axis : rest - axis;
+      Shape part;
+      part.rank = length;
+      for (int i = 0; i < length; ++i) part[i] = shape[at + i];
+      if (!rest_fits(term, part, block)) return false;
+      at += length;
+      ++block;
+    }
+    return true;
+  }
+
+  bool rest_fits(const SignatureAxis& term, const Shape& part, int block) {
+    Shape& rest = rests_[block];
+    if (term.kind == SignatureAxis::rest) {
+      if (rests_known_[block]) return part == rest;
+      rests_known_[block] = true;
+      rest = part;
+      return true;
+    }
+    if (term.kind == SignatureAxis::ones) return part.rank == rest.rank && part.elements() == 1;
+    if (part.rank > rest.rank) return false;
+    for (int i = 0; i < part.rank; ++i) {
+      const int of_rest = rest.rank - part.rank + i;
+      if (part[i] != 1 && part[i] != rest[of_rest]) return false;
+      if (part[i] == rest[of_rest]) reached_ |= 1u << of_rest;
+    }
+    return true;
+  }
+
+  // Of several operands that are broadcast together, one has the size of each axis.
+  bool free_axes_have_a_source() const {
+    if (row_.inputs < 2 || row_.input(1).axes[0].kind != SignatureAxis::rest_or_less) return true;
+    for (int i = 0; i < rests_[0].rank; ++i)
+      if (rests_[0][i] != 1 && !(reached_ >> i & 1)) return false;
+    return true;
+  }
+
+  // What is summed is what the mask lets through: no mask, no sum.
+  bool masked_sums_fit() const {
+    for (int i = 0; i < row_.inputs; ++i) {
+      const SignatureOperand& input = row_.input(i);
+      const bool there = i < static_cast<int>(in_.size()) && in_[static_cast<size_t>(i)].data;
+      if (input.operand_type() == OperandType::mask && input.optional && !there)
+        return out_.size() < 2 || !out_[1].data;
+    }
+    return true;
+  }
+
+  bool windows_fit() const {
+    if (!facts_.windowed) return true;
+    const int h = row_.find("H"), w = row_.find("W"), kh = row_.find("KH"), kw = row_.find("KW");
+    return window_fits(facts_.rows, sizes_[h], windows_[h],
+                       kh == kNoName ? facts_.rows.kernel : sizes_[kh]) &&
+           window_fits(facts_.columns, sizes_[w], windows_[w],
+                       kw == kNoName ? facts_.columns.kernel : sizes_[kw]);
+  }
+
+  // ---- What letters do not say ------------------------------------------------------------------
+
+  bool own_fits() const {
+    const Shape &x = in_[0].shape, &y = out_[0].shape;
+    if (facts_.slices)
+      return facts_.start >= 0 && int64_t{facts_.start} + y[facts_.axis] <= x[facts_.axis];
+    if (facts_.perm != nullptr) {
+      unsigned seen = 0;
+      for (int i = 0; i < x.rank; ++i) {
+        const int32_t p = facts_.perm[i];
+        if (p < 0 || p >= x.rank || (seen >> p & 1) || y[i] != x[p]) return false;
+        seen |= 1u << p;
+      }
+      return x.rank == y.rank;
+    }
+    if (facts_.reduces) {
+      if (x.rank != y.rank || facts_.reduced < 0 || (facts_.reduced >> x.rank) != 0) return false;
+      for (int i = 0; i < x.rank; ++i)
+        if (y[i] != ((facts_.reduced >> i & 1) ? 1 : x[i])) return false;
+      return true;
+    }
+    if (row_.input(0).any_shape) return x.elements() == y.elements();  // reshape
+    if (!row_.input(0).many) return true;
+    // concat: each input has a size of its own along the axis.
+    int64_t total = 0;
+    for (const Tensor& t : in_) total += t.shape[facts_.axis];
+    return total == y[facts_.axis];
+  }
+
+  const Signature& row_;
+  const AxisFacts& facts_;
   std::span<const Tensor> in_, out_;
-  DType real_;
+  const DType real_;
+  int32_t sizes_[kMaxNames + 1] = {}, windows_[kMaxNames + 1] = {};  // by name
+  Shape rests_[2];                                                   // the free axes
+  bool rests_known_[2] = {};
+  uint32_t reached_ = 0;
+  int alias_ = kNoName, aliased_ = kNoName;  // a name that is another one
 };
-
-// Windows: out = (in + pads - dilation * (kernel - 1) - 1) / stride + 1, all of it in range.
-template <class A>
-bool window_fits(const A& a, int32_t in_h, int32_t in_w, int32_t out_h, int32_t out_w,
-                 int32_t kernel_h, int32_t kernel_w) {
-  constexpr int32_t kLimit = 1 << 20;
-  for (int32_t field : {a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, kernel_h, kernel_w})
-    if (field < 1 || field > kLimit) return false;
-  for (int32_t field : {a.pad_top, a.pad_left, a.pad_bottom, a.pad_right})
-    if (field < 0 || field > kLimit) return false;
-  // Sizes that the attributes state, must be the tensors'; zero states nothing.
-  const auto differs = [](int32_t stated, int32_t actual) { return stated && stated != actual; };
-  if (differs(a.input_h, in_h) || differs(a.input_w, in_w) || differs(a.kernel_h, kernel_h) ||
-      differs(a.kernel_w, kernel_w))
-    return false;
-  const auto size = [](int64_t in, int64_t pad, int64_t dilation, int64_t kernel, int64_t stride) {
-    const int64_t room = in + pad - dilation * (kernel - 1) - 1;
-    return room < 0 ? int64_t{0} : room / stride + 1;
-  };
-  return size(in_h, int64_t{a.pad_top} + a.pad_bottom, a.dilation_h, kernel_h, a.stride_h) ==
-             out_h &&
-         size(in_w, int64_t{a.pad_left} + a.pad_right, a.dilation_w, kernel_w, a.stride_w) == out_w;
-}
-
-// x[N,H,W,C] and y[N,OH,OW,O] around a window.
-template <class A>
-bool images(const A& a, const Shape& x, const Shape& y, int32_t kernel_h, int32_t kernel_w) {
-  return x.rank == 4 && y.rank == 4 && x[0] == y[0] &&
-         window_fits(a, x[1], x[2], y[1], y[2], kernel_h, kernel_w);
-}
-
-// w[O,KH,KW,I] convolves x to y.
-bool convolves(const Conv2dAttrs& a, const Shape& x, const Shape& w, const Shape& y) {
-  return w.rank == 4 && images(a, x, y, w[1], w[2]) && a.groups >= 1 && x[3] % a.groups == 0 &&
-         y[3] % a.groups == 0 && w[0] == y[3] && w[3] == x[3] / a.groups;
-}
-
-bool convolves_depthwise(const Conv2dAttrs& a, const Shape& x, const Shape& w, const Shape& y) {
-  return w.rank == 3 && images(a, x, y, w[0], w[1]) && w[2] == x[3] && y[3] == x[3];
-}
-
-bool broadcasts(const Shape& from, const Shape& to) {
-  if (from.rank > to.rank) return false;
-  for (int i = 0; i < from.rank; ++i) {
-    const int32_t d = from[i];
-    if (d != 1 && d != to[to.rank - from.rank + i]) return false;
-  }
-  return true;
-}
-
-bool broadcasts_together(const Shape& a, const Shape& b, const Shape& y) {
-  if (!broadcasts(a, y) || !broadcasts(b, y)) return false;
-  for (int i = 0; i < y.rank; ++i) {
-    const int ia = i - (y.rank - a.rank), ib = i - (y.rank - b.rank);
-    const int32_t da = ia < 0 ? 1 : a[ia], db = ib < 0 ? 1 : b[ib];
-    if (y[i] != (da == 1 ? db : da)) return false;
-  }
-  return true;
-}
-
-// Equal but along one axis.
-bool equal_except(const Shape& a, const Shape& b, int axis) {
-  if (a.rank != b.rank) return false;
-  for (int i = 0; i < a.rank; ++i)
-    if (i != axis && a[i] != b[i]) return false;
-  return true;
-}
-
-bool axis_of(int32_t axis, const Shape& shape) { return axis >= 0 && axis < shape.rank; }
-
-bool check_matmul(const MatmulAttrs& a, const Inspection& s) {
-  const Shape &x = s.in(0), &w = s.in(1), &y = s.out(0);
-  const int r = x.rank;
-  if (r < 2 || w.rank != r || y.rank != r) return false;
-  for (int i = 0; i < r - 2; ++i)
-    if (x[i] != w[i] || x[i] != y[i]) return false;
-  const int32_t m = a.transpose_a ? x[r - 1] : x[r - 2], k = a.transpose_a ? x[r - 2] : x[r - 1];
-  const int32_t wk = a.transpose_b ? w[r - 1] : w[r - 2], n = a.transpose_b ? w[r - 2] : w[r - 1];
-  return k == wk && y[r - 2] == m && y[r - 1] == n;
-}
-
-bool check_transpose(const TransposeAttrs& a, const Inspection& s) {
-  if (s.in(0).rank != s.out(0).rank) return false;
-  unsigned seen = 0;
-  for (int i = 0; i < s.in(0).rank; ++i) {
-    const int32_t p = a.perm[i];
-    if (p < 0 || p >= s.in(0).rank || (seen >> p & 1) || s.out(0)[i] != s.in(0)[p]) return false;
-    seen |= 1u << p;
-  }
-  return true;
-}
-
-bool check_concat(const AxisAttrs& a, const Inspection& s, size_t inputs) {
-  if (!axis_of(a.axis, s.out(0))) return false;
-  int64_t total = 0;
-  for (size_t i = 0; i < inputs; ++i) {
-    if (!s.has_in(i) || !equal_except(s.in(i), s.out(0), a.axis)) return false;
-    total += s.in(i)[a.axis];
-  }
-  return total == s.out(0)[a.axis];
-}
-
-bool check_reduce(const ReduceAttrs& a, const Inspection& s) {
-  if (s.in(0).rank != s.out(0).rank || a.axes < 0 || (a.axes >> s.in(0).rank) != 0) return false;
-  for (int i = 0; i < s.in(0).rank; ++i)
-    if (s.out(0)[i] != ((a.axes >> i & 1) ? 1 : s.in(0)[i])) return false;
-  return true;
-}
-
-// w, dw, lr, indices?, then `slots` tensors of dw's shape.
-bool check_update(int32_t axis, const Inspection& s, int slots) {
-  const Shape &w = s.in(0), &dw = s.in(1);
-  if (!s.real_in(0) || !s.real_in(1) || !s.vector_in(2, 1) || !(s.out(0) == w)) return false;
-  // Kernels look the axis up whether or not there are indices; scalars have none.
-  if (axis != 0 && !axis_of(axis, w)) return false;
-  if (s.has_in(3)) {
-    if (!axis_of(axis, w) || !equal_except(w, dw, axis) || !s.int_vector_in(3, dw[axis]))
-      return false;
-  } else if (!(w == dw)) {
-    return false;
-  }
-  for (int i = 0; i < slots; ++i)
-    if (!s.real_in(4 + i) || !(s.in(4 + i) == dw) || !s.has_out(1 + i) || !(s.out(1 + i) == dw))
-      return false;
-  return true;
-}
-
-bool check_shapes(Op op, const void* attrs, const Inspection& s, size_t inputs) {
-  const auto conv = [&]() -> const Conv2dAttrs& { return *static_cast<const Conv2dAttrs*>(attrs); };
-  const auto pool = [&]() -> const Pool2dAttrs& { return *static_cast<const Pool2dAttrs*>(attrs); };
-  switch (op) {
-    case Op::conv2d:
-      return s.all_real() && convolves(conv(), s.in(0), s.in(1), s.out(0)) &&
-             s.optional_vector_in(2, s.out(0)[3]) && s.mask_out();
-    case Op::conv2d_grad_input:
-      return s.masked_grad() && convolves(conv(), s.out(0), s.in(1), s.in(0));
-    case Op::conv2d_grad_weight:
-      return s.all_real() && convolves(conv(), s.in(0), s.out(0), s.in(1));
-    case Op::depthwise_conv2d:
-      return s.all_real() && convolves_depthwise(conv(), s.in(0), s.in(1), s.out(0)) &&
-             s.optional_vector_in(2, s.out(0)[3]) && s.mask_out();
-    case Op::depthwise_conv2d_grad_input:
-      return s.masked_grad() && convolves_depthwise(conv(), s.out(0), s.in(1), s.in(0));
-    case Op::depthwise_conv2d_grad_weight:
-      return s.all_real() && convolves_depthwise(conv(), s.in(0), s.out(0), s.in(1));
-    case Op::linear: {
-      const Shape &x = s.in(0), &w = s.in(1), &y = s.out(0);
-      return s.all_real() && x.rank == 2 && w.rank == 2 && y.rank == 2 && x[1] == w[1] &&
-             y[0] == x[0] && y[1] == w[0] && s.optional_vector_in(2, y[1]) && s.mask_out();
-    }
-    case Op::matmul:
-      return s.all_real() && check_matmul(*static_cast<const MatmulAttrs*>(attrs), s);
-    case Op::batch_norm: {
-      const int32_t c = s.in(0).last();
-      return s.all_real() && s.in(0).rank >= 1 && s.in(0) == s.out(0) && s.vector_in(1, c) &&
-             s.vector_in(2, c) && s.vector_in(3, c) && s.vector_in(4, c);
-    }
-    case Op::batch_norm_grad_input: {
-      const int32_t c = s.in(0).last();
-      return s.all_real() && s.in(0).rank >= 1 && s.in(0) == s.out(0) && s.vector_in(1, c) &&
-             s.vector_in(2, c);
-    }
-    case Op::batch_norm_grad_gamma: {
-      const int32_t c = s.in(0).last();
-      return s.all_real() && s.in(0).rank >= 1 && s.in(0) == s.in(1) && s.vector_in(2, c) &&
-             s.vector_in(3, c) && s.out(0) == Shape{c};
-    }
-    case Op::add:
-    case Op::sub:
-    case Op::mul:
-    case Op::div:
-      return s.all_real() && broadcasts_together(s.in(0), s.in(1), s.out(0));
-    case Op::scale:
-    case Op::hard_swish:
-    case Op::sigmoid:
-    case Op::tanh:
-    case Op::softmax:
-      return s.all_real() && s.in(0) == s.out(0);
-    case Op::clamp:
-    case Op::hard_sigmoid:
-      return s.all_real() && s.in(0) == s.out(0) && s.mask_out();
-    case Op::clamp_mask:
-      return s.real_in(0) && s.mask_of(0);
-    case Op::mask_grad:
-      return s.real_in(0) && s.real_out(0) && s.in(0) == s.out(0) && s.in(1) == s.in(0) &&
-             s.sums_out();
-    case Op::hard_swish_grad:
-    case Op::sigmoid_grad:
-    case Op::tanh_grad:
-    case Op::softmax_grad:
-      return s.all_real() && s.in(0) == s.out(0) && s.in(1) == s.in(0);
-    case Op::max_pool2d:
-      return s.all_real() && images(pool(), s.in(0), s.out(0), pool().kernel_h, pool().kernel_w) &&
-             s.in(0)[3] == s.out(0)[3] && (!s.has_out(1) || s.out(1) == s.out(0));
-    case Op::max_pool2d_grad:
-      return s.real_in(0) && s.real_out(0) && s.in(1) == s.in(0) &&
-             images(pool(), s.out(0), s.in(0), pool().kernel_h, pool().kernel_w) &&
-             s.in(0)[3] == s.out(0)[3];
-    case Op::avg_pool2d:
-      return s.all_real() && images(pool(), s.in(0), s.out(0), pool().kernel_h, pool().kernel_w) &&
-             s.in(0)[3] == s.out(0)[3];
-    case Op::avg_pool2d_grad:
-      return s.all_real() && images(pool(), s.out(0), s.in(0), pool().kernel_h, pool().kernel_w) &&
-             s.in(0)[3] == s.out(0)[3];
-    case Op::reduce:
-      return s.all_real() && check_reduce(*static_cast<const ReduceAttrs*>(attrs), s);
-    case Op::broadcast_to:
-      return s.all_real() && broadcasts(s.in(0), s.out(0));
-    case Op::reshape:
-      return s.all_real() && s.in(0).elements() == s.out(0).elements();
-    case Op::transpose:
-      return s.all_real() && check_transpose(*static_cast<const TransposeAttrs*>(attrs), s);
-    case Op::concat:
-      return s.one_type(inputs) && check_concat(*static_cast<const AxisAttrs*>(attrs), s, inputs);
-    case Op::slice: {
-      const auto& a = *static_cast<const SliceAttrs*>(attrs);
-      return s.one_type(inputs) && axis_of(a.axis, s.in(0)) &&
-             equal_except(s.in(0), s.out(0), a.axis) && a.start >= 0 &&
-             int64_t{a.start} + s.out(0)[a.axis] <= s.in(0)[a.axis];
-    }
-    case Op::gather: {
-      const auto& a = *static_cast<const AxisAttrs*>(attrs);
-      return s.real_in(0) && s.real_out(0) && axis_of(a.axis, s.in(0)) &&
-             equal_except(s.in(0), s.out(0), a.axis) && s.int_vector_in(1, s.out(0)[a.axis]);
-    }
-    case Op::normalize:
-      return s.in(0).rank >= 1 && s.in(0) == s.out(0) && s.vector_in(1, s.in(0).last()) &&
-             s.vector_in(2, s.in(0).last()) && s.real_out(0);
-    case Op::softmax_cross_entropy:
-      return s.in(0).rank == 2 && s.real_in(0) && s.int_vector_in(1, s.in(0)[0]) &&
-             s.vector_in(2, s.in(0)[0]) && s.out(0) == Shape{1} && s.real_out(0) &&
-             (!s.has_out(1) || (s.out(1) == s.in(0) && s.real_out(1)));
-    case Op::softmax_cross_entropy_grad:
-      return s.in(0).rank == 2 && s.real_in(0) && s.int_vector_in(1, s.in(0)[0]) &&
-             s.vector_in(2, s.in(0)[0]) && s.out(0) == s.in(0) && s.real_out(0);
-    case Op::mean_squared_error:
-      return s.all_real() && s.in(0).rank >= 1 && s.in(1) == s.in(0) &&
-             s.vector_in(2, s.in(0)[0]) && s.out(0) == Shape{1};
-    case Op::mean_squared_error_grad:
-      return s.all_real() && s.in(0).rank >= 1 && s.in(1) == s.in(0) &&
-             s.vector_in(2, s.in(0)[0]) && s.out(0) == s.in(0);
-    case Op::count_correct:
-      return s.in(0).rank == 2 && s.real_in(0) && s.int_vector_in(1, s.in(0)[0]) &&
-             s.vector_in(2, s.in(0)[0]) && s.out(0) == Shape{1} && s.real_out(0);
-    case Op::sgd:
-      return check_update(static_cast<const SgdAttrs*>(attrs)->axis, s, 0);
-    case Op::momentum:
-      return check_update(static_cast<const MomentumAttrs*>(attrs)->axis, s, 1);
-    case Op::adam:
-      return check_update(static_cast<const AdamAttrs*>(attrs)->axis, s, 2) &&
-             s.int_vector_in(6, 1);
-  }
-  return false;
-}
-
-// Inputs and outputs whose type is not the plan's real one.
-bool check_types(Op op, std::span<const Tensor> in, std::span<const Tensor> out) {
-  if (op == Op::mask_grad) return in[1].dtype == DType::mask;
-  if (op == Op::max_pool2d_grad) return in[1].dtype == DType::i32;
-  if (op == Op::max_pool2d) return out.size() < 2 || !out[1].data || out[1].dtype == DType::i32;
-  if (op == Op::normalize) return in[0].dtype == DType::u8;
-  return true;
-}
 
 }  // namespace
 
@@ -376,9 +268,10 @@ const char* check_step(Op op, const void* attrs, std::span<const Tensor> inputs,
   for (size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].data && !input_optional(op, static_cast<int>(i))) return "an input is missing";
   if (!outputs[0].data) return "output 0 is missing";
-  if (!check_types(op, inputs, outputs)) return "a tensor has the wrong type";
-  if (!check_shapes(op, attrs, Inspection(inputs, outputs, real), inputs.size()))
-    return "shapes, types or attributes do not fit together";
+  const AxisFacts facts = axis_facts(op, attrs);
+  Binding binding(signature(op), facts, inputs, outputs, real);
+  if (!binding.types_fit()) return "a tensor has the wrong type";
+  if (!binding.shapes_fit()) return "shapes or attributes do not fit together";
   return nullptr;
 }
 
