@@ -48,7 +48,7 @@ ExtraMemory extra_memory(const Graph& forward, const Scheme& scheme) {
     if (!weight) continue;
     // Input channels of a slice are the input's; those of a depthwise weight are both.
     const bool narrows_input =
-        weight->input_channels || (weight->axis >= 0 && layer.op == Op::depthwise_conv2d);
+        weight->input_channels || (weight->axis >= 0 && layer.input_axis == layer.output_axis);
     const int64_t inputs = elements_of_example(x);
     memory.input_bits += 8 * (narrows_input ? kept(inputs, *weight, x[x.rank - 1]) : inputs);
     memory.weight_bits += 8 * kept(w.elements(), *weight, weight->axis < 0 ? 1 : w[weight->axis]);

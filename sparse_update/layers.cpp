@@ -1,5 +1,9 @@
 #include "sparse_update/layers.h"
 
+#include <variant>
+
+#include "graph/rules/cut.h"
+
 namespace attune {
 namespace {
 
@@ -35,14 +39,21 @@ std::vector<Layer> find_layers(const Graph& graph) {
   std::vector<Layer> layers;
   const auto readers = graph.readers();
   for (const Node& node : graph.nodes) {
-    if (node.op != Op::conv2d && node.op != Op::depthwise_conv2d && node.op != Op::linear) continue;
-    if (!is_parameter(graph, node.inputs[1])) continue;
+    const WeightAxes axes = weight_axes(node.op, 1);
+    if (!axes || !is_parameter(graph, node.inputs[1])) continue;
     Layer layer;
     layer.name = node.name;
-    layer.op = node.op;
-    layer.grouped = node.op == Op::conv2d && node.as<Conv2dAttrs>().groups > 1;
+    layer.grouped = std::visit(
+        [](const auto& attrs) {
+          if constexpr (requires { attrs.groups; }) return attrs.groups > 1;
+          return false;
+        },
+        node.attrs);
     layer.weight = node.inputs[1];
-    if (is_parameter(graph, node.input(2))) layer.own_bias = node.input(2);
+    layer.input_axis = axes.input;
+    layer.output_axis = axes.output;
+    const int bias = bias_input(node.op);
+    if (bias >= 0 && is_parameter(graph, node.input(bias))) layer.own_bias = node.input(bias);
     add_epilogue(graph, readers, node.outputs[0], &layer);
     layer.bias = layer.own_bias != kNone ? layer.own_bias : layer.beta;
     layers.push_back(layer);

@@ -1,6 +1,8 @@
 #include "sparse_update/prune.h"
 
 #include "graph/ir/error.h"
+#include "graph/rules/cut.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
 namespace {
@@ -38,32 +40,6 @@ class Gatherer {
   std::map<std::vector<int64_t>, ValueId> indices_;
 };
 
-// Which inputs of a weight gradient to narrow, by axis of the weight; empty where the operator
-// cannot be narrowed and its result is gathered instead.
-struct Narrowing {
-  int input = 0;  // of the gradient node
-  int axis = 0;   // of that input
-};
-
-std::vector<Narrowing> narrowings(const Node& gradient, int axis) {
-  switch (gradient.op) {
-    case Op::conv2d_grad_weight:  // x[N,H,W,C] dy[N,OH,OW,O] -> dw[O,KH,KW,C]
-      if (gradient.as<Conv2dAttrs>().groups != 1) return {};
-      if (axis == 3) return {{0, 3}};
-      if (axis == 0) return {{1, 3}};
-      return {};
-    case Op::depthwise_conv2d_grad_weight:  // x[N,H,W,C] dy[N,OH,OW,C] -> dw[KH,KW,C]
-      return axis == 2 ? std::vector<Narrowing>{{0, 3}, {1, 3}} : std::vector<Narrowing>{};
-    case Op::matmul: {  // dy[N,O]^T x[N,I] -> dw[O,I]
-      const auto& attrs = gradient.as<MatmulAttrs>();
-      if (!attrs.transpose_a || attrs.transpose_b) return {};
-      return {{axis == 0 ? 0 : 1, 1}};
-    }
-    default:
-      return {};
-  }
-}
-
 }  // namespace
 
 void mark_trained(Graph& graph, const Scheme& scheme) {
@@ -85,15 +61,15 @@ std::vector<Update> prune(Graph& graph, const Scheme& scheme,
     if (slice.axis >= 0) {
       graph.index();
       const NodeId id = graph.value(found->second).producer;
-      const auto narrow = narrowings(graph.nodes[id], slice.axis);
-      if (narrow.empty()) {
+      const Cut narrow = cut_output(graph, graph.nodes[id], 0, slice.axis);
+      // Where nothing is multiplied, it is cheaper to gather the result.
+      if (!narrow.possible || op_macs(graph, graph.nodes[id]) == 0) {
         update.gradient = gatherer.gather(found->second, slice.axis, slice.channels);
       } else {
         Node node = graph.nodes[id];
-        for (const Narrowing& n : narrow)
-          node.inputs[n.input] = gatherer.gather(node.inputs[n.input], n.axis, slice.channels);
-        if (node.op == Op::depthwise_conv2d_grad_weight)
-          std::get<Conv2dAttrs>(node.attrs).groups = static_cast<int32_t>(slice.channels.size());
+        for (size_t i = 0; i < node.inputs.size(); ++i)
+          if (narrow.axis[i] >= 0)
+            node.inputs[i] = gatherer.gather(node.inputs[i], narrow.axis[i], slice.channels);
         Node narrowed = graph.make(node.op, node.attrs, node.inputs, node.name);
         update.gradient = narrowed.outputs[0];
         graph.index();

@@ -129,7 +129,7 @@ void add_entry(SchemeBuilder& builder, const Json& entry, ValueId parameter,
     builder.fail("{} is no layer's weight; only weights have channels to choose", label);
   if (input && layer->grouped)
     builder.fail("{} belongs to a grouped convolution; choose its output_channels", label);
-  const int axis = input ? layer->input_axis() : layer->output_axis();
+  const int axis = input ? layer->input_axis : layer->output_axis;
   const int64_t count = builder.channel_count(parameter, axis);
   const Json& given = entry.at(input ? "input_channels" : "output_channels");
 

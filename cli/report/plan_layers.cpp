@@ -11,18 +11,16 @@
 
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
-#include "kernels/op.h"
+#include "graph/rules/cut.h"
 
 namespace attune::cli {
 namespace {
 
-bool is_layer_op(Op op) {
-  return op == Op::conv2d || op == Op::depthwise_conv2d || op == Op::linear;
-}
-
+// Losses and metrics; gradients of losses are the backward operators that mix the examples.
 bool is_loss_op(Op op) {
-  return op_info(op).kind == OpKind::loss || op_info(op).kind == OpKind::metric ||
-         op == Op::softmax_cross_entropy_grad || op == Op::mean_squared_error_grad;
+  const OpKind kind = op_info(op).kind;
+  return kind == OpKind::loss || kind == OpKind::metric ||
+         (kind == OpKind::backward && signature(op).input(0).axes[0].mixed);
 }
 
 bool all_digits(std::string_view text) {
@@ -89,7 +87,8 @@ class Finder {
     std::map<std::pair<int32_t, std::string>, int> known;
     std::vector<int32_t> made;  // the first tensor that each layer makes: later layers, larger ids
     for (int s = 0; s < steps(); ++s) {
-      if (!is_layer_op(op(s)) || phase(s) != Phase::forward || !is_parameter(input(s, 1))) continue;
+      if (!weight_axes(op(s), 1) || phase(s) != Phase::forward || !is_parameter(input(s, 1)))
+        continue;
       const int32_t weight = input(s, 1), y = list_of(step(s).outputs())[0];
       const std::string name = layer_name(text_of(step(s).name()));
       const auto [at, fresh] = known.try_emplace({weight, name}, static_cast<int>(made.size()));
@@ -99,6 +98,8 @@ class Finder {
       made.push_back(name == text_of(step(s).name()) ? y : -1);
       PlanLayer found;
       found.name = name, found.op = op_name(op(s)), found.weight = weight;
+      const WeightAxes axes = weight_axes(op(s), 1);
+      found.one_filter_a_channel = axes.input == axes.output;
       found.weight_elements = elements(tensor(weight));
       if (const auto* shape = tensor(weight).shape())
         found.weight_shape = fmt::format("{}", fmt::join(shape->begin(), shape->end(), "x"));
@@ -196,7 +197,7 @@ class Finder {
   // A layer's bias, or gamma and beta of its batch norm; not the norm's statistics.
   std::vector<int32_t> other_parameters(int s) const {
     std::vector<int32_t> ids;
-    if (is_layer_op(op(s))) ids = {input(s, 2)};
+    if (const int bias = bias_input(op(s)); bias >= 0) ids = {input(s, static_cast<size_t>(bias))};
     if (op(s) == Op::batch_norm) ids = {input(s, 1), input(s, 2)};
     if (op(s) == Op::add && reads_arena(s))
       for (int32_t id : list_of(step(s).inputs()))
@@ -231,9 +232,9 @@ class Finder {
     if (p.slice_axis() < 0) return;
     const auto axis = static_cast<unsigned>(p.slice_axis());
     owner.slice = fmt::format("{} of {} {}channels", p.slice()->size(), p.shape()->Get(axis),
-                              owner.op == op_name(Op::depthwise_conv2d) ? ""
-                              : p.perm()->Get(axis) == 0                ? "output "
-                                                                        : "input ");
+                              owner.one_filter_a_channel ? ""
+                              : p.perm()->Get(axis) == 0 ? "output "
+                                                         : "input ");
   }
 
   const format::Plan& plan_;

@@ -21,6 +21,7 @@ struct PlanLayer {
   uint64_t trained_weight = 0, trained_other = 0;    // elements
   std::string slice;                                 // "48 of 96 input channels"
   bool fresh = false;                                // the model has no such weights
+  bool one_filter_a_channel = false;                 // depthwise
 
   bool frozen() const { return trained_weight + trained_other == 0; }
   double weight_share() const {

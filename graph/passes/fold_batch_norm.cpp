@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "graph/passes/passes.h"
+#include "graph/rules/cut.h"
 
 namespace attune {
 namespace {
@@ -12,20 +13,6 @@ bool frozen(const Graph& graph, ValueId id) {
 
 const std::vector<double>& reals(const Graph& graph, ValueId id) {
   return graph.value(id).data->reals;
-}
-
-// The axis of our weight layout that holds the output channels.
-int output_axis(Op op) { return op == Op::depthwise_conv2d ? 2 : 0; }
-
-Op grad_input_of(Op op) {
-  switch (op) {
-    case Op::conv2d:
-      return Op::conv2d_grad_input;
-    case Op::depthwise_conv2d:
-      return Op::depthwise_conv2d_grad_input;
-    default:
-      return Op::matmul;  // linear: dx = dy w
-  }
 }
 
 struct Fold {
@@ -45,9 +32,8 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
   for (int i : {3, 4})
     if (!frozen(graph, bn.inputs[i])) return false;
   const Node& node = graph.nodes[layer];
-  if (node.op != Op::conv2d && node.op != Op::depthwise_conv2d && node.op != Op::linear)
-    return false;
-  if (!frozen(graph, node.inputs[1])) return false;
+  const WeightAxes axes = weight_axes(node.op, 1);
+  if (!axes || !frozen(graph, node.inputs[1])) return false;
   if (node.input(2) != kNone && !frozen(graph, node.inputs[2])) return false;
   if (node.output(1) != kNone || readers[x].size() != 1) return false;
   if (const ValueId beta = bn.inputs[2];
@@ -68,8 +54,9 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
     if (graph.shape(dx) != graph.shape(x)) continue;
     for (NodeId reader : readers[dx]) {
       const Node& next = graph.nodes[reader];
-      if (next.op != grad_input_of(node.op) || next.inputs[0] != dx ||
-          next.inputs[1] != node.inputs[1])
+      // Only what multiplies the channels of dx by the same channels of the same weight.
+      if (next.inputs[0] != dx || next.input(1) != node.inputs[1] ||
+          axis_alike(graph, next, 0, graph.shape(dx).rank - 1, 1) != axes.output)
         return false;
       fold->backward.emplace_back(static_cast<NodeId>(i), reader);
     }
@@ -95,7 +82,7 @@ void apply(Graph& graph, const Fold& fold, std::vector<std::pair<NodeId, Node>>*
 
   // w' = w * scale, along the output channels.
   const Shape shape = graph.shape(old_weight);
-  const int axis = output_axis(layer.op);
+  const int axis = weight_axes(layer.op, 1).output;
   const auto inner = static_cast<size_t>(shape.product(axis + 1, shape.rank));
   std::vector<double> folded = reals(graph, old_weight);
   for (size_t i = 0; i < folded.size(); ++i) folded[i] *= scale[i / inner % channels];

@@ -1,13 +1,23 @@
+#include <variant>
+
 #include "graph/passes/passes.h"
 
 namespace attune {
 namespace {
 
-template <class A>
-void set_clamp(Node& layer, const ClampAttrs& clamp) {
-  auto& attrs = std::get<A>(layer.attrs);
-  attrs.clamp_min = clamp.min;
-  attrs.clamp_max = clamp.max;
+// Gives a layer that may clamp its output, and does not yet, this clamp. False where it is none.
+bool take_clamp(Node& layer, const ClampAttrs& clamp) {
+  return std::visit(
+      [&](auto& attrs) {
+        if constexpr (requires { attrs.clamps(); }) {
+          if (attrs.clamps()) return false;
+          attrs.clamp_min = clamp.min;
+          attrs.clamp_max = clamp.max;
+          return true;
+        }
+        return false;
+      },
+      layer.attrs);
 }
 
 }  // namespace
@@ -21,16 +31,8 @@ void fuse_clamp(Graph& graph) {
     const NodeId producer = graph.value(x).producer;
     if (producer == kNone || readers[x].size() != 1 || graph.is_output(x)) continue;
     Node& layer = graph.nodes[producer];
-    if (layer.output(1) != kNone) continue;
-    if (layer.op == Op::linear) {
-      if (layer.as<LinearAttrs>().clamps()) continue;
-      set_clamp<LinearAttrs>(layer, clamp.as<ClampAttrs>());
-    } else if (layer.op == Op::conv2d || layer.op == Op::depthwise_conv2d) {
-      if (layer.as<Conv2dAttrs>().clamps()) continue;
-      set_clamp<Conv2dAttrs>(layer, clamp.as<ClampAttrs>());
-    } else {
-      continue;
-    }
+    if (op_info(layer.op).kind != OpKind::forward || layer.output(1) != kNone) continue;
+    if (!take_clamp(layer, clamp.as<ClampAttrs>())) continue;
     layer.outputs = std::move(clamp.outputs);
     clamp.outputs.clear();
   }

@@ -2,31 +2,34 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "graph/memory/memory_plan.h"
 #include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
 #include "graph/rules/rules.h"
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
 
 // The clamp whose mask is output 1 of a node; nothing where that is no mask.
 std::optional<ClampAttrs> clamp_of(const Node& node) {
-  switch (node.op) {
-    case Op::clamp:
-      return node.as<ClampAttrs>();
-    case Op::hard_sigmoid:
-      return ClampAttrs{0, 1};
-    case Op::conv2d:
-    case Op::depthwise_conv2d:
-      return ClampAttrs{node.as<Conv2dAttrs>().clamp_min, node.as<Conv2dAttrs>().clamp_max};
-    case Op::linear:
-      return ClampAttrs{node.as<LinearAttrs>().clamp_min, node.as<LinearAttrs>().clamp_max};
-    default:
-      return std::nullopt;
-  }
+  const Signature& row = signature(node.op);
+  if (row.outputs < 2 || row.output(1).operand_type() != OperandType::mask) return std::nullopt;
+  if (node.op == Op::hard_sigmoid) return ClampAttrs{0, 1};
+  return std::visit(
+      [](const auto& attrs) -> std::optional<ClampAttrs> {
+        if constexpr (requires { attrs.clamps(); })
+          return ClampAttrs{attrs.clamp_min, attrs.clamp_max};
+        else if constexpr (std::is_same_v<std::decay_t<decltype(attrs)>, ClampAttrs>)
+          return attrs;
+        else
+          return std::nullopt;
+      },
+      node.attrs);
 }
 
 // The graph with some values computed a second time for what reads them behind the loss.
@@ -139,9 +142,8 @@ class Rematerialization {
   double worth(ValueId v) const {
     const Node& node = graph_.nodes[static_cast<size_t>(graph_.value(v).producer)];
     if (v != node.outputs[0]) return -1;
-    const auto macs = op_rules(node.op).macs;
     const double elements = static_cast<double>(graph_.shape(v).elements());
-    return elements / (elements + static_cast<double>(macs ? macs(graph_, node) : 0));
+    return elements / (elements + static_cast<double>(op_macs(graph_, node)));
   }
 
   // Where most bytes of a graph are alive.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "graph/passes/passes.h"
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
@@ -263,36 +264,22 @@ class ChannelsLast {
   }
 
   void visit(Node node) {
-    const bool one_output = node.outputs.size() == 1;
-    switch (one_output ? node.op : Op::conv2d) {
-      case Op::transpose:
-        return visit_transpose(node);
-      case Op::reshape:
-        return visit_reshape(std::move(node));
-      case Op::scale:
-      case Op::clamp:
-      case Op::hard_sigmoid:
-      case Op::hard_swish:
-      case Op::sigmoid:
-      case Op::tanh:
+    if (op_info(node.op).kind == OpKind::forward && node.outputs.size() == 1) {
+      if (node.op == Op::transpose) return visit_transpose(node);
+      if (node.op == Op::reshape) return visit_reshape(std::move(node));
+      if (node.op == Op::reduce) return visit_reduce(std::move(node));
+      if (node.op == Op::matmul) return visit_matmul(std::move(node));
+      const Signature& row = signature(node.op);
+      const SignatureOperand& x = row.input(0);
+      // Which axes the operator tells apart: none, the last one, or one that an attribute names.
+      const bool elements = x.count == 1 && x.axes[0].is_rest();
+      const bool last = x.count == 2 && x.axes[0].is_rest();
+      const bool named = x.count == 3 && x.axes[0].is_rest() && x.axes[2].is_rest();
+      if ((elements && row.inputs == 2) || x.many) return visit_several(std::move(node));
+      if (elements && x.axes[0].kind == SignatureAxis::rest)
         return visit_first_input(std::move(node), false);
-      case Op::batch_norm:
-      case Op::softmax:
-        return visit_first_input(std::move(node), true);
-      case Op::add:
-      case Op::sub:
-      case Op::mul:
-      case Op::div:
-      case Op::concat:
-        return visit_several(std::move(node));
-      case Op::reduce:
-        return visit_reduce(std::move(node));
-      case Op::slice:
-        return visit_slice(std::move(node));
-      case Op::matmul:
-        return visit_matmul(std::move(node));
-      default:
-        break;
+      if (last && !x.swapped) return visit_first_input(std::move(node), true);
+      if (named && row.inputs == 1) return visit_slice(std::move(node));
     }
     for (ValueId& id : node.inputs) id = as_model_has_it(id);
     nodes_.push_back(std::move(node));

@@ -192,12 +192,11 @@ class PlanWriter {
       std::vector<int32_t> ints;
       std::vector<double> reals;
       encode_attrs(node.attrs, &ints, &reals);
-      const auto macs = op_rules(node.op).macs;
       steps.push_back(format::CreateStep(
           builder_, static_cast<uint16_t>(node.op), static_cast<uint8_t>(op_info(node.op).version),
           builder_.CreateString(node.name), builder_.CreateVector(indices(node.inputs)),
           builder_.CreateVector(indices(node.outputs)), builder_.CreateVector(ints),
-          builder_.CreateVector(reals), static_cast<uint64_t>(macs ? macs(graph, node) : 0)));
+          builder_.CreateVector(reals), static_cast<uint64_t>(op_macs(graph, node))));
     }
     const auto ports = [&](const std::vector<Port>& list) {
       std::vector<fb::Offset<format::Port>> result;

@@ -7,6 +7,8 @@
 #include "graph/memory/lower_peak.h"
 #include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
+#include "graph/rules/cut.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
 namespace {
@@ -15,7 +17,7 @@ namespace {
 // is output channels, come from channels of the output's gradient.
 struct WeightGradient {
   size_t node = 0;  // index of the gradient's node
-  int dy = 0;       // which input is the output's gradient; its last axis are the channels
+  int dy = 0;       // the input that is cut, along its last axis: the output's gradient
   int32_t rows = 0;
 };
 
@@ -32,19 +34,18 @@ std::optional<WeightGradient> splittable(const Graph& graph, const Node& update,
   for (ValueId v : update.outputs)
     if (!readers[static_cast<size_t>(v)].empty() || graph.is_output(v)) return std::nullopt;
   const Node& node = graph.nodes[static_cast<size_t>(producer)];
-  WeightGradient found{static_cast<size_t>(producer), 0, graph.shape(gradient)[0]};
-  if (node.op == Op::conv2d_grad_weight && node.as<Conv2dAttrs>().groups == 1)
-    found.dy = 1;
-  else if (node.op != Op::matmul || !node.as<MatmulAttrs>().transpose_a ||
-           graph.shape(gradient).rank != 2)
-    return std::nullopt;
-  return found;
-}
-
-int update_axis(const Node& update) {
-  if (update.op == Op::sgd) return update.as<SgdAttrs>().axis;
-  if (update.op == Op::momentum) return update.as<MomentumAttrs>().axis;
-  return update.as<AdamAttrs>().axis;
+  const Cut rows = cut_output(graph, node, 0, 0);
+  // Only a sum over pixels or examples is worth it, of which one operand is cut along its last
+  // axis.
+  if (!rows.possible || op_macs(graph, node) == 0) return std::nullopt;
+  int dy = -1;
+  for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
+    if (rows.axis[static_cast<size_t>(i)] < 0) continue;
+    if (dy >= 0 || rows.axis[static_cast<size_t>(i)] + 1 != graph.shape(node.inputs[i]).rank)
+      return std::nullopt;
+    dy = i;
+  }
+  return WeightGradient{static_cast<size_t>(producer), dy, graph.shape(gradient)[0]};
 }
 
 using Strips = GradientSplitter::Strips;
@@ -92,32 +93,26 @@ class Splitter {
                         static_cast<int32_t>(int64_t{whole.rows} * (i + 1) / count)});
     // All views of the old values come before the first of them is overwritten.
     std::vector<std::vector<ValueId>> inputs;
-    for (Rows rows : strips) inputs.push_back(views(update, rows));
+    const Cut cut = attune::cut(graph_, update, 1, 0);  // along rows of the gradient
+    for (Rows rows : strips) inputs.push_back(pieces(update, cut, rows));
     ValueId parameter = update.inputs[0];
     for (size_t i = 0; i < strips.size(); ++i) {
       std::vector<ValueId>& in = inputs[i];
       in[1] = gradient(graph_.nodes[whole.node], whole.dy, strips[i]);
-      if (by_rows(update)) {
-        in[0] = parameter;
-        in[3] = some_indices(update.inputs[3], strips[i]);
-      }
+      // With the rows named by indices, each strip goes on from what the one before it wrote.
+      if (cut.chained != 0) in[0] = parameter;
       parameter = result_.emit(update.op, update.attrs, in, update.name);
       whole_updates_[parameter] = update.outputs[0];
     }
   }
 
-  // Whether an update's indices are the rows that it changes.
-  static bool by_rows(const Node& update) {
-    return update.input(3) != kNone && update_axis(update) == 0;
-  }
-
   // The update's inputs, cut to some rows where they lie; the gradient is still missing.
-  std::vector<ValueId> views(const Node& update, Rows rows) {
+  std::vector<ValueId> pieces(const Node& update, const Cut& cut, Rows rows) {
     std::vector<ValueId> inputs = update.inputs;
-    if (!by_rows(update)) inputs[0] = view(inputs[0], rows);
-    for (int o = 1; o < op_info(update.op).max_outputs; ++o) {
-      ValueId& state = inputs[static_cast<size_t>(updated_input(update.op, o))];
-      state = view(state, rows);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (i == 1 || inputs[i] == kNone || cut.axis[i] < 0) continue;
+      inputs[i] = graph_.value(inputs[i]).role == Role::constant ? some_indices(inputs[i], rows)
+                                                                 : view(inputs[i], rows);
     }
     return inputs;
   }

@@ -57,8 +57,13 @@ RowRegion row_region(const Graph& graph, const std::vector<bool>& candidates, No
     const auto [at, fresh] = images.try_emplace({v, axis}, static_cast<int>(region.images.size()));
     if (fresh) {
       const int height = graph.shape(v)[axis];
-      region.images.push_back(
-          {v, height, row_bytes(graph.value(v), height), kNone, read[static_cast<size_t>(v)], {}});
+      region.images.push_back({v,
+                               axis,
+                               height,
+                               row_bytes(graph.value(v), height),
+                               kNone,
+                               read[static_cast<size_t>(v)],
+                               {}});
     }
     return at->second;
   };
@@ -68,8 +73,8 @@ RowRegion row_region(const Graph& graph, const std::vector<bool>& candidates, No
     const int index = static_cast<int>(region.nodes.size());
     RowNode made{id, *row_rule(graph, node), {}, kNone, kNone};
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      made.inputs.push_back(made.rule.from_rows[i] ? image_of(node.inputs[i], made.rule.axis)
-                                                   : kNone);
+      const int axis = made.rule.axes[i];
+      made.inputs.push_back(axis >= 0 ? image_of(node.inputs[i], axis) : kNone);
       if (made.inputs.back() != kNone)
         region.images[static_cast<size_t>(made.inputs.back())].readers.push_back(index);
     }
@@ -95,7 +100,8 @@ std::vector<Strip> stream(const RowRegion& region, const std::vector<int>& rows)
       for (int input : node.inputs) {
         if (input == kNone) continue;
         const RowImage& image = region.images[static_cast<size_t>(input)];
-        if (image.maker != kNone) make(image.maker, node.rule.window(next, image.height).end);
+        if (image.maker != kNone)
+          make(image.maker, node.rule.windows.reads(next, image.height).end);
       }
       strips.push_back({n, next});
       made = next.end;
@@ -117,7 +123,7 @@ int first_needed(const RowRegion& region, const RowImage& image, const std::vect
     const RowNode& node = region.nodes[static_cast<size_t>(reader)];
     const int made = done[static_cast<size_t>(reader)];
     if (made == region.images[static_cast<size_t>(node.output)].height) continue;
-    first = std::min(first, node.rule.window({made, made + 1}, image.height).begin);
+    first = std::min(first, node.rule.windows.reads({made, made + 1}, image.height).begin);
   }
   return first;
 }
@@ -146,13 +152,12 @@ int64_t stream_bytes(const RowRegion& region, const std::vector<Strip>& strips) 
     const RowImage& output = region.images[static_cast<size_t>(node.output)];
     int64_t passing = output.row_bytes * strip.rows.count();
     if (node.overwrites != kNone) passing = 0;
-    // Rows of a planar image are copied together.
-    if (node.rule.axis != 1)
-      for (int i : node.inputs)
-        if (i != kNone) {
-          const RowImage& image = region.images[static_cast<size_t>(i)];
-          passing += image.row_bytes * node.rule.window(strip.rows, image.height).count();
-        }
+    // Rows that do not lie together, as those of a planar image, are copied together.
+    for (int i : node.inputs) {
+      if (i == kNone || region.images[static_cast<size_t>(i)].axis == 1) continue;
+      const RowImage& image = region.images[static_cast<size_t>(i)];
+      passing += image.row_bytes * node.rule.windows.reads(strip.rows, image.height).count();
+    }
     most = std::max(most, now + passing);
     done[static_cast<size_t>(strip.node)] = strip.rows.end;
     for (int i : node.inputs)

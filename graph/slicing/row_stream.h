@@ -13,6 +13,7 @@ namespace attune {
 // An image that the region computes or reads.
 struct RowImage {
   ValueId value = kNone;
+  int axis = 1;  // along which its rows lie
   int height = 0;
   int64_t row_bytes = 0;
   int maker = kNone;         // index of the region's node; kNone: made before the region

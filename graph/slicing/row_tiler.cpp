@@ -23,7 +23,7 @@ std::vector<bool> find_candidates(const Graph& graph) {
       const auto p = static_cast<size_t>(producer);
       if (depends[p] || candidates[p]) depends[n] = true;
       // Whole inputs, and planes of what the region makes, would have to be complete before.
-      if (rule && candidates[p] && (!rule->from_rows[i] || rule->axis != 1)) may = false;
+      if (rule && candidates[p] && rule->axes[i] != 1) may = false;
       if (depends[p] && !candidates[p]) may = false;
     }
     candidates[n] = may;

@@ -7,6 +7,7 @@
 #include "graph/ir/error.h"
 #include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
+#include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
 
 namespace attune {
@@ -31,25 +32,12 @@ double peak_of(const Graph& graph) {
       assign_storage(graph).lower_bound(static_cast<int>(graph.nodes.size())));
 }
 
-bool is_binary(Op op) { return op == Op::add || op == Op::sub || op == Op::mul || op == Op::div; }
-
-// Whether input `i` may have the examples in front: no weight, bias or statistic does.
-bool may_be_batched(Op op, size_t i) {
-  switch (op) {
-    case Op::conv2d:
-    case Op::depthwise_conv2d:
-    case Op::batch_norm:
-    case Op::batch_norm_grad_input:
-    case Op::normalize:
-      return i == 0;
-    case Op::conv2d_grad_input:
-    case Op::depthwise_conv2d_grad_input:
-      return i != 1;
-    case Op::batch_norm_grad_gamma:
-      return i < 2;
-    default:
-      return true;
-  }
+// Only layers on images are worth it, and nothing that only copies. A reshape is a view of memory,
+// which pieces do not share.
+bool is_streamed(const Graph& graph, const Node& node) {
+  for (Op op : {Op::concat, Op::slice, Op::gather, Op::reshape})
+    if (node.op == op) return false;
+  return graph.shape(node.inputs[0]).rank == 4;
 }
 
 class Streaming {
@@ -97,85 +85,39 @@ class Streaming {
     return true;
   }
 
-  // How the examples are in output `o`, of which input 0 has them beside each other; nothing where
-  // the operator mixes them, or is not known here.
-  std::optional<Along> along(const Node& n, size_t o) const {
-    const bool beside = has_batch(n.outputs[o]);
-    const auto batch_if = [](bool holds) {
-      return holds ? std::optional(Along::batch) : std::nullopt;
-    };
-    switch (n.op) {
-      case Op::conv2d:
-      case Op::depthwise_conv2d:
-      case Op::max_pool2d:
-      case Op::max_pool2d_grad:
-      case Op::avg_pool2d:
-      case Op::avg_pool2d_grad:
-      case Op::batch_norm:
-      case Op::batch_norm_grad_input:
-      case Op::scale:
-      case Op::clamp:
-      case Op::hard_sigmoid:
-      case Op::hard_swish:
-      case Op::hard_swish_grad:
-      case Op::sigmoid:
-      case Op::sigmoid_grad:
-      case Op::tanh:
-      case Op::tanh_grad:
-      case Op::normalize:
-        return batch_if(beside);
-      case Op::add:
-      case Op::sub:
-      case Op::mul:
-      case Op::div:
-        return batch_if(beside && reads_alike(n));
-      case Op::transpose:
-        return batch_if(beside && n.as<TransposeAttrs>().perm[0] == 0);
-      case Op::conv2d_grad_input:
-      case Op::depthwise_conv2d_grad_input:
-      case Op::mask_grad:
-        if (o == 1) return Along::sum;
-        return batch_if(beside);
-      case Op::conv2d_grad_weight:
-      case Op::depthwise_conv2d_grad_weight:
-      case Op::batch_norm_grad_gamma:
-        return Along::sum;
-      case Op::reduce:
-        if ((n.as<ReduceAttrs>().axes & 1) == 0) return batch_if(beside);
-        return n.as<ReduceAttrs>().mean ? std::nullopt : std::optional(Along::sum);
-      default:
+  // How the examples are in each output of a node, by the cut along the batch of its inputs;
+  // nothing where the operator mixes examples.
+  std::optional<std::vector<Along>> along(const Node& n) const {
+    if (!is_streamed(graph_, n)) return std::nullopt;
+    const auto first =
+        std::find_if(n.inputs.begin(), n.inputs.end(), [&](ValueId v) { return is_batched(v); });
+    if (first == n.inputs.end()) return std::nullopt;
+    const Cut cut = attune::cut(graph_, n, static_cast<int>(first - n.inputs.begin()), 0);
+    if (!cut.possible || cut.window || cut.chained != 0 || cut.terms != 0) return std::nullopt;
+    // What has the examples in front is cut there, and nothing else is.
+    for (size_t i = 0; i < n.inputs.size(); ++i)
+      if (n.inputs[i] != kNone && cut.axis[i] != (is_batched(n.inputs[i]) ? 0 : -1))
         return std::nullopt;
+    std::vector<Along> outputs;
+    for (size_t o = 0; o < n.outputs.size(); ++o) {
+      const int axis = cut.axis[n.inputs.size() + o];
+      if (axis > 0) return std::nullopt;
+      outputs.push_back(axis == 0 ? Along::batch : Along::sum);
     }
-  }
-
-  // Whether operands have the examples in front, as the output has, or are the same for all.
-  bool reads_alike(const Node& n) const {
-    const int rank = graph_.shape(n.outputs[0]).rank;
-    for (ValueId v : n.inputs)
-      if (is_batched(v) ? graph_.shape(v).rank != rank
-                        : graph_.shape(v).rank == rank && graph_.shape(v)[0] != 1)
-        return false;
-    return true;
+    return outputs;
   }
 
   // Whether all of a node goes by examples. Sets what its outputs are.
   bool goes_by_examples(const Node& n) {
-    if (!is_batched(n.inputs[0]) && !(is_binary(n.op) && is_batched(n.inputs[1]))) return false;
-    for (size_t i = 0; i < n.inputs.size(); ++i) {
-      const ValueId v = n.inputs[i];
-      if (v == kNone) continue;
-      if (graph_.value(v).lies_in != kNone || graph_.value(v).updates != kNone) return false;
-      if (is_batched(v) && !may_be_batched(n.op, i)) return false;
-    }
-    for (size_t o = 0; o < n.outputs.size(); ++o) {
-      const ValueId y = n.outputs[o];
-      if (y == kNone) continue;
-      const Value& value = graph_.value(y);
-      if (value.lies_in != kNone || value.updates != kNone) return false;
-      const auto how = along(n, o);
-      if (!how) return false;
-      if (*how == Along::batch) batched_[index(y)] = true;
-    }
+    const auto outputs = along(n);
+    if (!outputs) return false;
+    for (const auto* values : {&n.inputs, &n.outputs})
+      for (ValueId v : *values)
+        if (v != kNone && (graph_.value(v).lies_in != kNone || graph_.value(v).updates != kNone))
+          return false;
+    for (size_t o = 0; o < n.outputs.size(); ++o)
+      if (n.outputs[o] != kNone && (*outputs)[o] == Along::batch)
+        batched_[index(n.outputs[o])] = true;
     return true;
   }
 
@@ -209,7 +151,7 @@ class Streaming {
       ++count;
       most = std::max(most, examples);
       bytes += examples;
-      if (const auto rule = op_rules(at.op).macs) macs += rule(graph_, at);
+      macs += op_macs(graph_, at);
     }
     saves_traffic_ = most > worth_.bytes && macs <= worth_.macs_per_byte * bytes;
     // One layer alone has none behind it that finds its output in the cache.
@@ -242,9 +184,8 @@ class Streaming {
           batched_[index(v)] = true;
       if (!goes_by_examples(at)) return false;
       backward_[n] = true;
-      for (size_t o = 0; o < at.outputs.size(); ++o)
-        if (at.outputs[o] != kNone && along(at, o) == Along::batch)
-          starts[index(at.outputs[o])] = true;
+      for (ValueId y : at.outputs)
+        if (is_batched(y)) starts[index(y)] = true;
     }
     find_behind();
     return true;

@@ -53,7 +53,7 @@ class StripEmitter {
   const RowNode& row_node(int n) const { return region_.nodes[static_cast<size_t>(n)]; }
   const Node& original(int n) const { return original_nodes_[static_cast<size_t>(row_node(n).id)]; }
   Rows window(int n, int input, Rows rows) const {
-    return row_node(n).rule.window(rows, image(input).height);
+    return row_node(n).rule.windows.reads(rows, image(input).height);
   }
   int64_t row_elements(int i) const {
     const Shape& shape = graph_.shape(image(i).value);
@@ -100,9 +100,9 @@ class StripEmitter {
   }
 
   // Some rows of an image, as a node reads them.
-  ValueId read(int n, int i, Rows rows) {
+  ValueId read(int i, Rows rows) {
     const RowImage& from = image(i);
-    if (from.maker == kNone) return read_given(from, row_node(n).rule.axis, rows);
+    if (from.maker == kNone) return read_given(from, rows);
     Buffer& b = buffer(i);
     for (const Piece& piece : b.pieces)
       if (piece.rows == rows) return piece.value;
@@ -115,7 +115,8 @@ class StripEmitter {
   }
 
   // Rows of what was there before the region: in place where they lie together.
-  ValueId read_given(const RowImage& from, int axis, Rows rows) {
+  ValueId read_given(const RowImage& from, Rows rows) {
+    const int axis = from.axis;
     if (rows.count() == from.height) return from.value;
     Node node = slice(
         from.value, axis, rows.begin, rows.count(),
@@ -197,7 +198,7 @@ class StripEmitter {
       const int i = n.inputs[k];
       if (i == kNone) continue;
       height = image(i).height;
-      inputs[k] = read(strip.node, i, window(strip.node, i, strip.rows));
+      inputs[k] = read(i, window(strip.node, i, strip.rows));
     }
     const RowImage& output = image(n.output);
     Node made = make_rows(graph_, node, n.rule, strip.rows, height, std::move(inputs));
@@ -244,7 +245,7 @@ std::vector<int> waiting_images(const RowRegion& region, const std::vector<Strip
     for (int i : node.inputs) {
       if (i == kNone) continue;
       const RowImage& image = region.images[static_cast<size_t>(i)];
-      const Rows rows = node.rule.window(s.rows, image.height);
+      const Rows rows = node.rule.windows.reads(s.rows, image.height);
       if (image.maker != kNone && !image.kept &&
           !made[static_cast<size_t>(i)].contains({rows.begin, rows.end}))
         waits[static_cast<size_t>(i)] = true;

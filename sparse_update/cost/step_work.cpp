@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 #include <type_traits>
+
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
@@ -53,76 +56,68 @@ void add_attributes(Text& text, Op op, const void* attrs) {
   });
 }
 
-std::string window_text(int64_t h, int64_t w, const Conv2dAttrs& attrs) {
-  std::string text = fmt::format("{}x{}", h, w);
-  if (attrs.stride_h > 1 || attrs.stride_w > 1) text += fmt::format("/{}", attrs.stride_h);
-  if (attrs.dilation_h > 1 || attrs.dilation_w > 1) text += " dilated";
-  return text;
+// The operand with this name of the signature, inputs first, and the axis where it stands.
+struct Place {
+  Shape shape;
+  int axis = 0;
+};
+std::optional<Place> find_name(const Signature& row, const KernelArgs& args,
+                               std::string_view name) {
+  const int wanted = row.find(name);
+  for (int k = 0; wanted != kNoName && k < row.inputs + row.outputs; ++k)
+    for (int t = 0; t < row.operands[k].count; ++t)
+      if (row.operands[k].axes[t].name == wanted) {
+        const Tensor tensor = k < row.inputs ? args.input(k) : args.output(k - row.inputs);
+        return Place{tensor.shape, t};
+      }
+  return std::nullopt;
 }
 
-std::string convolution_kind(Op op, const KernelArgs& args) {
-  const auto& attrs = args.attributes<Conv2dAttrs>();
-  const bool depthwise = op == Op::depthwise_conv2d || op == Op::depthwise_conv2d_grad_input ||
-                         op == Op::depthwise_conv2d_grad_weight;
-  const bool weight_is_output =
-      op == Op::conv2d_grad_weight || op == Op::depthwise_conv2d_grad_weight;
-  const Shape w = weight_is_output ? args.output(0).shape : args.input(1).shape;
-  std::string kind = window_text(w[depthwise ? 0 : 1], w[depthwise ? 1 : 2], attrs);
-  if (!depthwise && attrs.groups > 1) kind += " grouped";
-  return kind;
-}
-
-// What is done to the output besides the sums.
-std::string epilogue_kind(const KernelArgs& args) {
+// What sets steps of an operator apart whose times should not be compared.
+template <class Attrs>
+std::string kind_of(const Signature& row, const Attrs& attrs, const KernelArgs& args) {
   std::string kind;
-  if (const Tensor bias = args.input(2); bias && !bias.frozen) kind += " bias";
-  if (args.output(1)) kind += " mask";
+  if constexpr (requires { attrs.groups; }) {
+    const auto kernel = find_name(row, args, "KH");
+    kind = fmt::format("{}x{}", kernel->shape[kernel->axis], kernel->shape[kernel->axis + 1]);
+    if (attrs.stride_h > 1 || attrs.stride_w > 1) kind += fmt::format("/{}", attrs.stride_h);
+    if (attrs.dilation_h > 1 || attrs.dilation_w > 1) kind += " dilated";
+    if (row.find("G") != kNoName && attrs.groups > 1) kind += " grouped";
+  } else if constexpr (requires { attrs.count_padding; }) {
+    return fmt::format("{}x{}/{}", attrs.kernel_h, attrs.kernel_w, attrs.stride_h);
+  } else if constexpr (requires { attrs.transpose_a; }) {
+    return fmt::format("{}{}", attrs.transpose_a ? 't' : 'n', attrs.transpose_b ? 't' : 'n');
+  } else if constexpr (requires { attrs.axes; }) {
+    return fmt::format("axes {}", attrs.axes);
+  }
+  // What is done to the output besides, and operands that a step may lack.
+  const auto add = [&](const char* word) {
+    kind += fmt::format("{}{}", kind.empty() ? "" : " ", word);
+  };
+  for (int i = 0; i < row.inputs; ++i) {
+    const SignatureOperand& input = row.input(i);
+    const Tensor tensor = args.input(i);
+    if (input.term && tensor && !tensor.frozen) add("bias");
+    if (input.operand_type() != OperandType::places || !tensor) continue;
+    if (input.optional)
+      add("slice");
+    else if constexpr (requires { attrs.axis; })
+      if (attrs.axis + 1 == args.input(0).shape.rank) add("last axis");
+  }
+  if (row.outputs > 1 && row.output(1).operand_type() == OperandType::mask && args.output(1))
+    add("mask");
+  if (row.inputs == 2 && row.input(1).axes[0].kind == SignatureAxis::rest_or_less)
+    add(args.input(0).shape == args.input(1).shape ? "same" : "broadcast");
   return kind;
 }
 
 std::string kind_of(Op op, const KernelArgs& args) {
-  switch (op) {
-    case Op::conv2d:
-    case Op::depthwise_conv2d:
-      return convolution_kind(op, args) + epilogue_kind(args);
-    case Op::conv2d_grad_input:
-    case Op::conv2d_grad_weight:
-    case Op::depthwise_conv2d_grad_input:
-    case Op::depthwise_conv2d_grad_weight:
-      return convolution_kind(op, args);
-    case Op::linear:
-      return epilogue_kind(args).empty() ? "" : epilogue_kind(args).substr(1);
-    case Op::matmul: {
-      const auto& attrs = args.attributes<MatmulAttrs>();
-      return fmt::format("{}{}", attrs.transpose_a ? 't' : 'n', attrs.transpose_b ? 't' : 'n');
-    }
-    case Op::add:
-    case Op::sub:
-    case Op::mul:
-    case Op::div:
-      return args.input(0).shape == args.input(1).shape ? "same" : "broadcast";
-    case Op::reduce:
-      return fmt::format("axes {}", args.attributes<ReduceAttrs>().axes);
-    case Op::gather:
-      return args.attributes<AxisAttrs>().axis + 1 == args.input(0).shape.rank ? "last axis" : "";
-    case Op::concat:
-    case Op::clamp:
-    case Op::hard_sigmoid:
-      return args.output(1) ? "mask" : "";
-    case Op::max_pool2d:
-    case Op::avg_pool2d:
-    case Op::max_pool2d_grad:
-    case Op::avg_pool2d_grad: {
-      const auto& attrs = args.attributes<Pool2dAttrs>();
-      return fmt::format("{}x{}/{}", attrs.kernel_h, attrs.kernel_w, attrs.stride_h);
-    }
-    case Op::sgd:
-    case Op::momentum:
-    case Op::adam:
-      return args.input(3) ? "slice" : "";
-    default:
-      return "";
-  }
+  std::string kind;
+  with_attrs_type(op, [&](auto type) {
+    kind = kind_of(signature(op), *static_cast<const decltype(type)*>(args.attrs), args);
+    return 0;
+  });
+  return kind;
 }
 
 }  // namespace
@@ -134,9 +129,11 @@ uint64_t rounded_program_bytes(uint64_t bytes) {
 }
 
 uint64_t moved_bytes(Op op, const KernelArgs& args) {
-  const bool reads_some = op == Op::slice || op == Op::gather;
-  const bool updates_some =
-      (op == Op::sgd || op == Op::momentum || op == Op::adam) && args.input(3);
+  // Of an operand that is read or written at some places only, so much.
+  bool updates_some = false, reads_some = op == Op::slice;
+  for (int i = 0; i < args.num_inputs; ++i)
+    if (args.inputs[i] && signature(op).input(i).operand_type() == OperandType::places)
+      (op_info(op).kind == OpKind::update ? updates_some : reads_some) = true;
   const size_t chosen = reads_some     ? args.outputs[0].bytes()
                         : updates_some ? args.inputs[1].bytes()
                                        : 0;

@@ -72,8 +72,8 @@ std::vector<LargestItem> largest_in_time(const PlanContents& contents, size_t co
   for (const PlanProgram& program : contents.programs) {
     if (program.kind != ProgramKind::train_step) continue;
     for (const Node& node : program.graph.nodes)
-      if (const auto macs = op_rules(node.op).macs)
-        items.push_back({node.name, static_cast<uint64_t>(macs(program.graph, node))});
+      if (const int64_t macs = op_macs(program.graph, node))
+        items.push_back({node.name, static_cast<uint64_t>(macs)});
   }
   return largest(std::move(items), count);
 }

@@ -54,9 +54,9 @@ SearchSpace search_space(const Graph& forward) {
     made.name = layer.name;
     made.weight = tensor_name(forward, layer.weight);
     made.bias = tensor_name(forward, layer.bias);
-    made.input_axis = layer.input_axis();
+    made.input_axis = layer.input_axis;
     const Shape& weight = forward.shape(layer.weight);
-    made.input_channels = weight[layer.input_axis()];
+    made.input_channels = weight[layer.input_axis];
     made.expands = !layer.grouped && weight.rank == 4 && weight[0] > made.input_channels &&
                    weight.elements() == weight[0] * made.input_channels;
     if (seen.insert(layer.weight).second && layer.weight != layers.back().weight)

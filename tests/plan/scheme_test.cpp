@@ -47,9 +47,12 @@ TEST_CASE("layers are counted in the order of execution, the classifier last") {
   const Graph graph = forward();
   const auto layers = find_layers(graph);
   REQUIRE(layers.size() == 4);
-  CHECK(layers[0].op == Op::conv2d);
-  CHECK(layers[1].op == Op::depthwise_conv2d);
-  CHECK(layers[3].op == Op::linear);
+  const auto axes = [&](size_t i) {
+    return std::pair(layers[i].input_axis, layers[i].output_axis);
+  };
+  CHECK(axes(0) == std::pair(3, 0));  // conv2d
+  CHECK(axes(1) == std::pair(2, 2));  // depthwise
+  CHECK(axes(3) == std::pair(1, 0));  // linear
   CHECK(graph.value(layers[1].bias).origin.tensor == "depthwise_bn.beta");
   CHECK(graph.value(layers[1].gamma).origin.tensor == "depthwise_bn.gamma");
   CHECK(graph.value(layers[3].bias).origin.tensor == "fc.bias");

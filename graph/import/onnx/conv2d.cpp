@@ -35,8 +35,8 @@ void import_Conv(OnnxNode& n) {
 
   Conv2dAttrs attrs;
   set_window(&attrs, window);
-  attrs.groups = static_cast<int32_t>(groups);
   const bool depthwise = groups > 1 && groups == channels && outputs == channels;
+  attrs.groups = depthwise ? 1 : static_cast<int32_t>(groups);  // One filter a channel says it.
   const ValueId w = depthwise ? n.weight(1, {outputs, weight[2], weight[3]}, {1, 2, 0}, "weight")
                               : n.weight(1, weight, {0, 2, 3, 1}, "weight");
   std::vector<ValueId> inputs = {image_input(n, inside), w};
