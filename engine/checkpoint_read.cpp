@@ -55,7 +55,7 @@ class Reader {
 
   // Reads `bytes` bytes: whether they are `text`. `shown` receives their beginning.
   bool read_text(std::string_view text, uint32_t bytes, bool* same, char (&shown)[96]) {
-    char start[sizeof(shown)];
+    char start[sizeof(shown)] = {};
     const size_t part = std::min<size_t>(bytes, sizeof(start));
     if (!read(start, part)) return false;
     printable(start, part, shown, sizeof(shown));

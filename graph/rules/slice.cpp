@@ -23,21 +23,21 @@ void infer(InferContext& context) {
 // needed: as a constant of their size they would take room in the plan.
 void gradient(GradientContext& g) {
   Graph& graph = g.graph();
-  const auto [axis, start] = g.node().as<SliceAttrs>();
+  const SliceAttrs slice = g.node().as<SliceAttrs>();
   const Shape x = graph.shape(g.x(0));
-  const int32_t end = start + graph.shape(g.y())[axis];
+  const int32_t end = slice.start + graph.shape(g.y())[slice.axis];
   ValueId zero = kNone;
   const auto zeros = [&](int32_t size) {
     if (zero == kNone) zero = graph.add_constant("zero", {}, {0.0});
     Shape shape = x;
-    shape[axis] = size;
+    shape[slice.axis] = size;
     return g.emit(Op::broadcast_to, BroadcastAttrs{}, {zero}, "zeros", &shape);
   };
   std::vector<ValueId> parts;
-  if (start > 0) parts.push_back(zeros(start));
+  if (slice.start > 0) parts.push_back(zeros(slice.start));
   parts.push_back(g.dy());
-  if (end < x[axis]) parts.push_back(zeros(x[axis] - end));
-  g.set(0, parts.size() == 1 ? g.dy() : g.emit(Op::concat, AxisAttrs{axis}, parts, "grad"));
+  if (end < x[slice.axis]) parts.push_back(zeros(x[slice.axis] - end));
+  g.set(0, parts.size() == 1 ? g.dy() : g.emit(Op::concat, AxisAttrs{slice.axis}, parts, "grad"));
 }
 
 }  // namespace

@@ -342,9 +342,6 @@ void flush(float* sums, float* dw, int64_t channels, int n, bool first) {
 // Vectors of channels that one task takes through the image together.
 template <int kKernel>
 constexpr int kVectorsAtOnce = kKernel == 7 ? 6 : 12;
-// Images (x and dy) that do not stay in the cache while every vector of channels walks through
-// them.
-constexpr int64_t kLargeImage = 1 << 14;
 
 // The channels [c0, c1) of dw, kVectorsAtOnce vectors at most, summed over lines [line0, line1) of
 // dy: all of them for some lines, then for the next.

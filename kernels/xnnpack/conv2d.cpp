@@ -4,6 +4,7 @@
 
 #include "kernels/thread_pool.h"
 #include "kernels/xnnpack/operators.h"
+#include "kernels/xnnpack/versions.h"
 
 namespace attune::xnnpack {
 namespace {
@@ -72,16 +73,13 @@ void* forward_prepare(const KernelArgs& args, size_t* held_bytes) {
   Prepared* prepared = prepare_operator(
       w.bytes() + outputs * sizeof(float), held_bytes,
       [&](xnn_operator_t* op) {
-        return xnn_create_convolution2d_nhwc_f32(
-            a.pad_top, a.pad_right, a.pad_bottom, a.pad_left, w.shape[axis], w.shape[axis + 1],
-            a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, groups, inputs / groups,
-            outputs / groups, inputs, outputs, w.as<float>(), output.bias, output.min, output.max,
-            kDepthwise ? XNN_FLAG_DEPTHWISE_CONVOLUTION : 0, op);
+        return create(xnn_create_convolution2d_nhwc_f32, op, a.pad_top, a.pad_right, a.pad_bottom,
+                      a.pad_left, w.shape[axis], w.shape[axis + 1], a.stride_h, a.stride_w,
+                      a.dilation_h, a.dilation_w, groups, inputs / groups, outputs / groups, inputs,
+                      outputs, w.as<float>(), output.bias, output.min, output.max,
+                      kDepthwise ? XNN_FLAG_DEPTHWISE_CONVOLUTION : 0);
       },
-      [&](xnn_operator_t op) {
-        return xnn_setup_convolution2d_nhwc_f32(op, x.shape[0], x.shape[1], x.shape[2],
-                                                x.as<float>(), y.as<float>(), args.pool->native());
-      });
+      [&](xnn_operator_t op) { return set_up_convolution(op, x, y, args.pool->native()); });
   if (prepared) prepared->bias_after = bias_is_trained(args);
   return prepared;
 }
@@ -126,19 +124,15 @@ void* grad_input_prepare(const KernelArgs& args, size_t* held_bytes) {
       w.bytes(), held_bytes,
       [&](xnn_operator_t* op) {
         if (pointwise)
-          return xnn_create_convolution2d_nhwc_f32(0, 0, 0, 0, 1, 1, 1, 1, 1, 1, groups, outputs,
-                                                   channels, from, to, transposed, nullptr,
-                                                   -kInfinity, kInfinity, 0, op);
-        return xnn_create_deconvolution2d_nhwc_f32(
-            a.pad_top, a.pad_right, a.pad_bottom, a.pad_left, w.shape[1], w.shape[2], a.stride_h,
-            a.stride_w, a.dilation_h, a.dilation_w, groups, outputs, channels, from, to, transposed,
-            nullptr, -kInfinity, kInfinity, 0, op);
+          return create(xnn_create_convolution2d_nhwc_f32, op, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, groups,
+                        outputs, channels, from, to, transposed, nullptr, -kInfinity, kInfinity, 0);
+        return create(xnn_create_deconvolution2d_nhwc_f32, op, a.pad_top, a.pad_right, a.pad_bottom,
+                      a.pad_left, w.shape[1], w.shape[2], a.stride_h, a.stride_w, a.dilation_h,
+                      a.dilation_w, groups, outputs, channels, from, to, transposed, nullptr,
+                      -kInfinity, kInfinity, 0);
       },
       [&](xnn_operator_t op) {
-        if (pointwise)
-          return xnn_setup_convolution2d_nhwc_f32(op, dy.shape[0], dy.shape[1], dy.shape[2],
-                                                  dy.as<float>(), dx.as<float>(),
-                                                  args.pool->native());
+        if (pointwise) return set_up_convolution(op, dy, dx, args.pool->native());
         // Pixels at the end of dx that no whole step of the forward window reached.
         const int64_t rest_h = dx.shape[1] + a.pad_top + a.pad_bottom -
                                reach(w.shape[1], a.dilation_h) -
@@ -146,9 +140,7 @@ void* grad_input_prepare(const KernelArgs& args, size_t* held_bytes) {
         const int64_t rest_w = dx.shape[2] + a.pad_left + a.pad_right -
                                reach(w.shape[2], a.dilation_w) -
                                int64_t{a.stride_w} * (dy.shape[2] - 1);
-        return xnn_setup_deconvolution2d_nhwc_f32(op, dy.shape[0], dy.shape[1], dy.shape[2], rest_h,
-                                                  rest_w, dy.as<float>(), dx.as<float>(),
-                                                  args.pool->native());
+        return set_up_deconvolution(op, dy, dx, rest_h, rest_w, args.pool->native());
       });
   delete[] transposed;
   return prepared;
@@ -179,16 +171,12 @@ void* depthwise_grad_input_prepare(const KernelArgs& args, size_t* held_bytes) {
   Prepared* prepared = prepare_operator(
       w.bytes(), held_bytes,
       [&](xnn_operator_t* op) {
-        return xnn_create_convolution2d_nhwc_f32(
-            pad_h - a.pad_top, pad_w - a.pad_right, pad_h - a.pad_bottom, pad_w - a.pad_left,
-            w.shape[0], w.shape[1], 1, 1, a.dilation_h, a.dilation_w, channels, 1, 1, channels,
-            channels, turned, nullptr, -kInfinity, kInfinity, XNN_FLAG_DEPTHWISE_CONVOLUTION, op);
+        return create(xnn_create_convolution2d_nhwc_f32, op, pad_h - a.pad_top, pad_w - a.pad_right,
+                      pad_h - a.pad_bottom, pad_w - a.pad_left, w.shape[0], w.shape[1], 1, 1,
+                      a.dilation_h, a.dilation_w, channels, 1, 1, channels, channels, turned,
+                      nullptr, -kInfinity, kInfinity, XNN_FLAG_DEPTHWISE_CONVOLUTION);
       },
-      [&](xnn_operator_t op) {
-        return xnn_setup_convolution2d_nhwc_f32(op, dy.shape[0], dy.shape[1], dy.shape[2],
-                                                dy.as<float>(), dx.as<float>(),
-                                                args.pool->native());
-      });
+      [&](xnn_operator_t op) { return set_up_convolution(op, dy, dx, args.pool->native()); });
   delete[] turned;
   return prepared;
 }

@@ -1,5 +1,6 @@
 #include "kernels/thread_pool.h"
 #include "kernels/xnnpack/operators.h"
+#include "kernels/xnnpack/versions.h"
 
 namespace attune::xnnpack {
 namespace {
@@ -19,13 +20,10 @@ void* prepare(const KernelArgs& args, size_t* held_bytes) {
   Prepared* prepared = prepare_operator(
       w.bytes() + outputs * sizeof(float), held_bytes,
       [&](xnn_operator_t* op) {
-        return xnn_create_fully_connected_nc_f32(inputs, outputs, inputs, outputs, w.as<float>(),
-                                                 output.bias, output.min, output.max, 0, op);
+        return create(xnn_create_fully_connected_nc_f32, op, inputs, outputs, inputs, outputs,
+                      w.as<float>(), output.bias, output.min, output.max, 0);
       },
-      [&](xnn_operator_t op) {
-        return xnn_setup_fully_connected_nc_f32(op, x.shape[0], x.as<float>(), y.as<float>(),
-                                                args.pool->native());
-      });
+      [&](xnn_operator_t op) { return set_up_fully_connected(op, x, y, args.pool->native()); });
   if (prepared) prepared->bias_after = bias_is_trained(args);
   return prepared;
 }
