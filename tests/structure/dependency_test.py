@@ -53,7 +53,6 @@ def faults():
 # What is known of an operator is said in its row: elsewhere nobody lists operators, but for these.
 LISTS = {
     "bench/operators/calls.cpp": "makes calls to measure, each operator with operands of its own",
-    "engine/format/step_check.cpp": "what a kernel relies on, operator by operator",
     "engine/kernel_choice.cpp": "which backend is faster, as measured",
     "graph/passes/to_channels_last.cpp": "rows of any shape, of which each moves axes in its own way",
     "graph/slicing/micro_batches.cpp": "writes the weighted sum out",
