@@ -19,15 +19,15 @@ void import_Clip(OnnxNode& n) {
   n.set(0, n.emit(Op::clamp, attrs, {n.value(0)}));
 }
 
-void import_HardSwish(OnnxNode& n) { n.set(0, n.emit(Op::hard_swish, NoAttrs{}, {n.value(0)})); }
-
 void import_HardSigmoid(OnnxNode& n) {
   const HardSigmoidAttrs attrs{n.real("alpha", 0.2), n.real("beta", 0.5)};
   n.set(0, n.emit(Op::hard_sigmoid, attrs, {n.value(0)}));
 }
 
-void import_Sigmoid(OnnxNode& n) { n.set(0, n.emit(Op::sigmoid, NoAttrs{}, {n.value(0)})); }
-
-void import_Tanh(OnnxNode& n) { n.set(0, n.emit(Op::tanh, NoAttrs{}, {n.value(0)})); }
+#define ONNX(name)
+#define ONNX_SAME(name, op) \
+  void import_##name(OnnxNode& n) { n.set(0, n.emit(Op::op, NoAttrs{}, {n.value(0)})); }
+#include "graph/import/onnx/onnx_ops.def"
+#undef ONNX
 
 }  // namespace attune
