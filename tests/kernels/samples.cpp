@@ -117,7 +117,7 @@ void add_elementwise(std::vector<Sample>& all) {
     const Value unit = Value::random(s, 3, 0.01, 0.99);
     for (Op op : {Op::add, Op::sub, Op::mul, Op::div})
       all.push_back(make_sample(name, op, NoAttrs{}, {x, unit}, {real(s)}));
-    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softmax, Op::reshape})
+    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softplus, Op::softmax, Op::reshape})
       all.push_back(make_sample(name, op, NoAttrs{}, {x}, {real(s)}));
     all.push_back(make_sample(name, Op::scale, ScaleAttrs{1.5, -0.25}, {x}, {real(s)}));
     all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s), mask(s)}));
