@@ -114,6 +114,7 @@ const std::vector<Case>& cases() {
       {"both knees", Op::hard_swish, NoAttrs{}, {{{4, 9}}}},
       {"plain", Op::sigmoid, NoAttrs{}, {{{2, 5}}}},
       {"plain", Op::tanh, NoAttrs{}, {{{2, 5}}}},
+      {"plain", Op::sqrt, NoAttrs{}, {{{2, 5}, positive}}},
       {"plain", Op::softplus, NoAttrs{}, {{{2, 5}}}},
       {"vector", Op::softmax, NoAttrs{}, {{{5}}}},
       {"rows", Op::softmax, NoAttrs{}, {{{2, 3, 4}}}},

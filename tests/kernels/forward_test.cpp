@@ -226,6 +226,7 @@ TEST_CASE("activations are their definitions") {
         [](const Call&, double x) { return x * std::min(std::max(x + 3, 0.0), 6.0) / 6; });
   check(Op::sigmoid, [](const Call&, double x) { return 1 / (1 + std::exp(-x)); });
   check(Op::tanh, [](const Call&, double x) { return std::tanh(x); });
+  check(Op::sqrt, [](const Call&, double x) { return std::sqrt(x); });
   check(Op::softplus, [](const Call&, double x) { return std::log(1 + std::exp(x)); });
   check(Op::reshape, [](const Call&, double x) { return x; });
   check_op(Op::mask_grad, [](const Call& call, int64_t i, const Index&) {

@@ -119,6 +119,7 @@ void add_elementwise(std::vector<Sample>& all) {
       all.push_back(make_sample(name, op, NoAttrs{}, {x, unit}, {real(s)}));
     for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softplus, Op::softmax, Op::reshape})
       all.push_back(make_sample(name, op, NoAttrs{}, {x}, {real(s)}));
+    all.push_back(make_sample(name, Op::sqrt, NoAttrs{}, {unit}, {real(s)}));
     all.push_back(make_sample(name, Op::scale, ScaleAttrs{1.5, -0.25}, {x}, {real(s)}));
     all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s), mask(s)}));
     all.push_back(make_sample(name, Op::clamp, ClampAttrs{0, 6}, {x}, {real(s)}));

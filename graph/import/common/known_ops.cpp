@@ -83,7 +83,10 @@ void import_Mod(OnnxNode& n) {
 
 void import_Floor(OnnxNode& n) { import_unary(n, Unary::floor); }
 void import_Ceil(OnnxNode& n) { import_unary(n, Unary::ceil); }
-void import_Sqrt(OnnxNode& n) { import_unary(n, Unary::sqrt); }
+void import_Sqrt(OnnxNode& n) {
+  if (n.is_known(0)) return import_unary(n, Unary::sqrt);
+  n.set(0, n.emit(Op::sqrt, NoAttrs{}, {n.value(0)}));
+}
 void import_Abs(OnnxNode& n) { import_unary(n, Unary::abs); }
 void import_Not(OnnxNode& n) { import_unary(n, Unary::logical_not); }
 
