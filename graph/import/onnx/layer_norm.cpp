@@ -1,0 +1,30 @@
+#include "graph/import/onnx/onnx_node.h"
+
+namespace attune {
+
+// y = (x - mean) / sqrt(var + epsilon) * gamma + beta, over the axes from `axis` on.
+void import_LayerNormalization(OnnxNode& n) {
+  n.refuse_outputs(1);
+  const int rank = n.rank(0);
+  if (rank < 1 || rank > kMaxRank) n.fail("its input has shape {}", dims_text(n.dims(0)));
+  const int axis = normal_axis(n.integer("axis", -1), rank);
+  const ReduceAttrs mean{((1 << rank) - 1) & ~((1 << axis) - 1), true};
+  const auto trained = [&](int i, const char* what) {
+    return n.is_known(i) ? n.weight(i, n.dims(i), identity_perm(n.rank(i)), what) : n.value(i);
+  };
+  const ValueId x = n.value(0);
+  const ValueId centred =
+      n.emit(Op::sub, NoAttrs{}, {x, n.emit(Op::reduce, mean, {x}, "mean")}, "centred");
+  const ValueId squares = n.emit(Op::mul, NoAttrs{}, {centred, centred}, "squares");
+  const ValueId variance = n.emit(Op::reduce, mean, {squares}, "variance");
+  const ScaleAttrs epsilon{.offset = n.real("epsilon", 1e-5)};
+  const ValueId deviation =
+      n.emit(Op::sqrt, NoAttrs{}, {n.emit(Op::scale, epsilon, {variance}, "epsilon")}, "deviation");
+  const ValueId normal = n.emit(Op::div, NoAttrs{}, {centred, deviation}, "normal");
+  ValueId y =
+      n.emit(Op::mul, NoAttrs{}, {normal, trained(1, "scale")}, n.has(2) ? "scaled" : nullptr);
+  if (n.has(2)) y = n.emit(Op::add, NoAttrs{}, {y, trained(2, "bias")});
+  n.set(0, y);
+}
+
+}  // namespace attune
