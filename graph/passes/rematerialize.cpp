@@ -9,6 +9,7 @@
 #include "graph/memory/memory_plan.h"
 #include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
+#include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
 #include "kernels/signature.h"
 

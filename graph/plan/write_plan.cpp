@@ -9,6 +9,7 @@
 #include "engine/format/plan_generated.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
+#include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
 
 namespace attune {

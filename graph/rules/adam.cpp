@@ -12,6 +12,6 @@ void infer(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_adam = {infer, nullptr, nullptr};
+const OpRules rules_adam = {infer, nullptr};
 
 }  // namespace attune

@@ -31,7 +31,7 @@ void infer_grad(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_avg_pool2d = {infer, gradient, nullptr};
-const OpRules rules_avg_pool2d_grad = {infer_grad, nullptr, nullptr};
+const OpRules rules_avg_pool2d = {infer, gradient};
+const OpRules rules_avg_pool2d_grad = {infer_grad, nullptr};
 
 }  // namespace attune

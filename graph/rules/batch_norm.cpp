@@ -44,8 +44,8 @@ void infer_grad_gamma(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_batch_norm = {infer, gradient, nullptr};
-const OpRules rules_batch_norm_grad_input = {infer_grad_input, nullptr, nullptr};
-const OpRules rules_batch_norm_grad_gamma = {infer_grad_gamma, nullptr, nullptr};
+const OpRules rules_batch_norm = {infer, gradient};
+const OpRules rules_batch_norm_grad_input = {infer_grad_input, nullptr};
+const OpRules rules_batch_norm_grad_gamma = {infer_grad_gamma, nullptr};
 
 }  // namespace attune

@@ -60,9 +60,9 @@ void gradient_div(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_add = {infer, gradient_add, nullptr};
-const OpRules rules_sub = {infer, gradient_sub, nullptr};
-const OpRules rules_mul = {infer, gradient_mul, nullptr};
-const OpRules rules_div = {infer, gradient_div, nullptr};
+const OpRules rules_add = {infer, gradient_add};
+const OpRules rules_sub = {infer, gradient_sub};
+const OpRules rules_mul = {infer, gradient_mul};
+const OpRules rules_div = {infer, gradient_div};
 
 }  // namespace attune

@@ -31,8 +31,8 @@ void infer_mask_grad(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_clamp = {infer, gradient, nullptr};
-const OpRules rules_clamp_mask = {infer_clamp_mask, nullptr, nullptr};
-const OpRules rules_mask_grad = {infer_mask_grad, nullptr, nullptr};
+const OpRules rules_clamp = {infer, gradient};
+const OpRules rules_clamp_mask = {infer_clamp_mask, nullptr};
+const OpRules rules_mask_grad = {infer_mask_grad, nullptr};
 
 }  // namespace attune

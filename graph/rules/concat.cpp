@@ -37,6 +37,6 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_concat = {infer, gradient, nullptr};
+const OpRules rules_concat = {infer, gradient};
 
 }  // namespace attune

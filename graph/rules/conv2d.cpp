@@ -47,11 +47,6 @@ void gradient(GradientContext& g) {
   if (g.needs(0)) g.set(0, g.emit(Op::conv2d_grad_input, sized, {dy, g.x(1)}, "grad_input"));
 }
 
-int64_t macs(const Graph& graph, const Node& node) {
-  const Shape& w = graph.shape(node.inputs[1]);
-  return graph.shape(node.outputs[0]).elements() * w.product(1, 4);
-}
-
 void infer_grad_input(InferContext& context) {
   const auto& attrs = context.attrs<Conv2dAttrs>();
   const DType dtype = same_reals(context, 0, 2);
@@ -67,10 +62,6 @@ void infer_grad_input(InferContext& context) {
   if (channels > INT32_MAX) context.fail("{} input channels", channels);
   set_masked_grad(context, 2, dtype,
                   {dy[0], attrs.input_h, attrs.input_w, static_cast<int32_t>(channels)});
-}
-
-int64_t macs_grad_input(const Graph& graph, const Node& node) {
-  return graph.shape(node.inputs[0]).elements() * graph.shape(node.inputs[1]).product(1, 4);
 }
 
 // x and dy may be narrower than those of the forward node: some channels of each, gathered.
@@ -89,14 +80,10 @@ void infer_grad_weight(InferContext& context) {
   context.set(0, dtype, {dy[3], attrs.kernel_h, attrs.kernel_w, x[3] / attrs.groups});
 }
 
-int64_t macs_grad_weight(const Graph& graph, const Node& node) {
-  return graph.shape(node.inputs[1]).elements() * graph.shape(node.outputs[0]).product(1, 4);
-}
-
 }  // namespace
 
-const OpRules rules_conv2d = {infer, gradient, macs};
-const OpRules rules_conv2d_grad_input = {infer_grad_input, nullptr, macs_grad_input};
-const OpRules rules_conv2d_grad_weight = {infer_grad_weight, nullptr, macs_grad_weight};
+const OpRules rules_conv2d = {infer, gradient};
+const OpRules rules_conv2d_grad_input = {infer_grad_input, nullptr};
+const OpRules rules_conv2d_grad_weight = {infer_grad_weight, nullptr};
 
 }  // namespace attune

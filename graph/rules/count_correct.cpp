@@ -16,6 +16,6 @@ void infer(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_count_correct = {infer, nullptr, nullptr};
+const OpRules rules_count_correct = {infer, nullptr};
 
 }  // namespace attune

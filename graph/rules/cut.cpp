@@ -1,5 +1,6 @@
 #include "graph/rules/cut.h"
 
+#include <algorithm>
 #include <optional>
 #include <variant>
 
@@ -15,6 +16,7 @@ struct Key {
   int index = 0;
   bool window = false;
   bool fixed = false;  // never cut
+  int outer = 1;       // of a product: the size of its outer name
 };
 bool alike(const Key& a, const Key& b) { return a.kind == b.kind && a.index == b.index; }
 
@@ -72,6 +74,39 @@ class Query {
     return -1;
   }
 
+  int64_t multiply_adds() const {
+    const OpKind kind = op_info(of_.op).kind;
+    if (kind != OpKind::forward && kind != OpKind::backward) return 0;
+    int64_t sizes[kMaxNames] = {}, free_axes = 1, outer = 1;
+    bool windowed[kMaxNames] = {}, written_to[kMaxNames] = {};
+    for (int k = 0; k < operands(); ++k) {
+      if (shape(k) == nullptr || written(k).any_shape) continue;
+      for (int a = 0; a < shape(k)->rank; ++a) {
+        const std::optional<Key> key = key_of(k, a);
+        if (!key) continue;
+        if (key->kind != Key::name) {
+          if (k == inputs()) free_axes *= (*shape(k))[a];
+          continue;
+        }
+        const int64_t size = (*shape(k))[a] / key->outer;
+        outer = std::max<int64_t>(outer, key->outer);
+        // Of an image and its windows, the windows count.
+        if (sizes[key->index] == 0 || key->window) sizes[key->index] = size;
+        windowed[key->index] |= key->window;
+        written_to[key->index] |= k >= inputs();
+      }
+    }
+    bool sums = false;
+    int64_t product = free_axes * outer;
+    for (int name = 0; name < kMaxNames; ++name) {
+      if (sizes[name] == 0) continue;
+      product *= sizes[name];
+      const Key key{Key::name, name};
+      sums |= !written_to[name] && !windowed[name] && name != indexed_ && !is_mixed(key);
+    }
+    return sums ? product : 0;
+  }
+
  private:
   int inputs() const { return static_cast<int>(of_.inputs.size()); }
   int operands() const { return inputs() + static_cast<int>(of_.outputs.size()); }
@@ -116,7 +151,8 @@ class Query {
     const bool kernel = row_.names[name][0] == 'K' && row_.names[name][1] != '\0';
     const bool fixed = kernel || name == indexed_ || (facts_.groups != 1 && is_factor(name));
     if (name == alias_) name = aliased_;
-    return Key{Key::name, name, term.window != 0, fixed};
+    return Key{Key::name, name, term.window != 0, fixed,
+               term.factor == kNoName ? 1 : facts_.groups};
   }
 
   bool is_factor(int name) const {
@@ -227,6 +263,11 @@ Cut cut(const Graph& graph, const Node& node, int operand, int axis) {
 int axis_alike(const Graph& graph, const Node& node, int operand, int axis, int other) {
   const Operation of = operation_of(graph, node);
   return Query(of).alike_in(operand, axis, other);
+}
+
+int64_t op_macs(const Graph& graph, const Node& node) {
+  const Operation of = operation_of(graph, node);
+  return Query(of).multiply_adds();
 }
 
 WeightAxes weight_axes(Op op, int operand) {

@@ -54,6 +54,10 @@ struct WeightAxes {
 };
 WeightAxes weight_axes(Op op, int operand);
 
+// Multiply-accumulates of one run: where a name is summed up, as many as all names have sizes
+// together.
+int64_t op_macs(const Graph& graph, const Node& node);
+
 // The input with the name of a term that is added last, or -1: a layer's bias.
 int bias_input(Op op);
 

@@ -42,11 +42,6 @@ void gradient(GradientContext& g) {
     g.set(0, g.emit(Op::depthwise_conv2d_grad_input, sized, {dy, g.x(1)}, "grad_input"));
 }
 
-int64_t macs(const Graph& graph, const Node& node) {
-  const Shape& w = graph.shape(node.inputs[1]);
-  return graph.shape(node.outputs[0]).elements() * w.product(0, 2);
-}
-
 void infer_grad_input(InferContext& context) {
   const auto& attrs = context.attrs<Conv2dAttrs>();
   const DType dtype = same_reals(context, 0, 2);
@@ -59,10 +54,6 @@ void infer_grad_input(InferContext& context) {
   const OutputSize size = window_output(context, attrs, attrs.input_h, attrs.input_w, w[0], w[1]);
   check_shape(context, 0, "dy", {dy[0], size.h, size.w, w[2]});
   set_masked_grad(context, 2, dtype, {dy[0], attrs.input_h, attrs.input_w, w[2]});
-}
-
-int64_t macs_grad_input(const Graph& graph, const Node& node) {
-  return graph.shape(node.inputs[0]).elements() * graph.shape(node.inputs[1]).product(0, 2);
 }
 
 // x and dy may be narrower than those of the forward node: the same channels of both, gathered.
@@ -78,14 +69,10 @@ void infer_grad_weight(InferContext& context) {
   context.set(0, dtype, {attrs.kernel_h, attrs.kernel_w, x[3]});
 }
 
-int64_t macs_grad_weight(const Graph& graph, const Node& node) {
-  return graph.shape(node.inputs[1]).elements() * graph.shape(node.outputs[0]).product(0, 2);
-}
-
 }  // namespace
 
-const OpRules rules_depthwise_conv2d = {infer, gradient, macs};
-const OpRules rules_depthwise_conv2d_grad_input = {infer_grad_input, nullptr, macs_grad_input};
-const OpRules rules_depthwise_conv2d_grad_weight = {infer_grad_weight, nullptr, macs_grad_weight};
+const OpRules rules_depthwise_conv2d = {infer, gradient};
+const OpRules rules_depthwise_conv2d_grad_input = {infer_grad_input, nullptr};
+const OpRules rules_depthwise_conv2d_grad_weight = {infer_grad_weight, nullptr};
 
 }  // namespace attune

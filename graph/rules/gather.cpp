@@ -20,6 +20,6 @@ void infer(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_gather = {infer, nullptr, nullptr};
+const OpRules rules_gather = {infer, nullptr};
 
 }  // namespace attune

@@ -17,6 +17,6 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_hard_sigmoid = {infer, gradient, nullptr};
+const OpRules rules_hard_sigmoid = {infer, gradient};
 
 }  // namespace attune

@@ -10,7 +10,7 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_hard_swish = {infer_unary, gradient, nullptr};
-const OpRules rules_hard_swish_grad = {infer_binary_grad, nullptr, nullptr};
+const OpRules rules_hard_swish = {infer_unary, gradient};
+const OpRules rules_hard_swish_grad = {infer_binary_grad, nullptr};
 
 }  // namespace attune

@@ -30,12 +30,8 @@ void gradient(GradientContext& g) {
   if (g.needs(0)) g.set(0, g.emit(Op::matmul, MatmulAttrs{}, {dy, g.x(1)}, "grad_input"));
 }
 
-int64_t macs(const Graph& graph, const Node& node) {
-  return graph.shape(node.inputs[0]).elements() * graph.shape(node.inputs[1])[0];
-}
-
 }  // namespace
 
-const OpRules rules_linear = {infer, gradient, macs};
+const OpRules rules_linear = {infer, gradient};
 
 }  // namespace attune

@@ -37,14 +37,8 @@ void gradient(GradientContext& g) {
                 : g.emit(Op::matmul, MatmulAttrs{false, !tb}, {dy, b}, "grad_a"));
 }
 
-int64_t macs(const Graph& graph, const Node& node) {
-  const Shape& a = graph.shape(node.inputs[0]);
-  const bool transposed = node.as<MatmulAttrs>().transpose_a;
-  return graph.shape(node.outputs[0]).elements() * a[a.rank - (transposed ? 2 : 1)];
-}
-
 }  // namespace
 
-const OpRules rules_matmul = {infer, gradient, macs};
+const OpRules rules_matmul = {infer, gradient};
 
 }  // namespace attune

@@ -23,7 +23,7 @@ void infer_grad(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_mean_squared_error = {infer, nullptr, nullptr};
-const OpRules rules_mean_squared_error_grad = {infer_grad, nullptr, nullptr};
+const OpRules rules_mean_squared_error = {infer, nullptr};
+const OpRules rules_mean_squared_error_grad = {infer_grad, nullptr};
 
 }  // namespace attune

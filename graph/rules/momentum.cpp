@@ -7,6 +7,6 @@ void infer(InferContext& context) { infer_update(context, context.attrs<Momentum
 
 }  // namespace
 
-const OpRules rules_momentum = {infer, nullptr, nullptr};
+const OpRules rules_momentum = {infer, nullptr};
 
 }  // namespace attune

@@ -15,6 +15,6 @@ void infer(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_normalize = {infer, nullptr, nullptr};
+const OpRules rules_normalize = {infer, nullptr};
 
 }  // namespace attune

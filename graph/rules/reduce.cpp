@@ -46,7 +46,7 @@ void gradient_broadcast_to(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_reduce = {infer_reduce, gradient_reduce, nullptr};
-const OpRules rules_broadcast_to = {infer_broadcast_to, gradient_broadcast_to, nullptr};
+const OpRules rules_reduce = {infer_reduce, gradient_reduce};
+const OpRules rules_broadcast_to = {infer_broadcast_to, gradient_broadcast_to};
 
 }  // namespace attune

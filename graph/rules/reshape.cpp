@@ -18,6 +18,6 @@ void gradient(GradientContext& g) { g.set(0, g.reshape(g.dy(), g.graph().shape(g
 
 }  // namespace
 
-const OpRules rules_reshape = {infer, gradient, nullptr};
+const OpRules rules_reshape = {infer, gradient};
 
 }  // namespace attune

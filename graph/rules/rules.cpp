@@ -41,11 +41,6 @@ void check_arity(const Graph& graph, const Node& node) {
 
 const OpRules& op_rules(Op op) { return *kRules[static_cast<int>(op)]; }
 
-int64_t op_macs(const Graph& graph, const Node& node) {
-  const auto macs = op_rules(node.op).macs;
-  return macs ? macs(graph, node) : 0;
-}
-
 DType compute_dtype(const Graph& graph, const Node& node) {
   for (const auto* ids : {&node.outputs, &node.inputs})
     for (ValueId id : *ids)

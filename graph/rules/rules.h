@@ -89,13 +89,9 @@ struct OpRules {
   // Null for loss, metric, backward and update operators. The loss is differentiated by
   // graph/training/loss.cpp, which emits its gradient beside it.
   void (*gradient)(GradientContext& context);
-  // Multiply-accumulates of one run, or null for operators that have none worth counting.
-  int64_t (*macs)(const Graph& graph, const Node& node);
 };
 
 const OpRules& op_rules(Op op);
-// Multiply-accumulates of one run; 0 where none are worth counting.
-int64_t op_macs(const Graph& graph, const Node& node);
 
 #define OP(id, name, ...) extern const OpRules rules_##name;
 #include "kernels/ops.def"

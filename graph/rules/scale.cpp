@@ -12,6 +12,6 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_scale = {infer_unary, gradient, nullptr};
+const OpRules rules_scale = {infer_unary, gradient};
 
 }  // namespace attune

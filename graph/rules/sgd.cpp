@@ -7,6 +7,6 @@ void infer(InferContext& context) { infer_update(context, context.attrs<SgdAttrs
 
 }  // namespace
 
-const OpRules rules_sgd = {infer, nullptr, nullptr};
+const OpRules rules_sgd = {infer, nullptr};
 
 }  // namespace attune

@@ -42,6 +42,6 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_slice = {infer, gradient, nullptr};
+const OpRules rules_slice = {infer, gradient};
 
 }  // namespace attune

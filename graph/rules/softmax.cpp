@@ -20,7 +20,7 @@ void infer_grad(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_softmax = {infer, gradient, nullptr};
-const OpRules rules_softmax_grad = {infer_grad, nullptr, nullptr};
+const OpRules rules_softmax = {infer, gradient};
+const OpRules rules_softmax_grad = {infer_grad, nullptr};
 
 }  // namespace attune

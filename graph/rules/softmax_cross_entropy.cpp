@@ -27,7 +27,7 @@ void infer_grad(InferContext& context) {
 
 }  // namespace
 
-const OpRules rules_softmax_cross_entropy = {infer, nullptr, nullptr};
-const OpRules rules_softmax_cross_entropy_grad = {infer_grad, nullptr, nullptr};
+const OpRules rules_softmax_cross_entropy = {infer, nullptr};
+const OpRules rules_softmax_cross_entropy_grad = {infer_grad, nullptr};
 
 }  // namespace attune

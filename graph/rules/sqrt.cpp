@@ -11,6 +11,6 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_sqrt = {infer_unary, gradient, nullptr};
+const OpRules rules_sqrt = {infer_unary, gradient};
 
 }  // namespace attune

@@ -29,6 +29,6 @@ void gradient(GradientContext& g) {
 
 }  // namespace
 
-const OpRules rules_transpose = {infer, gradient, nullptr};
+const OpRules rules_transpose = {infer, gradient};
 
 }  // namespace attune

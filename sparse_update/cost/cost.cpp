@@ -7,6 +7,7 @@
 #include "attune/session.h"
 #include "graph/ir/error.h"
 #include "graph/memory/storage.h"
+#include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
 
 namespace attune {
@@ -64,11 +65,6 @@ bool held_bytes(const Kernel& kernel, const Call& call, size_t* held) {
   return true;
 }
 
-uint64_t macs_of(const Graph& graph, const Node& node) {
-  const auto macs = op_rules(node.op).macs;
-  return macs ? static_cast<uint64_t>(macs(graph, node)) : 0;
-}
-
 }  // namespace
 
 struct CostModel::Step {
@@ -97,7 +93,7 @@ CostModel::~CostModel() = default;
 CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node& node) {
   const Call call(program, node);
   const DType real = program.graph.real;
-  const uint64_t macs = macs_of(program.graph, node);
+  const auto macs = static_cast<uint64_t>(op_macs(program.graph, node));
   ChosenKernel chosen = choose_kernel(backend_, real, node.op, call.args);
   if (!chosen.kernel) throw_error("{}: no kernel for {} (a bug)", node.name, op_name(node.op));
   StepWork work = step_work(node.op, chosen.backend, call.args, macs);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
 #include "sparse_update/number_text.h"
 

@@ -16,7 +16,10 @@ Graph layer_norm(int axis, const std::vector<int64_t>& scale, bool bias) {
   if (bias) node.add_input("beta");
   set_int(node, "axis", axis);
   set_float(node, "epsilon", 0.25f);
-  Graph graph = b.import({.real = DType::f64, .batch = 2});
+  ImportOptions options;
+  options.real = DType::f64;
+  options.batch = 2;
+  Graph graph = b.import(options);
   graph.verify();
   return graph;
 }
@@ -60,15 +63,9 @@ TEST_CASE("a layer normalization is its definition, and trains scale and bias") 
     CHECK(trained.size() == (row.bias ? 3 : 2));
     const ValueId out = graph.output("y");
     graph.inputs.clear();
+    graph.outputs.clear();
     test::check_gradients(graph, out, trained);
   }
-}
-
-TEST_CASE("a layer normalization whose mean is read is refused") {
-  OnnxBuilder b;
-  b.input("x", {2, 4}).output("m").tensor("gamma", {4});
-  b.node("LayerNormalization", {"x", "gamma"}, {"y", "m"});
-  CHECK(contains(error_of([&] { b.import(); }), "LayerNormalization"));
 }
 
 }  // namespace attune

@@ -4,7 +4,6 @@ namespace attune {
 
 // y = (x - mean) / sqrt(var + epsilon) * gamma + beta, over the axes from `axis` on.
 void import_LayerNormalization(OnnxNode& n) {
-  n.refuse_outputs(1);
   const int rank = n.rank(0);
   if (rank < 1 || rank > kMaxRank) n.fail("its input has shape {}", dims_text(n.dims(0)));
   const int axis = normal_axis(n.integer("axis", -1), rank);
@@ -13,18 +12,20 @@ void import_LayerNormalization(OnnxNode& n) {
     return n.is_known(i) ? n.weight(i, n.dims(i), identity_perm(n.rank(i)), what) : n.value(i);
   };
   const ValueId x = n.value(0);
-  const ValueId centred =
-      n.emit(Op::sub, NoAttrs{}, {x, n.emit(Op::reduce, mean, {x}, "mean")}, "centred");
+  const ValueId middle = n.emit(Op::reduce, mean, {x}, "mean");
+  const ValueId centred = n.emit(Op::sub, NoAttrs{}, {x, middle}, "centred");
   const ValueId squares = n.emit(Op::mul, NoAttrs{}, {centred, centred}, "squares");
   const ValueId variance = n.emit(Op::reduce, mean, {squares}, "variance");
   const ScaleAttrs epsilon{.offset = n.real("epsilon", 1e-5)};
-  const ValueId deviation =
-      n.emit(Op::sqrt, NoAttrs{}, {n.emit(Op::scale, epsilon, {variance}, "epsilon")}, "deviation");
+  const ValueId shifted = n.emit(Op::scale, epsilon, {variance}, "epsilon");
+  const ValueId deviation = n.emit(Op::sqrt, NoAttrs{}, {shifted}, "deviation");
   const ValueId normal = n.emit(Op::div, NoAttrs{}, {centred, deviation}, "normal");
   ValueId y =
       n.emit(Op::mul, NoAttrs{}, {normal, trained(1, "scale")}, n.has(2) ? "scaled" : nullptr);
   if (n.has(2)) y = n.emit(Op::add, NoAttrs{}, {y, trained(2, "bias")});
   n.set(0, y);
+  if (n.wants(1)) n.set(1, middle);
+  if (n.wants(2)) n.set(2, n.emit(Op::div, NoAttrs{}, {deviation, shifted}, "inverse"));
 }
 
 }  // namespace attune
