@@ -52,7 +52,7 @@ void set_option(const std::string& option, CompileOptions* options) {
   else if (name == "masks")
     options->remake_masks = true;
   else if (name == "exhaustive")
-    options->pack_exhaustively = true;
+    ;  // The recorded arena is that of an exhaustive search, which is gone.
   else if (name == "micro")
     options->micro_batch = std::stoi(value);
   else if (name == "budget")
