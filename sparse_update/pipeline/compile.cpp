@@ -291,9 +291,9 @@ void check_class_names(const CompileOptions& options, int classes) {
 
 }  // namespace
 
-Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch) {
-  Graph graph = import_onnx(
-      model, {.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
+  Graph graph =
+      model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
   to_channels_last(graph);
@@ -306,13 +306,12 @@ Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int b
   return graph;
 }
 
-Compiled compile(const OnnxModel& model, const CompileOptions& options) {
+Compiled compile(const Model& model, const CompileOptions& options) {
   ScheduledPrograms scheduled;
   return compile(model, options, scheduled);
 }
 
-Compiled compile(const OnnxModel& model, const CompileOptions& options,
-                 ScheduledPrograms& scheduled) {
+Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled) {
   check_options(options);
   Compiled compiled;
   PlanContents& contents = compiled.contents;

@@ -1,9 +1,6 @@
 #include "sparse_update/pipeline/model_tensors.h"
 
-#include <onnx/onnx_pb.h>
-
 #include "engine/format/plan_tensor.h"
-#include "graph/import/common/known_tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 
@@ -34,13 +31,6 @@ ModelTensor model_tensor(const Value& parameter) {
   const Origin& origin = parameter.origin;
   return {origin.tensor, origin.model_shape, in_model_order(parameter.data->reals, origin),
           parameter.fresh, origin.perm[0]};
-}
-
-std::vector<double> initializer_reals(const OnnxModel& model, const std::string& name) {
-  for (const auto& tensor : model.proto().graph().initializer())
-    if (tensor.name() == name)
-      return read_tensor(tensor, model.path() + ": initializer " + name).data.reals;
-  throw_error("{}: there is no initializer '{}'", model.path(), name);
 }
 
 std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::byte> state) {

@@ -80,8 +80,7 @@ TensorDifference compare(const Contents& actual, const Contents& expected) {
 
 class Verification {
  public:
-  Verification(const Plan& plan, const OnnxModel& model, Dataset* data,
-               const VerifyOptions& options)
+  Verification(const Plan& plan, const Model& model, Dataset* data, const VerifyOptions& options)
       : plan_(plan),
         model_(model),
         options_(options),
@@ -150,7 +149,7 @@ class Verification {
     std::copy(initial.begin(), initial.end(), state.begin());
     for (const ModelTensor& tensor : trained_tensors(plan_, state))
       note_bits(tensor.name, "state", tensor.reals,
-                tensor.fresh ? fresh[tensor.name] : initializer_reals(model_, tensor.name));
+                tensor.fresh ? fresh[tensor.name] : model_.reals(tensor.name));
   }
 
   // Frozen parameters that no pass has changed keep their names.
@@ -178,8 +177,8 @@ class Verification {
 
   // The model as it says itself: imported, with its new classifier, and no pass at all.
   Graph model_graph(int batch) const {
-    Graph graph = import_onnx(
-        model_, {.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
+    Graph graph =
+        model_.import({.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
     if (compiled_.classes > 0) replace_head(graph, compiled_.classes, compiled_.seed);
     remove_dead(graph);
     return graph;
@@ -320,7 +319,7 @@ class Verification {
   }
 
   const Plan& plan_;
-  const OnnxModel& model_;
+  const Model& model_;
   const VerifyOptions& options_;
   const CompileOptions compiled_;
   std::unique_ptr<Session> session_;
@@ -358,7 +357,7 @@ std::string VerifyReport::json() const {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-VerifyReport verify_plan_against_model(const Plan& plan, const OnnxModel& model, Dataset* data,
+VerifyReport verify_plan_against_model(const Plan& plan, const Model& model, Dataset* data,
                                        const VerifyOptions& options) {
   return Verification(plan, model, data, options).run();
 }

@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "graph/import/common/known_tensor.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_model.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
@@ -119,7 +119,7 @@ void run_case(const Case& c, int first_known, DType real) {
   ImportOptions options;
   options.real = real;
   options.batch = 0;
-  Graph graph = import_onnx(OnnxModel::parse(with_known_inputs(c, first_known), c.name), options);
+  Graph graph = OnnxModel::parse(with_known_inputs(c, first_known), c.name).import(options);
   graph.verify();
   std::map<std::string, HostTensor> inputs;
   for (int i = 0; i < std::min<int>(first_known, c.model.graph().input_size()); ++i)

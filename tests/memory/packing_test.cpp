@@ -15,7 +15,7 @@ namespace {
 
 struct Network {
   std::string name;
-  OnnxModel model;
+  ModelPtr model;
   std::string sparse, biases;  // schemes
 };
 
@@ -29,8 +29,7 @@ std::vector<Network> networks() {
   list.push_back({"residual", residual_network(32, {8, 16}), "last:4", "bias:3"});
   list.push_back({"keyword", keyword_network(16), "last:4", "bias:3"});
   list.push_back({"dense", dense_network({12, 20, 8}), "last:1", "bias:1"});
-  list.push_back({"shipped",
-                  OnnxModel::load(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"),
+  list.push_back({"shipped", load_model(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"),
                   "last:3", "bias:3"});
   for (const char* name : {"ds_cnn_kws", "mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3"}) {
     const std::string path =
@@ -39,7 +38,7 @@ std::vector<Network> networks() {
     if (!std::filesystem::exists(path))
       MESSAGE("skipped: there is no ", path);
     else
-      list.push_back({name, OnnxModel::load(path),
+      list.push_back({name, load_model(path),
                       std::filesystem::exists(scheme) ? scheme : std::string("last:4"), "bias:9"});
   }
   return list;
@@ -65,7 +64,7 @@ CompileOptions options_of(const std::string& scheme, const Way& way) {
 }
 
 Compiled compiled(const Network& network, const std::string& scheme, const Way& way) {
-  return compile(network.model, options_of(scheme, way));
+  return compile(*network.model, options_of(scheme, way));
 }
 
 constexpr int64_t kMostWork = 300'000'000;
@@ -198,7 +197,7 @@ TEST_CASE("arenas of tiled micro-batches are within one percent of what no packi
       CAPTURE(scheme);
       CompileOptions options = options_of(scheme, {"micro-batches of 1, tiled", 8, 1, true, false});
       options.pack_exhaustively = true;
-      const MemoryPlan memory = largest(compile(network.model, options)).memory;
+      const MemoryPlan memory = largest(compile(*network.model, options)).memory;
       REQUIRE(memory.lower_bound > 0);
       CHECK(memory.arena_bytes >= memory.lower_bound);
       CHECK(is_near_its_bound(memory));
@@ -217,7 +216,7 @@ TEST_CASE("an exhaustive search makes tiled arenas smaller, and nothing lies on 
       options.optimizer.kind = OptimizerKind::sgd;
       options.classes = 10;
       options.preprocess = parse_preprocess("unit:128x128");
-      MemoryPlan memory = largest(compile(network.model, options)).memory;
+      MemoryPlan memory = largest(compile(*network.model, options)).memory;
       const int64_t before = memory.arena_bytes, bound = memory.lower_bound;
       REQUIRE(bound > 0);
       MemoryPlan missed = memory;  // a budget, by a quarter of a percent

@@ -48,8 +48,8 @@ std::string shape_flag(const std::string& name, const onnx::TensorShapeProto* sh
 
 }  // namespace
 
-Graph import_onnx(const OnnxModel& model, const ImportOptions& options) {
-  return Importer(model, options).run();
+Graph OnnxModel::import(const ImportOptions& options) const {
+  return Importer(*this, options).run();
 }
 
 Importer::Importer(const OnnxModel& model, const ImportOptions& options)

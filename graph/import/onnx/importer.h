@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "graph/import/common/known_tensor.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_model.h"
 
 namespace attune {
 
