@@ -166,14 +166,18 @@ int run(const Options& options) {
       std::filesystem::path(options.plan).lexically_normal())
     throw_error("-o and --cache are both {}; give each a file of its own", options.plan);
   options.search.budget.budget();  // refused before anything is read
-  const ModelPtr model = load_model(options.compile.model);
+  ModelPtr model = load_model(options.compile.model);
   std::optional<double> rate;
-  const CompiledWithin made = searches ? searched_plan(options, *model, compile_with, &rate)
-                                       : plan_within(options, *model, compile_with);
+  CompiledWithin made = searches ? searched_plan(options, *model, compile_with, &rate)
+                                 : plan_within(options, *model, compile_with);
+  const std::string peak = peak_of(made.compiled);
+  // Model and graphs go before the plan is in memory a second time.
+  made.compiled.contents = {};
+  model.reset();
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(made.compiled.plan, options.plan);
   write_file(options.plan, made.compiled.plan);
-  report(options, loaded.plan(), peak_of(made.compiled), made.cost, rate);
+  report(options, loaded.plan(), peak, made.cost, rate);
   return 0;
 }
 

@@ -12,9 +12,6 @@
 
 namespace attune {
 
-// Undoes our layout: `reals` of a parameter with this origin, in the model's order.
-std::vector<double> in_model_order(const std::vector<double>& reals, const Origin& origin);
-
 // The parameters that a plan trains, from a session's state or from a plan's initial one.
 std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::byte> state);
 

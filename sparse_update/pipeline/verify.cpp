@@ -40,19 +40,19 @@ using ContentsByName = std::map<std::string, Contents>;
 
 // `perm`: our axis i is the model's axis perm[i].
 template <class Perm>
-Contents in_model_layout(const Shape& shape, const std::vector<double>& reals, const Perm& perm) {
+Contents in_model_layout(const Shape& shape, std::vector<double> reals, const Perm& perm) {
   Contents contents;
   contents.dims.resize(static_cast<size_t>(shape.rank));
-  Value value;
-  value.origin.view_shape.rank = shape.rank;
+  std::vector<int> back(contents.dims.size(), kNone);
   for (int i = 0; i < shape.rank; ++i) {
     const int axis = perm[static_cast<size_t>(i)];
-    if (axis < 0 || axis >= shape.rank) return {};
+    if (axis < 0 || axis >= shape.rank || back[static_cast<size_t>(axis)] != kNone) return {};
     contents.dims[static_cast<size_t>(axis)] = shape[i];
-    value.origin.view_shape[axis] = shape[i];
-    value.origin.perm[static_cast<size_t>(i)] = axis;
+    back[static_cast<size_t>(axis)] = i;
   }
-  contents.reals = in_model_order(reals, value.origin);
+  contents.reals = Data::of_reals(std::move(reals))
+                       ->permuted({shape.dims, shape.dims + shape.rank}, back)
+                       ->reals();
   return contents;
 }
 
@@ -170,7 +170,8 @@ class Verification {
         if (!(tensor.shape == value.shape) || !is_real(tensor.dtype)) continue;
         const auto bytes = plan_.constants().subspan(t->offset(), tensor.bytes());
         const HostTensor host{tensor.dtype, tensor.shape, {bytes.begin(), bytes.end()}};
-        note_bits(value.origin.tensor, "constants", in_model_order(host.reals(), value.origin),
+        note_bits(value.origin.tensor, "constants",
+                  in_model_order(*Data::of_reals(host.reals()), value.origin)->reals(),
                   model_tensor(value).reals);
       }
   }

@@ -266,7 +266,7 @@ TEST_CASE("external data is read beside the model, and nowhere else") {
   const Graph graph = import("weights.bin", "4", "16");
   const Node* linear = find_node(graph, Op::linear);
   REQUIRE(linear != nullptr);
-  CHECK(graph.value(linear->inputs[1]).data->reals == std::vector<double>{1, 3, 2, 4});
+  CHECK(graph.value(linear->inputs[1]).data->reals() == std::vector<double>{1, 3, 2, 4});
   CHECK(error_of([&] { import("weights.bin", "8", ""); }) == "");
   CHECK(contains(error_of([&] { import("weights.bin", "4", ""); }), "it has 20 bytes"));
   CHECK(contains(error_of([&] { import("weights.bin", "16", "16"); }),

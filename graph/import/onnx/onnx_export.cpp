@@ -7,8 +7,8 @@
 #include <map>
 #include <unordered_set>
 
-#include "graph/import/common/known_tensor.h"
 #include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -85,13 +85,14 @@ class Exporter {
     if (!tensor.fresh && old.dims != tensor.dims)
       throw_error("{}: initializer '{}' is {}, where the plan trains {}", source_.path(),
                   tensor.name, dims_text(old.dims), dims_text(tensor.dims));
-    // Elements that the plan's type does not tell from the old ones keep their own precision.
+    const std::vector<double> old_reals = old.data->reals();
     std::string bytes;
     for (size_t i = 0; i < tensor.reals.size(); ++i) {
+      // What the plan's type does not tell from the old one keeps its own precision.
       const bool kept =
-          !tensor.fresh && std::bit_cast<uint64_t>(rounded_to(imported_.real, old.data.reals[i])) ==
+          !tensor.fresh && std::bit_cast<uint64_t>(rounded_to(imported_.real, old_reals[i])) ==
                                std::bit_cast<uint64_t>(tensor.reals[i]);
-      append_real(&bytes, old.type, kept ? old.data.reals[i] : tensor.reals[i]);
+      append_real(&bytes, old.type, kept ? old_reals[i] : tensor.reals[i]);
     }
     if (tensor.fresh) old_classes_ = old.dims.at(static_cast<size_t>(tensor.class_axis));
     proto.mutable_dims()->Assign(tensor.dims.begin(), tensor.dims.end());
@@ -164,7 +165,7 @@ class Exporter {
             return {attribute.ints().begin(), attribute.ints().end()};
         }
     if (!tensor) return {};
-    return read_tensor(*tensor, source_.path()).data.ints;
+    return read_tensor(*tensor, source_.path()).data->ints();
   }
 
   [[noreturn]] void refuse(const std::unordered_set<std::string>& computed, int classes,

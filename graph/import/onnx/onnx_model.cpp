@@ -9,7 +9,7 @@
 #include <span>
 
 #include "attune/plan.h"
-#include "graph/import/common/known_tensor.h"
+#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -120,7 +120,7 @@ OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
 std::vector<double> OnnxModel::reals(const std::string& name) const {
   for (const auto& tensor : proto().graph().initializer())
     if (tensor.name() == name)
-      return read_tensor(tensor, path() + ": initializer " + name).data.reals;
+      return read_tensor(tensor, path() + ": initializer " + name, proto_).data->reals();
   throw_error("{}: there is no initializer '{}'", path(), name);
 }
 

@@ -21,6 +21,8 @@ class OnnxModel final : public Model {
   static OnnxModel load(const std::string& path);
   static OnnxModel parse(std::string_view bytes, const std::string& path);
   const onnx::ModelProto& proto() const { return *proto_; }
+  // Keeps the proto, and with it the tensors that are views of its bytes.
+  std::shared_ptr<const void> shared() const { return proto_; }
 
   Graph import(const ImportOptions& options) const override;
   std::vector<double> reals(const std::string& tensor) const override;
