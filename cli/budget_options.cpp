@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kRounds = 2;  // of measuring
 
-Target measured_here(const SessionChoice& session, const OnnxModel& model,
+Target measured_here(const SessionChoice& session, const Model& model,
                      const CompileOptions& options, const std::vector<std::string>& schemes) {
   std::vector<std::unique_ptr<PlanInMemory>> memory;
   std::vector<ProfiledPlan> plans;
@@ -48,7 +48,7 @@ Budget BudgetOptions::budget() const {
 }
 
 std::unique_ptr<CostModel> BudgetOptions::cost_model(
-    const SessionChoice& session, const OnnxModel& model, const CompileOptions& options,
+    const SessionChoice& session, const Model& model, const CompileOptions& options,
     const std::vector<std::string>& schemes) const {
   const BackendChoice backend = session.options().backend;
   std::optional<Target> target = target_.target(session.threads);

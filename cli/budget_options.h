@@ -19,7 +19,7 @@ class BudgetOptions {
 
   // What plans are judged by. Without --target, --latency is of this machine: the steps of the
   // model are measured, trained as each of `schemes` says.
-  std::unique_ptr<CostModel> cost_model(const SessionChoice& session, const OnnxModel& model,
+  std::unique_ptr<CostModel> cost_model(const SessionChoice& session, const Model& model,
                                         const CompileOptions& options,
                                         const std::vector<std::string>& schemes) const;
 

@@ -127,7 +127,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
 }
 
 // `rate`: what finals found to be the best, where they are held.
-CompiledWithin searched_plan(const Options& options, const OnnxModel& model,
+CompiledWithin searched_plan(const Options& options, const Model& model,
                              const CompileOptions& compile_with, std::optional<double>* rate) {
   SchemeSearch search = options.search;
   search.output = options.plan;
@@ -142,7 +142,7 @@ CompiledWithin searched_plan(const Options& options, const OnnxModel& model,
   return std::move(searched.plan);
 }
 
-CompiledWithin plan_within(const Options& options, const OnnxModel& model,
+CompiledWithin plan_within(const Options& options, const Model& model,
                            const CompileOptions& compile_with) {
   const Budget budget = options.search.budget.budget();
   if (budget.empty()) return {compile(model, compile_with), {}};
@@ -165,14 +165,18 @@ int run(const Options& options) {
       std::filesystem::path(options.plan).lexically_normal())
     throw_error("-o and --cache are both {}; give each a file of its own", options.plan);
   options.search.budget.budget();  // refused before anything is read
-  const OnnxModel model = OnnxModel::load(options.compile.model);
+  ModelPtr model = load_model(options.compile.model);
   std::optional<double> rate;
-  const CompiledWithin made = searches ? searched_plan(options, model, compile_with, &rate)
-                                       : plan_within(options, model, compile_with);
+  CompiledWithin made = searches ? searched_plan(options, *model, compile_with, &rate)
+                                 : plan_within(options, *model, compile_with);
+  const std::string peak = peak_of(made.compiled);
+  // Model and graphs go before the plan is in memory a second time.
+  made.compiled.contents = {};
+  model.reset();
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(made.compiled.plan, options.plan);
   write_file(options.plan, made.compiled.plan);
-  report(options, loaded.plan(), peak_of(made.compiled), made.cost, rate);
+  report(options, loaded.plan(), peak, made.cost, rate);
   return 0;
 }
 

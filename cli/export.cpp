@@ -21,15 +21,15 @@ struct Options {
 };
 
 int run(const Options& options) {
-  check_replaceable(options.out, "an ONNX model", is_onnx_file);
+  check_replaceable(options.out, "an ONNX model", is_model_file);
   std::error_code missing;
   if (std::filesystem::equivalent(options.out, options.model, missing))
     throw_error("{}: is the original model; write the adapted one to another file", options.out);
   // One program is enough to hold the parameters.
   const auto loaded = load_plan(options.plan, {}, program_bit(ProgramKind::predict));
   load_parameters(*loaded, options.checkpoint);
-  const OnnxModel model = OnnxModel::load(options.model);
-  export_model(model, *loaded->session, options.out);
+  const ModelPtr model = load_model(options.model);
+  export_model(*model, *loaded->session, options.out);
 
   const auto bytes = std::filesystem::file_size(options.out);
   if (options.output.json) {

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "attune/plan.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/model.h"
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 
@@ -63,9 +63,9 @@ bool is_svg_file(const std::string& path) {
   return file.good() && std::memcmp(start, "<svg", sizeof(start)) == 0;
 }
 
-bool is_onnx_file(const std::string& path) {
+bool is_model_file(const std::string& path) {
   try {
-    OnnxModel::load(path);
+    load_model(path);
     return true;
   } catch (const Error&) {
     return false;

@@ -14,6 +14,6 @@ bool is_scheme_file(const std::string& path);
 bool is_front_file(const std::string& path);
 bool is_svg_file(const std::string& path);
 // Whether the file parses as an ONNX model.
-bool is_onnx_file(const std::string& path);
+bool is_model_file(const std::string& path);
 
 }  // namespace attune::cli

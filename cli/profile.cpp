@@ -53,7 +53,7 @@ std::unique_ptr<Source> compile_here(const RepresentativePlan& described) {
   auto source = std::make_unique<Source>();
   source->name = described.name;
   source->compiled = std::make_unique<PlanInMemory>(
-      compile(described.model, described.options).plan, described.name);
+      compile(*described.model, described.options).plan, described.name);
   return source;
 }
 

@@ -9,7 +9,7 @@ void SchemeSearch::add(CLI::App* verb, bool required) {
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
 }
 
-SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& options,
+SearchedScheme search_for_scheme(const Model& model, const CompileOptions& options,
                                  const SchemeSearch& search) {
   const Budget budget = search.budget.budget();
   if (budget.empty()) throw_error("a search needs a budget; give --memory, --flash or --latency");

@@ -39,7 +39,7 @@ struct SearchedScheme {
 
 // From a budget to a scheme: estimates what every choice gains and costs, searches, and holds
 // finals where they are asked for. Throws Error, also where there is no budget.
-SearchedScheme search_for_scheme(const OnnxModel& model, const CompileOptions& options,
+SearchedScheme search_for_scheme(const Model& model, const CompileOptions& options,
                                  const SchemeSearch& search);
 
 // A found scheme, for --json and --front.

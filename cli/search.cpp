@@ -165,8 +165,8 @@ int run(Options& options) {
   if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;
   const CompileOptions compile_with = options.compile.options();
   options.search.budget.budget();  // refused before anything is read
-  const OnnxModel model = OnnxModel::load(options.compile.model);
-  const SearchedScheme searched = search_for_scheme(model, compile_with, options.search);
+  const ModelPtr model = load_model(options.compile.model);
+  const SearchedScheme searched = search_for_scheme(*model, compile_with, options.search);
   write_text(options.search.output, scheme_file_text(searched));
   if (!options.front.empty())
     write_text(options.front,

@@ -92,17 +92,17 @@ int run(Options& options) {
     throw_error(
         "--compare: compares Fisher information with what is measured; add --estimator "
         "measured");
-  const OnnxModel model = OnnxModel::load(options.compile.model);
-  const ExamplesInMemory examples = open_task(model, compile_with, options.sensitivity);
+  const ModelPtr model = load_model(options.compile.model);
+  const ExamplesInMemory examples = open_task(*model, compile_with, options.sensitivity);
   WorkProgress progress(options.output.quiet);
   const Estimate estimate =
-      estimate_gains(model, compile_with, examples, estimate_with, progress.report());
+      estimate_gains(*model, compile_with, examples, estimate_with, progress.report());
   std::optional<RankAgreement> agreement;
   if (options.compare) {
     EstimateOptions cheap = estimate_with;
     cheap.estimator = Estimator::fisher;
     agreement = rank_agreement(
-        estimate_gains(model, compile_with, examples, cheap, progress.report()).gains,
+        estimate_gains(*model, compile_with, examples, cheap, progress.report()).gains,
         estimate.gains);
   }
   progress.finish();

@@ -78,7 +78,7 @@ EstimateOptions SensitivityOptions::options(const SessionChoice& session, uint64
   return result;
 }
 
-ExamplesInMemory open_task(const OnnxModel& model, const CompileOptions& options,
+ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
                            const SensitivityOptions& sensitivity) {
   CompileOptions head = options;
   head.scheme = "head";

@@ -25,7 +25,7 @@ struct SensitivityOptions {
 };
 
 // The task that gains are estimated on: some of the user's data, as the model takes them.
-ExamplesInMemory open_task(const OnnxModel& model, const CompileOptions& options,
+ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
                            const SensitivityOptions& sensitivity);
 
 // The progress line of what takes long, on standard error: rewritten in place on a terminal, a

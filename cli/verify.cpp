@@ -56,13 +56,13 @@ void print_report(const VerifyReport& report, bool quiet) {
 int run(const Options& options) {
   const auto loaded =
       load_plan(options.plan, options.session, program_bit(ProgramKind::train_step));
-  const OnnxModel model = OnnxModel::load(options.model);
+  const ModelPtr model = load_model(options.model);
   std::unique_ptr<Dataset> data;
   if (!options.data.empty()) data = open_data(*loaded, ProgramKind::train_step, options.data);
   VerifyOptions verify = options.verify;
   verify.backend = options.session.options().backend;
   verify.threads = options.session.threads;
-  const VerifyReport report = verify_plan_against_model(loaded->plan, model, data.get(), verify);
+  const VerifyReport report = verify_plan_against_model(loaded->plan, *model, data.get(), verify);
   if (options.output.json)
     fmt::print("{}\n", report.json());
   else

@@ -80,10 +80,11 @@ class SchemeBuilder {
     const int64_t channels = value.shape[axis];
     const int64_t inner = value.shape.product(axis + 1, value.shape.rank);
     std::vector<double> norms(static_cast<size_t>(channels));
-    for (size_t i = 0; i < value.data->reals.size(); ++i) {
-      const double x = value.data->reals[i];
-      norms[i / static_cast<size_t>(inner) % static_cast<size_t>(channels)] += x * x;
-    }
+    value.data->each_block([&](size_t first, std::span<const double> block) {
+      for (size_t i = 0; i < block.size(); ++i)
+        norms[(first + i) / static_cast<size_t>(inner) % static_cast<size_t>(channels)] +=
+            block[i] * block[i];
+    });
     const int64_t keep =
         std::clamp<int64_t>(std::llround(ratio * static_cast<double>(channels)), 1, channels);
     std::vector<int64_t> order(static_cast<size_t>(channels));

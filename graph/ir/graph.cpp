@@ -23,6 +23,17 @@ void check_shape(const std::string& name, const Shape& shape) {
 
 }  // namespace
 
+DataPtr in_model_order(const Data& data, const Origin& origin) {
+  const auto rank = static_cast<size_t>(origin.view_shape.rank);
+  std::vector<int64_t> dims(rank);
+  std::vector<int> back(rank);
+  for (size_t i = 0; i < rank; ++i) {
+    dims[i] = origin.view_shape[origin.perm[i]];
+    back[static_cast<size_t>(origin.perm[i])] = static_cast<int>(i);
+  }
+  return data.permuted(dims, back);
+}
+
 std::string Graph::unique_name(const std::string& name) {
   if (named_ > values.size()) {
     names_.clear();
@@ -55,26 +66,25 @@ void Graph::rename(ValueId id, const std::string& name) {
   values[id].name = unique;
 }
 
-ValueId Graph::add_constant(std::string name, Shape shape, std::vector<double> reals) {
+ValueId Graph::add_known(std::string name, DType dtype, Shape shape, DataPtr data) {
   Value value;
   value.name = std::move(name);
-  value.dtype = real;
+  value.dtype = dtype;
   value.shape = shape;
   value.role = Role::constant;
-  if (static_cast<int64_t>(reals.size()) != shape.elements())
-    throw_error("constant '{}': {} elements for {}", value.name, reals.size(), shape_text(shape));
-  value.data = std::make_shared<Data>(Data{std::move(reals), {}});
+  if (static_cast<int64_t>(data->size()) != shape.elements())
+    throw_error("constant '{}': {} elements for {}", value.name, data->size(), shape_text(shape));
+  value.data = std::move(data);
   return add_value(std::move(value));
 }
 
+ValueId Graph::add_constant(std::string name, Shape shape, std::vector<double> reals) {
+  return add_known(std::move(name), real, shape, Data::of_reals(std::move(reals)));
+}
+
 ValueId Graph::add_index_constant(std::string name, std::vector<int64_t> ints) {
-  Value value;
-  value.name = std::move(name);
-  value.dtype = DType::i32;
-  value.shape = {static_cast<int32_t>(ints.size())};
-  value.role = Role::constant;
-  value.data = std::make_shared<Data>(Data{{}, std::move(ints)});
-  return add_value(std::move(value));
+  const Shape shape{static_cast<int32_t>(ints.size())};
+  return add_known(std::move(name), DType::i32, shape, Data::of_ints(std::move(ints)));
 }
 
 ValueId Graph::add_input(std::string port, DType dtype, Shape shape) {

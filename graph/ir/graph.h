@@ -2,13 +2,13 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "graph/ir/attrs.h"
+#include "graph/ir/data.h"
 #include "kernels/dtype.h"
 #include "kernels/op.h"
 #include "kernels/shape.h"
@@ -29,14 +29,6 @@ enum class Role : uint8_t {
   temporary,  // computed by a node
 };
 
-// Contents known at compile time, held wider than any plan stores them: reals for f32 and f64,
-// integers for i32 and u8. Exactly one of the two vectors is used.
-struct Data {
-  std::vector<double> reals;
-  std::vector<int64_t> ints;
-};
-using DataPtr = std::shared_ptr<const Data>;
-
 // Where a parameter came from, so that export and checkpoints can undo its layout: the model's
 // tensor `tensor` of shape `model_shape`, viewed as `view_shape` (same elements), transposed so
 // that our axis i is the view's axis perm[i].
@@ -47,12 +39,15 @@ struct Origin {
   std::array<int32_t, kMaxRank> perm = {0, 1, 2, 3, 4, 5};
 };
 
+// The contents of a parameter in the order of the model's tensor.
+DataPtr in_model_order(const Data& data, const Origin& origin);
+
 struct Value {
   std::string name;  // unique in the graph; the ONNX name where there is one
   DType dtype = DType::f32;
   Shape shape;
   Role role = Role::temporary;
-  DataPtr data;             // constant; parameter
+  DataPtr data;             // constant; parameter: reals where `dtype` is real, else integers
   Origin origin;            // parameter
   bool trained = false;     // parameter: the scheme trains it, or a slice of it
   bool fresh = false;       // parameter: of a head that the model does not have
@@ -107,6 +102,7 @@ class Graph {
 
   // Adds a value; makes its name unique by a suffix where it is taken or empty.
   ValueId add_value(Value value);
+  ValueId add_known(std::string name, DType dtype, Shape shape, DataPtr data);  // a constant
   ValueId add_constant(std::string name, Shape shape, std::vector<double> reals);
   ValueId add_index_constant(std::string name, std::vector<int64_t> ints);  // i32, rank 1
   ValueId add_input(std::string port, DType dtype, Shape shape);

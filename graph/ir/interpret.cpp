@@ -74,8 +74,9 @@ class Interpreter {
   static HostTensor initial(const Value& value) {
     if (value.role == Role::state) return HostTensor::zeros(value.dtype, value.shape);
     if (value.data == nullptr) return {value.dtype, value.shape, {}};
-    return is_real(value.dtype) ? HostTensor::of_reals(value.dtype, value.shape, value.data->reals)
-                                : HostTensor::of_ints(value.dtype, value.shape, value.data->ints);
+    return is_real(value.dtype)
+               ? HostTensor::of_reals(value.dtype, value.shape, value.data->reals())
+               : HostTensor::of_ints(value.dtype, value.shape, value.data->ints());
   }
 
   void give(const std::string& name, const HostTensor& tensor) {

@@ -23,8 +23,8 @@ std::string definition(const Graph& graph, ValueId id) {
 
 std::string contents(const Value& value) {
   if (!value.data || value.shape.elements() > kMaxPrinted) return "";
-  return value.data->reals.empty() ? fmt::format(" = {}", fmt::join(value.data->ints, " "))
-                                   : fmt::format(" = {}", fmt::join(value.data->reals, " "));
+  return value.data->is_real() ? fmt::format(" = {}", fmt::join(value.data->reals(), " "))
+                               : fmt::format(" = {}", fmt::join(value.data->ints(), " "));
 }
 
 }  // namespace

@@ -61,11 +61,11 @@ class Verifier {
       if (value.role == Role::parameter && !is_real(value.dtype))
         fail("parameter '{}' is {}", value.name, type_text(value));
       if (!known) continue;
-      const size_t elements = static_cast<size_t>(value.shape.elements());
-      const size_t reals = value.data->reals.size(), ints = value.data->ints.size();
-      if ((is_real(value.dtype) ? reals : ints) != elements ||
-          (is_real(value.dtype) ? ints : reals) != 0 || value.dtype == DType::mask)
-        fail("value '{}' {}: {} reals and {} integers", value.name, type_text(value), reals, ints);
+      const Data& data = *value.data;
+      if (static_cast<int64_t>(data.size()) != value.shape.elements() ||
+          data.is_real() != is_real(value.dtype) || value.dtype == DType::mask)
+        fail("value '{}' {}: {} {}", value.name, type_text(value), data.size(),
+             data.is_real() ? "reals" : "integers");
     }
   }
 

@@ -11,9 +11,7 @@ bool frozen(const Graph& graph, ValueId id) {
   return value.role == Role::constant || (value.role == Role::parameter && !value.trained);
 }
 
-const std::vector<double>& reals(const Graph& graph, ValueId id) {
-  return graph.value(id).data->reals;
-}
+std::vector<double> reals(const Graph& graph, ValueId id) { return graph.value(id).data->reals(); }
 
 struct Fold {
   NodeId layer = kNone, norm = kNone;
@@ -68,31 +66,30 @@ void apply(Graph& graph, const Fold& fold, std::vector<std::pair<NodeId, Node>>*
   const double epsilon = bn.as<BatchNormAttrs>().epsilon;
   Node& layer = graph.nodes[fold.layer];
   const ValueId old_weight = layer.inputs[1];
-  const auto& gamma = reals(graph, bn.inputs[1]);
-  const auto& mean = reals(graph, bn.inputs[3]);
-  const auto& var = reals(graph, bn.inputs[4]);
+  const auto gamma = reals(graph, bn.inputs[1]);
+  const auto mean = reals(graph, bn.inputs[3]);
+  const auto var = reals(graph, bn.inputs[4]);
   const size_t channels = gamma.size();
   std::vector<double> scale(channels), bias(channels);
   for (size_t c = 0; c < channels; ++c) scale[c] = gamma[c] / std::sqrt(var[c] + epsilon);
-  for (size_t c = 0; c < channels; ++c) {
-    const double own = layer.input(2) == kNone ? 0.0 : reals(graph, layer.inputs[2])[c];
-    bias[c] = (own - mean[c]) * scale[c];
-  }
+  if (layer.input(2) != kNone) bias = reals(graph, layer.inputs[2]);
+  for (size_t c = 0; c < channels; ++c) bias[c] = (bias[c] - mean[c]) * scale[c];
 
   // w' = w * scale, along the output channels.
   const Shape shape = graph.shape(old_weight);
   const int axis = weight_axes(layer.op, 1).output;
   const auto inner = static_cast<size_t>(shape.product(axis + 1, shape.rank));
-  std::vector<double> folded = reals(graph, old_weight);
-  for (size_t i = 0; i < folded.size(); ++i) folded[i] *= scale[i / inner % channels];
   const std::string weight_name = graph.value(old_weight).name + ".folded";
-  const ValueId weight = graph.add_constant(weight_name, shape, std::move(folded));
+  const ValueId weight =
+      graph.add_known(weight_name, graph.real, shape,
+                      graph.value(old_weight).data->scaled(std::move(scale), inner));
 
   const Shape vector{static_cast<int32_t>(channels)};
   const ValueId beta = bn.inputs[2];
   ValueId new_bias;
   if (frozen(graph, beta)) {
-    for (size_t c = 0; c < channels; ++c) bias[c] += reals(graph, beta)[c];
+    const auto own = reals(graph, beta);
+    for (size_t c = 0; c < channels; ++c) bias[c] += own[c];
     new_bias = graph.add_constant(bn.name + ".bias", vector, std::move(bias));
   } else {
     const ValueId rest = graph.add_constant(bn.name + ".rest", vector, std::move(bias));

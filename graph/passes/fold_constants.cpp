@@ -70,14 +70,10 @@ class Folder {
     for (const auto& [id, own] : copies_) {
       Value& value = graph_.value(id);
       if (value.role != Role::temporary) continue;
-      const std::vector<double> elements = results[own].reals();
-      Data data;
-      if (is_real(value.dtype))
-        data.reals = elements;
-      else
-        data.ints.assign(elements.begin(), elements.end());
+      std::vector<double> elements = results[own].reals();
       value.role = Role::constant;
-      value.data = std::make_shared<const Data>(std::move(data));
+      value.data = is_real(value.dtype) ? Data::of_reals(std::move(elements))
+                                        : Data::of_ints({elements.begin(), elements.end()});
     }
   }
 

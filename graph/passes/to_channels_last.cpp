@@ -56,29 +56,7 @@ bool keeps_order(const Shape& shape, const Perm& perm) {
   return true;
 }
 
-template <class T>
-std::vector<T> permute_elements(const std::vector<T>& from, const Shape& shape, const Perm& perm) {
-  if (from.empty()) return {};
-  const int rank = shape.rank;
-  std::vector<int64_t> steps(rank);
-  for (int i = 0; i < rank; ++i) steps[i] = shape.product(perm[i] + 1, rank);
-  const Shape result = permuted(shape, perm);
-  std::vector<T> to(from.size());
-  for (size_t i = 0; i < to.size(); ++i) {
-    int64_t rest = static_cast<int64_t>(i), at = 0;
-    for (int axis = rank - 1; axis >= 0; --axis) {
-      at += rest % result[axis] * steps[axis];
-      rest /= result[axis];
-    }
-    to[i] = from[at];
-  }
-  return to;
-}
-
-DataPtr permute_data(const Data& data, const Shape& shape, const Perm& perm) {
-  return std::make_shared<const Data>(
-      Data{permute_elements(data.reals, shape, perm), permute_elements(data.ints, shape, perm)});
-}
+std::vector<int64_t> sizes(const Shape& shape) { return {shape.dims, shape.dims + shape.rank}; }
 
 // [C,H,W] as [1,C,H,W].
 Shape with_leading_ones(const Shape& shape, int rank) {
@@ -172,7 +150,7 @@ class ChannelsLast {
       value.shape = permuted(from.shape, perm);
       if (from.role == Role::constant) {
         value.role = Role::constant;
-        value.data = permute_data(*from.data, from.shape, perm);
+        value.data = from.data->permuted(sizes(from.shape), perm);
       }
       id = graph_.add_value(std::move(value));
     }
@@ -240,7 +218,7 @@ class ChannelsLast {
     origin.view_shape = with_leading_ones(origin.view_shape, origin.view_shape.rank + added);
     const Shape shape = with_leading_ones(value.shape, rank);
     for (int i = 0; i < rank; ++i) origin.perm[i] = padded[perm[i]];
-    value.data = permute_data(*value.data, shape, perm);
+    value.data = value.data->permuted(sizes(shape), perm);
     value.shape = permuted(shape, perm);
   }
 

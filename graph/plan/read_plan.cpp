@@ -86,16 +86,15 @@ class PlanReader {
   }
 
   static DataPtr contents(const Tensor& tensor, std::span<const std::byte> bytes) {
+    const auto elements = static_cast<size_t>(tensor.shape.elements());
+    if (is_real(tensor.dtype))
+      return Data::copy(tensor.dtype == DType::f32 ? Data::Type::f32 : Data::Type::f64,
+                        bytes.data(), elements);
     const HostTensor host{tensor.dtype,
                           tensor.shape,
                           {bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(tensor.bytes())}};
     const std::vector<double> wide = host.reals();
-    auto data = std::make_shared<Data>();
-    if (is_real(tensor.dtype))
-      data->reals = wide;
-    else
-      data->ints.assign(wide.begin(), wide.end());
-    return data;
+    return Data::of_ints({wide.begin(), wide.end()});
   }
 
   const format::Parameter* parameter_at(const format::Tensor& t) const {

@@ -1,10 +1,10 @@
 #include "graph/plan/write_plan.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <map>
 #include <span>
+#include <unordered_map>
 
 #include "engine/format/plan_generated.h"
 #include "graph/ir/error.h"
@@ -19,60 +19,91 @@ namespace fb = flatbuffers;
 
 size_t align_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
-std::vector<std::byte> stored_bytes(const Value& value) {
-  if (is_real(value.dtype))
-    return HostTensor::of_reals(value.dtype, value.shape, value.data->reals).bytes;
-  return HostTensor::of_ints(value.dtype, value.shape, value.data->ints).bytes;
+size_t stored_size(const Value& value) {
+  return dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
 }
 
-// A hash of what stored_bytes gives, without making it.
+// Calls f(offset, bytes) for a value's contents as the plan stores them, some at a time.
+template <class F>
+void each_stored_block(const Value& value, F&& f) {
+  if (!is_real(value.dtype)) {
+    const auto ints = HostTensor::of_ints(value.dtype, value.shape, value.data->ints());
+    return f(size_t{0}, std::span<const std::byte>(ints.bytes));
+  }
+  value.data->each_block([&](size_t first, std::span<const double> block) {
+    if (value.dtype == DType::f64) return f(first * sizeof(double), std::as_bytes(block));
+    float narrow[Data::kBlock];
+    std::transform(block.begin(), block.end(), narrow,
+                   [](double x) { return static_cast<float>(x); });
+    f(first * sizeof(float), std::as_bytes(std::span<const float>(narrow, block.size())));
+  });
+}
+
+void store(const Value& value, std::byte* to) {
+  each_stored_block(value, [&](size_t offset, std::span<const std::byte> bytes) {
+    std::memcpy(to + offset, bytes.data(), bytes.size());
+  });
+}
+
 uint64_t stored_hash(const Value& value) {
-  uint64_t hash = static_cast<uint64_t>(value.dtype);
-  const auto add = [&](uint64_t bits) { hash = (hash ^ bits) * 0x9e3779b97f4a7c15u ^ hash >> 29; };
-  for (const double x : value.data->reals)
-    add(value.dtype == DType::f32 ? std::bit_cast<uint32_t>(static_cast<float>(x))
-                                  : std::bit_cast<uint64_t>(x));
-  for (const int64_t x : value.data->ints) add(static_cast<uint64_t>(x));
+  uint64_t hash = hash64({}, static_cast<uint64_t>(value.dtype));
+  each_stored_block(value,
+                    [&](size_t, std::span<const std::byte> bytes) { hash = hash64(bytes, hash); });
   return hash;
 }
 
-// A segment under construction; tensors start aligned. One that is only measured has no bytes.
+bool stored_equal(const Value& a, const Value& b) {
+  std::vector<std::byte> bytes(stored_size(a));
+  store(a, bytes.data());
+  bool equal = true;
+  each_stored_block(b, [&](size_t offset, std::span<const std::byte> part) {
+    equal = equal && std::memcmp(bytes.data() + offset, part.data(), part.size()) == 0;
+  });
+  return equal;
+}
+
+// A segment under construction: which contents lie where. Tensors start aligned.
 class SegmentWriter {
  public:
-  explicit SegmentWriter(bool only_measure) : only_measure_(only_measure) {}
-
   uint64_t append(const Value& value) {
     const uint64_t offset = align_up(size_, kTensorAlignment);
+    placed_.push_back({offset, &value});
     size_ = offset + stored_size(value);
-    if (only_measure_) return offset;
-    bytes_.resize(offset);
-    const std::vector<std::byte> bytes = stored_bytes(value);
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
     return offset;
   }
   // The offset of a value's contents, appended unless they are there already.
   uint64_t share(const Value& value) {
+    // Most that is shared is one view of the same bytes, and read once.
+    auto& views = by_bytes_[value.data->bytes()];
+    for (const Placed& placed : views)
+      if (placed.value->dtype == value.dtype && placed.value->data->same_view(*value.data))
+        return placed.offset;
     auto& places = by_hash_[{stored_hash(value), stored_size(value)}];
-    for (uint64_t offset : places)
-      if (only_measure_ || holds(offset, stored_bytes(value))) return offset;
-    places.push_back(append(value));
-    return places.back();
+    const auto found = std::find_if(places.begin(), places.end(), [&](const Placed& placed) {
+      return stored_equal(*placed.value, value);
+    });
+    if (found == places.end()) {
+      places.push_back({append(value), &value});
+      views.push_back(places.back());
+    } else {
+      views.push_back({found->offset, &value});
+    }
+    return views.back().offset;
   }
-  const std::vector<std::byte>& bytes() const { return bytes_; }
   uint64_t size() const { return size_; }
+  void write(std::byte* segment) const {
+    for (const Placed& placed : placed_) store(*placed.value, segment + placed.offset);
+  }
 
  private:
-  static size_t stored_size(const Value& value) {
-    return dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
-  }
-  bool holds(uint64_t offset, const std::vector<std::byte>& bytes) const {
-    return std::memcmp(bytes_.data() + offset, bytes.data(), bytes.size()) == 0;
-  }
-
-  bool only_measure_;
-  std::vector<std::byte> bytes_;
+  struct Placed {
+    uint64_t offset;
+    const Value* value;
+  };
   uint64_t size_ = 0;
-  std::map<std::pair<uint64_t, size_t>, std::vector<uint64_t>> by_hash_;
+  std::vector<Placed> placed_;
+  std::map<std::pair<uint64_t, size_t>, std::vector<Placed>> by_hash_;
+  std::unordered_map<const void*, std::vector<Placed>> by_bytes_;
 };
 
 const Value* find_value(const Graph& graph, const std::string& name) {
@@ -97,8 +128,7 @@ std::vector<bool> used_by_steps(const Graph& graph) {
 
 class PlanWriter {
  public:
-  PlanWriter(const PlanContents& contents, bool only_measure)
-      : contents_(contents), constants_(only_measure), state_(only_measure) {}
+  explicit PlanWriter(const PlanContents& contents) : contents_(contents) {}
 
   std::vector<std::byte> write() {
     finish_table();
@@ -284,14 +314,11 @@ class PlanWriter {
   std::vector<std::byte> assemble() {
     PlanHeader head = header();
     std::vector<std::byte> file(head.file_bytes);
-    const auto put = [&](uint64_t offset, const void* data, size_t bytes) {
-      if (bytes > 0) std::memcpy(file.data() + offset, data, bytes);
-    };
-    put(head.program_offset, builder_.GetBufferPointer(), head.program_bytes);
-    put(head.constants_offset, constants_.bytes().data(), head.constants_bytes);
-    put(head.state_offset, state_.bytes().data(), head.state_bytes);
+    std::memcpy(file.data() + head.program_offset, builder_.GetBufferPointer(), head.program_bytes);
+    constants_.write(file.data() + head.constants_offset);
+    state_.write(file.data() + head.state_offset);
     head.checksum = hash64(std::span<const std::byte>(file).subspan(sizeof(PlanHeader)));
-    put(0, &head, sizeof(head));
+    std::memcpy(file.data(), &head, sizeof(head));
     return file;
   }
 
@@ -305,11 +332,9 @@ class PlanWriter {
 }  // namespace
 
 std::vector<std::byte> write_plan(const PlanContents& contents) {
-  return PlanWriter(contents, false).write();
+  return PlanWriter(contents).write();
 }
 
-PlanSizes measure_plan(const PlanContents& contents) {
-  return PlanWriter(contents, true).measure();
-}
+PlanSizes measure_plan(const PlanContents& contents) { return PlanWriter(contents).measure(); }
 
 }  // namespace attune

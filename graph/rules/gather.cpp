@@ -11,7 +11,7 @@ void infer(InferContext& context) {
   check_rank(context, 1, "indices", 1);
   Shape y = context.shape(0);
   if (const Value& indices = context.input(1); indices.data)
-    for (int64_t index : indices.data->ints)
+    for (int64_t index : indices.data->ints())
       if (index < 0 || index >= y[axis])
         context.fail("index {} of axis {} with {} elements", index, axis, y[axis]);
   y[axis] = context.shape(1)[0];

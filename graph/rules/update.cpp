@@ -17,7 +17,7 @@ void infer_update(InferContext& context, int axis, int states) {
     if (dw[axis] > w[axis])
       context.fail("{} indices into axis {} with {} elements", dw[axis], axis, w[axis]);
     if (const Value& indices = context.input(3); indices.data)
-      for (int64_t index : indices.data->ints)
+      for (int64_t index : indices.data->ints())
         if (index < 0 || index >= w[axis])
           context.fail("index {} of axis {} with {} elements", index, axis, w[axis]);
   }

@@ -140,7 +140,7 @@ class Splitter {
   }
 
   ValueId some_indices(ValueId indices, Rows rows) {
-    const auto& all = graph_.value(indices).data->ints;
+    const std::vector<int64_t> all = graph_.value(indices).data->ints();
     return result_.add_index_constant(strip_name(indices),
                                       {all.begin() + rows.begin, all.begin() + rows.end});
   }

@@ -49,12 +49,11 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
   value.origin.model_shape[static_cast<size_t>(axis)] = classes;
   value.fresh = true;
   value.producer = kNone;
-  auto data = std::make_shared<Data>();
-  data->reals.resize(static_cast<size_t>(value.shape.elements()));
+  std::vector<double> reals(static_cast<size_t>(value.shape.elements()));
   // f32 precision, so that plans in f32 and f64 start alike.
   if (source)
-    for (double& x : data->reals) x = static_cast<float>(0.02 * source->next());
-  value.data = data;
+    for (double& x : reals) x = static_cast<float>(0.02 * source->next());
+  value.data = Data::of_reals(std::move(reals));
   // The old one is no parameter any more, and gives up its name.
   const std::string name = value.name;
   const ValueId id = graph.add_value(std::move(value));

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/model.h"
 #include "sparse_update/pipeline/compile.h"
 
 namespace attune {
@@ -20,17 +20,17 @@ struct MobileNetwork {
   bool norms = false;       // batch norms behind every convolution
   bool hard_swish = false;  // instead of ReLU6
 };
-OnnxModel mobile_network(const MobileNetwork& options);
+ModelPtr mobile_network(const MobileNetwork& options);
 
 // 3x3 convolutions with residual additions; a 7x7 one and a max pool first.
-OnnxModel residual_network(int resolution, const std::vector<int>& widths);
+ModelPtr residual_network(int resolution, const std::vector<int>& widths);
 // A 10x4 convolution and depthwise ones over a spectrum, an average pool at the end.
-OnnxModel keyword_network(int width);
-OnnxModel dense_network(const std::vector<int>& widths);
+ModelPtr keyword_network(int width);
+ModelPtr dense_network(const std::vector<int>& widths);
 
 struct RepresentativePlan {
   std::string name;
-  OnnxModel model;
+  ModelPtr model;
   CompileOptions options;
 };
 // A minute of measuring covers them all on a processor of today.

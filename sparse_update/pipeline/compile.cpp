@@ -218,25 +218,13 @@ PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t 
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
 }
 
-// A hash of a parameter's values that does not depend on our layout: each element is hashed with
-// its place in the model, and the sum is taken.
+// A hash of a parameter's values that does not depend on our layout.
 uint64_t contents_hash(const Value& value) {
-  const Shape& shape = value.shape;
-  int64_t stride[kMaxRank] = {};  // of our axis i in the model's order
-  for (int i = 0; i < shape.rank; ++i)
-    stride[i] = value.origin.view_shape.product(value.origin.perm[i] + 1, shape.rank);
-  uint64_t sum = 0;
-  for (int64_t flat = 0; flat < shape.elements(); ++flat) {
-    int64_t rest = flat, place = 0;
-    for (int i = shape.rank - 1; i >= 0; --i) {
-      place += rest % shape[i] * stride[i];
-      rest /= shape[i];
-    }
-    const double pair[2] = {static_cast<double>(place),
-                            value.data->reals[static_cast<size_t>(flat)]};
-    sum += hash64(std::as_bytes(std::span(pair)));
-  }
-  return sum;
+  uint64_t hash = hash64({});
+  in_model_order(*value.data, value.origin)->each_block([&](size_t, std::span<const double> block) {
+    hash = hash64(std::as_bytes(block), hash);
+  });
+  return hash;
 }
 
 // Binds checkpoints to what they were trained from: names, shapes, slices, base weights, optimizer.
@@ -291,9 +279,9 @@ void check_class_names(const CompileOptions& options, int classes) {
 
 }  // namespace
 
-Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch) {
-  Graph graph = import_onnx(
-      model, {.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
+  Graph graph =
+      model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
   to_channels_last(graph);
@@ -306,23 +294,23 @@ Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int b
   return graph;
 }
 
-Compiled compile(const OnnxModel& model, const CompileOptions& options) {
+Compiled compile(const Model& model, const CompileOptions& options) {
   ScheduledPrograms scheduled;
   return compile(model, options, scheduled);
 }
 
-Compiled compile(const OnnxModel& model, const CompileOptions& options,
-                 ScheduledPrograms& scheduled) {
+Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled) {
   check_options(options);
   Compiled compiled;
   PlanContents& contents = compiled.contents;
 
   const int at_once = examples_at_once(options);
   Graph train = forward_graph(model, options, at_once);
+  const auto of_batch = [&](int batch) {
+    return batch == at_once ? train : forward_graph(model, options, batch);
+  };
   const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : at_once;
-  Graph evaluate =
-      evaluate_batch == at_once ? train : forward_graph(model, options, evaluate_batch);
-  Graph predict = forward_graph(model, options, options.predict_batch);
+  Graph evaluate = of_batch(evaluate_batch), predict = of_batch(options.predict_batch);
 
   const Scheme scheme = parse_scheme(options.scheme, train);
   for (Graph* graph : {&train, &evaluate, &predict}) mark_trained(*graph, scheme);

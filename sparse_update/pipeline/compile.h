@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "attune/preprocess.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/model.h"
 #include "graph/memory/arena_fitter.h"
 #include "graph/plan/write_plan.h"
 #include "graph/training/loss.h"
@@ -64,18 +64,17 @@ struct Compiled {
 };
 
 // Model to plan, the whole pipeline. Throws Error.
-Compiled compile(const OnnxModel& model, const CompileOptions& options);
+Compiled compile(const Model& model, const CompileOptions& options);
 
 // The same, again and again with other memory options (`tile`, `split_gradients`, `arena_...`):
 // scheduling and what was tried for one arena are known for the next, by program and examples at
 // once. All else but `micro_batch` must stay as it was.
 using ScheduledPrograms = std::map<std::pair<ProgramKind, int>, ArenaFitter>;
-Compiled compile(const OnnxModel& model, const CompileOptions& options,
-                 ScheduledPrograms& scheduled);
+Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled);
 
 // The forward graph as every program starts from it: imported, NHWC, constants folded, head
 // replaced.
-Graph forward_graph(const OnnxModel& model, const CompileOptions& options, int batch);
+Graph forward_graph(const Model& model, const CompileOptions& options, int batch);
 
 // Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws
 // Error.

@@ -20,7 +20,7 @@ struct Means {
 
 class Attempts {
  public:
-  Attempts(const OnnxModel& model, const CompileOptions& options, const Budget& budget,
+  Attempts(const Model& model, const CompileOptions& options, const Budget& budget,
            CostModel& costs)
       : model_(model), options_(options), budget_(budget), costs_(costs) {}
 
@@ -62,7 +62,7 @@ class Attempts {
   CompiledWithin take() { return std::move(*best_); }
 
  private:
-  const OnnxModel& model_;
+  const Model& model_;
   const CompileOptions& options_;
   const Budget& budget_;
   CostModel& costs_;
@@ -95,7 +95,7 @@ bool fits_smaller(Attempts& attempts, const std::vector<int>& micro_batches, boo
 
 }  // namespace
 
-CompiledWithin compile_within(const OnnxModel& model, const CompileOptions& options, bool tile,
+CompiledWithin compile_within(const Model& model, const CompileOptions& options, bool tile,
                               const Budget& budget, CostModel& costs, const std::string& subject) {
   Attempts attempts(model, options, budget, costs);
   bool fits = attempts.fits({.recompute = options.recompute}, options.arena_budget);

@@ -18,7 +18,7 @@ struct CompiledWithin {
 // `tile`, in strips, in as few steps as fit; then in micro-batches, as large as fit, where
 // `options` do not say how large; then, with `tile`, activations computed twice. Throws Error where
 // nothing fits: what the smallest of these plans needs, and for what. `subject` begins the message.
-CompiledWithin compile_within(const OnnxModel& model, const CompileOptions& options, bool tile,
+CompiledWithin compile_within(const Model& model, const CompileOptions& options, bool tile,
                               const Budget& budget, CostModel& costs, const std::string& subject);
 
 }  // namespace attune

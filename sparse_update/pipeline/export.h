@@ -5,7 +5,7 @@
 #include <string>
 
 #include "attune/session.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/model.h"
 
 namespace attune {
 
@@ -17,10 +17,9 @@ namespace attune {
 // - the plan was compiled from another model,
 // - `out_path` is the model itself,
 // - the model fixes the old number of classes in a way that an export cannot follow.
-void export_model(const OnnxModel& model, const Session& session, const std::string& out_path);
+void export_model(const Model& model, const Session& session, const std::string& out_path);
 
 // The same as the bytes of the file. `state` is a session's state, or a plan's initial one.
-std::string exported_model(const OnnxModel& model, const Plan& plan,
-                           std::span<const std::byte> state);
+std::string exported_model(const Model& model, const Plan& plan, std::span<const std::byte> state);
 
 }  // namespace attune

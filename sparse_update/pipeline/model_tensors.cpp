@@ -1,46 +1,14 @@
 #include "sparse_update/pipeline/model_tensors.h"
 
-#include <onnx/onnx_pb.h>
-
 #include "engine/format/plan_tensor.h"
-#include "graph/import/common/known_tensor.h"
 #include "graph/ir/error.h"
-#include "graph/ir/interpret.h"
 
 namespace attune {
 
-std::vector<double> in_model_order(const std::vector<double>& reals, const Origin& origin) {
-  const Shape& view = origin.view_shape;
-  const int rank = view.rank;
-  int64_t size[kMaxRank] = {}, stride[kMaxRank] = {};  // of our axes; the stride in the model
-  for (int i = 0; i < rank; ++i) {
-    size[i] = view[origin.perm[static_cast<size_t>(i)]];
-    stride[i] = view.product(origin.perm[static_cast<size_t>(i)] + 1, rank);
-  }
-  std::vector<double> model(reals.size());
-  for (size_t flat = 0; flat < reals.size(); ++flat) {
-    auto rest = static_cast<int64_t>(flat);
-    int64_t place = 0;
-    for (int i = rank - 1; i >= 0; --i) {
-      place += rest % size[i] * stride[i];
-      rest /= size[i];
-    }
-    model[static_cast<size_t>(place)] = reals[flat];
-  }
-  return model;
-}
-
 ModelTensor model_tensor(const Value& parameter) {
   const Origin& origin = parameter.origin;
-  return {origin.tensor, origin.model_shape, in_model_order(parameter.data->reals, origin),
+  return {origin.tensor, origin.model_shape, in_model_order(*parameter.data, origin)->reals(),
           parameter.fresh, origin.perm[0]};
-}
-
-std::vector<double> initializer_reals(const OnnxModel& model, const std::string& name) {
-  for (const auto& tensor : model.proto().graph().initializer())
-    if (tensor.name() == name)
-      return read_tensor(tensor, model.path() + ": initializer " + name).data.reals;
-  throw_error("{}: there is no initializer '{}'", model.path(), name);
 }
 
 std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::byte> state) {
@@ -63,9 +31,8 @@ std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::
       throw_error("{}: {} bytes of state do not hold parameter {}", plan.name(), state.size(),
                   value.origin.tensor);
     const auto from = state.subspan(p->state_offset(), bytes);
-    auto data = std::make_shared<Data>();
-    data->reals = HostTensor{value.dtype, value.shape, {from.begin(), from.end()}}.reals();
-    value.data = std::move(data);
+    value.data = Data::view(value.dtype == DType::f32 ? Data::Type::f32 : Data::Type::f64,
+                            from.data(), static_cast<size_t>(value.shape.elements()), nullptr);
     tensors.push_back(model_tensor(value));
   }
   return tensors;

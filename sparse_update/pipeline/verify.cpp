@@ -40,19 +40,19 @@ using ContentsByName = std::map<std::string, Contents>;
 
 // `perm`: our axis i is the model's axis perm[i].
 template <class Perm>
-Contents in_model_layout(const Shape& shape, const std::vector<double>& reals, const Perm& perm) {
+Contents in_model_layout(const Shape& shape, std::vector<double> reals, const Perm& perm) {
   Contents contents;
   contents.dims.resize(static_cast<size_t>(shape.rank));
-  Value value;
-  value.origin.view_shape.rank = shape.rank;
+  std::vector<int> back(contents.dims.size(), kNone);
   for (int i = 0; i < shape.rank; ++i) {
     const int axis = perm[static_cast<size_t>(i)];
-    if (axis < 0 || axis >= shape.rank) return {};
+    if (axis < 0 || axis >= shape.rank || back[static_cast<size_t>(axis)] != kNone) return {};
     contents.dims[static_cast<size_t>(axis)] = shape[i];
-    value.origin.view_shape[axis] = shape[i];
-    value.origin.perm[static_cast<size_t>(i)] = axis;
+    back[static_cast<size_t>(axis)] = i;
   }
-  contents.reals = in_model_order(reals, value.origin);
+  contents.reals = Data::of_reals(std::move(reals))
+                       ->permuted({shape.dims, shape.dims + shape.rank}, back)
+                       ->reals();
   return contents;
 }
 
@@ -80,8 +80,7 @@ TensorDifference compare(const Contents& actual, const Contents& expected) {
 
 class Verification {
  public:
-  Verification(const Plan& plan, const OnnxModel& model, Dataset* data,
-               const VerifyOptions& options)
+  Verification(const Plan& plan, const Model& model, Dataset* data, const VerifyOptions& options)
       : plan_(plan),
         model_(model),
         options_(options),
@@ -150,7 +149,7 @@ class Verification {
     std::copy(initial.begin(), initial.end(), state.begin());
     for (const ModelTensor& tensor : trained_tensors(plan_, state))
       note_bits(tensor.name, "state", tensor.reals,
-                tensor.fresh ? fresh[tensor.name] : initializer_reals(model_, tensor.name));
+                tensor.fresh ? fresh[tensor.name] : model_.reals(tensor.name));
   }
 
   // Frozen parameters that no pass has changed keep their names.
@@ -171,15 +170,16 @@ class Verification {
         if (!(tensor.shape == value.shape) || !is_real(tensor.dtype)) continue;
         const auto bytes = plan_.constants().subspan(t->offset(), tensor.bytes());
         const HostTensor host{tensor.dtype, tensor.shape, {bytes.begin(), bytes.end()}};
-        note_bits(value.origin.tensor, "constants", in_model_order(host.reals(), value.origin),
+        note_bits(value.origin.tensor, "constants",
+                  in_model_order(*Data::of_reals(host.reals()), value.origin)->reals(),
                   model_tensor(value).reals);
       }
   }
 
   // The model as it says itself: imported, with its new classifier, and no pass at all.
   Graph model_graph(int batch) const {
-    Graph graph = import_onnx(
-        model_, {.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
+    Graph graph =
+        model_.import({.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
     if (compiled_.classes > 0) replace_head(graph, compiled_.classes, compiled_.seed);
     remove_dead(graph);
     return graph;
@@ -320,7 +320,7 @@ class Verification {
   }
 
   const Plan& plan_;
-  const OnnxModel& model_;
+  const Model& model_;
   const VerifyOptions& options_;
   const CompileOptions compiled_;
   std::unique_ptr<Session> session_;
@@ -358,7 +358,7 @@ std::string VerifyReport::json() const {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-VerifyReport verify_plan_against_model(const Plan& plan, const OnnxModel& model, Dataset* data,
+VerifyReport verify_plan_against_model(const Plan& plan, const Model& model, Dataset* data,
                                        const VerifyOptions& options) {
   return Verification(plan, model, data, options).run();
 }

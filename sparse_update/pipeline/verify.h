@@ -7,7 +7,7 @@
 #include "attune/dataset.h"
 #include "attune/plan.h"
 #include "attune/session.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/model.h"
 
 namespace attune {
 
@@ -54,7 +54,7 @@ struct VerifyReport {
 // model is imported again and runs node by node in double, without any of the compiler's passes.
 // `data` may be null: random inputs. Throws Error where the plan was compiled from another model or
 // the data do not fit; a difference is not an error but the report's `first`.
-VerifyReport verify_plan_against_model(const Plan& plan, const OnnxModel& model, Dataset* data,
+VerifyReport verify_plan_against_model(const Plan& plan, const Model& model, Dataset* data,
                                        const VerifyOptions& options = {});
 
 }  // namespace attune

@@ -25,7 +25,7 @@ int64_t alive_at_loss(const PlanContents& contents) {
 
 }  // namespace
 
-SchemeEvaluator::SchemeEvaluator(const OnnxModel& model, const CompileOptions& options,
+SchemeEvaluator::SchemeEvaluator(const Model& model, const CompileOptions& options,
                                  const SearchSpace& space, CostModel& cost_model, int threads)
     : model_(model), options_(options), space_(space), cost_model_(cost_model), threads_(threads) {}
 

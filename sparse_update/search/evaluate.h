@@ -22,7 +22,7 @@ struct PlainCost {
 class SchemeEvaluator {
  public:
   // All must outlive the evaluator.
-  SchemeEvaluator(const OnnxModel& model, const CompileOptions& options, const SearchSpace& space,
+  SchemeEvaluator(const Model& model, const CompileOptions& options, const SearchSpace& space,
                   CostModel& cost_model, int threads);
 
   Cost cost(const SchemePoint& point) { return costs({point}).front(); }
@@ -38,7 +38,7 @@ class SchemeEvaluator {
  private:
   Cost cost_of(const Compiled& plan);
 
-  const OnnxModel& model_;
+  const Model& model_;
   const CompileOptions& options_;
   const SearchSpace& space_;
   CostModel& cost_model_;  // one caller at a time: it takes far less time than compiling

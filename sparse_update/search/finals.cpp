@@ -71,7 +71,7 @@ SchemePoint plain_point(const SearchSpace& space, int n, const PlainFamily& fami
 
 class Finals {
  public:
-  Finals(const OnnxModel& model, const CompileOptions& options, const SearchSpace& space,
+  Finals(const Model& model, const CompileOptions& options, const SearchSpace& space,
          const Gains& gains, SchemeEvaluator& evaluator, const Budget& budget,
          const ExamplesInMemory& examples, const FinalsOptions& finals, const Progress& progress)
       : space_(space),
@@ -377,7 +377,7 @@ class Finals {
 
 }  // namespace
 
-std::vector<Finalist> hold_finals(const OnnxModel& model, const CompileOptions& options,
+std::vector<Finalist> hold_finals(const Model& model, const CompileOptions& options,
                                   const SearchSpace& space, const Gains& gains,
                                   const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
                                   const Budget& budget, const ExamplesInMemory& examples,

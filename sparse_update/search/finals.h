@@ -32,7 +32,7 @@ struct Finalist {
 // the best first among those of a kind; never empty. `model` is the one to be trained, with its
 // fresh classifier; `found`: schemes that fit, the largest gain first. The same options give the
 // same result, whatever the number of threads. Throws Error, also where every scheme diverges.
-std::vector<Finalist> hold_finals(const OnnxModel& model, const CompileOptions& options,
+std::vector<Finalist> hold_finals(const Model& model, const CompileOptions& options,
                                   const SearchSpace& space, const Gains& gains,
                                   const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
                                   const Budget& budget, const ExamplesInMemory& examples,

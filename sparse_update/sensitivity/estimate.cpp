@@ -9,7 +9,7 @@
 namespace attune {
 namespace {
 
-FisherInformation fisher(const OnnxModel& model, const CompileOptions& options,
+FisherInformation fisher(const Model& model, const CompileOptions& options,
                          const SearchSpace& space, TaskExamples& examples,
                          const EstimateOptions& estimate, const Progress& progress) {
   using Clock = std::chrono::steady_clock;
@@ -40,21 +40,21 @@ double descent_rate(const Optimizer& optimizer, double rate) {
 
 }  // namespace
 
-Estimate estimate_gains(const OnnxModel& model, const CompileOptions& options,
+Estimate estimate_gains(const Model& model, const CompileOptions& options,
                         const ExamplesInMemory& all, const EstimateOptions& estimate,
                         const Progress& progress) {
   TaskExamples examples = halves(all).front();
   Estimate result;
   result.space = search_space(forward_graph(model, options, 1));
   if (progress) progress("training the classifier", 0, 1, -1);
-  const OnnxModel warm =
+  const ModelPtr warm =
       warm_up_head(model, options, examples.training, estimate.head_epochs, estimate.head_rate,
                    estimate.measure.session, estimate.measure.seed);
   CompileOptions kept = options;
   kept.classes = 0;
   if (estimate.estimator == Estimator::fisher || estimate.fisher_channels) {
     const FisherInformation information =
-        fisher(warm, kept, result.space, examples, estimate, progress);
+        fisher(*warm, kept, result.space, examples, estimate, progress);
     if (estimate.fisher_channels) {
       std::vector<std::vector<double>> scores;
       for (const GradientMoments& moments : information.weight) scores.push_back(moments.trace);
@@ -65,7 +65,7 @@ Estimate estimate_gains(const OnnxModel& model, const CompileOptions& options,
                      descent_rate(options.optimizer, estimate.measure.rate), options.batch);
   }
   if (estimate.estimator == Estimator::measured)
-    result.gains = measured_gains(warm, kept, result.space, examples, estimate.measure, progress);
+    result.gains = measured_gains(*warm, kept, result.space, examples, estimate.measure, progress);
   return result;
 }
 

@@ -25,7 +25,7 @@ struct Estimate {
 
 // The space of a model, and what its choices gain on a task: trains the classifier alone, then
 // estimates from there. Throws Error.
-Estimate estimate_gains(const OnnxModel& model, const CompileOptions& options,
+Estimate estimate_gains(const Model& model, const CompileOptions& options,
                         const ExamplesInMemory& all, const EstimateOptions& estimate,
                         const Progress& progress = {});
 

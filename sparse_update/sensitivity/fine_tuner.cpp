@@ -12,7 +12,7 @@ namespace attune {
 namespace {
 
 // Of everything that a result depends on beside the scheme.
-std::string settings_key(const OnnxModel& model, const CompileOptions& options, uint64_t training,
+std::string settings_key(const Model& model, const CompileOptions& options, uint64_t training,
                          uint64_t validation, const FineTuning& how) {
   std::string shapes;
   for (const auto& [name, dims] : options.input_shapes)
@@ -45,7 +45,7 @@ std::optional<Reached> from_json(const nlohmann::json& json) {
   return possible ? std::optional(reached) : std::nullopt;
 }
 
-Reached train_and_judge(const OnnxModel& model, const CompileOptions& options,
+Reached train_and_judge(const Model& model, const CompileOptions& options,
                         ExamplesInMemory& training, ExamplesInMemory& validation,
                         const FineTuning& how) {
   const Compiled compiled = compile(model, options);
@@ -73,8 +73,7 @@ Reached train_and_judge(const OnnxModel& model, const CompileOptions& options,
 
 }  // namespace
 
-FineTuner::FineTuner(const OnnxModel& model, const CompileOptions& options,
-                     const std::string& cache)
+FineTuner::FineTuner(const Model& model, const CompileOptions& options, const std::string& cache)
     : model_(model), options_(options), cache_(cache) {}
 
 Reached FineTuner::run(const std::string& scheme, ExamplesInMemory& training,

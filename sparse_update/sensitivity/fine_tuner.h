@@ -30,7 +30,7 @@ struct Reached {
 class FineTuner {
  public:
   // `model` and `options` must outlive it. `cache`: a file of JSON lines; "": none.
-  FineTuner(const OnnxModel& model, const CompileOptions& options, const std::string& cache);
+  FineTuner(const Model& model, const CompileOptions& options, const std::string& cache);
 
   // Compiles a scheme, trains it on `training` with one thread and judges it by `validation`.
   // `known`: whether the result was there. Throws Error.
@@ -38,7 +38,7 @@ class FineTuner {
               const FineTuning& how, bool* known = nullptr);
 
  private:
-  const OnnxModel& model_;
+  const Model& model_;
   const CompileOptions& options_;
   ResultCache cache_;
 };

@@ -126,7 +126,7 @@ struct Total {
 
 }  // namespace
 
-FisherInformation fisher_information(const OnnxModel& model, const CompileOptions& options,
+FisherInformation fisher_information(const Model& model, const CompileOptions& options,
                                      const SearchSpace& space, Dataset& examples, int64_t count,
                                      const SessionOptions& session, int threads,
                                      const FisherProgress& progress) {

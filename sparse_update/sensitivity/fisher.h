@@ -28,7 +28,7 @@ using FisherProgress = std::function<void(int64_t done, int64_t of)>;
 // Runs the complete backward pass for one example at a time, of the first `count`, in several
 // threads; the result does not depend on how many. Channels may be ranked by the trace, as in
 // TinyTrain (Kwon et al., ICML 2024, arXiv 2307.09988). `model` as warm_up_head gives it.
-FisherInformation fisher_information(const OnnxModel& model, const CompileOptions& options,
+FisherInformation fisher_information(const Model& model, const CompileOptions& options,
                                      const SearchSpace& space, Dataset& examples, int64_t count,
                                      const SessionOptions& session, int threads,
                                      const FisherProgress& progress = {});

@@ -30,9 +30,9 @@ std::vector<std::string> schemes_of(const SearchSpace& space) {
 
 }  // namespace
 
-Gains measured_gains(const OnnxModel& model, const CompileOptions& options,
-                     const SearchSpace& space, TaskExamples& examples,
-                     const MeasureOptions& measure, const Progress& progress) {
+Gains measured_gains(const Model& model, const CompileOptions& options, const SearchSpace& space,
+                     TaskExamples& examples, const MeasureOptions& measure,
+                     const Progress& progress) {
   using Clock = std::chrono::steady_clock;
   FineTuner tuner(model, options, measure.cache);
   const std::vector<std::string> schemes = schemes_of(space);

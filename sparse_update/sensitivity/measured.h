@@ -24,8 +24,8 @@ using Progress =
 // are added to the cache as they come and read from it the next time; they are known again by a
 // hash of the model, the examples, the options and the choice. `model` as warm_up_head gives it.
 // Throws Error.
-Gains measured_gains(const OnnxModel& model, const CompileOptions& options,
-                     const SearchSpace& space, TaskExamples& examples,
-                     const MeasureOptions& measure, const Progress& progress = {});
+Gains measured_gains(const Model& model, const CompileOptions& options, const SearchSpace& space,
+                     TaskExamples& examples, const MeasureOptions& measure,
+                     const Progress& progress = {});
 
 }  // namespace attune

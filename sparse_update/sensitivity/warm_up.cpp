@@ -7,9 +7,8 @@
 
 namespace attune {
 
-OnnxModel warm_up_head(const OnnxModel& model, CompileOptions options, Dataset& training,
-                       int64_t epochs, double rate, const SessionOptions& session_options,
-                       uint64_t seed) {
+ModelPtr warm_up_head(const Model& model, CompileOptions options, Dataset& training, int64_t epochs,
+                      double rate, const SessionOptions& session_options, uint64_t seed) {
   options.scheme = "head";
   const Compiled compiled = compile(model, options);
   const PlanInMemory loaded(compiled.plan, model.path());
@@ -24,7 +23,7 @@ OnnxModel warm_up_head(const OnnxModel& model, CompileOptions options, Dataset& 
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*session, training, train, &trainer));
   while (!trainer->done()) throw_if_error(trainer->step());
-  return OnnxModel::parse(exported_model(model, loaded.plan(), session->state()), model.path());
+  return parse_model(exported_model(model, loaded.plan(), session->state()), model.path());
 }
 
 }  // namespace attune

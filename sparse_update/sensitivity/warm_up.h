@@ -11,7 +11,7 @@ namespace attune {
 // A model whose classifier has learned the task: the gradients of a fresh one say little about the
 // layers before it. Trains the classifier alone, with a cosine from `rate` to zero. Compile the
 // result with `options` but without `classes`. Throws Error.
-OnnxModel warm_up_head(const OnnxModel& model, CompileOptions options, Dataset& training,
-                       int64_t epochs, double rate, const SessionOptions& session, uint64_t seed);
+ModelPtr warm_up_head(const Model& model, CompileOptions options, Dataset& training, int64_t epochs,
+                      double rate, const SessionOptions& session, uint64_t seed);
 
 }  // namespace attune

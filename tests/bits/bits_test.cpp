@@ -83,7 +83,7 @@ std::string hash_by_name(const CompiledPlan& compiled, F&& f) {
 
 // Of a plan that shows its gradients. They are whole then, and nothing of the arena is theirs to
 // share, so that budgets mean nothing.
-std::string gradients_of(const OnnxModel& model, CompileOptions options) {
+std::string gradients_of(const Model& model, CompileOptions options) {
   options.expose_gradients = true;
   options.arena_budget = 0;
   const CompiledPlan compiled(model, options);
@@ -107,7 +107,7 @@ std::string evaluated(Session& session) {
   return hash.text();
 }
 
-Figures figures_of(const OnnxModel& model, const CompileOptions& options) {
+Figures figures_of(const Model& model, const CompileOptions& options) {
   Figures figures;
   figures.gradients = gradients_of(model, options);
   const CompiledPlan compiled(model, options);
@@ -155,7 +155,7 @@ void check_networks(NetworkKind kind) {
   for (Record& record : records) {
     if (kind_of(record.network) != kind) continue;
     if (recording() == Recording::missing && !record.figures.arena.empty()) continue;
-    const OnnxModel* model = find_network(record.network);
+    const Model* model = find_network(record.network);
     if (!model) {
       absent.insert(record.network);
       continue;

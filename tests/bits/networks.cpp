@@ -74,13 +74,15 @@ OnnxModel gates_network() {
   return net.model();
 }
 
-OnnxModel make(const std::string& network) {
-  using Make = std::function<OnnxModel()>;
+ModelPtr shared(OnnxModel model) { return std::make_shared<OnnxModel>(std::move(model)); }
+
+ModelPtr make(const std::string& network) {
+  using Make = std::function<ModelPtr()>;
   static const std::map<std::string, Make> makers = {
-      {"convnet", [] { return convnet(); }},
-      {"convnet_softmax", [] { return convnet({.flatten = "Reshape", .softmax = true}); }},
-      {"gates", gates_network},
-      {"small_net", [] { return small_net(2); }},
+      {"convnet", [] { return shared(convnet()); }},
+      {"convnet_softmax", [] { return shared(convnet({.flatten = "Reshape", .softmax = true})); }},
+      {"gates", [] { return shared(gates_network()); }},
+      {"small_net", [] { return shared(small_net(2)); }},
       {"mobile",
        [] {
          return mobile_network({64, {8, 16, 24}, 3, 3, 2, false, false});
@@ -102,8 +104,7 @@ OnnxModel make(const std::string& network) {
        [] {
          return dense_network({12, 20, 8});
        }},
-      {"kws",
-       [] { return OnnxModel::load(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"); }}};
+      {"kws", [] { return load_model(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"); }}};
   const auto found = makers.find(network);
   if (found == makers.end()) throw_error("recorded.txt: there is no network '{}'", network);
   return found->second();
@@ -117,15 +118,15 @@ NetworkKind kind_of(const std::string& network) {
   return is_large ? NetworkKind::large : NetworkKind::small;
 }
 
-const OnnxModel* find_network(const std::string& network) {
+const Model* find_network(const std::string& network) {
   if (const Subject* subject = find_subject(network)) return &subject->model;
-  static std::map<std::string, OnnxModel> known;
-  if (const auto found = known.find(network); found != known.end()) return &found->second;
+  static std::map<std::string, ModelPtr> known;
+  if (const auto found = known.find(network); found != known.end()) return found->second.get();
   const bool is_published = kind_of(network) == NetworkKind::published;
   const std::string path = ATTUNE_SOURCE_DIR "/../shared/" + network + ".onnx";
   if (is_published && !std::filesystem::exists(path)) return nullptr;
-  return &known.emplace(network, is_published ? OnnxModel::load(path) : make(network))
-              .first->second;
+  return known.emplace(network, is_published ? load_model(path) : make(network))
+      .first->second.get();
 }
 
 std::string scheme_of(const std::string& network, const std::string& scheme) {

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/model.h"
 
 namespace attune::test {
 
@@ -15,7 +15,7 @@ NetworkKind kind_of(const std::string& network);
 
 // The network of a name, or nothing where it is published and not there. Throws Error where there
 // is no such name. Lives as long as the process.
-const OnnxModel* find_network(const std::string& network);
+const Model* find_network(const std::string& network);
 
 // What CompileOptions take for a scheme as it is written in recorded.txt: the same, or a JSON file
 // of this repository by its path, or one of the network's choices of channels: "slices:0" ..,

@@ -23,7 +23,7 @@ using cli::ProgramView;
 
 struct Case {
   std::string name;
-  OnnxModel model;
+  ModelPtr model;
   CompileOptions options;
   std::unique_ptr<CompiledPlan> compiled;
 };
@@ -61,7 +61,7 @@ std::vector<Case> make_cases() {
   list.push_back({"dense, head", dense_network({12, 20, 8}), options_of("head", 3), {}});
   Case again{"mobile, full, within less", mobile_network(small), options_of("full", 2), {}};
   again.options.arena_budget =
-      compile(again.model, again.options).contents.programs[0].memory.arena_bytes * 9 / 10;
+      compile(*again.model, again.options).contents.programs[0].memory.arena_bytes * 9 / 10;
   list.push_back(std::move(again));
   for (const char* name : {"mcunet-5fps", "proxyless-w0.3"}) {
     const std::string path =
@@ -71,7 +71,7 @@ std::vector<Case> make_cases() {
       continue;
     }
     const std::string scheme = std::string(ATTUNE_SOURCE_DIR "/bench/memory/") + name + ".json";
-    list.push_back({name, OnnxModel::load(path), options_of(scheme, 1, true), {}});
+    list.push_back({name, load_model(path), options_of(scheme, 1, true), {}});
   }
   return list;
 }
@@ -79,7 +79,7 @@ std::vector<Case> make_cases() {
 const std::vector<Case>& cases() {
   static const std::vector<Case> list = [] {
     std::vector<Case> made = make_cases();
-    for (Case& c : made) c.compiled = std::make_unique<CompiledPlan>(c.model, c.options);
+    for (Case& c : made) c.compiled = std::make_unique<CompiledPlan>(*c.model, c.options);
     return made;
   }();
   return list;
@@ -148,7 +148,7 @@ TEST_CASE("layers of a plan are those of the model, in the order that schemes nu
   for (const Case& c : cases()) {
     CAPTURE(c.name);
     const CompiledPlan& compiled = *c.compiled;
-    const Graph graph = forward_graph(c.model, c.options, 1);
+    const Graph graph = forward_graph(*c.model, c.options, 1);
     const ProgramView view(compiled.plan().table(),
                            *compiled.plan().program(ProgramKind::train_step));
     std::vector<std::string> expected, found;
@@ -164,7 +164,7 @@ TEST_CASE("what layers train is what the scheme says, and all of it") {
     const CompiledPlan& compiled = *c.compiled;
     const ProgramView view(compiled.plan().table(),
                            *compiled.plan().program(ProgramKind::train_step));
-    const Graph graph = forward_graph(c.model, c.options, 1);
+    const Graph graph = forward_graph(*c.model, c.options, 1);
     const std::vector<Layer> layers = find_layers(graph);
     REQUIRE(layers.size() == view.layers.layers.size());
     uint64_t trained = 0, expected = 0;
@@ -227,7 +227,7 @@ TEST_CASE("scaling a byte image is part of the forward pass") {
   options.preprocess.front_end = FrontEnd::image;
   options.preprocess.image.width = options.preprocess.image.height = 32;
   options.preprocess.image.channels = 3;
-  const CompiledPlan compiled(mobile_network(network), options);
+  const CompiledPlan compiled(*mobile_network(network), options);
   const format::Program& program = *compiled.plan().program(ProgramKind::evaluate);
   for (Phase phase : cli::step_phases(program)) CHECK(phase == Phase::forward);
 }

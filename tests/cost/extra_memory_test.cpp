@@ -18,7 +18,7 @@ const fs::path kSchemes = fs::path(ATTUNE_SOURCE_DIR) / "examples/schemes";
 Graph forward_of(const std::string& model) {
   CompileOptions options;
   options.classes = 10;
-  return forward_graph(OnnxModel::load((kModels / (model + "-f32.onnx")).string()), options, 1);
+  return forward_graph(*load_model((kModels / (model + "-f32.onnx")).string()), options, 1);
 }
 
 bool have_models() {

@@ -12,7 +12,7 @@ namespace attune::test {
 namespace {
 
 // Every byte and every millisecond of a plan, by both ways to it.
-void check_costs(const OnnxModel& model, const CompileOptions& options, CostModel& costs,
+void check_costs(const Model& model, const CompileOptions& options, CostModel& costs,
                  const Rates& rates, BackendChoice backend) {
   const CompiledPlan compiled(model, options);
   Cost cost = costs.cost(compiled.contents());
@@ -47,7 +47,7 @@ TEST_CASE("a cost has the bytes that a session reports and the time that its ste
         options.scheme = scheme;
         options.batch = batch;
         options.tile = batch == 1;
-        check_costs(small_network(), options, costs, rates, backend);
+        check_costs(*small_network(), options, costs, rates, backend);
       }
   }
 }
@@ -60,21 +60,21 @@ TEST_CASE("a cost of a real network, sliced, has the bytes that a session report
   }
   const Rates rates(flat_target(1));
   CostModel costs(flat_target(1));
-  const OnnxModel model = OnnxModel::load((models / "mcunet-5fps-f32.onnx").string());
+  const ModelPtr model = load_model((models / "mcunet-5fps-f32.onnx").string());
   for (const char* kib : {"49", "99"}) {
     CompileOptions options;
     options.classes = 10;
     options.batch = 2;
     options.scheme =
         fmt::format("{}/examples/schemes/mcunet-5fps-{}kb.json", ATTUNE_SOURCE_DIR, kib);
-    check_costs(model, options, costs, rates, BackendChoice::best);
+    check_costs(*model, options, costs, rates, BackendChoice::best);
   }
 }
 
 TEST_CASE("without a target, a cost has the bytes and the multiply-adds but no time") {
   CompileOptions options;
   options.scheme = "bias:3";
-  const CompiledPlan compiled(small_network(), options);
+  const CompiledPlan compiled(*small_network(), options);
   CostModel with(flat_target(2)), without(2);
   const Cost timed = with.cost(compiled.contents()), cost = without.cost(compiled.contents());
   CHECK(timed.train_step_ms > 0);
@@ -87,7 +87,7 @@ TEST_CASE("without a target, a cost has the bytes and the multiply-adds but no t
 TEST_CASE("one program alone costs what it costs in the plan") {
   CompileOptions options;
   options.scheme = "full";
-  const CompiledPlan compiled(small_network(), options);
+  const CompiledPlan compiled(*small_network(), options);
   CostModel costs(flat_target(1));
   const Cost whole = costs.cost(compiled.contents());
   PlanContents train;

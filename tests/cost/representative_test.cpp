@@ -17,7 +17,7 @@ TEST_CASE("the built-in plans have every operator of networks that are usually t
     CAPTURE(plan.name);
     CompileOptions options = plan.options;
     options.batch = 1;
-    const Compiled compiled = compile(plan.model, options);
+    const Compiled compiled = compile(*plan.model, options);
     for (const PlanProgram& program : compiled.contents.programs)
       for (const Node& node : program.graph.nodes) ops.insert(op_name(node.op));
   }
@@ -62,9 +62,9 @@ TEST_CASE("gradients of a built-in network neither vanish nor explode") {
   options.scheme = "full";
   options.batch = 2;
   options.expose_gradients = true;
-  const OnnxModel model =
+  const ModelPtr model =
       mobile_network({.resolution = 64, .widths = {8, 16, 24, 40}, .expansion = 4});
-  const CompiledPlan compiled(model, options);
+  const CompiledPlan compiled(*model, options);
   const auto session = compiled.session({});
   const Tensor x = session->model_input(ProgramKind::train_step, 0);
   for (int64_t i = 0; i < x.shape.elements(); ++i)

@@ -18,6 +18,6 @@ inline Target flat_target(int threads) {
 }
 
 // Some 17 layers with batch norms and residual additions.
-inline OnnxModel small_network() { return mobile_network({16, {8, 16}, 3, 3, 2, true, false}); }
+inline ModelPtr small_network() { return mobile_network({16, {8, 16}, 3, 3, 2, true, false}); }
 
 }  // namespace attune::test

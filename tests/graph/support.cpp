@@ -73,9 +73,10 @@ std::vector<double> numeric_gradient(const Graph& graph, ValueId y,
   constexpr double kStep = 1e-5;
   const Value& value = graph.value(x);
   std::vector<double> gradient;
-  for (size_t i = 0; i < value.data->reals.size(); ++i) {
+  const std::vector<double> reals = value.data->reals();
+  for (size_t i = 0; i < reals.size(); ++i) {
     const auto at = [&](double step) {
-      std::vector<double> moved = value.data->reals;
+      std::vector<double> moved = reals;
       moved[i] += step;
       return weighted_sum(graph, y, weights,
                           {{value.name, HostTensor::of_reals(value.dtype, value.shape, moved)}});

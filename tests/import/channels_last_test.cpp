@@ -34,7 +34,8 @@ std::vector<double> as_model_has_it(const Value& value, const HostTensor& tensor
 
 // The parameter's elements in the order of the model's tensor, by its Origin.
 std::vector<double> as_initializer(const Value& value) {
-  std::vector<double> back(value.data->reals.size());
+  const std::vector<double> reals = value.data->reals();
+  std::vector<double> back(reals.size());
   const int rank = value.shape.rank;
   REQUIRE(value.origin.view_shape.rank == rank);
   for (size_t i = 0; i < back.size(); ++i) {
@@ -44,7 +45,7 @@ std::vector<double> as_initializer(const Value& value) {
       at += rest % value.shape[axis] * value.origin.view_shape.product(model_axis + 1, rank);
       rest /= value.shape[axis];
     }
-    back[at] = value.data->reals[i];
+    back[at] = reals[i];
   }
   return back;
 }
@@ -261,7 +262,7 @@ TEST_CASE("constants are folded in double, parameters are left alone") {
   REQUIRE(folded.role == Role::constant);
   CHECK(folded.dtype == DType::f32);
   const double c = static_cast<double>(0.3f);
-  CHECK(std::fabs(folded.data->reals[0] - std::tanh(1 / (1 + std::exp(-c)))) <= 1e-15);
+  CHECK(std::fabs(folded.data->reals()[0] - std::tanh(1 / (1 + std::exp(-c)))) <= 1e-15);
 }
 
 }  // namespace attune

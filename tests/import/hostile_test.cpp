@@ -38,7 +38,7 @@ OnnxBuilder small_model() {
 // Returns whether the bytes are a model.
 bool survives(const std::string& bytes) {
   try {
-    Graph graph = import_onnx(OnnxModel::parse(bytes, "hostile.onnx"), {});
+    Graph graph = OnnxModel::parse(bytes, "hostile.onnx").import({});
     graph.verify();
     to_channels_last(graph);
     graph.verify();
@@ -261,12 +261,12 @@ TEST_CASE("external data is read beside the model, and nowhere else") {
     add("length", length);
     const std::string path = (folder / "model.onnx").string();
     std::ofstream(path, std::ios::binary) << b.bytes();
-    return import_onnx(OnnxModel::load(path), {});
+    return OnnxModel::load(path).import({});
   };
   const Graph graph = import("weights.bin", "4", "16");
   const Node* linear = find_node(graph, Op::linear);
   REQUIRE(linear != nullptr);
-  CHECK(graph.value(linear->inputs[1]).data->reals == std::vector<double>{1, 3, 2, 4});
+  CHECK(graph.value(linear->inputs[1]).data->reals() == std::vector<double>{1, 3, 2, 4});
   CHECK(error_of([&] { import("weights.bin", "8", ""); }) == "");
   CHECK(contains(error_of([&] { import("weights.bin", "4", ""); }), "it has 20 bytes"));
   CHECK(contains(error_of([&] { import("weights.bin", "16", "16"); }),

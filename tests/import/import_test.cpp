@@ -3,9 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/import/common/known_tensor.h"
+#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
+#include "graph/passes/passes.h"
 #include "tests/support/onnx_builder.h"
 
 namespace attune {
@@ -161,7 +162,7 @@ TEST_CASE("weights take our layouts and say how to undo them") {
   CHECK(w->origin.view_shape == Shape{2, 2, 3, 1});
   CHECK(std::vector(w->origin.perm.begin(), w->origin.perm.begin() + 4) == std::vector{0, 2, 3, 1});
   // Element [o,h,w,i] of ours is [o,i,h,w] of the model's.
-  CHECK(w->data->reals[1] == static_cast<double>(0.1f + 0.01f * 3));
+  CHECK(w->data->reals()[1] == static_cast<double>(0.1f + 0.01f * 3));
   const Value* d = find_value(graph, "d");
   REQUIRE(d != nullptr);
   CHECK(d->shape == Shape{2, 3, 2});
@@ -416,9 +417,35 @@ TEST_CASE("outputs that are known are constants") {
   b.input("x", {-1, 4}).output("shape").output("x").tensor("w", {2, 1}).output("w");
   b.node("Shape", {"x"}, {"shape"});
   const Graph graph = import_f64(b, 7);
-  CHECK(graph.value(graph.output("shape")).data->ints == std::vector<int64_t>{7, 4});
+  CHECK(graph.value(graph.output("shape")).data->ints() == std::vector<int64_t>{7, 4});
   CHECK(graph.output("x") == graph.input("x"));
   CHECK(graph.value(graph.output("w")).role == Role::constant);
+}
+
+TEST_CASE("graphs of every batch share the model's own bytes, in whatever layout") {
+  OnnxBuilder b;
+  b.input("x", {-1, 3, 8, 8}).tensor("w", {4, 3, 3, 3}).tensor("fc", {5, 4}).output("y");
+  b.node("Conv", {"x", "w"}, {"c"});
+  b.node("GlobalAveragePool", {"c"}, {"p"});
+  b.node("Flatten", {"p"}, {"f"});
+  b.node("Transpose", {"fc"}, {"t"});
+  b.node("Gemm", {"f", "t"}, {"y"});
+  const OnnxModel model = b.model();
+  Graph one = model.import({.real = DType::f32, .batch = 1, .input_shapes = {}});
+  Graph eight = model.import({.real = DType::f64, .batch = 8, .input_shapes = {}});
+  to_channels_last(eight);
+  for (const Graph* graph : {&one, &eight}) {
+    int parameters = 0;
+    for (const Value& value : graph->values) {
+      if (value.role != Role::parameter) continue;
+      ++parameters;
+      for (const auto& tensor : model.proto().graph().initializer())
+        if (tensor.name() == value.origin.tensor)
+          CHECK(value.data->bytes() == static_cast<const void*>(tensor.float_data().data()));
+      CHECK(in_model_order(*value.data, value.origin)->reals() == model.reals(value.origin.tensor));
+    }
+    CHECK(parameters == 2);
+  }
 }
 
 TEST_CASE("tensors of every readable type are read") {
@@ -428,18 +455,18 @@ TEST_CASE("tensors of every readable type are read") {
   for (int bits : {0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000}) half.add_int32_data(bits);
   const KnownTensor h = read_tensor(half, "half");
   const double inf = std::numeric_limits<double>::infinity();
-  CHECK(h.data.reals == std::vector<double>{1, -2, std::ldexp(1, -24), 65504, inf, 0});
-  CHECK(std::signbit(h.data.reals[5]));
+  CHECK(h.data->reals() == std::vector<double>{1, -2, std::ldexp(1, -24), 65504, inf, 0});
+  CHECK(std::signbit(h.data->reals()[5]));
   onnx::TensorProto raw;
   raw.set_data_type(onnx::TensorProto::FLOAT16);
   raw.add_dims(1);
   raw.set_raw_data(std::string("\x00\x3e", 2));
-  CHECK(read_tensor(raw, "raw").data.reals == std::vector<double>{1.5});
+  CHECK(read_tensor(raw, "raw").data->reals() == std::vector<double>{1.5});
   raw.set_data_type(onnx::TensorProto::INT8);
   raw.set_dims(0, 2);
-  CHECK(read_tensor(raw, "raw").data.ints == std::vector<int64_t>{0, 62});
+  CHECK(read_tensor(raw, "raw").data->ints() == std::vector<int64_t>{0, 62});
   raw.set_data_type(onnx::TensorProto::BOOL);
-  CHECK(read_tensor(raw, "raw").data.ints == std::vector<int64_t>{0, 1});
+  CHECK(read_tensor(raw, "raw").data->ints() == std::vector<int64_t>{0, 1});
   raw.set_data_type(onnx::TensorProto::DOUBLE);
   CHECK_THROWS_AS(read_tensor(raw, "raw"), Error);
 }

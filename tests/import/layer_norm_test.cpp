@@ -57,7 +57,7 @@ TEST_CASE("a layer normalization is its definition, and trains scale and bias") 
     std::vector<ValueId> trained;
     Value& input = graph.value(graph.input("x"));
     input.role = Role::parameter;
-    input.data = std::make_shared<const Data>(Data{x, {}});
+    input.data = Data::of_reals(x);
     for (size_t v = 0; v < graph.values.size(); ++v)
       if (graph.values[v].role == Role::parameter) trained.push_back(static_cast<ValueId>(v));
     CHECK(trained.size() == (row.bias ? 3 : 2));

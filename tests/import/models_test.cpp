@@ -27,7 +27,7 @@ const std::vector<Golden> kGolden = {
 };
 
 // burn_mnist ends in a LogSoftmax, which is not supported: its logits are the output then.
-OnnxModel load_model(const std::string& file) {
+OnnxModel golden_model(const std::string& file) {
   if (file != "mnist.onnx") return OnnxModel::load((kModels / file).string());
   OnnxModel whole = OnnxModel::load((kModels / "burn_mnist" / file).string());
   onnx::ModelProto proto = whole.proto();
@@ -68,10 +68,10 @@ TEST_CASE("real models compute the logits that PyTorch computes") {
   if (!have_models()) return;
   for (const Golden& golden : kGolden) {
     CAPTURE(std::string(golden.file));
-    const OnnxModel model = load_model(golden.file);
+    const OnnxModel model = golden_model(golden.file);
     ImportOptions options;
     options.real = DType::f64;
-    Graph graph = import_onnx(model, options);
+    Graph graph = model.import(options);
     graph.verify();
     to_channels_last(graph);
     graph.verify();
@@ -79,7 +79,7 @@ TEST_CASE("real models compute the logits that PyTorch computes") {
     graph.verify();
     check_logits(logits_of(graph), golden, 1e-10);
     options.real = DType::f32;
-    graph = import_onnx(model, options);
+    graph = model.import(options);
     to_channels_last(graph);
     check_logits(logits_of(graph), golden, 2e-5);
   }
@@ -91,7 +91,7 @@ TEST_CASE("real models keep no transpose but the input's and that of a spatial f
     CAPTURE(std::string(golden.file));
     ImportOptions options;
     options.batch = 3;
-    Graph graph = import_onnx(load_model(golden.file), options);
+    Graph graph = golden_model(golden.file).import(options);
     to_channels_last(graph);
     // An image of one channel is NHWC by a reshape alone. MNIST flattens 22x22 elements a channel.
     const bool one_channel = graph.shape(graph.inputs[0].value)[1] == 1;
@@ -105,8 +105,8 @@ TEST_CASE("real models keep no transpose but the input's and that of a spatial f
 
 TEST_CASE("every convolution of MCUNet is trainable and knows its tensor") {
   if (!have_models()) return;
-  const OnnxModel model = load_model("mcunet-5fps-f32.onnx");
-  Graph graph = import_onnx(model, {});
+  const OnnxModel model = golden_model("mcunet-5fps-f32.onnx");
+  Graph graph = model.import({});
   int parameters = 0;
   for (const Value& value : graph.values) {
     if (value.role != Role::parameter) continue;
@@ -123,8 +123,8 @@ TEST_CASE("every convolution of MCUNet is trainable and knows its tensor") {
 
 TEST_CASE("a quantized model is refused with its nodes listed") {
   if (!have_models()) return;
-  const OnnxModel model = load_model("mcunet-5fps-int8.onnx");
-  const std::string error = error_of([&] { import_onnx(model, {}); });
+  const OnnxModel model = golden_model("mcunet-5fps-int8.onnx");
+  const std::string error = error_of([&] { model.import({}); });
   CHECK(contains(error, "190 nodes cannot be imported"));
   CHECK(contains(error, "(DequantizeLinear): the operator is not supported"));
   CHECK(contains(error, "and 140 more"));

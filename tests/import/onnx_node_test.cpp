@@ -13,7 +13,8 @@
 #include <sstream>
 
 #include "graph/import/common/known_tensor.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
@@ -75,17 +76,19 @@ std::string with_known_inputs(const Case& c, int first_known) {
 
 HostTensor host_tensor(const KnownTensor& tensor, DType real) {
   const Shape shape = to_shape(tensor.dims);
-  if (tensor.real()) return HostTensor::of_reals(real, shape, tensor.data.reals);
+  if (tensor.real()) return HostTensor::of_reals(real, shape, tensor.data->reals());
   return HostTensor::of_ints(tensor.type == ElementType::u8 ? DType::u8 : DType::i32, shape,
-                             tensor.data.ints);
+                             tensor.data->ints());
 }
 
 // How a result differs from the expected one, which is of single precision.
 std::string difference(const std::vector<double>& got, const KnownTensor& want, double absolute) {
   const size_t n = static_cast<size_t>(want.elements());
   if (got.size() != n) return fmt::format("{} elements, not {}", got.size(), n);
+  std::vector<double> wanted(n);
+  want.data->read(0, wanted);
   for (size_t i = 0; i < n; ++i) {
-    const double w = want.real() ? want.data.reals[i] : static_cast<double>(want.data.ints[i]);
+    const double w = wanted[i];
     const double tolerance = want.real() ? 1e-5 * std::fabs(w) + absolute : 0;
     if (!(got[i] == w || std::fabs(got[i] - w) <= tolerance ||
           (std::isnan(w) && std::isnan(got[i]))))
@@ -119,7 +122,7 @@ void run_case(const Case& c, int first_known, DType real) {
   ImportOptions options;
   options.real = real;
   options.batch = 0;
-  Graph graph = import_onnx(OnnxModel::parse(with_known_inputs(c, first_known), c.name), options);
+  Graph graph = OnnxModel::parse(with_known_inputs(c, first_known), c.name).import(options);
   graph.verify();
   std::map<std::string, HostTensor> inputs;
   for (int i = 0; i < std::min<int>(first_known, c.model.graph().input_size()); ++i)

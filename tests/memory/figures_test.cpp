@@ -37,7 +37,7 @@ TEST_CASE("training steps of published networks fit into the memory that docs/me
       MESSAGE("skipped: there is no " << path);
       continue;
     }
-    const OnnxModel model = OnnxModel::load(path);
+    const ModelPtr model = load_model(path);
     for (const Row& row : kRows) {
       CAPTURE(std::string(kNetworks[n]));
       CAPTURE(std::string(row.name));
@@ -52,7 +52,7 @@ TEST_CASE("training steps of published networks fit into the memory that docs/me
       options.tile = row.tile;
       options.split_gradients = row.strips;
       if (row.bytes) options.preprocess = parse_preprocess("unit:128x128");
-      const Compiled compiled = compile(model, options);
+      const Compiled compiled = compile(*model, options);
       for (const PlanProgram& program : compiled.contents.programs) {
         CAPTURE(program_name(program.kind));
         CHECK(static_cast<double>(program.memory.arena_bytes) / 1024 <= row.most_kib[n]);
@@ -80,7 +80,7 @@ TEST_CASE("a search over orders comes near the least arenas of tiled networks") 
       options.tile = true;
       options.split_gradients = strips;
       options.preprocess = parse_preprocess("unit:128x128");
-      const PlanProgram train = compile(OnnxModel::load(path), options).contents.programs.front();
+      const PlanProgram train = compile(*load_model(path), options).contents.programs.front();
       const int64_t least = kLeast[strips ? 1 : 0][n];
       CHECK(static_cast<double>(train.memory.arena_bytes) <= 1.055 * static_cast<double>(least));
       const MemoryPlan budget = plan_memory(train.graph, PackEffort::thorough, least);

@@ -15,7 +15,7 @@ namespace {
 
 struct Network {
   std::string name;
-  OnnxModel model;
+  ModelPtr model;
   std::string sparse, biases;  // schemes
 };
 
@@ -29,8 +29,7 @@ std::vector<Network> networks() {
   list.push_back({"residual", residual_network(32, {8, 16}), "last:4", "bias:3"});
   list.push_back({"keyword", keyword_network(16), "last:4", "bias:3"});
   list.push_back({"dense", dense_network({12, 20, 8}), "last:1", "bias:1"});
-  list.push_back({"shipped",
-                  OnnxModel::load(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"),
+  list.push_back({"shipped", load_model(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"),
                   "last:3", "bias:3"});
   for (const char* name : {"ds_cnn_kws", "mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3"}) {
     const std::string path =
@@ -39,7 +38,7 @@ std::vector<Network> networks() {
     if (!std::filesystem::exists(path))
       MESSAGE("skipped: there is no ", path);
     else
-      list.push_back({name, OnnxModel::load(path),
+      list.push_back({name, load_model(path),
                       std::filesystem::exists(scheme) ? scheme : std::string("last:4"), "bias:9"});
   }
   return list;
@@ -64,7 +63,7 @@ CompileOptions options_of(const std::string& scheme, const Way& way) {
 }
 
 Compiled compiled(const Network& network, const std::string& scheme, const Way& way) {
-  return compile(network.model, options_of(scheme, way));
+  return compile(*network.model, options_of(scheme, way));
 }
 
 // The largest program sets the arena of a plan.

@@ -28,14 +28,14 @@ constexpr int kMostRefused = 2000;
 
 struct Subject {
   std::string name;
-  OnnxModel model;
+  ModelPtr model;
   int largest_batch;
   int classes;  // of a fresh classifier; 0: the model's own
 };
 
 std::vector<Subject> small_subjects() {
   std::vector<Subject> subjects;
-  const auto add = [&](const char* name, OnnxModel model, int batch) {
+  const auto add = [&](const char* name, ModelPtr model, int batch) {
     subjects.push_back({name, std::move(model), batch, 0});
   };
   add("mobile", mobile_network({32, {8, 16}, 3, 3, 2, true, false}), 6);
@@ -45,7 +45,7 @@ std::vector<Subject> small_subjects() {
   add("residual", residual_network(64, {8, 16}), 3);
   add("keyword", keyword_network(16), 8);
   add("dense", dense_network({200, 64, 32, 10}), 32);
-  add("kws", OnnxModel::load(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"), 6);
+  add("kws", load_model(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx"), 6);
   return subjects;
 }
 
@@ -56,7 +56,7 @@ std::vector<Subject> large_subjects() {
     const std::string path =
         fmt::format("{}/../shared/models/{}-f32.onnx", ATTUNE_SOURCE_DIR, name);
     if (std::filesystem::exists(path))
-      subjects.push_back({name, OnnxModel::load(path), 2, 10});
+      subjects.push_back({name, load_model(path), 2, 10});
     else
       MESSAGE("left out: there is no " << path);
   }
@@ -85,7 +85,7 @@ T one_of(const T (&choices)[N], Random& random) {
 double uniform(Random& random) { return static_cast<double>(random.below(1u << 20)) * 0x1p-20; }
 
 std::string random_scheme(const Subject& subject, const CompileOptions& options, Random& random) {
-  const SearchSpace space = search_space(forward_graph(subject.model, options, options.batch));
+  const SearchSpace space = search_space(forward_graph(*subject.model, options, options.batch));
   const auto some = [&] { return random.below(static_cast<uint64_t>(space.depth())); };
   switch (random.below(5)) {
     case 0:
@@ -257,13 +257,13 @@ class Promises {
     CAPTURE(text);
     CostModel& costs = cost_model(combination.session);
     const Cost whole =
-        costs.cost(compile(combination.subject->model, combination.options).contents);
+        costs.cost(compile(*combination.subject->model, combination.options).contents);
     Budget budget;
     budget.memory_bytes =
         static_cast<size_t>(combination.budget_share * static_cast<double>(whole.ram_bytes()));
     CompiledWithin made;
     try {
-      made = compile_within(combination.subject->model, combination.options, true, budget, costs,
+      made = compile_within(*combination.subject->model, combination.options, true, budget, costs,
                             text);
     } catch (const Error&) {
       CHECK(*budget.memory_bytes < whole.ram_bytes());
@@ -310,7 +310,7 @@ class Promises {
 
 // What libraries allocate once, whatever is run.
 void warm_up(const Subject& subject) {
-  const Compiled compiled = compile(subject.model, {});
+  const Compiled compiled = compile(*subject.model, {});
   const PlanInMemory plan(compiled.plan, "warm-up");
   for (const int threads : {1, 2}) {
     std::unique_ptr<Session> session;

@@ -130,7 +130,7 @@ void check_loss(const ParityCase& c, const Session& session, ProgramKind kind) {
 
 // Trains in f64 and compares the snapshots. The gradients are outputs in one of the runs only, so
 // that their memory is reused in the others.
-void check_optimizer(const ParityCase& c, const OnnxModel& model, const CaseOptimizer& chosen,
+void check_optimizer(const ParityCase& c, const Model& model, const CaseOptimizer& chosen,
                      bool with_gradients, Row* row) {
   CAPTURE(chosen.key);
   CompileOptions options = options_for(c, DType::f64);
@@ -178,7 +178,7 @@ void check_optimizer(const ParityCase& c, const OnnxModel& model, const CaseOpti
   }
 }
 
-void check_unfused(const ParityCase& c, const OnnxModel& model, Row* row) {
+void check_unfused(const ParityCase& c, const Model& model, Row* row) {
   CompileOptions options = options_for(c, DType::f64);
   options.fuse = false;
   const CompiledPlan compiled(model, options);
@@ -191,7 +191,7 @@ void check_unfused(const ParityCase& c, const OnnxModel& model, Row* row) {
   });
 }
 
-void check_single(const ParityCase& c, const OnnxModel& model, Row* row) {
+void check_single(const ParityCase& c, const Model& model, Row* row) {
   const CompiledPlan compiled(model, options_for(c, DType::f32));
   for (const CaseSlice& slice : c.trained) row->torch = std::max(row->torch, slice.f32_error);
   for (BackendChoice backend : {BackendChoice::best, BackendChoice::reference, BackendChoice::eigen,
@@ -220,15 +220,15 @@ void print_row(const std::string& name, const Row& row) {
 void check_case(const std::string& folder, const std::string& name) {
   CAPTURE(name);
   const ParityCase c(folder);
-  const OnnxModel model = OnnxModel::load(c.model);
+  const ModelPtr model = load_model(c.model);
   Row row;
   bool first = true;
   for (const CaseOptimizer& optimizer : c.optimizers) {
-    check_optimizer(c, model, optimizer, first, &row);
+    check_optimizer(c, *model, optimizer, first, &row);
     first = false;
   }
-  check_unfused(c, model, &row);
-  check_single(c, model, &row);
+  check_unfused(c, *model, &row);
+  check_single(c, *model, &row);
   print_row(name, row);
 }
 

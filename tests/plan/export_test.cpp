@@ -69,8 +69,7 @@ struct Trained {
 void check_predictions(const Trained& t, const OnnxModel& exported) {
   fill_inputs(*t.session, ProgramKind::predict, 77);
   const int batch = t.session->batch(ProgramKind::predict);
-  const Graph graph =
-      import_onnx(exported, {.real = DType::f64, .batch = batch, .input_shapes = {}});
+  const Graph graph = exported.import({.real = DType::f64, .batch = batch, .input_shapes = {}});
   const Tensor x = t.session->model_input(ProgramKind::predict, 0);
   HostTensor input{x.dtype, x.shape, {x.as<std::byte>(), x.as<std::byte>() + x.bytes()}};
   input = HostTensor::of_reals(DType::f64, x.shape, input.reals());
@@ -102,8 +101,8 @@ void check_untouched(const OnnxModel& before, const OnnxModel& after,
       CHECK(a.graph().initializer(i).SerializeAsString() ==
             b.graph().initializer(i).SerializeAsString());
     } else {
-      CHECK(initializer_reals(before, name) != initializer_reals(after, name));
-      CHECK(initializer_reals(before, name).size() == initializer_reals(after, name).size());
+      CHECK(before.reals(name) != after.reals(name));
+      CHECK(before.reals(name).size() == after.reals(name).size());
       CHECK(a.graph().initializer(i).data_type() == b.graph().initializer(i).data_type());
     }
   }
@@ -134,8 +133,8 @@ TEST_CASE("a session that has not trained exports the model's own values") {
     const OnnxModel exported = t.exported();
     for (const auto& tensor : t.model.proto().graph().initializer()) {
       if (tensor.data_type() == onnx::TensorProto::INT64) continue;
-      const auto before = initializer_reals(t.model, tensor.name());
-      const auto after = initializer_reals(exported, tensor.name());
+      const auto before = t.model.reals(tensor.name());
+      const auto after = exported.reals(tensor.name());
       CHECK(before == after);
     }
   }
@@ -184,12 +183,12 @@ TEST_CASE("channels that a scheme leaves alone keep their bits") {
   check_untouched(t.model, exported, {"project.weight", "stem.weight"});
   check_predictions(t, exported);
   // [O, I, 1, 1]
-  const auto before = initializer_reals(t.model, "project.weight");
-  const auto after = initializer_reals(exported, "project.weight");
+  const auto before = t.model.reals("project.weight");
+  const auto after = exported.reals("project.weight");
   for (size_t i = 0; i < before.size(); ++i)
     CHECK((before[i] != after[i]) == (i % 6 == 1 || i % 6 == 4));
-  const auto stem_before = initializer_reals(t.model, "stem.weight");
-  const auto stem_after = initializer_reals(exported, "stem.weight");
+  const auto stem_before = t.model.reals("stem.weight");
+  const auto stem_after = exported.reals("stem.weight");
   for (size_t i = 0; i < 5 * 27; ++i) CHECK(stem_before[i] == stem_after[i]);
 }
 
@@ -200,8 +199,8 @@ TEST_CASE("doubles keep their precision where training left them alone") {
       << R"({"head": false, "parameters": [{"name": "fc.weight", "output_channels": [2]}]})";
   const Trained t(convnet({.type = onnx::TensorProto::DOUBLE}), options_with(scheme));
   const OnnxModel exported = t.exported();
-  const auto before = initializer_reals(t.model, "fc.weight");
-  const auto after = initializer_reals(exported, "fc.weight");
+  const auto before = t.model.reals("fc.weight");
+  const auto after = exported.reals("fc.weight");
   for (size_t i = 0; i < before.size(); ++i) CHECK((before[i] == after[i]) == (i / 6 != 2));
   CHECK(before[0] != static_cast<double>(static_cast<float>(before[0])));
 }
@@ -209,7 +208,7 @@ TEST_CASE("doubles keep their precision where training left them alone") {
 TEST_CASE("halves are rounded to the nearest") {
   const Trained t(convnet({.type = onnx::TensorProto::FLOAT16}), options_with("head"));
   const OnnxModel exported = t.exported();
-  const auto half = initializer_reals(exported, "fc.weight");
+  const auto half = exported.reals("fc.weight");
   std::vector<ModelTensor> tensors = trained_tensors(t.plan.plan(), t.session->state());
   const auto& trained = std::find_if(tensors.begin(), tensors.end(), [](const auto& x) {
                           return x.name == "fc.weight";
@@ -247,7 +246,7 @@ TEST_CASE("half precision at its edges: subnormal, ties, overflow") {
     std::memcpy(state.data() + offset + 4 * i, &cases[i].first, 4);
   const OnnxModel exported =
       OnnxModel::parse(exported_model(t.model, t.plan.plan(), state), "adapted.onnx");
-  const auto half = initializer_reals(exported, "fc.weight");
+  const auto half = exported.reals("fc.weight");
   for (size_t i = 0; i < cases.size(); ++i) {
     CAPTURE(cases[i].first);
     CHECK(half[i] == cases[i].second);
@@ -369,8 +368,8 @@ TEST_CASE("external data moves into the exported file") {
   export_model(t.model, *t.session, folder / "out.onnx");
   fs::remove(folder / "weights.bin");
   const OnnxModel exported = OnnxModel::load(folder / "out.onnx");
-  CHECK(initializer_reals(exported, "stem.weight") == initializer_reals(convnet(), "stem.weight"));
-  CHECK(initializer_reals(exported, "fc.weight") != initializer_reals(convnet(), "fc.weight"));
+  CHECK(exported.reals("stem.weight") == convnet().reals("stem.weight"));
+  CHECK(exported.reals("fc.weight") != convnet().reals("fc.weight"));
   check_predictions(t, exported);
 }
 

@@ -202,15 +202,15 @@ TEST_CASE("micro-batches leave the very bits where sums are the same") {
 }
 
 TEST_CASE("tiling and computing twice change no bit of a training step in micro-batches") {
-  const OnnxModel model = mobile_network({48, {4, 8, 12}, 2, 3, 1, false, false});
+  const ModelPtr model = mobile_network({48, {4, 8, 12}, 2, 3, 1, false, false});
   const auto compiled = [&](const std::string& scheme, bool tile, int64_t budget) {
-    return compile(model, options_with(scheme, [&](CompileOptions& o) {
-                     o.batch = 3;
-                     o.micro_batch = 1;
-                     o.tile = o.split_gradients = tile;
-                     o.arena_budget = budget;
-                     o.arena_may_exceed = true;
-                   }));
+    return compile(*model, options_with(scheme, [&](CompileOptions& o) {
+      o.batch = 3;
+      o.micro_batch = 1;
+      o.tile = o.split_gradients = tile;
+      o.arena_budget = budget;
+      o.arena_may_exceed = true;
+    }));
   };
   for (const char* scheme : {"bias:2", "full"}) {
     const Compiled plain = compiled(scheme, false, 0), tiled = compiled(scheme, true, 0),

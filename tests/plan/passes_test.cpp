@@ -29,9 +29,7 @@ ValueId parameter(Graph& graph, const std::string& name, const Shape& shape, uin
   value.role = Role::parameter;
   value.trained = trained;
   value.origin.tensor = name;
-  auto data = std::make_shared<Data>();
-  data->reals = numbers(shape.elements(), seed, low, high);
-  value.data = std::move(data);
+  value.data = Data::of_reals(numbers(shape.elements(), seed, low, high));
   return graph.add_value(std::move(value));
 }
 
@@ -140,6 +138,10 @@ TEST_CASE("batch norm folds into frozen layers, and the backward pass with it") 
         fold_batch_norm(after);
         CHECK(count(after, Op::batch_norm) == 0);
         CHECK(count(after, Op::batch_norm_grad_input) == 0);
+        // The folded weight is the old one's bytes, times factors.
+        for (const Value& value : after.values)
+          for (const Value& old : before.values)
+            if (value.name == old.name + ".folded") CHECK(value.data->bytes() == old.data->bytes());
         // A trained beta stays visible: it is added to what the rest folds to.
         CHECK(count(after, Op::add) == (train_beta ? 1 : 0));
         check_same(before, after);

@@ -105,7 +105,7 @@ TEST_CASE("schemes from files") {
       for (int64_t o = 0; o < 6; ++o) {
         double norm = 0;
         for (int64_t i = 0; i < 6; ++i)
-          norm += std::pow(weight.data->reals[static_cast<size_t>(o * 6 + i)], 2);
+          norm += std::pow(weight.data->reals()[static_cast<size_t>(o * 6 + i)], 2);
         const auto& channels = scheme.slices[0].channels;
         if (std::find(channels.begin(), channels.end(), o) != channels.end())
           chosen = std::min(chosen, norm);

@@ -72,7 +72,7 @@ class Training {
     Random random(static_cast<uint64_t>(shape.elements()), 1);
     std::vector<double> reals(static_cast<size_t>(shape.elements()));
     for (double& r : reals) r = static_cast<double>(random.below(2001)) / 10000 - 0.1;
-    value.data = std::make_shared<Data>(Data{std::move(reals), {}});
+    value.data = Data::of_reals(std::move(reals));
     parameters_.push_back(graph.add_value(std::move(value)));
     return parameters_.back();
   }

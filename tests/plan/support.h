@@ -10,7 +10,7 @@
 
 #include "attune/plan.h"
 #include "attune/session.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_model.h"
 #include "graph/ir/graph.h"
 #include "sparse_update/pipeline/compile.h"
 

@@ -100,9 +100,9 @@ Node& node_making(Graph& graph, const std::string& model_tensor) {
 }
 
 void add_to(Value& value, size_t index, double amount) {
-  auto data = std::make_shared<Data>(*value.data);
-  data->reals.at(index) += amount;
-  value.data = std::move(data);
+  std::vector<double> reals = value.data->reals();
+  reals.at(index) += amount;
+  value.data = Data::of_reals(std::move(reals));
 }
 
 TensorDifference first_of(const Compiled& compiled) {
@@ -135,7 +135,7 @@ TEST_CASE("a frozen constant that keeps its name differs in the slightest bit") 
       compile(convnet(), options_with("head", [](CompileOptions& o) { o.fuse = false; }));
   Graph& predict = graph_of(compiled, ProgramKind::predict);
   Value& weight = predict.value(node_making(predict, "stem_out").inputs[1]);
-  const auto old = static_cast<float>(weight.data->reals[1]);
+  const auto old = static_cast<float>(weight.data->reals()[1]);
   add_to(weight, 1, std::nextafter(old, 10.0f) - old);
   const TensorDifference first = first_of(compiled);
   CHECK(first.tensor == "stem.weight");

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/import/onnx/onnx_model.h"
 #include "tests/support/compiled_plan.h"
 
 namespace attune::test {

@@ -41,7 +41,7 @@ Outcome adapt(const std::string& scheme, double rate, int64_t epochs) {
   options.class_names = {"down",  "go",   "left", "no",  "off",       "on",
                          "right", "stop", "up",   "yes", "_silence_", "_unknown_"};
   options.preprocess.front_end = FrontEnd::mfcc;
-  Learner learner(OnnxModel::load(shared / "models" / "ds_cnn_kws-f32.onnx"), options);
+  Learner learner(*load_model(shared / "models" / "ds_cnn_kws-f32.onnx"), options);
   const auto base = learner.open(data / "base");
 
   const std::string name = fs::path(scheme).filename();

@@ -18,7 +18,7 @@ bool have_shared_folder() {
   return false;
 }
 
-Learner::Learner(const OnnxModel& model, const CompileOptions& options, int threads)
+Learner::Learner(const Model& model, const CompileOptions& options, int threads)
     : compiled_(compile(model, options)) {
   bytes_.reset(new std::byte[compiled_.plan.size() + kSegmentAlignment]);
   const auto address = reinterpret_cast<uintptr_t>(bytes_.get());

@@ -35,7 +35,7 @@ class Part : public Dataset {
 // A compiled model in a session of its own, as an application would have it.
 class Learner {
  public:
-  Learner(const OnnxModel& model, const CompileOptions& options, int threads = 1);
+  Learner(const Model& model, const CompileOptions& options, int threads = 1);
   std::unique_ptr<Dataset> open(const std::string& path) const;
   // Accuracy in percent.
   double accuracy(Dataset& data);

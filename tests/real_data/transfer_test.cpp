@@ -21,7 +21,7 @@ double transfer(const std::string& scheme, double rate) {
   ImagePreprocess& image = options.preprocess.image;
   image.width = image.height = 128;
   for (int c = 0; c < 3; ++c) image.scale[c] = 1 / 127.5f, image.offset[c] = -1;
-  Learner learner(OnnxModel::load(shared / "models" / "mcunet-5fps-f32.onnx"), options);
+  Learner learner(*load_model(shared / "models" / "mcunet-5fps-f32.onnx"), options);
   const auto train = learner.open(data / "train-images-idx3-ubyte.gz");
   const auto test = learner.open(data / "t10k-images-idx3-ubyte.gz");
   Part train_part(*train, 0, 2000), test_part(*test, 0, 1000);

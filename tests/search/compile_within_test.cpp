@@ -12,7 +12,7 @@ namespace {
 
 // Wide early layers, which set the peak of a sparse update until they are tiled.
 struct Subject {
-  OnnxModel model;
+  ModelPtr model;
   CompileOptions options;
   CostModel costs{1, BackendChoice::reference};
 
@@ -26,12 +26,12 @@ struct Subject {
     CompileOptions with = options;
     with.tile = with.split_gradients = tile;
     with.arena_budget = arena_budget, with.arena_may_exceed = true;
-    return costs.cost(compile(model, with).contents);
+    return costs.cost(compile(*model, with).contents);
   }
   CompiledWithin within(size_t bytes, bool tile = true) {
     Budget budget;
     budget.memory_bytes = bytes;
-    return compile_within(model, options, tile, budget, costs, "net");
+    return compile_within(*model, options, tile, budget, costs, "net");
   }
 };
 
@@ -39,7 +39,7 @@ TEST_CASE("what fits as it is, is compiled as it is") {
   Subject subject("bias:2");
   const Cost whole = subject.cost(false);
   const CompiledWithin made = subject.within(whole.ram_bytes());
-  CHECK(made.compiled.plan == compile(subject.model, subject.options).plan);
+  CHECK(made.compiled.plan == compile(*subject.model, subject.options).plan);
   CHECK(made.cost.ram_bytes() == whole.ram_bytes());
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("a batch is gone through in parts before anything is computed twice, a
   const auto of_micro_batches = [&](int size) {
     CompileOptions with = subject.options;
     with.micro_batch = size;
-    return subject.costs.cost(compile(subject.model, with).contents);
+    return subject.costs.cost(compile(*subject.model, with).contents);
   };
   const Cost whole = subject.cost(false), strips = subject.cost(true);
   const Cost three = of_micro_batches(3), one = of_micro_batches(1);
@@ -100,8 +100,8 @@ TEST_CASE("what was tried for one arena changes nothing for the next") {
     CompileOptions options = subject.options;
     options.tile = options.split_gradients = arena != 0;
     options.arena_budget = arena, options.arena_may_exceed = true;
-    return scheduled ? compile(subject.model, options, *scheduled)
-                     : compile(subject.model, options);
+    return scheduled ? compile(*subject.model, options, *scheduled)
+                     : compile(*subject.model, options);
   };
   const int64_t whole = compiled(0, nullptr).contents.programs.front().memory.arena_bytes;
   ScheduledPrograms scheduled;

@@ -18,6 +18,9 @@ MAY_USE = {
 HOST_ONLY = re.compile(
     r"^\s*#\s*include\s*[<\"](fmt|CLI|nlohmann|onnx|google/protobuf|doctest)[/.]")
 READERS_ONLY = re.compile(r"^\s*#\s*include\s*[<\"](stb|zlib\.h)")
+# Only graph/import knows a model's file format.
+FORMATS = re.compile(
+    r"^\s*#\s*include\s*[<\"](onnx/|google/protobuf/|graph/import/onnx/)|\bonnx::|Onnx")
 INCLUDE = re.compile(r"^\s*#\s*include\s*\"([^\"]+)\"")
 
 
@@ -37,6 +40,8 @@ def faults():
                 where = f"{name}:{number}"
                 if folder in {"kernels", "engine", "engine/io"} and HOST_ONLY.match(line):
                     yield f"{where}: device code includes a host library: {line.strip()}"
+                if not name.startswith("graph/import/") and FORMATS.search(line):
+                    yield f"{where}: only graph/import may know a model's format: {line.strip()}"
                 if folder in {"kernels", "engine"} and READERS_ONLY.match(line):
                     yield f"{where}: only engine/io may include this: {line.strip()}"
                 if folder in {"kernels", "engine"} and re.search(r"\b(throw|dynamic_cast|typeid)\b",
@@ -95,6 +100,10 @@ def main():
     # The rule itself must be able to fail: these are what it is for.
     assert folder_of("engine/io/wav.h") == "engine/io" and folder_of("graph/ir/graph.h") == "graph"
     assert "graph" not in MAY_USE["engine"] and "sparse_update" not in MAY_USE["kernels"]
+    for line in ("#include <onnx/onnx_pb.h>", '#include "graph/import/onnx/onnx_model.h"',
+                 "  onnx::ModelProto proto;", "void f(const OnnxModel& model);"):
+        assert FORMATS.search(line), line
+    assert not FORMATS.search("// reads ONNX models")
     sys.exit(1 if found else 0)
 
 

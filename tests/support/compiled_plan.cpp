@@ -39,7 +39,7 @@ void require(const Status& status) {
   if (!status) throw_error("{}", status.message());
 }
 
-CompiledPlan::CompiledPlan(const OnnxModel& model, const CompileOptions& options) {
+CompiledPlan::CompiledPlan(const Model& model, const CompileOptions& options) {
   Compiled compiled = compile(model, options);
   contents_ = std::move(compiled.contents);
   compiled_ = std::move(compiled.plan);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_model.h"
 
 namespace attune {
 
@@ -27,7 +27,7 @@ class OnnxBuilder {
   onnx::ModelProto& proto() { return proto_; }
   std::string bytes() const { return proto_.SerializeAsString(); }
   OnnxModel model() const { return OnnxModel::parse(bytes(), "model.onnx"); }
-  Graph import(const ImportOptions& options = {}) const { return import_onnx(model(), options); }
+  Graph import(const ImportOptions& options = {}) const { return model().import(options); }
 
  private:
   onnx::ModelProto proto_;

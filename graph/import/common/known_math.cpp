@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/import/onnx/importer.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -51,26 +50,41 @@ int64_t checked_elements(const Dims& dims) {
   return n;
 }
 
-KnownTensor empty_like(const KnownTensor& x, ElementType type, Dims dims) {
-  KnownTensor y;
-  y.type = type;
-  y.dims = std::move(dims);
-  y.derived = x.derived || (x.view && x.real());
-  const size_t n = static_cast<size_t>(checked_elements(y.dims));
-  if (y.real())
-    y.data.reals.resize(n);
+// A tensor under computation. Its elements, in the vector of their kind, become its data.
+struct Computed {
+  KnownTensor tensor;
+  std::vector<double> reals;
+  std::vector<int64_t> ints;
+
+  KnownTensor done() {
+    tensor.data = tensor.real() ? Data::of_reals(std::move(reals)) : Data::of_ints(std::move(ints));
+    return std::move(tensor);
+  }
+};
+
+// Whether what is computed from a tensor is computed from the contents of an initializer.
+bool is_trainable(const KnownTensor& x) { return x.derived || (x.view && x.real()); }
+
+Computed computed_from(const KnownTensor& x, ElementType type, Dims dims) {
+  Computed y;
+  y.tensor.type = type;
+  y.tensor.dims = std::move(dims);
+  y.tensor.derived = is_trainable(x);
+  const size_t n = static_cast<size_t>(checked_elements(y.tensor.dims));
+  if (y.tensor.real())
+    y.reals.resize(n);
   else
-    y.data.ints.resize(n);
+    y.ints.resize(n);
   return y;
 }
 
-// Calls f(to, from) for both vectors, of which one is empty.
+// Calls f(to, from) for the elements of both, which are of one kind.
 template <class F>
-void each_data(KnownTensor& y, const KnownTensor& x, F&& f) {
+void each_data(Computed& y, const KnownTensor& x, F&& f) {
   if (x.real())
-    f(y.data.reals, x.data.reals);
+    f(y.reals, x.data->reals());
   else
-    f(y.data.ints, x.data.ints);
+    f(y.ints, x.data->ints());
 }
 
 double apply(Binary op, double a, double b) {
@@ -153,7 +167,7 @@ KnownTensor broadcast(const KnownTensor& x, const Dims& dims) {
   if (x.dims == dims) return x;
   if (broadcast_dims(x.dims, dims) != dims)
     throw_error("shape {} does not broadcast to {}", dims_text(x.dims), dims_text(dims));
-  KnownTensor y = empty_like(x, x.type, dims);
+  Computed y = computed_from(x, x.type, dims);
   const int missing = static_cast<int>(dims.size() - x.dims.size());
   std::vector<int64_t> steps(dims.size(), 0);
   int64_t step = 1;
@@ -174,7 +188,7 @@ KnownTensor broadcast(const KnownTensor& x, const Dims& dims) {
       }
     }
   });
-  return y;
+  return y.done();
 }
 
 KnownTensor compute(Binary op, const KnownTensor& a, const KnownTensor& b) {
@@ -183,24 +197,29 @@ KnownTensor compute(Binary op, const KnownTensor& a, const KnownTensor& b) {
   const Dims dims = broadcast_dims(a.dims, b.dims);
   checked_elements(dims);
   const KnownTensor wide_a = broadcast(a, dims), wide_b = broadcast(b, dims);
-  KnownTensor y = empty_like(wide_a, compares ? ElementType::boolean : a.type, dims);
-  y.derived = y.derived || wide_b.derived || (wide_b.view && wide_b.real());
-  const size_t n = static_cast<size_t>(y.elements());
-  for (size_t i = 0; i < n; ++i) {
-    if (!a.real())
-      y.data.ints[i] = wrap(y.type, apply(op, wide_a.data.ints[i], wide_b.data.ints[i]));
-    else if (compares)
-      y.data.ints[i] = apply(op, wide_a.data.reals[i], wide_b.data.reals[i]) != 0;
-    else
-      y.data.reals[i] = rounded(y.type, apply(op, wide_a.data.reals[i], wide_b.data.reals[i]));
+  Computed y = computed_from(wide_a, compares ? ElementType::boolean : a.type, dims);
+  y.tensor.derived = y.tensor.derived || is_trainable(wide_b);
+  if (!a.real()) {
+    const auto p = wide_a.data->ints(), q = wide_b.data->ints();
+    for (size_t i = 0; i < p.size(); ++i) y.ints[i] = wrap(y.tensor.type, apply(op, p[i], q[i]));
+  } else {
+    const auto p = wide_a.data->reals(), q = wide_b.data->reals();
+    for (size_t i = 0; i < p.size(); ++i) {
+      const double result = apply(op, p[i], q[i]);
+      if (compares)
+        y.ints[i] = result != 0;
+      else
+        y.reals[i] = rounded(y.tensor.type, result);
+    }
   }
-  return y;
+  return y.done();
 }
 
 KnownTensor compute(Unary op, const KnownTensor& x) {
-  KnownTensor y = empty_like(x, x.type, x.dims);
-  for (size_t i = 0; i < x.data.reals.size(); ++i) {
-    const double v = x.data.reals[i];
+  Computed y = computed_from(x, x.type, x.dims);
+  const auto reals = x.data->reals();
+  for (size_t i = 0; i < reals.size(); ++i) {
+    const double v = reals[i];
     double result = v;
     switch (op) {
       case Unary::neg:
@@ -221,45 +240,52 @@ KnownTensor compute(Unary op, const KnownTensor& x) {
       case Unary::logical_not:
         throw_error("Not of floats");
     }
-    y.data.reals[i] = rounded(y.type, result);
+    y.reals[i] = rounded(y.tensor.type, result);
   }
-  for (size_t i = 0; i < x.data.ints.size(); ++i) {
-    const int64_t v = x.data.ints[i];
+  const auto ints = x.data->ints();
+  for (size_t i = 0; i < ints.size(); ++i) {
+    const int64_t v = ints[i];
     const bool negates = op == Unary::neg || (op == Unary::abs && v < 0);
     int64_t result = negates ? apply(Binary::sub, int64_t{0}, v) : v;
     if (op == Unary::logical_not) result = v == 0;
     if (op == Unary::sqrt) throw_error("Sqrt of integers");
-    y.data.ints[i] = wrap(y.type, result);
+    y.ints[i] = wrap(y.tensor.type, result);
   }
-  return y;
+  return y.done();
 }
 
 KnownTensor cast(const KnownTensor& x, ElementType type) {
   if (x.type == type) return x;
-  KnownTensor y = empty_like(x, type, x.dims);
-  if (x.real() && y.real() && x.view) {  // a parameter in another precision is the same parameter
-    y.view = x.view;
-    y.derived = x.derived;
+  if (x.real() && is_real(type) && element_bytes(type) > element_bytes(x.type)) {
+    KnownTensor wider = x;
+    wider.type = type;
+    return wider;
   }
-  const size_t n = static_cast<size_t>(x.elements());
-  for (size_t i = 0; i < n; ++i) {
-    if (x.real() && y.real()) {
-      y.data.reals[i] = rounded(type, x.data.reals[i]);
-    } else if (x.real()) {
-      const double v = x.data.reals[i];
-      if (type == ElementType::boolean) {
-        y.data.ints[i] = v != 0;
-      } else {
-        if (!(std::fabs(v) < 9e18)) throw_error("{} does not fit into an integer", v);
-        y.data.ints[i] = wrap(type, static_cast<int64_t>(v));
-      }
-    } else if (y.real()) {
-      y.data.reals[i] = rounded(type, static_cast<double>(x.data.ints[i]));
+  Computed y = computed_from(x, type, x.dims);
+  if (x.real() && y.tensor.real() && x.view) {  // a parameter in another precision is the same
+    y.tensor.view = x.view;
+    y.tensor.derived = x.derived;
+  }
+  const auto reals = x.data->reals();
+  for (size_t i = 0; i < reals.size(); ++i) {
+    const double v = reals[i];
+    if (y.tensor.real()) {
+      y.reals[i] = rounded(type, v);
+    } else if (type == ElementType::boolean) {
+      y.ints[i] = v != 0;
     } else {
-      y.data.ints[i] = wrap(type, x.data.ints[i]);
+      if (!(std::fabs(v) < 9e18)) throw_error("{} does not fit into an integer", v);
+      y.ints[i] = wrap(type, static_cast<int64_t>(v));
     }
   }
-  return y;
+  const auto ints = x.data->ints();
+  for (size_t i = 0; i < ints.size(); ++i) {
+    if (y.tensor.real())
+      y.reals[i] = rounded(type, static_cast<double>(ints[i]));
+    else
+      y.ints[i] = wrap(type, ints[i]);
+  }
+  return y.done();
 }
 
 KnownTensor where(const KnownTensor& condition, const KnownTensor& a, const KnownTensor& b) {
@@ -267,18 +293,17 @@ KnownTensor where(const KnownTensor& condition, const KnownTensor& a, const Know
   if (condition.real()) throw_error("a condition of floats");
   const Dims dims = broadcast_dims(condition.dims, broadcast_dims(a.dims, b.dims));
   checked_elements(dims);
-  const KnownTensor c = broadcast(condition, dims), wide_b = broadcast(b, dims);
-  const KnownTensor wide_a = broadcast(a, dims);
-  KnownTensor y = empty_like(wide_a, a.type, dims);
-  y.derived = y.derived || wide_b.derived || (wide_b.view && wide_b.real());
-  for (size_t i = 0; i < c.data.ints.size(); ++i) {
-    const Data& from = c.data.ints[i] != 0 ? wide_a.data : wide_b.data;
-    if (a.real())
-      y.data.reals[i] = from.reals[i];
-    else
-      y.data.ints[i] = from.ints[i];
-  }
-  return y;
+  const auto chosen = broadcast(condition, dims).data->ints();
+  const KnownTensor wide_a = broadcast(a, dims), wide_b = broadcast(b, dims);
+  Computed y = computed_from(wide_a, a.type, dims);
+  y.tensor.derived = y.tensor.derived || is_trainable(wide_b);
+  const auto choose = [&](auto& to, const auto& from, bool where_true) {
+    for (size_t i = 0; i < to.size(); ++i)
+      if ((chosen[i] != 0) == where_true) to[i] = from[i];
+  };
+  each_data(y, wide_a, [&](auto& to, const auto& from) { choose(to, from, true); });
+  each_data(y, wide_b, [&](auto& to, const auto& from) { choose(to, from, false); });
+  return y.done();
 }
 
 KnownTensor reshape(const KnownTensor& x, const Dims& dims) {
@@ -305,8 +330,7 @@ KnownTensor transpose(const KnownTensor& x, const std::vector<int>& perm) {
   for (int axis : perm) dims.push_back(x.dims[axis]);
   KnownTensor y = x;
   y.dims = dims;
-  y.data.reals = permute(x.data.reals, x.dims, perm);
-  y.data.ints = permute(x.data.ints, x.dims, perm);
+  y.data = x.data->permuted(x.dims, perm);
   if (x.view)
     for (size_t i = 0; i < perm.size(); ++i) y.view->perm[i] = x.view->perm[perm[i]];
   return y;
@@ -324,10 +348,10 @@ KnownTensor concat(const std::vector<KnownPtr>& parts, int axis) {
     if (expected != dims) throw_error("inputs that differ in more than axis {}", axis);
     if (__builtin_add_overflow(dims[axis], part->dims[axis], &dims[axis]))
       throw_error("the axis is too long");
-    derived = derived || part->derived || (part->view && part->real());
+    derived = derived || is_trainable(*part);
   }
-  KnownTensor y = empty_like(*parts[0], parts[0]->type, dims);
-  y.derived = derived;
+  Computed y = computed_from(*parts[0], parts[0]->type, dims);
+  y.tensor.derived = derived;
   int64_t outer = 1, inner = 1;
   for (int i = 0; i < axis; ++i) outer *= dims[i];
   for (size_t i = axis + 1; i < dims.size(); ++i) inner *= dims[i];
@@ -340,7 +364,7 @@ KnownTensor concat(const std::vector<KnownPtr>& parts, int axis) {
     });
     start += run;
   }
-  return y;
+  return y.done();
 }
 
 KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis) {
@@ -348,21 +372,22 @@ KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis) {
   Dims dims(x.dims.begin(), x.dims.begin() + axis);
   dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
   dims.insert(dims.end(), x.dims.begin() + axis + 1, x.dims.end());
-  KnownTensor y = empty_like(x, x.type, dims);
+  Computed y = computed_from(x, x.type, dims);
+  const auto places = indices.data->ints();
   int64_t outer = 1, inner = 1;
   for (int i = 0; i < axis; ++i) outer *= x.dims[i];
   for (size_t i = axis + 1; i < x.dims.size(); ++i) inner *= x.dims[i];
   each_data(y, x, [&](auto& to, const auto& from) {
     auto out = to.begin();
     for (int64_t i = 0; i < outer && !to.empty(); ++i)
-      for (int64_t index : indices.data.ints) {
+      for (int64_t index : places) {
         if (index < -x.dims[axis] || index >= x.dims[axis])
           throw_error("index {} of an axis of {}", index, x.dims[axis]);
         if (index < 0) index += x.dims[axis];
         out = std::copy_n(from.begin() + (i * x.dims[axis] + index) * inner, inner, out);
       }
   });
-  return y;
+  return y.done();
 }
 
 KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step) {
@@ -380,22 +405,21 @@ KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const Know
     return n > 0 ? static_cast<int64_t>(n) : 0;
   };
   if (start.real()) {
-    const double a = start.data.reals[0], d = delta.data.reals[0];
+    const double a = scalar(start), d = scalar(delta);
     if (d == 0) throw_error("a step of zero");
-    KnownTensor y =
-        empty_like(start, start.type, {bound(std::ceil((limit.data.reals[0] - a) / d))});
-    for (size_t i = 0; i < y.data.reals.size(); ++i)
-      y.data.reals[i] = rounded(y.type, a + static_cast<double>(i) * d);
-    return y;
+    Computed y = computed_from(start, start.type, {bound(std::ceil((scalar(limit) - a) / d))});
+    for (size_t i = 0; i < y.reals.size(); ++i)
+      y.reals[i] = rounded(y.tensor.type, a + static_cast<double>(i) * d);
+    return y.done();
   }
-  const int64_t a = start.data.ints[0], d = delta.data.ints[0];
+  const int64_t a = start.data->ints()[0], d = delta.data->ints()[0];
   if (d == 0) throw_error("a step of zero");
-  const int64_t distance = apply(Binary::sub, limit.data.ints[0], a);
+  const int64_t distance = apply(Binary::sub, limit.data->ints()[0], a);
   int64_t n = apply(Binary::div, distance, d);
   if (n >= 0 && n * d != distance && (distance < 0) == (d < 0)) ++n;
-  KnownTensor y = empty_like(start, start.type, {bound(static_cast<double>(n))});
-  for (size_t i = 0; i < y.data.ints.size(); ++i) y.data.ints[i] = a + static_cast<int64_t>(i) * d;
-  return y;
+  Computed y = computed_from(start, start.type, {bound(static_cast<double>(n))});
+  for (size_t i = 0; i < y.ints.size(); ++i) y.ints[i] = a + static_cast<int64_t>(i) * d;
+  return y.done();
 }
 
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep) {
@@ -404,9 +428,9 @@ KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, boo
     kept.push_back(axes[i] ? 1 : x.dims[i]);
     if (keep || !axes[i]) dims.push_back(kept.back());
   }
-  KnownTensor y = empty_like(x, x.type, kept);
-  std::fill(y.data.reals.begin(), y.data.reals.end(), 1);
-  std::fill(y.data.ints.begin(), y.data.ints.end(), 1);
+  Computed y = computed_from(x, x.type, kept);
+  std::fill(y.reals.begin(), y.reals.end(), 1);
+  std::fill(y.ints.begin(), y.ints.end(), 1);
   each_data(y, x, [&](auto& to, const auto& from) {
     for (size_t i = 0; i < from.size(); ++i) {
       int64_t rest = static_cast<int64_t>(i), at = 0, step = 1;
@@ -418,24 +442,21 @@ KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, boo
       to[at] = apply(Binary::mul, to[at], from[i]);
     }
   });
-  y.dims = dims;
-  return y;
+  y.tensor.dims = dims;
+  return y.done();
 }
 
 KnownTensor filled(const Dims& dims, const KnownTensor& value) {
   if (value.elements() != 1) throw_error("a value of shape {}", dims_text(value.dims));
-  KnownTensor y = empty_like(value, value.type, dims);
-  if (value.real())
-    std::fill(y.data.reals.begin(), y.data.reals.end(), value.data.reals[0]);
-  else
-    std::fill(y.data.ints.begin(), y.data.ints.end(), value.data.ints[0]);
-  return y;
+  Computed y = computed_from(value, value.type, dims);
+  each_data(y, value, [](auto& to, const auto& from) { std::fill(to.begin(), to.end(), from[0]); });
+  return y.done();
 }
 
 KnownTensor vector_of(Dims values) {
   KnownTensor y;
   y.dims = {static_cast<int64_t>(values.size())};
-  y.data.ints = std::move(values);
+  y.data = Data::of_ints(std::move(values));
   return y;
 }
 

@@ -49,7 +49,7 @@ void import_Gather(OnnxNode& n) {
   if (indices.real() || indices.elements() != 1)
     n.fail("indices of shape {} into a computed tensor", dims_text(indices.dims));
   Dims dims = n.dims(0);
-  int64_t index = indices.data.ints[0];
+  int64_t index = indices.data->ints()[0];
   if (index < -dims[axis] || index >= dims[axis])
     n.fail("index {} of an axis of {}", index, dims[axis]);
   if (index < 0) index += dims[axis];

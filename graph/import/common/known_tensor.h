@@ -8,10 +8,6 @@
 
 #include "graph/ir/graph.h"
 
-namespace onnx {
-class TensorProto;
-}
-
 namespace attune {
 
 using Dims = std::vector<int64_t>;
@@ -31,6 +27,7 @@ enum class ElementType : int32_t {
   u32 = 12,
 };
 std::optional<ElementType> element_type(int32_t onnx_number);
+size_t element_bytes(ElementType type);
 bool is_real(ElementType type);
 
 // Nothing computed at import may be larger than this: a few bytes of a model can ask for any size.
@@ -49,7 +46,7 @@ struct View {
 struct KnownTensor {
   ElementType type = ElementType::i64;
   Dims dims;
-  Data data;
+  DataPtr data;
   std::optional<View> view;  // an initializer
   bool derived = false;      // computed from the contents of an initializer
 
@@ -60,9 +57,6 @@ using KnownPtr = std::shared_ptr<const KnownTensor>;
 
 // Product of the sizes. Throws Error where one is negative or the product passes 2^40.
 int64_t count_elements(const Dims& dims);
-
-// Throws Error (naming `where`) on unreadable types, wrong sizes and external data not read before.
-KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where);
 
 // What a float attribute was meant to be: 1e-5 and not 9.99999974737875e-06. Elements of tensors
 // are what they are.

@@ -7,16 +7,16 @@ void import_Constant(OnnxNode& n) {
   if (auto tensor = n.tensor("value")) return n.set(0, std::move(*tensor));
   KnownTensor tensor;
   if (n.has_attribute("value_int")) {
-    tensor.data.ints = {n.integer("value_int", 0)};
+    tensor.data = Data::of_ints({n.integer("value_int", 0)});
   } else if (n.has_attribute("value_ints")) {
     tensor = vector_of(n.ints("value_ints"));
   } else if (n.has_attribute("value_float")) {
     tensor.type = ElementType::f32;
-    tensor.data.reals = {n.real("value_float", 0)};
+    tensor.data = Data::of_reals({n.real("value_float", 0)});
   } else if (n.has_attribute("value_floats")) {
     tensor.type = ElementType::f32;
-    tensor.data.reals = n.reals("value_floats");
-    tensor.dims = {static_cast<int64_t>(tensor.data.reals.size())};
+    tensor.data = Data::of_reals(n.reals("value_floats"));
+    tensor.dims = {static_cast<int64_t>(tensor.data->size())};
   } else {
     n.fail("its value is neither a tensor nor numbers");
   }
@@ -26,7 +26,7 @@ void import_Constant(OnnxNode& n) {
 void import_ConstantOfShape(OnnxNode& n) {
   KnownTensor zero;
   zero.type = ElementType::f32;
-  zero.data.reals = {0};
+  zero.data = Data::of_reals({0});
   const auto value = n.tensor("value");
   n.set(0, filled(n.known_ints(0, "shape"), value ? *value : zero));
 }

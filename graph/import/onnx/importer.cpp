@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "graph/import/onnx/onnx_node.h"
+#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -48,8 +49,8 @@ std::string shape_flag(const std::string& name, const onnx::TensorShapeProto* sh
 
 }  // namespace
 
-Graph import_onnx(const OnnxModel& model, const ImportOptions& options) {
-  return Importer(model, options).run();
+Graph OnnxModel::import(const ImportOptions& options) const {
+  return Importer(*this, options).run();
 }
 
 Importer::Importer(const OnnxModel& model, const ImportOptions& options)
@@ -134,8 +135,8 @@ void Importer::check_structure() {
 void Importer::read_initializers() {
   for (const auto& proto : model_.proto().graph().initializer()) {
     if (!is_read(proto.name())) continue;
-    KnownTensor tensor =
-        read_tensor(proto, fmt::format("{}: initializer '{}'", path(), proto.name()));
+    KnownTensor tensor = read_tensor(
+        proto, fmt::format("{}: initializer '{}'", path(), proto.name()), model_.shared());
     tensor.view = View{proto.name(), tensor.dims, tensor.dims,
                        identity_perm(static_cast<int>(tensor.dims.size()))};
     tensors_.at(proto.name()).known = std::make_shared<const KnownTensor>(std::move(tensor));
@@ -302,26 +303,18 @@ ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, c
                            const std::vector<int>& perm) {
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", name, dims_text(tensor.dims), dims_text(view));
-  Value value;
-  value.name = name;
-  value.role = Role::constant;
   Dims dims;
   for (int axis : perm) dims.push_back(view[axis]);
-  value.shape = to_shape(dims);
-  Data data;
-  if (tensor.real()) {
-    value.dtype = options_.real;
-    data.reals = permute(tensor.data.reals, view, perm);
-  } else {
-    value.dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
-    for (int64_t v : tensor.data.ints)
+  const Shape shape = to_shape(dims);
+  DType dtype = options_.real;
+  if (!tensor.real()) {
+    dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
+    for (int64_t v : tensor.data->ints())
       if (v != std::clamp<int64_t>(v, std::numeric_limits<int32_t>::min(),
                                    std::numeric_limits<int32_t>::max()))
         throw_error("'{}' contains {}, which 32 bits do not hold", name, v);
-    data.ints = permute(tensor.data.ints, view, perm);
   }
-  value.data = std::make_shared<const Data>(std::move(data));
-  return graph.add_value(std::move(value));
+  return graph.add_known(name, dtype, shape, tensor.data->permuted(view, perm));
 }
 
 ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view,
@@ -359,12 +352,14 @@ ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view,
       if (layout.view == first_view && layout.perm == first_perm) return layout.value;
   }
   if (layouts.empty()) {
-    for (double x : tensor.data.reals)
-      if (!std::isfinite(x))
-        throw_error(
-            "{}: weight '{}' holds {}, and nothing can be computed with it; export the "
-            "model again",
-            path(), own.tensor, x);
+    tensor.data->each_block([&](size_t, std::span<const double> block) {
+      for (const double x : block)
+        if (!std::isfinite(x))
+          throw_error(
+              "{}: weight '{}' holds {}, and nothing can be computed with it; export the model "
+              "again",
+              path(), own.tensor, x);
+    });
     Value value;
     value.name = own.tensor;
     value.dtype = options_.real;
@@ -377,9 +372,7 @@ ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view,
     value.shape = direct ? shape : to_shape(tensor.dims);
     value.origin.view_shape = to_shape(kept_view);
     std::copy(kept_perm.begin(), kept_perm.end(), value.origin.perm.begin());
-    Data data;
-    data.reals = direct ? permute(tensor.data.reals, view, perm) : tensor.data.reals;
-    value.data = std::make_shared<const Data>(std::move(data));
+    value.data = direct ? tensor.data->permuted(view, perm) : tensor.data;
     const ValueId id = graph.add_value(std::move(value));
     layouts.push_back({kept_view, kept_perm, id});
     if (direct) return id;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "graph/import/common/known_tensor.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_model.h"
 
 namespace attune {
 
@@ -34,6 +34,7 @@ class Importer {
 
   Graph graph;
   int opset = 0;
+  const OnnxModel& model() const { return model_; }
   const std::string& path() const { return model_.path(); }
   OnnxTensor& tensor(const std::string& name) { return tensors_.at(name); }
   // Whether a node or the graph's outputs read a tensor.
@@ -71,27 +72,5 @@ class Importer {
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
   int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
 };
-
-// `reals` of shape `dims`, transposed: axis i of the result is axis perm[i] of the source.
-template <class T>
-std::vector<T> permute(const std::vector<T>& from, const Dims& dims, const std::vector<int>& perm) {
-  std::vector<int64_t> strides(dims.size(), 1);
-  for (int i = static_cast<int>(dims.size()) - 2; i >= 0; --i)
-    strides[i] = strides[i + 1] * dims[i + 1];
-  std::vector<T> to;
-  to.reserve(from.size());
-  std::vector<int64_t> index(dims.size(), 0);
-  int64_t at = 0;
-  while (to.size() < from.size()) {
-    to.push_back(from[at]);
-    for (int i = static_cast<int>(perm.size()) - 1; i >= 0; --i) {
-      at += strides[perm[i]];
-      if (++index[i] < dims[perm[i]]) break;
-      at -= strides[perm[i]] * dims[perm[i]];
-      index[i] = 0;
-    }
-  }
-  return to;
-}
 
 }  // namespace attune

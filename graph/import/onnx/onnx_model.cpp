@@ -1,3 +1,5 @@
+#include "graph/import/onnx/onnx_model.h"
+
 #include <onnx/onnx_pb.h>
 
 #include <charconv>
@@ -7,7 +9,7 @@
 #include <span>
 
 #include "attune/plan.h"
-#include "graph/import/onnx/onnx_import.h"
+#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -112,11 +114,14 @@ OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
     for (auto& attribute : *node.mutable_attribute())
       if (attribute.has_t() && external(attribute.t()))
         hash = read_external(path, attribute.mutable_t(), hash);
-  OnnxModel model;
-  model.path_ = path;
-  model.hash_ = hash;
-  model.proto_ = std::move(proto);
-  return model;
+  return OnnxModel(path, hash, std::move(proto));
+}
+
+std::vector<double> OnnxModel::reals(const std::string& name) const {
+  for (const auto& tensor : proto().graph().initializer())
+    if (tensor.name() == name)
+      return read_tensor(tensor, path() + ": initializer " + name, proto_).data->reals();
+  throw_error("{}: there is no initializer '{}'", path(), name);
 }
 
 }  // namespace attune

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "graph/import/onnx/onnx_tensor.h"
+
 namespace attune {
 namespace {
 
@@ -79,7 +81,7 @@ std::vector<double> OnnxNode::reals(const char* name) const {
 std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
   const auto* attribute = check_type(find(name), onnx::AttributeProto::TENSOR);
   if (attribute == nullptr) return std::nullopt;
-  return read_tensor(attribute->t(), fmt::format("attribute {}", name));
+  return read_tensor(attribute->t(), fmt::format("attribute {}", name), importer_.model().shared());
 }
 
 int OnnxNode::input_count() const { return proto_.input_size(); }
@@ -137,7 +139,7 @@ Dims OnnxNode::known_ints(int input, const char* what) const {
   const KnownTensor& tensor = known(input, what);
   if (tensor.real()) fail("its {} are not integers", what);
   if (tensor.dims.size() > 1) fail("its {} have shape {}", what, dims_text(tensor.dims));
-  return tensor.data.ints;
+  return tensor.data->ints();
 }
 
 double OnnxNode::known_scalar(int input, const char* what) const {

@@ -1,0 +1,203 @@
+#include <onnx/onnx_pb.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <unordered_set>
+
+#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/ir/error.h"
+
+namespace attune {
+namespace {
+
+// IEEE 754 half precision, rounded to the nearest, ties to even.
+uint16_t to_half(double value) {
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  const double magnitude = std::fabs(value);
+  if (std::isnan(value)) return sign | 0x7e00;
+  if (magnitude >= 65520) return sign | 0x7c00;
+  if (magnitude == 0) return sign;
+  int exponent = 0;
+  std::frexp(magnitude, &exponent);  // magnitude in [2^(exponent - 1), 2^exponent)
+  const int unit = std::max(exponent - 11, -24);
+  const auto units = static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, -unit)));
+  // Subnormals count units of 2^-24; a carry out of the fraction raises the exponent by itself.
+  if (unit == -24) return sign | units;
+  return static_cast<uint16_t>(sign | (((unit + 24) << 10) + units));
+}
+
+template <class T>
+void append(std::string* bytes, T value) {
+  bytes->append(reinterpret_cast<const char*>(&value), sizeof(T));
+}
+
+void append_real(std::string* bytes, ElementType type, double value) {
+  if (type == ElementType::f64) return append(bytes, value);
+  if (type == ElementType::f16) return append(bytes, to_half(value));
+  append(bytes, static_cast<float>(value));
+}
+
+double rounded_to(DType real, double value) {
+  return real == DType::f32 ? static_cast<double>(static_cast<float>(value)) : value;
+}
+
+class Exporter {
+ public:
+  Exporter(const OnnxModel& model, const ImportOptions& imported)
+      : source_(model), imported_(imported), model_(model.proto()) {
+    for (auto& tensor : *model_.mutable_graph()->mutable_initializer())
+      initializers_[tensor.name()] = &tensor;
+  }
+
+  std::string run(const std::vector<ModelTensor>& tensors) {
+    int classes = 0;
+    std::unordered_set<std::string> resized;
+    for (const ModelTensor& tensor : tensors) {
+      replace(tensor);
+      if (!tensor.fresh) continue;
+      classes = static_cast<int>(tensor.dims[static_cast<size_t>(tensor.class_axis)]);
+      resized.insert(tensor.name);
+    }
+    if (!resized.empty()) resize_outputs(resized, classes);
+    std::string bytes;
+    if (model_.ByteSizeLong() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
+        !model_.SerializeToString(&bytes))
+      throw_error("{}: the adapted model is larger than 2 GB, which ONNX files cannot hold",
+                  source_.path());
+    return bytes;
+  }
+
+ private:
+  void replace(const ModelTensor& tensor) {
+    const auto found = initializers_.find(tensor.name);
+    if (found == initializers_.end())
+      throw_error("{}: the plan trains '{}', which is no initializer of the model", source_.path(),
+                  tensor.name);
+    onnx::TensorProto& proto = *found->second;
+    const KnownTensor old = read_tensor(proto, source_.path() + ": initializer " + tensor.name);
+    if (!old.real())
+      throw_error("{}: initializer '{}' has element type {}, which training does not give",
+                  source_.path(), tensor.name, proto.data_type());
+    if (!tensor.fresh && old.dims != tensor.dims)
+      throw_error("{}: initializer '{}' is {}, where the plan trains {}", source_.path(),
+                  tensor.name, dims_text(old.dims), dims_text(tensor.dims));
+    const std::vector<double> old_reals = old.data->reals();
+    std::string bytes;
+    for (size_t i = 0; i < tensor.reals.size(); ++i) {
+      // What the plan's type does not tell from the old one keeps its own precision.
+      const bool kept =
+          !tensor.fresh && std::bit_cast<uint64_t>(rounded_to(imported_.real, old_reals[i])) ==
+                               std::bit_cast<uint64_t>(tensor.reals[i]);
+      append_real(&bytes, old.type, kept ? old_reals[i] : tensor.reals[i]);
+    }
+    if (tensor.fresh) old_classes_ = old.dims.at(static_cast<size_t>(tensor.class_axis));
+    proto.mutable_dims()->Assign(tensor.dims.begin(), tensor.dims.end());
+    proto.clear_float_data();
+    proto.clear_double_data();
+    proto.clear_int32_data();
+    proto.set_raw_data(std::move(bytes));
+    // Before IR version 4, initializers are listed as inputs too.
+    for (auto& input : *model_.mutable_graph()->mutable_input()) {
+      if (input.name() != tensor.name || !input.type().tensor_type().has_shape()) continue;
+      auto* shape = input.mutable_type()->mutable_tensor_type()->mutable_shape();
+      shape->clear_dim();
+      for (int64_t d : tensor.dims) shape->add_dim()->set_dim_value(d);
+    }
+  }
+
+  // Names of what is computed from these tensors.
+  std::unordered_set<std::string> computed_from(std::unordered_set<std::string> names) const {
+    const auto initializers = names;
+    for (const auto& node : model_.graph().node())
+      if (std::any_of(node.input().begin(), node.input().end(),
+                      [&](const std::string& input) { return names.contains(input); }))
+        names.insert(node.output().begin(), node.output().end());
+    for (const auto& name : initializers) names.erase(name);
+    names.erase("");
+    return names;
+  }
+
+  // What import finds the outputs' shapes to be is what they are declared as from now on.
+  void resize_outputs(const std::unordered_set<std::string>& resized, int classes) {
+    const auto computed = computed_from(resized);
+    auto* infos = model_.mutable_graph()->mutable_value_info();
+    for (int i = infos->size(); i-- > 0;)
+      if (computed.contains(infos->Get(i).name())) infos->DeleteSubrange(i, 1);
+    Graph graph;
+    try {
+      graph = OnnxModel::parse(model_.SerializeAsString(), source_.path()).import(imported_);
+    } catch (const Error& error) {
+      refuse(computed, classes, error.what());
+    }
+    const Shape& first = graph.shape(graph.outputs.front().value);
+    if (first.rank < 1 || first[0] != imported_.batch || first.product(1, first.rank) != classes)
+      refuse(computed, classes, "its first output would have another shape");
+    for (auto& output : *model_.mutable_graph()->mutable_output()) {
+      const ValueId id = graph.output(output.name());
+      if (!computed.contains(output.name()) || id == kNone ||
+          !output.type().tensor_type().has_shape())
+        continue;
+      auto* shape = output.mutable_type()->mutable_tensor_type()->mutable_shape();
+      const Shape& actual = graph.shape(id);
+      if (shape->dim_size() != actual.rank) {
+        output.mutable_type()->mutable_tensor_type()->clear_shape();
+        continue;
+      }
+      for (int i = 1; i < actual.rank; ++i)
+        if (shape->dim(i).has_dim_value()) shape->mutable_dim(i)->set_dim_value(actual[i]);
+    }
+  }
+
+  // The contents of a tensor of integers that the model knows, or nothing.
+  std::vector<int64_t> known_ints(const std::string& name) const {
+    const onnx::TensorProto* tensor = nullptr;
+    if (const auto found = initializers_.find(name); found != initializers_.end())
+      tensor = found->second;
+    for (const auto& node : model_.graph().node())
+      if (node.op_type() == "Constant" && node.output_size() == 1 && node.output(0) == name)
+        for (const auto& attribute : node.attribute()) {
+          if (attribute.name() == "value") tensor = &attribute.t();
+          if (attribute.name() == "value_ints")
+            return {attribute.ints().begin(), attribute.ints().end()};
+        }
+    if (!tensor) return {};
+    return read_tensor(*tensor, source_.path()).data->ints();
+  }
+
+  [[noreturn]] void refuse(const std::unordered_set<std::string>& computed, int classes,
+                           const std::string& why) const {
+    for (const auto& node : model_.graph().node()) {
+      if (node.op_type() != "Reshape" || node.input_size() < 2 || node.output_size() < 1 ||
+          !computed.contains(node.output(0)))
+        continue;
+      const std::vector<int64_t> shape = known_ints(node.input(1));
+      if (std::find(shape.begin(), shape.end(), old_classes_) == shape.end()) continue;
+      throw_error(
+          "{}: cannot export {} classes: node '{}' (Reshape) has the old number of classes, {}, in "
+          "its shape {}; export the original model with a -1 there, or with Flatten",
+          source_.path(), classes, node.name().empty() ? node.output(0) : node.name(), old_classes_,
+          dims_text(shape));
+    }
+    throw_error("{}: cannot export {} classes in place of {}: {}", source_.path(), classes,
+                old_classes_, why);
+  }
+
+  const OnnxModel& source_;
+  const ImportOptions& imported_;
+  onnx::ModelProto model_;
+  std::map<std::string, onnx::TensorProto*> initializers_;
+  int64_t old_classes_ = 0;
+};
+
+}  // namespace
+
+std::string OnnxModel::with_tensors(const std::vector<ModelTensor>& tensors,
+                                    const ImportOptions& imported) const {
+  return Exporter(*this, imported).run(tensors);
+}
+
+}  // namespace attune
