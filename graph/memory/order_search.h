@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "engine/random.h"
 #include "graph/memory/packing.h"
 
 namespace attune {
@@ -31,14 +32,6 @@ class OrderSearch {
   void run(int64_t bound, size_t moves);
 
  private:
-  struct Random {
-    uint64_t state = 0x9e3779b97f4a7c15u;
-    size_t below(size_t n) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      return static_cast<size_t>((state >> 33) % n);
-    }
-  };
-
   std::vector<size_t> too_high(const Placed& placed, int64_t bytes) const;
   int64_t end(const Placed& placed, int item) const;
   void consider_sorted(int peak);
@@ -52,7 +45,7 @@ class OrderSearch {
   int64_t most_alive_;
   std::vector<Placed> sorted_;
   Placed best_, next_;
-  Random random_;
+  LinearCongruences random_;
 };
 
 }  // namespace attune
