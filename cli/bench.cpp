@@ -13,7 +13,7 @@
 #include "cli/verbs.h"
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
-#include "sparse_update/cost/estimate.h"
+#include "sparse_update/cost/program_estimate.h"
 
 namespace attune::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include "cli/verbs.h"
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
-#include "sparse_update/cost/estimate.h"
+#include "sparse_update/cost/program_estimate.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/pipeline/compile.h"
 #include "sparse_update/pipeline/plan_options.h"

@@ -7,7 +7,7 @@
 
 #include "cli/machine_peak.h"
 #include "cli/step_times.h"
-#include "sparse_update/cost/estimate.h"
+#include "sparse_update/cost/program_estimate.h"
 
 namespace attune::cli {
 namespace {

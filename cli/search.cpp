@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "cli/output_file.h"
+#include "cli/report/front_picture.h"
 #include "cli/scheme_search.h"
 #include "cli/table.h"
 #include "cli/verbs.h"

@@ -5,7 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/compile_options.h"
-#include "sparse_update/sensitivity/estimate.h"
+#include "sparse_update/sensitivity/estimate_gains.h"
 
 namespace attune::cli {
 

@@ -1,7 +1,6 @@
-#include "sparse_update/pipeline/verify.h"
-
 #include "cli/table.h"
 #include "cli/verbs.h"
+#include "sparse_update/pipeline/verify_against_model.h"
 
 namespace attune::cli {
 namespace {

@@ -69,19 +69,6 @@ class FrontReader {
   const std::string& path_;
 };
 
-struct Range {
-  double low, high;
-
-  explicit Range(double value) : low(value), high(value) {}
-  void cover(double value) { low = std::min(low, value), high = std::max(high, value); }
-  // Some room around.
-  void widen() {
-    const double room = high > low ? 0.07 * (high - low) : std::max(std::fabs(high), 1e-9) / 2;
-    low -= room, high += room;
-  }
-  double size() const { return high - low; }
-};
-
 // What a plot has along an axis, and how it says it.
 struct Axis {
   double (*value)(const SchemeFront::Point&);
@@ -113,23 +100,18 @@ std::string height_name(const SchemeFront& front) {
 std::string picture(const std::vector<SchemeFront::Point>& points, const SchemeFront::Point& chosen,
                     const Axis& across, const Axis& up, std::optional<double> plan_at,
                     const std::string& caption) {
-  Range x(across.value(chosen)), y(up.value(chosen));
+  PlotRange x(across.value(chosen)), y(up.value(chosen));
   for (const SchemeFront::Point& p : points) x.cover(across.value(p)), y.cover(up.value(p));
-  x.widen(), y.widen();
+  x.widen(0.07), y.widen(0.07);
   Plot plot(x.size(), y.size(), 260);
-  const auto each_tick = [](const Range& range, int at_most, auto&& draw) {
-    const double step = tick_step(range.size(), at_most);
-    for (double t = std::ceil(range.low / step) * step; t <= range.high; t += step)
-      draw(std::fabs(t) < step / 1e6 ? 0.0 : t);
-  };
-  each_tick(x, 4, [&](double t) {
+  for (const double t : ticks(x, 4)) {
     plot.down(t - x.low, "grid");
     plot.x_label(t - x.low, across.text(t));
-  });
-  each_tick(y, 5, [&](double t) {
+  }
+  for (const double t : ticks(y, 5)) {
     plot.across(t - y.low, "grid");
     plot.y_label(t - y.low, up.text(t));
-  });
+  }
   if (plan_at && *plan_at > x.low && *plan_at < x.high) plot.down(*plan_at - x.low, "bound");
   const auto at = [&](const SchemeFront::Point& p) {
     return fmt::format("{:.8g} {:.8g}", across.value(p) - x.low, y.high - up.value(p));

@@ -68,6 +68,19 @@ double tick_step(double range, int at_most) {
   return 10 * power;
 }
 
+void PlotRange::widen(double share) {
+  const double room = high > low ? share * (high - low) : std::max(std::fabs(high), 1e-9) / 2;
+  low -= room, high += room;
+}
+
+std::vector<double> ticks(const PlotRange& range, int at_most) {
+  const double step = tick_step(range.size(), at_most);
+  std::vector<double> all;
+  for (double t = std::ceil(range.low / step) * step; t <= range.high; t += step)
+    all.push_back(std::fabs(t) < step / 1e6 ? 0.0 : t);
+  return all;
+}
+
 Plot::Plot(double width, double height, int pixels)
     : width_(width), height_(height > 0 ? height : 1), pixels_(pixels) {}
 

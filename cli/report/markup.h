@@ -1,12 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace attune::cli {
 
-// Text of a plan or file as it may stand in HTML, between tags or in quotes: cut where it is longer
-// than so many bytes, markup escaped, what is no printable UTF-8 replaced.
+// Text of a plan or file as it may stand in HTML or SVG, between tags or in quotes: cut where it is
+// longer than so many bytes, markup escaped, what is no printable UTF-8 replaced.
 std::string escaped(std::string_view text, size_t at_most = 120);
 
 // A plot's picture stretches to the page; what is written around it does not. Coordinates are data:
@@ -30,7 +32,21 @@ class Plot {
   std::string picture_, labels_;
 };
 
+// What an axis of a plot covers.
+struct PlotRange {
+  double low, high;
+
+  explicit PlotRange(double value) : low(value), high(value) {}
+  void cover(double value) { low = std::min(low, value), high = std::max(high, value); }
+  // Room around what is covered: this share of it.
+  void widen(double share);
+  double size() const { return high - low; }
+};
+
 // The least of 1, 2 and 5 times a power of ten that divides `range` into at most so many parts.
 double tick_step(double range, int at_most);
+
+// Its multiples within a range, in order.
+std::vector<double> ticks(const PlotRange& range, int at_most);
 
 }  // namespace attune::cli

@@ -6,7 +6,7 @@
 
 #include "cli/common.h"
 #include "cli/report/front.h"
-#include "sparse_update/cost/estimate.h"
+#include "sparse_update/cost/program_estimate.h"
 
 namespace attune::cli {
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/random.h"
 #include "graph/memory/packing.h"
 
 namespace attune {
@@ -29,14 +30,6 @@ class OrderSearch {
   void run(int64_t enough, size_t tries);
 
  private:
-  struct Random {
-    uint64_t state = 0x9e3779b97f4a7c15u;
-    size_t below(size_t n) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      return static_cast<size_t>((state >> 33) % n);
-    }
-  };
-
   void consider_sorted(int peak);
   void squeak(Placed placed, int64_t enough, size_t tries, bool all);
   void advance_high(Placed* placed, int64_t bytes, bool all);
@@ -44,7 +37,7 @@ class OrderSearch {
   Packing& packing_;
   std::vector<Placed> sorted_;
   Placed best_;
-  Random random_;
+  LinearCongruences random_;
 };
 
 }  // namespace attune

@@ -3,16 +3,17 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/random.h"
 #include "graph/ir/error.h"
 #include "graph/rules/rules.h"
 
 namespace attune {
 namespace {
 
-// Normal numbers from splitmix64 and Box-Muller: the same everywhere, unlike <random>'s.
+// Normal numbers, by Box and Muller: the same everywhere, unlike <random>'s.
 class NormalSource {
  public:
-  explicit NormalSource(uint64_t seed) : state_(seed) {}
+  explicit NormalSource(uint64_t seed) : bits_(seed) {}
   double next() {
     const double u = uniform(), v = uniform();
     return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
@@ -20,13 +21,9 @@ class NormalSource {
 
  private:
   double uniform() {  // in (0, 1]
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    return (static_cast<double>(z >> 11) + 1) * 0x1p-53;
+    return (static_cast<double>(bits_.next() >> 11) + 1) * 0x1p-53;
   }
-  uint64_t state_;
+  SplitMix64 bits_;
 };
 
 [[noreturn]] void fail(const Graph& graph, const std::string& why) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "sparse_update/search/search.h"
@@ -17,10 +16,5 @@ struct SchemeFronts {
 SchemeFronts scheme_fronts(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
                            SchemeEvaluator& evaluator, size_t points,
                            const Progress& progress = {});
-
-// A picture of both fronts, gain over memory and over time, with the chosen scheme and the budget:
-// an SVG document.
-std::string front_picture(const SchemeFronts& fronts, const Gains& gains, const FoundScheme& chosen,
-                          const Budget& budget, const std::string& title);
 
 }  // namespace attune

@@ -1,5 +1,5 @@
 // The published model of a scheme's memory, against the published figures.
-#include "sparse_update/extra_memory.h"
+#include "tests/cost/extra_memory.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

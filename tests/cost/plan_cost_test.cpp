@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "sparse_update/cost/cost.h"
-#include "sparse_update/cost/estimate.h"
+#include "sparse_update/cost/program_estimate.h"
 #include "tests/cost/support.h"
 
 namespace attune::test {

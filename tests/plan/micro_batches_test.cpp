@@ -11,7 +11,7 @@
 #include "sparse_update/cost/representative.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
-#include "sparse_update/pipeline/verify.h"
+#include "sparse_update/pipeline/verify_against_model.h"
 #include "tests/plan/support.h"
 #include "tests/support/files.h"
 #include "tests/support/onnx_builder.h"

@@ -1,5 +1,3 @@
-#include "sparse_update/pipeline/verify.h"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/ir/error.h"
+#include "sparse_update/pipeline/verify_against_model.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

@@ -208,14 +208,6 @@ TEST_CASE("fronts rise, and their schemes cost what they say") {
     CHECK(fronts.time[i - 1].gain < fronts.time[i].gain);
   }
   CHECK(fronts.memory.front().point == frozen_point(bench.space));
-  const std::string svg = front_picture(
-      fronts, bench.gains, fronts.memory[1],
-      {.memory_bytes = 100000, .flash_bytes = {}, .latency_ms = {}}, "a <model> & its front");
-  CHECK(svg.starts_with("<svg "));
-  CHECK(svg.ends_with("</svg>\n"));
-  CHECK(contains(svg, "a &lt;model&gt; &amp; its front"));
-  CHECK(!contains(svg, "nan"));
-  CHECK(!contains(svg, "inf"));
 }
 
 }  // namespace attune::test

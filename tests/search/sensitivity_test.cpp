@@ -7,7 +7,7 @@
 #include "engine/batch.h"
 #include "graph/ir/error.h"
 #include "sparse_update/pipeline/plan_memory.h"
-#include "sparse_update/sensitivity/estimate.h"
+#include "sparse_update/sensitivity/estimate_gains.h"
 #include "sparse_update/sensitivity/fisher.h"
 #include "sparse_update/sensitivity/result_cache.h"
 #include "sparse_update/sensitivity/warm_up.h"

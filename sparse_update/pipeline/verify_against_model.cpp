@@ -1,4 +1,4 @@
-#include "sparse_update/pipeline/verify.h"
+#include "sparse_update/pipeline/verify_against_model.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "sparse_update/extra_memory.h"
+#include "tests/cost/extra_memory.h"
 
 #include "sparse_update/layers.h"
 

@@ -1,4 +1,4 @@
-#include "sparse_update/cost/estimate.h"
+#include "sparse_update/cost/program_estimate.h"
 
 #include "engine/format/plan_generated.h"
 

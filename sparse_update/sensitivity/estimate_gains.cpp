@@ -1,4 +1,4 @@
-#include "sparse_update/sensitivity/estimate.h"
+#include "sparse_update/sensitivity/estimate_gains.h"
 
 #include <chrono>
 #include <numeric>

@@ -1,52 +1,15 @@
+#include "cli/report/front_picture.h"
+
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
 #include <optional>
 
-#include "sparse_update/search/front.h"
+#include "cli/report/markup.h"
 
-namespace attune {
+namespace attune::cli {
 namespace {
 
 constexpr double kWidth = 900, kHeight = 380, kPlot = 350, kTop = 60, kBottom = 320;
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (char c : text) {
-    if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else if (c == '&')
-      result += "&amp;";
-    else if (static_cast<unsigned char>(c) >= ' ' && static_cast<unsigned char>(c) < 0x7f)
-      result += c;
-    else
-      result += '?';
-  }
-  return result;
-}
-
-// A round step that gives about four ticks.
-double tick_step(double range) {
-  const double raw = range / 4, power = std::pow(10, std::floor(std::log10(raw)));
-  for (double factor : {1.0, 2.0, 5.0})
-    if (factor * power >= raw) return factor * power;
-  return 10 * power;
-}
-
-struct Axis {
-  double low = 0, high = 1;
-
-  // Covers what it is given, with some room around.
-  void cover(double value) { low = std::min(low, value), high = std::max(high, value); }
-  void widen() {
-    const double room = high > low ? 0.06 * (high - low) : std::max(std::fabs(high), 1e-9) / 2;
-    low -= room, high += room;
-  }
-  double at(double value) const { return (value - low) / (high - low); }
-};
 
 struct Dot {
   double x, y;
@@ -62,19 +25,20 @@ class Panel {
         y_name_(std::move(y_name)),
         dots_(std::move(dots)),
         chosen_(chosen),
-        limit_(limit) {
-    x_ = {chosen.x, chosen.x}, y_ = {chosen.y, chosen.y};
+        limit_(limit),
+        x_(chosen.x),
+        y_(chosen.y) {
     for (const Dot& dot : dots_) x_.cover(dot.x), y_.cover(dot.y);
     // A limit far off would squeeze the rest.
-    if (limit_ && *limit_ < x_.high + (x_.high - x_.low)) x_.cover(*limit_);
-    x_.widen(), y_.widen();
+    if (limit_ && *limit_ < x_.high + x_.size()) x_.cover(*limit_);
+    x_.widen(0.06), y_.widen(0.06);
   }
 
   std::string svg() const {
     std::string text = fmt::format(
         "<rect x=\"{:.1f}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>\n",
         left_, kTop, kPlot, kBottom - kTop);
-    text += ticks();
+    text += axes();
     if (limit_ && *limit_ >= x_.low && *limit_ <= x_.high)
       text += fmt::format(
           "<path d=\"M{0:.1f} {1}V{2}\" stroke=\"#c33\" stroke-dasharray=\"5 4\"/>\n"
@@ -95,22 +59,23 @@ class Panel {
   }
 
  private:
-  double x(double value) const { return left_ + kPlot * x_.at(value); }
-  double y(double value) const { return kBottom - (kBottom - kTop) * y_.at(value); }
+  double x(double value) const { return left_ + kPlot * ((value - x_.low) / x_.size()); }
+  double y(double value) const {
+    return kBottom - (kBottom - kTop) * ((value - y_.low) / y_.size());
+  }
 
-  std::string ticks() const {
+  std::string axes() const {
     std::string text;
-    const double step_x = tick_step(x_.high - x_.low), step_y = tick_step(y_.high - y_.low);
-    for (double t = std::ceil(x_.low / step_x) * step_x; t <= x_.high; t += step_x)
+    for (const double t : ticks(x_, 4))
       text += fmt::format(
           "<path d=\"M{0:.1f} {1}v4\" stroke=\"#999\"/>"
           "<text x=\"{0:.1f}\" y=\"{2}\" text-anchor=\"middle\">{3:.4g}</text>\n",
-          x(t), kBottom, kBottom + 18, std::fabs(t) < step_x / 1e6 ? 0.0 : t);
-    for (double t = std::ceil(y_.low / step_y) * step_y; t <= y_.high; t += step_y)
+          x(t), kBottom, kBottom + 18, t);
+    for (const double t : ticks(y_, 4))
       text += fmt::format(
           "<path d=\"M{0:.1f} {1:.1f}h-4\" stroke=\"#999\"/>"
           "<text x=\"{2:.1f}\" y=\"{3:.1f}\" text-anchor=\"end\">{4:.4g}</text>\n",
-          left_, y(t), left_ - 7, y(t) + 4, std::fabs(t) < step_y / 1e6 ? 0.0 : t);
+          left_, y(t), left_ - 7, y(t) + 4, t);
     text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
                         left_ + kPlot / 2, kBottom + 40, escaped(x_name_));
     return text + fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", left_, kTop - 8,
@@ -122,7 +87,7 @@ class Panel {
   std::vector<Dot> dots_;
   Dot chosen_;
   std::optional<double> limit_;
-  Axis x_, y_;
+  PlotRange x_, y_;
 };
 
 }  // namespace
@@ -159,4 +124,4 @@ std::string front_picture(const SchemeFronts& fronts, const Gains& gains, const 
       kWidth, kHeight, escaped(title), memory.svg(), step.svg());
 }
 
-}  // namespace attune
+}  // namespace attune::cli
