@@ -341,6 +341,11 @@ TEST_CASE("kernels that move elements put each where it belongs") {
     at[axis] = static_cast<int>(call.inputs[1].at(at[axis]));
     return call.inputs[0].at(flat(call.inputs[0].shape(), at));
   });
+  check_op(Op::take, [](const Call& call, int64_t i, const Index&) {
+    const Value &table = call.inputs[0], &ids = call.inputs[1];
+    const int64_t width = table.shape()[1], id = static_cast<int64_t>(ids.at(i / width));
+    return table.at((id < 0 ? id + table.shape()[0] : id) * width + i % width);
+  });
   check_op(Op::normalize, [](const Call& call, int64_t i, const Index& at) {
     return call.inputs[0].at(i) * call.inputs[1].at(at[3]) + call.inputs[2].at(at[3]);
   });

@@ -213,6 +213,12 @@ void add_movement(std::vector<Sample>& all) {
     all.push_back(make_sample("", Op::gather, attrs,
                               {Value::random(a, 1), Value::ints({5}, {5, 0, 3, 2, 4})}, {real(c)}));
   }
+  for (const auto& [ids, y] : {std::pair{Shape{2, 4}, Shape{2, 4, 5}}, {Shape{8}, Shape{8, 5}}})
+    all.push_back(make_sample(
+        "", Op::take, NoAttrs{},
+        {Value::random({6, 5}, 1), Value::ints(ids, {5, 0, 3, 3, -1, 2, -6, 5})}, {real(y)}));
+  all.push_back(make_sample("one row", Op::take, NoAttrs{},
+                            {Value::random({1, 1}, 1), Value::ints({1}, {0})}, {real({1, 1})}));
   for (const Shape& shape :
        {Shape{2, 60, 30, 3}, Shape{1, 90, 61, 3}, Shape{1, 141, 117, 1}, Shape{1, 50, 7, 17}}) {
     Value image(DType::u8, shape);

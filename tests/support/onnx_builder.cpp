@@ -25,6 +25,14 @@ OnnxBuilder& OnnxBuilder::input(const std::string& name, const std::vector<int64
   return *this;
 }
 
+OnnxBuilder& OnnxBuilder::int_input(const std::string& name, const std::vector<int64_t>& dims) {
+  input(name, dims);
+  auto& inputs = *proto_.mutable_graph()->mutable_input();
+  inputs[inputs.size() - 1].mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  return *this;
+}
+
 OnnxBuilder& OnnxBuilder::output(const std::string& name) {
   proto_.mutable_graph()->add_output()->set_name(name);
   return *this;

@@ -15,6 +15,7 @@ class OnnxBuilder {
   explicit OnnxBuilder(int opset = 17);
 
   OnnxBuilder& input(const std::string& name, const std::vector<int64_t>& dims);
+  OnnxBuilder& int_input(const std::string& name, const std::vector<int64_t>& dims);  // int64
   OnnxBuilder& output(const std::string& name);
   // A float initializer with the elements first, first + step, ..
   OnnxBuilder& tensor(const std::string& name, const std::vector<int64_t>& dims, float first = 0.1f,

@@ -22,6 +22,20 @@ void import_many(OnnxNode& n, Binary op) {
   n.set(0, std::move(y));
 }
 
+// Rows of a frozen table by ids.
+void take_rows(OnnxNode& n, int axis) {
+  if (axis != 0) n.fail("computed indices of axis {}; only rows (axis 0) can be taken", axis);
+  if (n.dtype(1) != DType::i32) n.fail("indices of {}", dtype_name(n.dtype(1)));
+  if (!n.known(0, "table").real()) n.fail("computed indices of a table of integers");
+  Dims y = n.dims(1), row = n.dims(0);
+  const int64_t rows = row[0];
+  row.erase(row.begin());
+  const ValueId table = n.reshape(n.value(0), {rows, count_elements(row)}, "table");
+  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, n.value(1)}, "rows");
+  y.insert(y.end(), row.begin(), row.end());
+  n.set(0, n.reshape(taken, y, nullptr));
+}
+
 }  // namespace
 
 // Sizes `start` to `end` of the input, which need not be known.
@@ -41,9 +55,11 @@ void import_Size(OnnxNode& n) {
   n.set(0, std::move(size));
 }
 
-// Of a known tensor; of a computed one where the index is one number, which is a slice.
+// Of a known tensor, by computed indices or known ones; of a computed one where the index is one
+// number, which is a slice.
 void import_Gather(OnnxNode& n) {
   const int axis = normal_axis(n.integer("axis", 0), n.rank(0));
+  if (n.is_known(0) && !n.is_known(1)) return take_rows(n, axis);
   const KnownTensor& indices = n.known(1, "indices");
   if (n.is_known(0)) return n.set(0, gather(n.known(0, "input"), indices, axis));
   if (indices.real() || indices.elements() != 1)
