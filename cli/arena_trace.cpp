@@ -16,8 +16,8 @@ class Tracer {
   explicit Tracer(const format::Program& program) : program_(program) {}
 
   ArenaTrace run() {
-    if (program_.inputs())
-      for (const format::Port* port : *program_.inputs()) write(port->tensor(), -1);
+    for (const format::Port* port : *program_.ports())
+      if (is_fed(role_of(*port))) write(port->tensor(), -1);
     const int steps = static_cast<int>(program_.steps()->size());
     for (int s = 0; s < steps; ++s) {
       const format::Step& step = *program_.steps()->Get(static_cast<unsigned>(s));
@@ -28,8 +28,8 @@ class Tracer {
           trace_.reads.back().push_back({static_cast<int>(i), content});
       for (int32_t id : list_of(step.outputs())) write(id, s);
     }
-    if (program_.outputs())
-      for (const format::Port* port : *program_.outputs()) read(bytes_of(port->tensor()), steps);
+    for (const format::Port* port : *program_.ports())
+      if (!is_fed(role_of(*port))) read(bytes_of(port->tensor()), steps);
     while (!bytes_.empty()) release(bytes_.begin(), bytes_.begin()->second.last, false);
     count_live(steps);
     return std::move(trace_);

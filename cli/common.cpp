@@ -106,12 +106,6 @@ void load_parameters(LoadedPlan& loaded, const std::string& path) {
   if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
 }
 
-Tensor first_output(const Session& session, ProgramKind kind) {
-  const format::Program* program = session.plan().program(kind);
-  if (!program || !program->outputs() || program->outputs()->size() == 0) return {};
-  return session.output(kind, program->outputs()->Get(0)->name()->string_view());
-}
-
 namespace {
 
 Shape without_batch(const Shape& shape) {
@@ -120,32 +114,41 @@ Shape without_batch(const Shape& shape) {
   return result;
 }
 
+// Of one example. For a prediction, labels may be there, unread.
+Shape target_shape(const Session& session, ProgramKind kind) {
+  for (PortRole role : {PortRole::label, PortRole::target})
+    if (const SessionPort target = session.port(kind, role))
+      return without_batch(target.tensor.shape);
+  const bool classifies = session.plan().table().class_count() > 0;
+  const Tensor output = classifies ? session.output(kind, "probabilities")
+                                   : session.port(kind, PortRole::output).tensor;
+  if (!output || output.shape.rank == 0) return {};
+  Shape shape = without_batch(output.shape);
+  if (classifies && shape.rank > 0) --shape.rank;  // the classes
+  return shape;
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path) {
   const Plan& plan = session.plan();
-  const format::Program* program = plan.program(kind);
-  const Tensor input = session.model_input(kind, 0);
-  if (!program || !input)
-    throw_error("{}: the plan has no program {}; compile it again", plan.name(),
-                program_name(kind));
-  if (input.shape.rank < 1)
-    throw_error("{}: the model's input has no axis of examples", plan.name());
   DatasetRequest request;
-  request.example = {program->inputs()->Get(0)->name()->string_view(), input.dtype,
-                     without_batch(input.shape)};
+  for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
+    if (input.tensor.shape.rank < 1)
+      throw_error("{}: the model's input {} has no axis of examples", plan.name(), input.name);
+    request.inputs.push_back(
+        {input.name, input.tensor.dtype, without_batch(input.tensor.shape), input.limit});
+  }
+  if (request.inputs.empty())
+    throw_error("{}: the plan's program {} is missing, or has no inputs; compile it again",
+                plan.name(), program_name(kind));
   request.preprocess = plan.preprocess();
   request.classes = plan.table().class_count();
   if (const auto* names = plan.table().classes())
     for (const auto* name : *names) request.class_names.push_back(name->str());
-  const Tensor targets = session.input(kind, "targets");
-  const Tensor output = first_output(session, kind);
   request.target_dtype = static_cast<DType>(plan.table().real());
-  if (targets)
-    request.target = without_batch(targets.shape);
-  else if (output && output.shape.rank > 0)
-    request.target = without_batch(output.shape);  // predicting: labels may be there, unread
+  request.target = target_shape(session, kind);
   request.labels_optional = kind == ProgramKind::predict;
   std::unique_ptr<Dataset> data;
   throw_if_error(open_dataset(path, request, &data));

@@ -82,9 +82,6 @@ constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsi
 // Loads a checkpoint into the session unless `path` is empty. Throws Error.
 void load_parameters(LoadedPlan& loaded, const std::string& path);
 
-// The model's own first output in a program, or an absent tensor.
-Tensor first_output(const Session& session, ProgramKind kind);
-
 // Opens data for one of a plan's programs. Throws Error.
 std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path);

@@ -43,7 +43,8 @@ struct Options {
 // What a program would take if each tensor that is given or computed had memory of its own.
 uint64_t unplanned_bytes(const format::Program& program) {
   std::set<int32_t> own;
-  for (const format::Port* port : *program.inputs()) own.insert(port->tensor());
+  for (const format::Port* port : *program.ports())
+    if (is_fed(role_of(*port))) own.insert(port->tensor());
   for (const format::Step* step : *program.steps())
     for (int32_t id : list_of(step->outputs()))
       if (id >= 0) own.insert(id);
@@ -62,6 +63,18 @@ std::string peak_of(const Compiled& compiled) {
   if (at < 0 || at >= static_cast<int>(train.graph.nodes.size())) return "";
   const Node& node = train.graph.nodes[static_cast<size_t>(at)];
   return fmt::format("{} {}", op_name(node.op), node.name);
+}
+
+// Tables whose rows ids choose: no scheme reaches them, whatever it is called.
+void note_frozen_tables(const PlanContents& contents) {
+  std::set<std::string> names;
+  const Graph& graph = contents.programs.front().graph;
+  for (const Node& node : graph.nodes)
+    if (node.op == Op::take) names.insert(graph.value(node.inputs[0]).name);
+  if (!names.empty())
+    print_note(fmt::format("{} {} looked up by ids and stay{} as {}: tables are not trained",
+                           fmt::join(names, ", "), names.size() == 1 ? "is" : "are",
+                           names.size() == 1 ? "s" : "", names.size() == 1 ? "it is" : "they are"));
 }
 
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
@@ -171,6 +184,7 @@ int run(const Options& options) {
   CompiledWithin made = searches ? searched_plan(options, *model, compile_with, &rate)
                                  : plan_within(options, *model, compile_with);
   const std::string peak = peak_of(made.compiled);
+  if (!options.output.quiet) note_frozen_tables(made.compiled.contents);
   // Model and graphs go before the plan is in memory a second time.
   made.compiled.contents = {};
   model.reset();

@@ -123,6 +123,33 @@ uint64_t total_macs(const format::Program& program) {
   return macs;
 }
 
+Json port_json(const SessionPort& port) {
+  const Shape& shape = port.tensor.shape;
+  Json json{{"name", port.name},
+            {"role", role_name(port.role)},
+            {"type", dtype_name(port.tensor.dtype)},
+            {"shape", std::vector<int32_t>(shape.dims, shape.dims + shape.rank)}};
+  if (port.limit > 0) json["limit"] = port.limit;
+  return json;
+}
+
+// What one example of the data has for each of the model's inputs: "x f32[1,28,28]", "item i32[1]
+// of 0 .. 49".
+std::string inputs_text(const Session& session) {
+  std::string text;
+  for (int k = 0; k < kProgramCount && text.empty(); ++k)
+    for (int i = 0;; ++i) {
+      const SessionPort port = session.port(static_cast<ProgramKind>(k), PortRole::input, i);
+      if (!port) break;
+      const Shape& shape = port.tensor.shape;
+      text += fmt::format(
+          "{}{} {}[{}]", i == 0 ? "" : ", ", port.name, dtype_name(port.tensor.dtype),
+          fmt::join(shape.dims + std::min(shape.rank, 1), shape.dims + shape.rank, ","));
+      if (port.limit > 0) text += fmt::format(" of 0 .. {}", port.limit - 1);
+    }
+  return text;
+}
+
 Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
   Json list = Json::array();
   for (int k = 0; k < kProgramCount; ++k) {
@@ -142,6 +169,9 @@ Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
       json["estimated_ms"] = estimated->ms();
       json["measured_share"] = estimated->measured_share();
     }
+    json["ports"] = Json::array();
+    for (int i = 0; i < loaded.session->port_count(kind); ++i)
+      json["ports"].push_back(port_json(loaded.session->port(kind, i)));
     json["steps"] = Json::array();
     for (int i = 0; i < loaded.session->step_count(kind); ++i) {
       const StepRow row = describe_step(*loaded.session, kind, *program, i);
@@ -200,6 +230,7 @@ void print_summary(const LoadedPlan& loaded, const Options& options) {
   table.row({"plan", fmt::format("{}, {}, by {}", options.plan,
                                  bytes_text(loaded.plan.file_bytes()), text_of(plan.producer()))});
   table.row({"model", text_of(plan.model_name())});
+  table.row({"takes", inputs_text(*loaded.session)});
   table.row({"computes in", dtype_name(static_cast<DType>(plan.real()))});
   table.row({"loss", text_of(plan.loss())});
   table.row({"optimizer", text_of(plan.optimizer())});

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <span>
 
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -50,7 +51,7 @@ std::vector<double> first_example(const Tensor& tensor) {
 }
 
 // Classes by falling score; equal scores by number.
-std::vector<int32_t> ranking(const std::vector<double>& scores) {
+std::vector<int32_t> ranking(std::span<const double> scores) {
   std::vector<int32_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
@@ -65,14 +66,8 @@ class Predictor {
     const Session& session = *loaded.session;
     if (!session.has(ProgramKind::predict))
       throw_error("{}: the plan has no program predict; compile it again", loaded.plan.name());
-    input_ = session.model_input(ProgramKind::predict, 0);
-    if (!input_) throw_error("{}: the model has no input; compile it again", loaded.plan.name());
-    const auto* ports = loaded.plan.program(ProgramKind::predict)->inputs();
-    if (ports->size() > 1)
-      throw_error("{}: the model has {} inputs, and attune predict fills one", loaded.plan.name(),
-                  ports->size());
     probabilities_ = session.output(ProgramKind::predict, "probabilities");
-    output_ = first_output(*loaded.session, ProgramKind::predict);
+    output_ = session.port(ProgramKind::predict, PortRole::output).tensor;
     if (!output_) throw_error("{}: the model has no output", loaded.plan.name());
     for (const Tensor& shown : {output_, probabilities_})
       if (shown && shown.dtype == DType::mask)
@@ -82,12 +77,22 @@ class Predictor {
 
   bool classifies() const { return loaded_.classes() > 0 && probabilities_; }
 
+  // How many times an example is classified.
+  size_t positions() const {
+    return static_cast<size_t>(probabilities_.shape.product(1, probabilities_.shape.rank - 1));
+  }
+
   // Runs example `index`: probabilities where the model classifies, else its first output.
   std::vector<double> run(Dataset& data, int64_t index) {
-    const size_t bytes = input_.bytes() / static_cast<size_t>(input_.shape[0]);
-    std::memset(input_.data, 0, input_.bytes());
-    throw_if_error(data.read(index, {input_.as<std::byte>(), bytes}, {}));
-    throw_if_error(loaded_.session->run(ProgramKind::predict));
+    Session& session = *loaded_.session;
+    for (int i = 0; const SessionPort port = session.port(ProgramKind::predict, PortRole::input, i);
+         ++i) {
+      const Tensor& input = port.tensor;
+      std::memset(input.data, 0, input.bytes());
+      throw_if_error(data.read(
+          index, i, {input.as<std::byte>(), input.bytes() / static_cast<size_t>(input.shape[0])}));
+    }
+    throw_if_error(session.run(ProgramKind::predict));
     std::vector<double> values = first_example(classifies() ? probabilities_ : output_);
     if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
       throw_error(
@@ -99,15 +104,22 @@ class Predictor {
 
  private:
   LoadedPlan& loaded_;
-  Tensor input_, output_, probabilities_;
+  Tensor output_, probabilities_;
 };
 
-Json class_json(const LoadedPlan& loaded, int32_t number, double probability) {
-  Json json;
-  json["class"] = loaded.class_name(number);
-  json["index"] = number;
-  json["probability"] = probability;
-  return json;
+// The `top` most probable classes.
+Json classes_json(const LoadedPlan& loaded, std::span<const double> probabilities, int top) {
+  const std::vector<int32_t> order = ranking(probabilities);
+  Json list = Json::array();
+  for (size_t k = 0; k < std::min(order.size(), static_cast<size_t>(top)); ++k)
+    list.push_back(Json{{"class", loaded.class_name(order[k])},
+                        {"index", order[k]},
+                        {"probability", probabilities[static_cast<size_t>(order[k])]}});
+  return list;
+}
+
+std::string percent(const Json& one) {
+  return fmt::format("{:.2f} %", 100 * one["probability"].get<double>());
 }
 
 int run(const Options& options) {
@@ -120,8 +132,10 @@ int run(const Options& options) {
     inputs.push_back(open_data(*loaded, ProgramKind::predict, path));
 
   Json results = Json::array();
-  Table table = predictor.classifies() ? Table({"input", "class", ">probability"})
-                                       : Table({"input", "output"});
+  Table table = !predictor.classifies() ? Table({"input", "output"})
+                : predictor.positions() == 1
+                    ? Table({"input", "class", ">probability"})
+                    : Table({"input", ">position", "class", ">probability"});
   for (const auto& data : inputs)
     for (int64_t i = 0; i < data->size(); ++i) {
       const std::vector<double> values = predictor.run(*data, i);
@@ -131,14 +145,17 @@ int run(const Options& options) {
       if (!predictor.classifies()) {
         result["output"] = values;
         table.row({name, fmt::format("{:.6g}", fmt::join(values, " "))});
+      } else if (predictor.positions() == 1) {
+        result["classes"] = classes_json(*loaded, values, options.top);
+        for (const Json& one : result["classes"])
+          table.row({&one == &result["classes"].front() ? name : "", one["class"], percent(one)});
       } else {
-        const std::vector<int32_t> order = ranking(values);
-        const size_t count = std::min(order.size(), static_cast<size_t>(options.top));
-        for (size_t k = 0; k < count; ++k) {
-          const double probability = values[static_cast<size_t>(order[k])];
-          result["classes"].push_back(class_json(*loaded, order[k], probability));
-          table.row({k == 0 ? name : "", loaded->class_name(order[k]),
-                     fmt::format("{:.2f} %", 100 * probability)});
+        const std::span<const double> all(values);
+        const size_t classes = all.size() / predictor.positions();
+        for (size_t p = 0; p < predictor.positions(); ++p) {
+          Json best = classes_json(*loaded, all.subspan(p * classes, classes), options.top);
+          table.row({p == 0 ? name : "", std::to_string(p), best[0]["class"], percent(best[0])});
+          result["positions"].push_back(std::move(best));
         }
       }
       results.push_back(std::move(result));

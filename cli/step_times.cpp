@@ -31,14 +31,13 @@ const format::Step& step_of(const Session& session, ProgramKind kind, int step) 
 class Inputs {
  public:
   Inputs(const Session& session, ProgramKind kind) {
-    const format::Program& program = *session.plan().program(kind);
     Random random(0, 0);
-    for (unsigned i = 0; program.inputs() && i < program.inputs()->size(); ++i) {
-      const std::string_view name = program.inputs()->Get(i)->name()->string_view();
-      const Tensor tensor = session.input(kind, name);
-      fill(name, tensor, session.plan().table().class_count(), random);
-      const auto* bytes = tensor.as<std::byte>();
-      ports_.push_back({tensor, {bytes, bytes + tensor.bytes()}});
+    for (int i = 0; i < session.port_count(kind); ++i) {
+      const SessionPort port = session.port(kind, i);
+      if (!is_fed(port.role)) continue;
+      fill(port, random);
+      const auto* bytes = port.tensor.as<std::byte>();
+      ports_.push_back({port.tensor, {bytes, bytes + port.tensor.bytes()}});
     }
   }
 
@@ -53,15 +52,18 @@ class Inputs {
     std::vector<std::byte> bytes;
   };
 
-  static void fill(std::string_view name, const Tensor& tensor, int32_t classes, Random& random) {
-    if (name == "learning_rate" || name == "step") {
-      set_scalar(tensor, name == "step" ? 1 : 0);
+  static void fill(const SessionPort& port, Random& random) {
+    const Tensor& tensor = port.tensor;
+    if (port.role == PortRole::rate || port.role == PortRole::step) {
+      set_scalar(tensor, port.role == PortRole::step ? 1 : 0);
       return;
     }
     const auto count = static_cast<size_t>(tensor.shape.elements());
     const auto reals = [&](auto* values) {
       for (size_t i = 0; i < count; ++i)
-        values[i] = name == "weights" ? 1 : static_cast<float>(random.next() >> 40) * 0x1p-23f - 1;
+        values[i] = port.role == PortRole::weight
+                        ? 1
+                        : static_cast<float>(random.next() >> 40) * 0x1p-23f - 1;
     };
     if (tensor.dtype == DType::f32) {
       reals(tensor.as<float>());
@@ -69,10 +71,9 @@ class Inputs {
       reals(tensor.as<double>());
     } else {
       std::memset(tensor.data, 0, tensor.bytes());
-      if (name == "labels" && tensor.dtype == DType::i32)
-        for (size_t i = 0; i < count; ++i)
-          tensor.as<int32_t>()[i] =
-              static_cast<int32_t>(random.below(static_cast<uint64_t>(std::max(classes, 1))));
+      for (size_t i = 0; port.limit > 0 && i < count; ++i)
+        tensor.as<int32_t>()[i] =
+            static_cast<int32_t>(random.below(static_cast<uint64_t>(port.limit)));
     }
   }
 

@@ -13,8 +13,8 @@ class Subset : public Dataset {
   Subset(Dataset& data, std::vector<int64_t> indices) : data_(data), indices_(std::move(indices)) {}
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
   bool labelled() const override { return data_.labelled(); }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
-    return data_.read(indices_[static_cast<size_t>(index)], input, target);
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override {
+    return data_.read(indices_[static_cast<size_t>(index)], field, bytes);
   }
   std::string_view describe(int64_t index) override {
     return data_.describe(indices_[static_cast<size_t>(index)]);

@@ -39,8 +39,8 @@ void Trace::begin_step() {
   step_start_ = last_ = Clock::now();
 }
 
-Status Trace::read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
-  Status status = data_.read(index, input, target);
+Status Trace::read(int64_t index, int field, std::span<std::byte> bytes) {
+  Status status = data_.read(index, field, bytes);
   if (in_step_) last_ = Clock::now();
   return status;
 }

@@ -40,7 +40,7 @@ class Trace : public Dataset {
   // The data, with the time that it takes.
   int64_t size() const override { return data_.size(); }
   bool labelled() const override { return data_.labelled(); }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override;
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t index) override { return data_.describe(index); }
 
  private:

@@ -54,10 +54,11 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
 // The classes that no example is of: a model trained without them forgets them.
 std::vector<std::string> absent_classes(const LoadedPlan& loaded, Dataset& data) {
   std::vector<char> is_there(static_cast<size_t>(loaded.classes()));
+  const Tensor port = loaded.session->port(ProgramKind::train_step, PortRole::label).tensor;
+  std::vector<int32_t> labels(static_cast<size_t>(port.shape.elements() / port.shape[0]));
   for (int64_t i = 0; i < data.size(); ++i) {
-    int32_t label = 0;
-    throw_if_error(data.read(i, {}, std::as_writable_bytes(std::span(&label, 1))));
-    is_there.at(static_cast<size_t>(label)) = true;
+    throw_if_error(data.read(i, kTargetField, std::as_writable_bytes(std::span(labels))));
+    for (int32_t label : labels) is_there.at(static_cast<size_t>(label)) = true;
   }
   std::vector<std::string> absent;
   for (size_t i = 0; i < is_there.size(); ++i)

@@ -57,15 +57,15 @@ void ArenaPoison::for_spans(const format::Program& program, int* written, F&& se
     }
   };
   std::fill_n(written, blocks, kNever);
-  if (program.inputs())
-    for (const format::Port* port : *program.inputs()) write(port->tensor(), -1);
+  for (const format::Port* port : *program.ports())
+    if (is_fed(role_of(*port))) write(port->tensor(), -1);
   for (int s = 0; s < steps; ++s) {
     const format::Step& step = *program.steps()->Get(static_cast<unsigned>(s));
     for (int32_t id : list_of(step.inputs())) read(id, s);
     for (int32_t id : list_of(step.outputs())) write(id, s);
   }
-  if (program.outputs())
-    for (const format::Port* port : *program.outputs()) read(port->tensor(), steps);
+  for (const format::Port* port : *program.ports())
+    if (!is_fed(role_of(*port))) read(port->tensor(), steps);
 }
 
 ArenaPoison::ArenaPoison(const format::Program& program, std::span<std::byte> arena)

@@ -3,8 +3,6 @@
 #include <cstring>
 #include <limits>
 
-#include "engine/format/plan_generated.h"
-
 namespace attune {
 
 double scalar(const Tensor& tensor) {
@@ -45,20 +43,23 @@ bool holds_examples(const Tensor& tensor, int64_t batch) {
          tensor.dtype != DType::mask && tensor.shape.elements() > 0;
 }
 
-// The model's own inputs are the first ports.
-bool has_several_inputs(const format::Program& program) {
-  if (!program.inputs() || program.inputs()->size() < 2) return false;
-  const std::string_view second = program.inputs()->Get(1)->name()->string_view();
-  for (const char* own : {"labels", "targets", "weights", "learning_rate", "step"})
-    if (second == own) return false;
-  return true;
-}
-
-bool is_real_scalar(const Tensor& tensor) {
-  return tensor && is_real(tensor.dtype) && tensor.shape.elements() == 1;
-}
-
 }  // namespace
+
+Status check_limit(Dataset& data, int64_t example, const SessionPort& port,
+                   std::span<const std::byte> bytes) {
+  for (size_t at = 0; port.limit > 0 && at < bytes.size(); at += sizeof(int32_t)) {
+    int32_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof(value));
+    if (value >= 0 && value < port.limit) continue;
+    const std::string_view where = data.describe(example);
+    const bool label = port.role == PortRole::label;
+    return Status::error(
+        "%.*s: %s%.*s %d is outside the plan's %s, 0 .. %d", static_cast<int>(where.size()),
+        where.data(), label ? "" : "id in ", label ? 5 : static_cast<int>(port.name.size()),
+        label ? "label" : port.name.data(), value, label ? "classes" : "table", port.limit - 1);
+  }
+  return Status::ok();
+}
 
 Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batch* batch) {
   const Plan& plan = session.plan();
@@ -75,30 +76,25 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
                          plan.name(), static_cast<long long>(data.size()));
 
   Batch b;
+  b.session_ = &session;
+  b.kind_ = kind;
   b.size_ = session.batch(kind);
-  b.input_ = session.model_input(kind, 0);
-  b.target_ = session.input(kind, "labels");
-  const bool labels = static_cast<bool>(b.target_);
-  if (!labels) b.target_ = session.input(kind, "targets");
-  b.weights_ = session.input(kind, "weights");
-  b.loss_ = session.output(kind, "loss");
-  b.correct_ = session.output(kind, "correct");
-  if (has_several_inputs(*plan.program(kind)))
-    return Status::error("%s: the model has several inputs, and a dataset fills one", plan.name());
-  if (b.size_ < 1 || !holds_examples(b.input_, b.size_) || !holds_examples(b.target_, b.size_))
+  b.target_ = session.port(kind, PortRole::label);
+  if (!b.target_) b.target_ = session.port(kind, PortRole::target);
+  b.weights_ = session.port(kind, PortRole::weight).tensor;
+  b.loss_ = session.port(kind, PortRole::loss).tensor;
+  b.correct_ = session.port(kind, PortRole::metric).tensor;
+  bool fits = holds_examples(b.target_.tensor, b.size_);
+  int inputs = 0;
+  for (; const SessionPort input = session.port(kind, PortRole::input, inputs); ++inputs)
+    fits = fits && holds_examples(input.tensor, b.size_);
+  if (!fits || inputs == 0)
     return Status::error("%s: %s does not take an input and a target for each of %lld examples",
                          plan.name(), program, static_cast<long long>(b.size_));
-  if (!holds_examples(b.weights_, b.size_) || !is_real(b.weights_.dtype) ||
-      b.weights_.shape.elements() != b.size_)
-    return Status::error("%s: %s has no weight for each example", plan.name(), program);
-  if (!is_real_scalar(b.loss_))
-    return Status::error("%s: %s has no output \"loss\"; compile the plan again, with a loss",
+  if (!b.weights_ || !b.loss_)
+    return Status::error("%s: %s has no weights or no loss; compile the plan again, with a loss",
                          plan.name(), program);
-  if (b.correct_ && b.correct_.shape.elements() != 1) b.correct_ = Tensor{};
-  b.input_bytes_ = b.input_.bytes() / static_cast<size_t>(b.size_);
-  b.target_bytes_ = b.target_.bytes() / static_cast<size_t>(b.size_);
-  if (labels && b.target_.dtype == DType::i32 && b.target_bytes_ == sizeof(int32_t))
-    b.classes_ = plan.table().class_count();
+  if (b.target_.role == PortRole::label) b.positions_ = b.target_.tensor.shape.elements() / b.size_;
 
   // What the reader cannot give shows now, and not after an hour.
   ATTUNE_RETURN_IF_ERROR(b.fill(data, nullptr, 0, 1));
@@ -106,29 +102,27 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   return Status::ok();
 }
 
-Status Batch::check_label(Dataset& data, int64_t example, const std::byte* bytes) const {
-  int32_t label = 0;
-  std::memcpy(&label, bytes, sizeof(label));
-  if (label >= 0 && label < classes_) return Status::ok();
-  const std::string_view where = data.describe(example);
-  return Status::error("%.*s: label %d is outside the plan's classes, 0 .. %d",
-                       static_cast<int>(where.size()), where.data(), label, classes_ - 1);
+Status Batch::fill_port(Dataset& data, const SessionPort& port, int field, const int32_t* order,
+                        int64_t first, int64_t count) const {
+  std::span<std::byte> room(port.tensor.as<std::byte>(), port.tensor.bytes());
+  const size_t bytes = room.size() / static_cast<size_t>(size_);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t example = order ? order[first + i] : first + i;
+    ATTUNE_RETURN_IF_ERROR(data.read(example, field, room.first(bytes)));
+    ATTUNE_RETURN_IF_ERROR(check_limit(data, example, port, room.first(bytes)));
+    room = room.subspan(bytes);
+  }
+  if (!room.empty()) std::memset(room.data(), 0, room.size());
+  return Status::ok();
 }
 
 Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t count) {
-  std::byte* const inputs = input_.as<std::byte>();
-  std::byte* const targets = target_.as<std::byte>();
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t example = order ? order[first + i] : first + i;
-    std::byte* const target = targets + static_cast<size_t>(i) * target_bytes_;
-    ATTUNE_RETURN_IF_ERROR(data.read(example,
-                                     {inputs + static_cast<size_t>(i) * input_bytes_, input_bytes_},
-                                     {target, target_bytes_}));
-    if (classes_ > 0) ATTUNE_RETURN_IF_ERROR(check_label(data, example, target));
+  for (int field = 0;; ++field) {
+    const SessionPort input = session_->port(kind_, PortRole::input, field);
+    if (!input) break;
+    ATTUNE_RETURN_IF_ERROR(fill_port(data, input, field, order, first, count));
   }
-  const size_t rest = static_cast<size_t>(size_ - count);
-  std::memset(inputs + static_cast<size_t>(count) * input_bytes_, 0, rest * input_bytes_);
-  std::memset(targets + static_cast<size_t>(count) * target_bytes_, 0, rest * target_bytes_);
+  ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
   for (int64_t i = 0; i < size_; ++i) {
     const bool present = i < count;
     if (weights_.dtype == DType::f64)

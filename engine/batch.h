@@ -13,8 +13,8 @@ namespace attune {
 // there: a dataset reads straight into the session's memory.
 class Batch {
  public:
-  // Fails where the program is absent, does not take one input with a target for each example, or
-  // the data is empty, unlabelled or does not fit: example 0 is read to find out.
+  // Fails where the program is absent, does not take inputs and a target for each example, or the
+  // data is empty, unlabelled or does not fit: example 0 is read to find out.
   static Status bind(const Session& session, ProgramKind kind, Dataset& data, Batch* batch);
 
   // Reads the examples order[first] .. order[first + count - 1] (`order` null: first, first + 1
@@ -23,20 +23,29 @@ class Batch {
   Status fill(Dataset& data, const int32_t* order, int64_t first, int64_t count);
 
   int64_t size() const { return size_; }
+  // How many targets an example has: more than one where the model classifies positions.
+  int64_t positions() const { return positions_; }
 
-  // What the last run computed: the mean loss over the examples, and how many were right (0 where
-  // the program does not count).
+  // What the last run computed: the mean loss over the examples, and how many positions were right
+  // (0 where the program does not count).
   double loss() const;
   double correct() const;
 
  private:
-  Status check_label(Dataset& data, int64_t example, const std::byte* label) const;
+  Status fill_port(Dataset& data, const SessionPort& port, int field, const int32_t* order,
+                   int64_t first, int64_t count) const;
 
-  int64_t size_ = 0;
-  int32_t classes_ = 0;  // > 0: labels are one class an example
-  Tensor input_, target_, weights_, loss_, correct_;
-  size_t input_bytes_ = 0, target_bytes_ = 0;  // of one example
+  const Session* session_ = nullptr;
+  ProgramKind kind_ = ProgramKind::train_step;
+  int64_t size_ = 0, positions_ = 1;
+  SessionPort target_;
+  Tensor weights_, loss_, correct_;
 };
+
+// Whether what was read for a port (of one example) is within the port's limit; else an error that
+// names the example.
+Status check_limit(Dataset& data, int64_t example, const SessionPort& port,
+                   std::span<const std::byte> bytes);
 
 // The value of a scalar tensor of any number type, and setting one.
 double scalar(const Tensor& tensor);

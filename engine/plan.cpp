@@ -140,7 +140,7 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
 
 const format::Program* Plan::program(ProgramKind kind) const {
   for (const format::Program* program : *table_->programs())
-    if (program->name()->string_view() == program_name(kind)) return program;
+    if (program->kind() == static_cast<uint8_t>(kind)) return program;
   return nullptr;
 }
 

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "engine/arena_poison.h"
+#include "engine/format/bound_step.h"
 #include "engine/format/plan_tensor.h"
 #include "kernels/heap_block.h"
 
@@ -36,18 +37,18 @@ Layout lay_out(size_t state_bytes, size_t arena_bytes, size_t workspace_bytes) {
 // What was chosen for a program's steps. How they are called is in the plan.
 struct Session::Bound {
   const format::Program* program = nullptr;
-  DType real = DType::f32;
   int step_count = 0;
   std::unique_ptr<Backend[]> backends;  // by step
   std::unique_ptr<void*[]> prepared;    // of steps whose kernels prepare, one after the other
   size_t prepared_count = 0;
   std::unique_ptr<ArenaPoison> poison;
 
-  Op op(int step) const {
-    return static_cast<Op>(program->steps()->Get(static_cast<unsigned>(step))->op());
+  const format::Step& step(int index) const {
+    return *program->steps()->Get(static_cast<unsigned>(index));
   }
-  const Kernel& kernel(int step) const {
-    return *find_kernel(backends[static_cast<size_t>(step)], op(step), real);
+  Op op(int index) const { return static_cast<Op>(step(index).op()); }
+  const Kernel& kernel(int index) const {
+    return *find_kernel(backends[static_cast<size_t>(index)], op(index), compute_type(step(index)));
   }
 
   ~Bound() {
@@ -120,8 +121,6 @@ Status Session::bind(const SessionOptions& options) {
   step_->all = pool_, step_->one = &serial_;
 
   // The workspace depends on the kernels, and these on the operands: choose without memory first.
-  alignas(64) static std::byte stand_in[64];
-  places_ = {plan_.constants().data(), stand_in, stand_in};
   size_t workspace_bytes = 0;
   for (int k = 0; k < kProgramCount; ++k)
     if (wanted(k))
@@ -141,7 +140,6 @@ Status Session::bind(const SessionOptions& options) {
   state_ = {memory + layout.state, table.state_bytes()};
   arena_ = {memory + layout.arena, table.arena_bytes()};
   workspace_ = {memory + layout.workspace, workspace_bytes};
-  places_.state = state_.data(), places_.arena = arena_.data();
   copy_initial_state();  // the rest is zero already
   if (poison_) ArenaPoison::set_guards(arena_);
 
@@ -167,12 +165,13 @@ Status Session::choose(const SessionOptions& options, ProgramKind kind, size_t* 
   Bound& bound = programs_[static_cast<size_t>(kind)];
   const size_t steps = program.steps()->size();
   bound.program = &program;
-  bound.real = real();
+  alignas(64) static std::byte stand_in[64];
   bound.backends.reset(new (std::nothrow) Backend[steps]);
   if (!bound.backends) return out_of_memory(plan_, steps * sizeof(Backend));
   for (; static_cast<size_t>(bound.step_count) < steps; ++bound.step_count) {
-    step_->read(program, bound.step_count, places_);
-    const ChosenKernel chosen = choose_kernel(options.backend, real(), step_->op, step_->args);
+    step_->read(program, bound.step_count, {plan_.constants().data(), stand_in, stand_in});
+    const ChosenKernel chosen = choose_kernel(
+        options.backend, compute_type(bound.step(bound.step_count)), step_->op, step_->args);
     bound.backends[static_cast<size_t>(bound.step_count)] = chosen.backend;
     if (chosen.kernel->prepare) ++bound.prepared_count;
     if (chosen.kernel->workspace_bytes)
@@ -190,7 +189,7 @@ Status Session::prepare(const SessionOptions& options, Bound& bound) {
   void** next = bound.prepared.get();
   for (int i = 0; i < bound.step_count; ++i) {
     if (!bound.kernel(i).prepare) continue;
-    step_->read(*bound.program, i, places_);
+    step_->read(*bound.program, i, places());
     step_->args.workspace = workspace_.data();
     size_t held = 0;
     *next = bound.kernel(i).prepare(step_->args, &held);
@@ -201,8 +200,8 @@ Status Session::prepare(const SessionOptions& options, Bound& bound) {
     }
     Backend& backend = bound.backends[static_cast<size_t>(i)];
     const int failed = place_in_order(options.backend, step_->op, step_->args, backend);
-    const ChosenKernel other =
-        choose_kernel(options.backend, real(), step_->op, step_->args, failed + 1);
+    const ChosenKernel other = choose_kernel(options.backend, compute_type(bound.step(i)),
+                                             step_->op, step_->args, failed + 1);
     backend = other.backend;
     if (other.kernel->prepare ||
         (other.kernel->workspace_bytes &&
@@ -231,49 +230,58 @@ int Session::batch(ProgramKind kind) const {
   return has(kind) ? programs_[static_cast<size_t>(kind)].program->batch() : 0;
 }
 
-namespace {
-Tensor port_tensor(const format::Port& port, const format::Program& program,
-                   const SegmentPlaces& places) {
-  return placed_tensor(*program.tensors()->Get(static_cast<unsigned>(port.tensor())), places);
+SegmentPlaces Session::places() const {
+  return {plan_.constants().data(), state_.data(), arena_.data()};
 }
 
-Tensor find_port(const flatbuffers::Vector<flatbuffers::Offset<format::Port>>* ports,
-                 std::string_view name, const format::Program& program,
-                 const SegmentPlaces& places) {
-  if (ports)
-    for (const format::Port* port : *ports)
-      if (port->name()->string_view() == name) return port_tensor(*port, program, places);
-  return Tensor{};
-}
-}  // namespace
-
-Tensor Session::input(ProgramKind kind, std::string_view port) const {
-  const Bound& bound = programs_[static_cast<size_t>(kind)];
-  return has(kind) ? find_port(bound.program->inputs(), port, *bound.program, places_) : Tensor{};
+int Session::port_count(ProgramKind kind) const {
+  return has(kind) ? static_cast<int>(programs_[static_cast<size_t>(kind)].program->ports()->size())
+                   : 0;
 }
 
-Tensor Session::output(ProgramKind kind, std::string_view port) const {
-  const Bound& bound = programs_[static_cast<size_t>(kind)];
-  if (!has(kind)) return Tensor{};
-  const auto* ports = bound.program->outputs();
-  const Tensor found = find_port(ports, port, *bound.program, places_);
-  if (found || port != "output" || kind != ProgramKind::predict || !ports || ports->size() == 0)
-    return found;
-  return port_tensor(*ports->Get(0), *bound.program, places_);
+SessionPort Session::port(ProgramKind kind, int index) const {
+  if (index < 0 || index >= port_count(kind)) return {};
+  const format::Program& program = *programs_[static_cast<size_t>(kind)].program;
+  const format::Port& port = *program.ports()->Get(static_cast<unsigned>(index));
+  const format::Tensor& tensor = *program.tensors()->Get(static_cast<unsigned>(port.tensor()));
+  return {port.name()->string_view(), role_of(port), placed_tensor(tensor, places()), port.limit()};
 }
 
-Tensor Session::model_input(ProgramKind kind, int index) const {
-  const Bound& bound = programs_[static_cast<size_t>(kind)];
-  if (!has(kind) || !bound.program->inputs()) return Tensor{};
-  // The model's own inputs, in file order: those that training did not add.
-  for (const format::Port* port : *bound.program->inputs()) {
-    const std::string_view name = port->name()->string_view();
-    if (name == "labels" || name == "targets" || name == "weights" || name == "learning_rate" ||
-        name == "step")
-      continue;
-    if (index-- == 0) return port_tensor(*port, *bound.program, places_);
+SessionPort Session::port(ProgramKind kind, PortRole role, int index) const {
+  for (int i = 0; i < port_count(kind); ++i)
+    if (const SessionPort found = port(kind, i); found.role == role && index-- == 0) return found;
+  return {};
+}
+
+Tensor Session::input(ProgramKind kind, std::string_view name) const {
+  for (int i = 0; i < port_count(kind); ++i)
+    if (const SessionPort found = port(kind, i); is_fed(found.role) && found.name == name)
+      return found.tensor;
+  return {};
+}
+
+Tensor Session::output(ProgramKind kind, std::string_view name) const {
+  for (int i = 0; i < port_count(kind); ++i)
+    if (const SessionPort found = port(kind, i); !is_fed(found.role) && found.name == name)
+      return found.tensor;
+  return name == "output" && kind == ProgramKind::predict ? port(kind, PortRole::output).tensor
+                                                          : Tensor{};
+}
+
+Status Session::check_limits(ProgramKind kind) const {
+  for (int p = 0; p < port_count(kind); ++p) {
+    const SessionPort fed = port(kind, p);
+    if (!is_fed(fed.role) || fed.limit == 0) continue;
+    const int32_t* values = fed.tensor.as<int32_t>();
+    const int64_t count = fed.tensor.shape.elements();
+    for (int64_t i = 0; i < count; ++i)
+      if (values[i] < 0 || values[i] >= fed.limit)
+        return Status::error(
+            "%s: %s: %.*s holds %d for example %lld of the batch, which is not in 0 .. %d",
+            plan_.name(), program_name(kind), static_cast<int>(fed.name.size()), fed.name.data(),
+            values[i], static_cast<long long>(i * batch(kind) / count), fed.limit - 1);
   }
-  return Tensor{};
+  return Status::ok();
 }
 
 Status Session::run(ProgramKind kind) {
@@ -281,20 +289,12 @@ Status Session::run(ProgramKind kind) {
     return Status::error("%s: the plan or this session has no program %s", plan_.name(),
                          program_name(kind));
   Bound& bound = programs_[static_cast<size_t>(kind)];
-  const Tensor labels = input(kind, "labels");
-  if (labels && labels.dtype == DType::i32) {
-    const int32_t classes = plan_.table().class_count();
-    const int32_t* values = labels.as<int32_t>();
-    for (int64_t i = 0; i < labels.shape.elements(); ++i)
-      if (values[i] < 0 || values[i] >= classes)
-        return Status::error("%s: label %d of example %lld in the batch is not in 0 .. %d",
-                             plan_.name(), values[i], static_cast<long long>(i), classes - 1);
-  }
+  ATTUNE_RETURN_IF_ERROR(check_limits(kind));
   if (bound.poison) bound.poison->before_run();
   void** prepared = bound.prepared.get();
   for (int i = 0; i < bound.step_count; ++i) {
     const Kernel& kernel = bound.kernel(i);
-    step_->read(*bound.program, i, places_);
+    step_->read(*bound.program, i, places());
     step_->args.workspace = workspace_.data();
     if (kernel.prepare) step_->args.prepared = *prepared++;
     kernel.run(step_->args);
@@ -348,7 +348,7 @@ Backend Session::step_backend(ProgramKind kind, int index) const {
   return programs_[static_cast<size_t>(kind)].backends[static_cast<size_t>(index)];
 }
 const KernelArgs& Session::step_args(ProgramKind kind, int index) const {
-  step_->read(*programs_[static_cast<size_t>(kind)].program, index, places_);
+  step_->read(*programs_[static_cast<size_t>(kind)].program, index, places());
   return step_->args;
 }
 void Session::set_observer(StepObserver observer, void* context) {

@@ -38,16 +38,8 @@ Status Trainer::create(Session& session, Dataset& data, const TrainOptions& opti
   std::unique_ptr<Trainer> made(new (std::nothrow) Trainer(session, data, options));
   if (!made) return Status::error("out of memory for a trainer");
   ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::train_step, data, &made->batch_));
-  made->rate_ = session.input(ProgramKind::train_step, "learning_rate");
-  made->step_number_ = session.input(ProgramKind::train_step, "step");
-
-  if (made->rate_ && !is_real(made->rate_.dtype))
-    return Status::error("%s: the learning rate is %s; compile the plan again",
-                         session.plan().name(), dtype_name(made->rate_.dtype));
-  if (made->step_number_ && made->step_number_.dtype != DType::i32)
-    return Status::error("%s: the number of the step is %s; compile the plan again",
-                         session.plan().name(), dtype_name(made->step_number_.dtype));
-
+  made->rate_ = session.port(ProgramKind::train_step, PortRole::rate).tensor;
+  made->step_number_ = session.port(ProgramKind::train_step, PortRole::step).tensor;
   const int64_t batch = made->batch_.size();
   made->steps_per_epoch_ = (data.size() + batch - 1) / batch;
   made->set_total_steps();
@@ -120,7 +112,8 @@ Status Trainer::step() {
   ++progress_.step;
   if (++progress_.batch == steps_per_epoch_) {
     last_epoch_.loss = progress_.loss_sum / progress_.weight_sum;
-    last_epoch_.accuracy = progress_.correct_sum / progress_.weight_sum;
+    last_epoch_.accuracy =
+        progress_.correct_sum / (progress_.weight_sum * static_cast<double>(batch_.positions()));
     last_epoch_.examples = static_cast<int64_t>(progress_.weight_sum);
     progress_.loss_sum = progress_.correct_sum = progress_.weight_sum = 0;
     progress_.batch = 0;
@@ -135,7 +128,8 @@ Status Trainer::resume(const TrainProgress& progress) {
   if (progress.step < 0 || progress.step > kMaxSteps || progress.epoch < 0 ||
       progress.epoch > progress.step || progress.batch < 0 || progress.batch > progress.step ||
       !is_count(progress.weight_sum) || !std::isfinite(progress.loss_sum) ||
-      !is_count(progress.correct_sum) || progress.correct_sum > progress.weight_sum)
+      !is_count(progress.correct_sum) ||
+      progress.correct_sum > progress.weight_sum * static_cast<double>(batch_.positions()))
     return Status::error("resume: the checkpoint's position is not one that training reaches");
   if (progress.batch == 0) {
     if (progress.weight_sum != 0)
@@ -186,7 +180,8 @@ Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
     correct_sum += batch.correct();
   }
   const double examples = static_cast<double>(data.size());
-  *evaluation = {loss_sum / examples, correct_sum / examples, data.size()};
+  *evaluation = {loss_sum / examples,
+                 correct_sum / (examples * static_cast<double>(batch.positions())), data.size()};
   return Status::ok();
 }
 

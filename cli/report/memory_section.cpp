@@ -214,7 +214,7 @@ std::string program_html(const ProgramView& view) {
 }
 
 std::string summary(const ProgramView& view) {
-  return fmt::format("{}, batch {}: {} steps, arena {}", view.program.name()->string_view(),
+  return fmt::format("{}, batch {}: {} steps, arena {}", program_name(program_kind(view.program)),
                      view.program.batch(), view.program.steps()->size(),
                      bytes_text(view.program.arena_bytes()));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "attune/plan.h"
+#include "attune/port.h"
 #include "engine/format/plan_generated.h"
 #include "kernels/tensor.h"
 
@@ -21,6 +22,12 @@ std::span<const T> list_of(const flatbuffers::Vector<T>* vector) {
   if (!vector) return {};
   return {vector->data(), vector->size()};
 }
+
+inline PortRole role_of(const format::Port& port) { return static_cast<PortRole>(port.role()); }
+inline ProgramKind program_kind(const format::Program& program) {
+  return static_cast<ProgramKind>(program.kind());
+}
+inline DType compute_type(const format::Step& step) { return static_cast<DType>(step.compute()); }
 
 inline const char* text_of(const flatbuffers::String* string) {
   return string ? string->c_str() : "";

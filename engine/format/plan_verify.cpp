@@ -21,9 +21,7 @@ struct Verifier {
 
   Status tensor(const format::Program& program, unsigned index) const;
   Status step(const format::Program& program, unsigned index) const;
-  Status ports(const format::Program& program,
-               const flatbuffers::Vector<flatbuffers::Offset<format::Port>>* ports,
-               bool inputs) const;
+  Status port(const format::Program& program, const format::Port& port) const;
   Status program(const format::Program& program) const;
   Status parameter(unsigned index) const;
   Status indices(const Tensor& described, const format::Tensor& t, int64_t limit,
@@ -68,14 +66,14 @@ Status Verifier::tensor(const format::Program& p, unsigned index) const {
   const char* label = text_of(t->name());
   if (t->dtype() >= kDTypeCount || !shape_ok(t->shape()))
     return Status::error("%s: %s, tensor %u (%s): impossible type or shape; %s", name,
-                         text_of(p.name()), index, label, kRecompile);
+                         program_name(program_kind(p)), index, label, kRecompile);
   if (t->model_perm() && t->model_perm()->size() > static_cast<unsigned>(kMaxRank))
-    return Status::error("%s: %s, tensor %u (%s): too many axes; %s", name, text_of(p.name()),
-                         index, label, kRecompile);
+    return Status::error("%s: %s, tensor %u (%s): too many axes; %s", name,
+                         program_name(program_kind(p)), index, label, kRecompile);
   if (t->segment() == format::Segment::none) return Status::ok();
   if (t->segment() > format::Segment::arena)
-    return Status::error("%s: %s, tensor %u (%s): unknown segment; %s", name, text_of(p.name()),
-                         index, label, kRecompile);
+    return Status::error("%s: %s, tensor %u (%s): unknown segment; %s", name,
+                         program_name(program_kind(p)), index, label, kRecompile);
   const uint64_t bytes = described_tensor(*t).bytes(), limit = segment_bytes(t->segment());
   // Rows inside an image or a parameter start where they start.
   const size_t alignment = t->segment() == format::Segment::constants
@@ -85,8 +83,9 @@ Status Verifier::tensor(const format::Program& p, unsigned index) const {
     return Status::error(
         "%s: %s, tensor %u (%s) is outside its segment (offset %llu + %llu > %llu) or unaligned; "
         "%s",
-        name, text_of(p.name()), index, label, static_cast<unsigned long long>(t->offset()),
-        static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(limit), kRecompile);
+        name, program_name(program_kind(p)), index, label,
+        static_cast<unsigned long long>(t->offset()), static_cast<unsigned long long>(bytes),
+        static_cast<unsigned long long>(limit), kRecompile);
   return Status::ok();
 }
 
@@ -110,7 +109,7 @@ Status Verifier::indices(const Tensor& described, const format::Tensor& t, int64
 Status Verifier::step(const format::Program& p, unsigned index) const {
   const format::Step* s = p.steps()->Get(index);
   char where[200];
-  std::snprintf(where, sizeof(where), "%s, step %u (%s)", text_of(p.name()), index,
+  std::snprintf(where, sizeof(where), "%s, step %u (%s)", program_name(program_kind(p)), index,
                 s->op() < kOpCount ? op_name(static_cast<Op>(s->op())) : "?");
   if (s->op() >= kOpCount || s->op_version() != op_info(static_cast<Op>(s->op())).version)
     return Status::error("%s: %s: operator %u version %u is unknown here; use a newer runtime",
@@ -144,7 +143,9 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
   alignas(16) std::byte attrs[kMaxAttrsBytes];
   if (!aligned(s->reals()) || !decode_attrs(op, list_of(s->ints()), list_of(s->reals()), attrs))
     return Status::error("%s: %s: attributes do not decode; %s", name, where, kRecompile);
-  if (const char* wrong = check_step(op, attrs, in, out, static_cast<DType>(plan.real())))
+  if (!is_real(compute_type(*s)))
+    return Status::error("%s: %s: computes in no type of ours; %s", name, where, kRecompile);
+  if (const char* wrong = check_step(op, attrs, in, out, compute_type(*s)))
     return Status::error("%s: %s: %s; %s", name, where, wrong, kRecompile);
 
   // Only updates write state, each output over its own input.
@@ -174,32 +175,57 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
   return Status::ok();
 }
 
-Status Verifier::ports(const format::Program& p,
-                       const flatbuffers::Vector<flatbuffers::Offset<format::Port>>* ports,
-                       bool inputs) const {
-  if (!ports) return Status::ok();
-  for (const format::Port* port : *ports) {
-    if (!port->name() || port->tensor() < 0 ||
-        port->tensor() >= static_cast<int32_t>(p.tensors()->size()))
-      return Status::error("%s: %s: port %s is no tensor; %s", name, text_of(p.name()),
-                           text_of(port->name()), kRecompile);
-    const format::Segment segment =
-        p.tensors()->Get(static_cast<unsigned>(port->tensor()))->segment();
-    if (segment == format::Segment::none || (inputs && segment != format::Segment::arena))
-      return Status::error("%s: %s: port %s is not in the arena; %s", name, text_of(p.name()),
-                           text_of(port->name()), kRecompile);
+// What the trainer and a session rely on for a port of this role.
+bool port_fits(PortRole role, const Tensor& t, int batch) {
+  switch (role) {
+    case PortRole::input:
+    case PortRole::label:
+    case PortRole::target:
+      return t.dtype != DType::mask;
+    case PortRole::weight:
+      return is_real(t.dtype) && t.shape.elements() == batch;
+    case PortRole::step:
+      return t.dtype == DType::i32 && t.shape.elements() == 1;
+    case PortRole::rate:
+    case PortRole::loss:
+    case PortRole::metric:
+      return is_real(t.dtype) && t.shape.elements() == 1;
+    case PortRole::output:
+    case PortRole::gradient:
+      return true;
   }
+  return false;
+}
+
+Status Verifier::port(const format::Program& p, const format::Port& port) const {
+  const auto bad = [&](const char* what) {
+    return Status::error("%s: %s: port %s %s; %s", name, program_name(program_kind(p)),
+                         text_of(port.name()), what, kRecompile);
+  };
+  if (!port.name() || port.tensor() < 0 ||
+      port.tensor() >= static_cast<int32_t>(p.tensors()->size()))
+    return bad("is no tensor");
+  if (port.role() >= kPortRoleCount) return bad("has an unknown role");
+  const format::Tensor& t = *p.tensors()->Get(static_cast<unsigned>(port.tensor()));
+  if (t.segment() == format::Segment::none ||
+      (is_fed(role_of(port)) && t.segment() != format::Segment::arena))
+    return bad("is not in the arena");
+  if (!port_fits(role_of(port), described_tensor(t), p.batch()))
+    return bad("has a type or shape that its role does not have");
+  if (port.limit() < 0 || (port.limit() > 0 && static_cast<DType>(t.dtype()) != DType::i32))
+    return bad("has a limit that makes no sense");
   return Status::ok();
 }
 
 Status Verifier::program(const format::Program& p) const {
-  if (!p.name() || !p.tensors() || !p.steps() || p.batch() < 1 || p.tensors()->size() > kMaxSteps ||
-      p.steps()->size() > kMaxSteps)
-    return Status::error("%s: program %s is incomplete; %s", name, text_of(p.name()), kRecompile);
+  if (!p.tensors() || !p.steps() || !p.ports() || p.batch() < 1 ||
+      p.tensors()->size() > kMaxSteps || p.steps()->size() > kMaxSteps)
+    return Status::error("%s: program %s is incomplete; %s", name, program_name(program_kind(p)),
+                         kRecompile);
   for (unsigned i = 0; i < p.tensors()->size(); ++i) ATTUNE_RETURN_IF_ERROR(tensor(p, i));
   for (unsigned i = 0; i < p.steps()->size(); ++i) ATTUNE_RETURN_IF_ERROR(step(p, i));
-  ATTUNE_RETURN_IF_ERROR(ports(p, p.inputs(), true));
-  return ports(p, p.outputs(), false);
+  for (const format::Port* each : *p.ports()) ATTUNE_RETURN_IF_ERROR(port(p, *each));
+  return Status::ok();
 }
 
 Status Verifier::parameter(unsigned index) const {
@@ -289,7 +315,7 @@ Status verify_plan(const format::Plan& plan, std::span<const std::byte> constant
     return Status::error("%s: the plan's head is incomplete or contradicts itself; %s", name,
                          kRecompile);
   for (const format::Program* program : *plan.programs())
-    ATTUNE_RETURN_IF_ERROR(verifier.program(*program));
+    if (program->kind() < kProgramCount) ATTUNE_RETURN_IF_ERROR(verifier.program(*program));
   const unsigned parameters = plan.parameters() ? plan.parameters()->size() : 0;
   for (unsigned i = 0; i < parameters; ++i) ATTUNE_RETURN_IF_ERROR(verifier.parameter(i));
   if (const format::Preprocess* p = plan.preprocess()) {

@@ -14,12 +14,12 @@ Status check_image_example(const DatasetRequest& request) {
   const ImagePreprocess& image = request.preprocess.image;
   ATTUNE_RETURN_IF_ERROR(check_image_preprocess(image));
   const Shape made{image.height, image.width, image.channels};
-  if (request.example.dtype != DType::u8 || !(request.example.shape == made))
+  if (request.example().dtype != DType::u8 || !(request.example().shape == made))
     return Status::error(
         "model input `%.*s`: the image front end makes u8 %s, the plan takes %s %s; compile anew",
-        static_cast<int>(request.example.name.size()), request.example.name.data(),
-        dims_text(made).c_str(), dtype_name(request.example.dtype),
-        dims_text(request.example.shape).c_str());
+        static_cast<int>(request.example().name.size()), request.example().name.data(),
+        dims_text(made).c_str(), dtype_name(request.example().dtype),
+        dims_text(request.example().shape).c_str());
   return Status::ok();
 }
 
@@ -34,14 +34,14 @@ Status ExampleFile::create(const DatasetRequest& request, std::unique_ptr<Exampl
       ATTUNE_RETURN_IF_ERROR(check_mfcc_preprocess(request.preprocess.mfcc));
       const MfccPreprocess& mfcc = request.preprocess.mfcc;
       const int64_t frames = 1 + (mfcc.samples - mfcc.frame_length) / mfcc.frame_step;
-      if (!is_real(request.example.dtype) ||
-          request.example.shape.elements() != frames * mfcc.coefficients)
+      if (!is_real(request.example().dtype) ||
+          request.example().shape.elements() != frames * mfcc.coefficients)
         return Status::error(
             "model input `%.*s`: the MFCC front end makes %lld x %d real numbers, the plan takes "
             "%s %s; compile anew",
-            static_cast<int>(request.example.name.size()), request.example.name.data(),
-            static_cast<long long>(frames), mfcc.coefficients, dtype_name(request.example.dtype),
-            dims_text(request.example.shape).c_str());
+            static_cast<int>(request.example().name.size()), request.example().name.data(),
+            static_cast<long long>(frames), mfcc.coefficients, dtype_name(request.example().dtype),
+            dims_text(request.example().shape).c_str());
       break;
     }
     default:
@@ -53,7 +53,7 @@ Status ExampleFile::create(const DatasetRequest& request, std::unique_ptr<Exampl
 }
 
 ExampleFile::ExampleFile(const DatasetRequest& request)
-    : example_(request.example), preprocess_(request.preprocess) {
+    : example_(request.example()), preprocess_(request.preprocess) {
   if (preprocess_.front_end == FrontEnd::mfcc) {
     mfcc_ = std::make_unique<Mfcc>(preprocess_.mfcc);
     features_.resize(static_cast<size_t>(example_.shape.elements()));
@@ -142,7 +142,7 @@ FileReader::FileReader(const DatasetRequest& request, std::vector<std::string> p
       paths_(std::move(paths)),
       loader_(std::move(loader)) {}
 
-Status FileReader::load(int64_t index, std::span<std::byte> input) {
+Status FileReader::load(int64_t index, int, std::span<std::byte> input) {
   return loader_->load(paths_[static_cast<size_t>(index)], input);
 }
 

@@ -48,7 +48,7 @@ class FileReader : public Reader {
              std::unique_ptr<ExampleFile> loader);
 
  private:
-  Status load(int64_t index, std::span<std::byte> input) override;
+  Status load(int64_t index, int field, std::span<std::byte> input) override;
   std::string description(int64_t index) const override;
 
   std::vector<std::string> paths_;

@@ -152,7 +152,7 @@ class IdxReader : public Reader {
         image_bytes_(images_.bytes.size() / static_cast<size_t>(images_.shape[0])) {}
 
  private:
-  Status load(int64_t index, std::span<std::byte> input) override {
+  Status load(int64_t index, int, std::span<std::byte> input) override {
     const auto image = std::span<const std::byte>(images_.bytes)
                            .subspan(static_cast<size_t>(index) * image_bytes_, image_bytes_);
     if (preprocess_.front_end == FrontEnd::image) {
@@ -206,7 +206,7 @@ Status check_images(const std::string& path, const DatasetRequest& request,
     return file_error(path, "images of %lld x %lld with %lld channels; give 1 .. 4 channels",
                       static_cast<long long>(shape[2]), static_cast<long long>(shape[1]),
                       static_cast<long long>(channels));
-  const ExampleSpec& example = request.example;
+  const ExampleSpec& example = request.example();
   switch (request.preprocess.front_end) {
     case FrontEnd::image:
       return check_image_example(request);

@@ -13,9 +13,8 @@ Labels::Labels(const DatasetRequest& request)
     : classes_(request.classes),
       target_(request.target),
       target_dtype_(request.target_dtype),
-      stride_(request.classes > 0 ? sizeof(int32_t)
-                                  : dtype_bytes(request.target_dtype,
-                                                static_cast<size_t>(request.target.elements()))) {}
+      stride_(dtype_bytes(request.classes > 0 ? DType::i32 : request.target_dtype,
+                          static_cast<size_t>(request.target.elements()))) {}
 
 Status Labels::wrong_class(std::string_view where, double label) const {
   return file_error(where, "label %.15g, but the model's classes are 0 .. %d; correct the labels",
@@ -23,7 +22,19 @@ Status Labels::wrong_class(std::string_view where, double label) const {
 }
 
 Status Labels::add_class(std::string_view where, int64_t label) {
-  if (label < 0 || label >= classes_) return wrong_class(where, static_cast<double>(label));
+  if (target_elements() != 1)
+    return file_error(
+        where,
+        "one label, but the model classifies %s positions of an example; give an .npz "
+        "with x and y",
+        dims_text(target_).c_str());
+  return append_class(where, static_cast<double>(label));
+}
+
+// Through double, so that a label beyond 32 bits is told as what it is.
+Status Labels::append_class(std::string_view where, double label) {
+  if (label != std::floor(label) || label < 0 || label >= classes_)
+    return wrong_class(where, label);
   const auto narrow = static_cast<int32_t>(label);
   const auto* bytes = reinterpret_cast<const std::byte*>(&narrow);
   bytes_.insert(bytes_.end(), bytes, bytes + sizeof(narrow));
@@ -42,7 +53,7 @@ Status Labels::add_targets(std::string_view where, std::span<const double> numbe
 
 Status Labels::add_array(std::string_view where, const NpyArray& array) {
   std::vector<int64_t> rest(array.shape.begin() + (array.shape.empty() ? 0 : 1), array.shape.end());
-  const Shape wanted = are_classes() ? Shape{} : target_;
+  const Shape wanted = target_;
   // A column of single numbers may stand as [n] or [n,1].
   const bool single = wanted.elements() == 1 && (rest.empty() || same_dims(rest, Shape{1}));
   if (array.shape.empty() || !(single || same_dims(rest, wanted))) {
@@ -53,16 +64,14 @@ Status Labels::add_array(std::string_view where, const NpyArray& array) {
                       (expected + "]").c_str());
   }
   const int64_t count = array.shape[0], width = wanted.elements();
+  std::vector<double> numbers;
   for (int64_t i = 0; i < count; ++i) {
     const std::string example = std::string(where) + "[" + std::to_string(i) + "]";
     if (are_classes()) {
-      // Through double, so that a label beyond 32 bits is told as what it is.
-      double label = 0;
-      ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i, 1, DType::f64,
-                                              std::as_writable_bytes(std::span(&label, 1))));
-      if (label != std::floor(label) || label < 0 || label >= classes_)
-        return wrong_class(example, label);
-      ATTUNE_RETURN_IF_ERROR(add_class(example, static_cast<int64_t>(label)));
+      numbers.resize(static_cast<size_t>(width));
+      ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i * width, width, DType::f64,
+                                              std::as_writable_bytes(std::span(numbers))));
+      for (double label : numbers) ATTUNE_RETURN_IF_ERROR(append_class(example, label));
     } else {
       const size_t start = bytes_.size();
       bytes_.resize(start + stride_);

@@ -18,12 +18,14 @@ class Labels {
  public:
   explicit Labels(const DatasetRequest& request);
 
-  // Whether the labels are classes; else they are targets of target_elements() real numbers.
+  // Whether the labels are classes, one for each of target_elements() positions; else they are
+  // targets of so many real numbers.
   bool are_classes() const { return classes_ > 0; }
   int64_t target_elements() const { return target_.elements(); }
   const Shape& target() const { return target_; }
 
-  // `where` is for messages. The label must be a class, or the numbers finite in the target's type.
+  // `where` is for messages. The label must be a class, of examples that have one, or the numbers
+  // finite in the target's type.
   Status add_class(std::string_view where, int64_t label);
   Status add_targets(std::string_view where, std::span<const double> numbers);
   // One label for each of the array's rows; `where` names the array.
@@ -37,6 +39,7 @@ class Labels {
   }
 
  private:
+  Status append_class(std::string_view where, double label);
   Status wrong_class(std::string_view where, double label) const;
 
   int32_t classes_;

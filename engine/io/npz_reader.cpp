@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "engine/io/file.h"
 #include "engine/io/npz.h"
@@ -7,34 +8,59 @@
 namespace attune {
 namespace {
 
+// Arrays, one for each field, that lie in one file.
 class ArrayReader : public Reader {
  public:
-  // `where` names the array, for messages: "data.npz/x".
-  ArrayReader(std::string where, const DatasetRequest& request, int64_t size, NpyArray inputs,
-              Labels labels)
-      : Reader(request, size, std::move(labels), false),
-        where_(std::move(where)),
-        inputs_(std::move(inputs)) {}
+  struct Array {
+    std::string where;  // "data.npz/x", for messages
+    NpyArray elements;
+  };
 
-  // Every element must be one that the model's type can hold, so that training does not stop later.
+  ArrayReader(const DatasetRequest& request, std::vector<Array> arrays, Labels labels)
+      : Reader(request, arrays.front().elements.shape[0], std::move(labels), false),
+        arrays_(std::move(arrays)) {}
+
+  // Every element must be one that the model's type can hold, and every id one of its table's, so
+  // that training does not stop later.
   Status check_all() {
-    std::vector<std::byte> scratch(example().bytes());
-    for (int64_t i = 0; i < size(); ++i) ATTUNE_RETURN_IF_ERROR(load(i, scratch));
+    for (int field = 0; field < std::ssize(arrays_); ++field) {
+      std::vector<std::byte> scratch(inputs()[static_cast<size_t>(field)].bytes());
+      for (int64_t i = 0; i < size(); ++i) {
+        ATTUNE_RETURN_IF_ERROR(load(i, field, scratch));
+        ATTUNE_RETURN_IF_ERROR(check_ids(i, field, scratch));
+      }
+    }
     return Status::ok();
   }
 
  private:
-  Status load(int64_t index, std::span<std::byte> input) override {
-    const int64_t count = example().shape.elements();
-    return convert_elements(description(index), inputs_, index * count, count, example().dtype,
-                            input);
-  }
-  std::string description(int64_t index) const override {
-    return where_ + "[" + std::to_string(index) + "]";
+  Status load(int64_t index, int field, std::span<std::byte> bytes) override {
+    const ExampleSpec& input = inputs()[static_cast<size_t>(field)];
+    const int64_t count = input.shape.elements();
+    return convert_elements(place(index, field), arrays_[static_cast<size_t>(field)].elements,
+                            index * count, count, input.dtype, bytes);
   }
 
-  std::string where_;
-  NpyArray inputs_;
+  Status check_ids(int64_t index, int field, std::span<const std::byte> bytes) const {
+    const int32_t limit = inputs()[static_cast<size_t>(field)].limit;
+    for (size_t at = 0; limit > 0 && at < bytes.size(); at += sizeof(int32_t)) {
+      int32_t id = 0;
+      std::memcpy(&id, bytes.data() + at, sizeof(id));
+      if (id < 0 || id >= limit)
+        return file_error(place(index, field),
+                          "element %zu is the id %d, and the model's table has the rows 0 .. %d; "
+                          "correct the data",
+                          at / sizeof(int32_t), id, limit - 1);
+    }
+    return Status::ok();
+  }
+
+  std::string place(int64_t index, int field) const {
+    return arrays_[static_cast<size_t>(field)].where + "[" + std::to_string(index) + "]";
+  }
+  std::string description(int64_t index) const override { return place(index, 0); }
+
+  std::vector<Array> arrays_;
 };
 
 Status check_shape(const std::string& where, const ExampleSpec& example, const NpyArray& inputs) {
@@ -52,46 +78,80 @@ Status check_shape(const std::string& where, const ExampleSpec& example, const N
   return Status::ok();
 }
 
-Status make_reader(const std::string& where, const DatasetRequest& request, NpyArray inputs,
+Status make_reader(const DatasetRequest& request, std::vector<ArrayReader::Array> arrays,
                    Labels labels, std::unique_ptr<Dataset>* dataset) {
-  const int64_t size = inputs.shape[0];
-  auto reader =
-      std::make_unique<ArrayReader>(where, request, size, std::move(inputs), std::move(labels));
+  auto reader = std::make_unique<ArrayReader>(request, std::move(arrays), std::move(labels));
   ATTUNE_RETURN_IF_ERROR(reader->check_all());
   *dataset = std::move(reader);
   return Status::ok();
+}
+
+// The names that an input's array may have, and those of the labels', the first that is there
+// counting. Where one of several inputs is itself called `y`, the labels are not.
+std::vector<std::string> input_arrays(const DatasetRequest& request, const ExampleSpec& input) {
+  if (request.inputs.size() > 1) return {std::string(input.name)};
+  if (input.name == "y") return {"x"};
+  return {std::string(input.name), "x"};
+}
+std::vector<std::string> label_arrays(const DatasetRequest& request) {
+  std::vector<std::string> names = {"y", "labels", "targets"};
+  for (const ExampleSpec& input : request.inputs)
+    if (request.inputs.size() > 1) std::erase(names, input.name);
+  return names;
+}
+
+NpzArrays::iterator find_array(NpzArrays& arrays, const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    if (const auto found = arrays.find(name); found != arrays.end()) return found;
+  return arrays.end();
 }
 
 }  // namespace
 
 Status open_npz(const std::string& path, const DatasetRequest& request,
                 std::unique_ptr<Dataset>* dataset) {
-  const std::string input_name(request.example.name);
+  const std::vector<std::string> label_names = label_arrays(request);
+  std::vector<std::string> wanted = label_names;
+  for (const ExampleSpec& input : request.inputs)
+    for (std::string& name : input_arrays(request, input)) wanted.push_back(std::move(name));
   NpzArrays arrays;
-  ATTUNE_RETURN_IF_ERROR(read_npz(path, {input_name, "x", "y"}, &arrays));
-  // A model's input may itself be called `y`; then the labels cannot be.
-  const std::string name = input_name != "y" && arrays.contains(input_name) ? input_name : "x";
-  const auto inputs = arrays.find(name);
-  if (inputs == arrays.end()) {
-    std::vector<std::string> there;
-    ATTUNE_RETURN_IF_ERROR(list_npz(path, &there));
-    return file_error(path, "no array `%s` or `x` (arrays there: %s); save one",
-                      shortened(input_name).c_str(), name_list(there).c_str());
+  ATTUNE_RETURN_IF_ERROR(read_npz(path, wanted, &arrays));
+
+  std::vector<ArrayReader::Array> fields;
+  std::string first;
+  for (const ExampleSpec& input : request.inputs) {
+    const std::vector<std::string> names = input_arrays(request, input);
+    const auto found = find_array(arrays, names);
+    if (found == arrays.end()) {
+      std::vector<std::string> there;
+      ATTUNE_RETURN_IF_ERROR(list_npz(path, &there));
+      return file_error(path, "no array `%s`%s (arrays there: %s); save one",
+                        shortened(names[0]).c_str(), names.size() > 1 ? " or `x`" : "",
+                        name_list(there).c_str());
+    }
+    const std::string where = path + "/" + found->first;
+    ATTUNE_RETURN_IF_ERROR(check_shape(where, input, found->second));
+    if (fields.empty()) first = found->first;
+    const int64_t rows = found->second.shape[0];
+    if (!fields.empty() && rows != fields[0].elements.shape[0])
+      return file_error(where, "%lld rows, and %s has %lld; give as many of each",
+                        static_cast<long long>(rows), first.c_str(),
+                        static_cast<long long>(fields[0].elements.shape[0]));
+    fields.push_back({where, std::move(found->second)});
+    arrays.erase(found);
   }
-  const std::string where = path + "/" + name;
-  ATTUNE_RETURN_IF_ERROR(check_shape(where, request.example, inputs->second));
 
   Labels labels(request);
-  if (const auto y = arrays.find("y"); y != arrays.end()) {
-    ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/y", y->second));
-    if (labels.size() != inputs->second.shape[0])
-      return file_error(path, "y has %lld rows, %s has %lld; give one label for each example",
-                        static_cast<long long>(labels.size()), name.c_str(),
-                        static_cast<long long>(inputs->second.shape[0]));
+  if (const auto y = find_array(arrays, label_names); y != arrays.end()) {
+    ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/" + y->first, y->second));
+    if (labels.size() != fields[0].elements.shape[0])
+      return file_error(path, "%s has %lld rows, %s has %lld; give one label for each example",
+                        y->first.c_str(), static_cast<long long>(labels.size()), first.c_str(),
+                        static_cast<long long>(fields[0].elements.shape[0]));
   } else if (!request.labels_optional) {
-    return file_error(path, "no array `y` with the labels; save one");
+    return file_error(path, "no array `%s` with the labels; save one", label_names[0].c_str());
   }
-  return make_reader(where, request, std::move(inputs->second), std::move(labels), dataset);
+  return make_reader(request, std::move(fields), std::move(labels), dataset);
 }
 
 Status open_npy(const std::string& path, const DatasetRequest& request,
@@ -101,9 +161,12 @@ Status open_npy(const std::string& path, const DatasetRequest& request,
   NpyArray inputs;
   ATTUNE_RETURN_IF_ERROR(read_npy(path, &inputs));
   // One example may come without the axis of examples.
-  if (same_dims(inputs.shape, request.example.shape)) inputs.shape.insert(inputs.shape.begin(), 1);
-  ATTUNE_RETURN_IF_ERROR(check_shape(path, request.example, inputs));
-  return make_reader(path, request, std::move(inputs), Labels(request), dataset);
+  if (same_dims(inputs.shape, request.example().shape))
+    inputs.shape.insert(inputs.shape.begin(), 1);
+  ATTUNE_RETURN_IF_ERROR(check_shape(path, request.example(), inputs));
+  std::vector<ArrayReader::Array> arrays;
+  arrays.push_back({path, std::move(inputs)});
+  return make_reader(request, std::move(arrays), Labels(request), dataset);
 }
 
 }  // namespace attune

@@ -13,12 +13,13 @@ namespace {
 namespace fs = std::filesystem;
 
 Status check_request(const DatasetRequest& request) {
-  if (request.example.shape.rank < 0 || request.example.shape.rank > kMaxRank ||
-      request.example.shape.elements() < 1 || request.example.dtype == DType::mask)
-    return Status::error("model input `%.*s`: no reader makes %s %s; compile the plan anew",
-                         static_cast<int>(request.example.name.size()), request.example.name.data(),
-                         dtype_name(request.example.dtype),
-                         dims_text(request.example.shape).c_str());
+  if (request.inputs.empty()) return Status::error("the model has no input; compile the plan anew");
+  for (const ExampleSpec& input : request.inputs)
+    if (input.shape.rank < 0 || input.shape.rank > kMaxRank || input.shape.elements() < 1 ||
+        input.dtype == DType::mask)
+      return Status::error("model input `%.*s`: no reader makes %s %s; compile the plan anew",
+                           static_cast<int>(input.name.size()), input.name.data(),
+                           dtype_name(input.dtype), dims_text(input.shape).c_str());
   if (request.classes < 0 || (request.classes > 0 && !request.class_names.empty() &&
                               request.class_names.size() != static_cast<size_t>(request.classes)))
     return Status::error("%zu class names for %d classes; compile the plan anew",
@@ -27,6 +28,12 @@ Status check_request(const DatasetRequest& request) {
     return Status::error("targets of %s %s; compile the plan anew",
                          dtype_name(request.target_dtype), dims_text(request.target).c_str());
   return Status::ok();
+}
+
+std::vector<std::string> input_names(const DatasetRequest& request) {
+  std::vector<std::string> names;
+  for (const ExampleSpec& input : request.inputs) names.emplace_back(input.name);
+  return names;
 }
 
 using Opener = Status (*)(const std::string&, const DatasetRequest&, std::unique_ptr<Dataset>*);
@@ -77,6 +84,9 @@ Status open_dataset(const std::string& path, const DatasetRequest& request,
     const fs::file_status status = fs::status(path, failure);
     if (status.type() == fs::file_type::not_found)
       return file_error(path, "no such file or folder; check the path");
+    if (request.inputs.size() > 1 && extension_of(path) != ".npz")
+      return file_error(path, "the model has %zu inputs (%s); give an .npz with an array for each",
+                        request.inputs.size(), name_list(input_names(request)).c_str());
     if (status.type() == fs::file_type::directory) return open_folder(path, request, dataset);
     ATTUNE_RETURN_IF_ERROR(check_regular_file(path));
     if (const Opener open = opener_of_extension(path)) return open(path, request, dataset);

@@ -10,28 +10,33 @@
 
 namespace attune {
 
-// What the plan says about its data. `example.name` must outlive the dataset.
+// What the plan says about its data. The names of `inputs` must outlive the dataset.
 struct DatasetRequest {
-  ExampleSpec example;
-  Preprocess preprocess;
+  std::vector<ExampleSpec> inputs;  // at least one, in the model's order
+  Preprocess preprocess;            // of the first
   // Class names in the model's order. Folder names and manifest labels map to classes by name.
   // Empty: labels are numbers 0 .. classes - 1.
   std::vector<std::string> class_names;
-  // Number of classes, or 0 where the loss is a regression (targets of shape `target`).
+  // Number of classes, or 0 where the loss is a regression.
   int32_t classes = 0;
-  Shape target;
+  Shape target;  // of an example's target, or of its labels where the model classifies positions
   DType target_dtype = DType::f32;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
+
+  // What data of other kinds than .npz fill.
+  const ExampleSpec& example() const { return inputs.front(); }
 };
 
 // Opens whatever `path` is:
 // - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV; else .npy)
 // - IDX images (plain or .gz), with labels beside them by MNIST's naming (images-idx3 ->
 //   labels-idx1)
-// - .npz: arrays named like the model's input, or `x`; and `y`
+// - .npz: an array for each of the model's inputs, of its name (of a single input, or `x`); and
+// `y`,
+//   `labels` or `targets`. Models of several inputs take nothing else
 // - .csv: a manifest of path,label lines, relative to the manifest; a first line `path,label` is
 //   skipped
 // - a single image, WAV or .npy file (only where labels_optional)

@@ -17,25 +17,27 @@ namespace attune {
 // A reader says how one example is made. Not for use by several threads at once.
 class Reader : public Dataset {
  public:
-  // `labels` is empty or has `size` entries. With `keep`, made examples stay in memory, the first
-  // ones that fit request.cache_bytes.
+  // `labels` is empty or has `size` entries. With `keep`, for examples of one field, made ones stay
+  // in memory, the first ones that fit request.cache_bytes.
   Reader(const DatasetRequest& request, int64_t size, Labels labels, bool keep);
 
   int64_t size() const final { return size_; }
   bool labelled() const final { return !labels_.empty(); }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) final;
+  Status read(int64_t index, int field, std::span<std::byte> bytes) final;
   std::string_view describe(int64_t index) final;
 
  protected:
-  const ExampleSpec& example() const { return example_; }
-  // Makes example `index`, which lies inside; `input` has example().bytes().
-  virtual Status load(int64_t index, std::span<std::byte> input) = 0;
+  const std::vector<ExampleSpec>& inputs() const { return inputs_; }
+  const ExampleSpec& example() const { return inputs_.front(); }
+  // Makes a field of example `index`, which both lie inside; `bytes` is as long as the field.
+  virtual Status load(int64_t index, int field, std::span<std::byte> bytes) = 0;
   virtual std::string description(int64_t index) const = 0;
 
  private:
-  Status read_input(int64_t index, std::span<std::byte> input);
+  Status read_target(int64_t index, std::span<std::byte> bytes);
+  Status read_kept(int64_t index, int field, std::span<std::byte> bytes);
 
-  ExampleSpec example_;
+  std::vector<ExampleSpec> inputs_;
   int64_t size_;
   Labels labels_;
   size_t cache_bytes_left_;

@@ -30,15 +30,15 @@ class PlanReader {
 
   Graph read() {
     for (const format::Tensor* t : *program_.tensors()) add_value(*t);
-    if (program_.inputs())
-      for (const format::Port* port : *program_.inputs()) {
-        graph_.inputs.push_back({port->name()->str(), port->tensor()});
-        graph_.value(port->tensor()).role = Role::input;
-        write(port->tensor());
-      }
+    for (const format::Port* port : *program_.ports()) {
+      if (!is_fed(role_of(*port))) continue;
+      graph_.inputs.push_back({port->name()->str(), port->tensor()});
+      graph_.value(port->tensor()).role = Role::input;
+      write(port->tensor());
+    }
     for (const format::Step* step : *program_.steps()) add_step(*step);
-    if (program_.outputs())
-      for (const format::Port* port : *program_.outputs())
+    for (const format::Port* port : *program_.ports())
+      if (!is_fed(role_of(*port)))
         graph_.outputs.push_back({port->name()->str(), reading(port->tensor())});
     graph_.index();
     graph_.verify();
@@ -183,7 +183,7 @@ class PlanReader {
     if (from.shape == to.shape) return source;
     if (described(id).segment() == format::Segment::state)
       throw_error("{}: {}: tensor {} is a view of a parameter after its update", plan_.name(),
-                  program_.name()->str(), to.name);
+                  program_name(program_kind(program_)), to.name);
     Node view;
     view.op = Op::reshape;
     view.name = to.name;
@@ -204,7 +204,7 @@ class PlanReader {
       if (piece == latest_.begin() || std::prev(piece)->first.first != segment ||
           std::prev(piece)->second.end <= at)
         throw_error("{}: {}: tensor {} is read, and nothing has written it", plan_.name(),
-                    program_.name()->str(), graph_.value(id).name);
+                    program_name(program_kind(program_)), graph_.value(id).name);
       --piece;
       const Written& written = piece->second;
       const uint64_t until = std::min(end, written.end);
@@ -234,8 +234,9 @@ class PlanReader {
     const Shape wanted = graph_.shape(id);
     const auto fail = [&] {
       throw_error("{}: {}: tensor {} ({}) lies on {} ({}), and is no view of it", plan_.name(),
-                  program_.name()->str(), graph_.value(id).name, type_text(graph_.value(id)),
-                  graph_.value(source).name, type_text(graph_.value(source)));
+                  program_name(program_kind(program_)), graph_.value(id).name,
+                  type_text(graph_.value(id)), graph_.value(source).name,
+                  type_text(graph_.value(source)));
     };
     const DType stored = static_cast<DType>(described(id).dtype());
     if (described(source).dtype() != described(id).dtype() || stored == DType::mask) fail();
@@ -282,8 +283,8 @@ class PlanReader {
       node.outputs.push_back(id < 0 ? kNone : id);
       if (id < 0) continue;
       if (written_[static_cast<size_t>(id)])
-        throw_error("{}: {}: tensor {} is written twice", plan_.name(), program_.name()->str(),
-                    graph_.value(id).name);
+        throw_error("{}: {}: tensor {} is written twice", plan_.name(),
+                    program_name(program_kind(program_)), graph_.value(id).name);
       Value& value = graph_.value(id);
       value.role = Role::temporary;
       value.data = nullptr;

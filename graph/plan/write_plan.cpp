@@ -6,6 +6,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "attune/port.h"
 #include "engine/format/plan_generated.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
@@ -126,6 +127,26 @@ std::vector<bool> used_by_steps(const Graph& graph) {
   return used;
 }
 
+// Of integers that choose rows of a table, wherever they pass through on their way there: how many
+// rows the smallest table has. Of other values 0.
+std::vector<int32_t> id_limits(const Graph& graph) {
+  std::vector<int32_t> limits(graph.values.size());
+  const auto lower = [&](ValueId id, int32_t limit) {
+    int32_t& known = limits[static_cast<size_t>(id)];
+    if (limit > 0 && (known == 0 || limit < known)) known = limit;
+  };
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node)
+    for (size_t i = 0; i < node->inputs.size(); ++i) {
+      const ValueId in = node->inputs[i];
+      if (in == kNone || graph.value(in).dtype != DType::i32) continue;
+      if (node->op == Op::take)
+        lower(in, graph.shape(node->inputs[0])[0]);
+      else if (const ValueId out = node->output(0); graph.value(out).dtype == DType::i32)
+        lower(in, limits[static_cast<size_t>(out)]);
+    }
+  return limits;
+}
+
 class PlanWriter {
  public:
   explicit PlanWriter(const PlanContents& contents) : contents_(contents) {}
@@ -225,22 +246,29 @@ class PlanWriter {
       encode_attrs(node.attrs, &ints, &reals);
       steps.push_back(format::CreateStep(
           builder_, static_cast<uint16_t>(node.op), static_cast<uint8_t>(op_info(node.op).version),
-          builder_.CreateString(node.name), builder_.CreateVector(indices(node.inputs)),
-          builder_.CreateVector(indices(node.outputs)), builder_.CreateVector(ints),
-          builder_.CreateVector(reals), static_cast<uint64_t>(op_macs(graph, node))));
+          static_cast<uint8_t>(compute_dtype(graph, node)), builder_.CreateString(node.name),
+          builder_.CreateVector(indices(node.inputs)), builder_.CreateVector(indices(node.outputs)),
+          builder_.CreateVector(ints), builder_.CreateVector(reals),
+          static_cast<uint64_t>(op_macs(graph, node))));
     }
-    const auto ports = [&](const std::vector<Port>& list) {
-      std::vector<fb::Offset<format::Port>> result;
-      for (const Port& port : list)
-        result.push_back(format::CreatePort(builder_, builder_.CreateString(port.name),
-                                            index[static_cast<size_t>(port.value)]));
-      return builder_.CreateVector(result);
+    std::vector<fb::Offset<format::Port>> ports;
+    const std::vector<int32_t> limits = id_limits(graph);
+    const auto add_ports = [&](const std::vector<Port>& list, bool fed) {
+      for (const Port& port : list) {
+        const PortRole role = port_role(port.name, fed);
+        const auto value = static_cast<size_t>(port.value);
+        const int32_t limit = role == PortRole::label ? contents_.class_count : limits[value];
+        ports.push_back(format::CreatePort(builder_, builder_.CreateString(port.name),
+                                           static_cast<uint8_t>(role), index[value], limit));
+      }
     };
-    return format::CreateProgram(
-        builder_, builder_.CreateString(program_name(program.kind)), program.batch,
-        builder_.CreateVector(tensors), builder_.CreateVector(steps), ports(graph.inputs),
-        ports(graph.outputs), static_cast<uint64_t>(program.memory.arena_bytes),
-        static_cast<uint64_t>(program.memory.lower_bound));
+    add_ports(graph.inputs, true);
+    add_ports(graph.outputs, false);
+    return format::CreateProgram(builder_, static_cast<uint8_t>(program.kind), program.batch,
+                                 builder_.CreateVector(tensors), builder_.CreateVector(steps),
+                                 builder_.CreateVector(ports),
+                                 static_cast<uint64_t>(program.memory.arena_bytes),
+                                 static_cast<uint64_t>(program.memory.lower_bound));
   }
 
   fb::Offset<format::Parameter> add_parameter(const PlanParameter& parameter) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "attune/port.h"
 #include "graph/memory/storage.h"
 
 namespace attune {
@@ -98,7 +99,8 @@ class Repetition {
       whole_.inputs.push_back({port.name, id});
       batches_[port.value] = id;
     }
-    total_ = whole_.emit(Op::reduce, ReduceAttrs{1}, {whole_.input("weights")}, "weights/total");
+    total_ = whole_.emit(Op::reduce, ReduceAttrs{1}, {whole_.input(port_name(PortRole::weight))},
+                         "weights/total");
     // Without any weight, shares are 0 and not 0 / 0.
     total_ = whole_.emit(Op::clamp, ClampAttrs{.min = 1e-30}, {total_}, "weights/total");
   }
@@ -117,8 +119,9 @@ class Repetition {
       places_[storage_of(part)] = place;
       copies_[part] = examples;
     }
-    const ValueId weight = whole_.emit(
-        Op::reduce, ReduceAttrs{1}, {copies_.at(micro_.input("weights"))}, "weights/micro/total");
+    const ValueId weight =
+        whole_.emit(Op::reduce, ReduceAttrs{1},
+                    {copies_.at(micro_.input(port_name(PortRole::weight)))}, "weights/micro/total");
     copies_[micro_.input(kShare)] =
         whole_.emit(Op::div, NoAttrs{}, {weight, total_}, "weights/micro/share");
     for (const Sum& sum : sums_) copies_[sum.before] = sum.so_far;
@@ -214,7 +217,7 @@ class Repetition {
 void weigh_micro_batch(Graph& graph, AttachedLoss& loss) {
   const ValueId share = graph.add_input(kShare, graph.real, Shape{1});
   for (Port& port : graph.outputs)
-    if (port.name == "loss")
+    if (port.name == port_name(PortRole::loss))
       port.value = graph.emit(Op::mul, NoAttrs{}, {port.value, share}, "loss/part");
   for (auto& [prediction, gradient] : loss.seed)
     gradient = graph.emit(Op::mul, NoAttrs{}, {gradient, share}, "loss/grad/part");

@@ -1,10 +1,32 @@
 #include "graph/training/loss.h"
 
+#include <optional>
+#include <ranges>
+#include <tuple>
+#include <utility>
+
+#include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/rules/rules.h"
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
+
+struct LossRow {
+  Loss loss;
+  const char *name, *short_name;
+  Op op, gradient;
+  PortRole target;  // label: a class of each example, or of each of its positions
+  std::optional<Op> metric;
+};
+constexpr LossRow kLosses[] = {
+    {Loss::cross_entropy, "cross_entropy", "ce", Op::softmax_cross_entropy,
+     Op::softmax_cross_entropy_grad, PortRole::label, Op::count_correct},
+    {Loss::mean_squared_error, "mean_squared_error", "mse", Op::mean_squared_error,
+     Op::mean_squared_error_grad, PortRole::target, std::nullopt},
+};
+const LossRow& row_of(Loss loss) { return kLosses[static_cast<int>(loss)]; }
 
 ValueId model_output(const Graph& graph) {
   if (graph.outputs.empty()) throw_error("the model has no output");
@@ -18,82 +40,100 @@ const Node* producer_of(const Graph& graph, ValueId id) {
   return nullptr;
 }
 
-// The scores as [N, classes]: before a final softmax, further axes of size 1 dropped.
+// Seen as rows of scores.
+ValueId flat_scores(Graph& graph, ValueId scores, int32_t rows, const char* name) {
+  const Shape shape = graph.shape(scores);
+  const Shape flat{rows, static_cast<int32_t>(shape.elements() / rows)};
+  return shape == flat ? scores : graph.emit(Op::reshape, NoAttrs{}, {scores}, name, &flat);
+}
+
+// The scores, with the classes on the last axis: before a final softmax, axes of size 1 dropped
+// where one axis has the classes. [N, classes], or [N, positions, classes].
 ValueId logits_of(Graph& graph) {
   ValueId scores = model_output(graph);
   if (const Node* last = producer_of(graph, scores); last && last->op == Op::softmax)
     scores = last->inputs[0];
   const Shape shape = graph.shape(scores);
   if (shape.rank == 2) return scores;
-  if (shape.rank > 2 && shape.product(1, shape.rank) > 0) {
+  if (shape.rank > 2) {
     int wide = 0;
     for (int i = 1; i < shape.rank; ++i) wide += shape[i] != 1;
-    if (wide <= 1) {
-      const Shape flat{shape[0], static_cast<int32_t>(shape.product(1, shape.rank))};
-      return graph.emit(Op::reshape, NoAttrs{}, {scores}, "logits", &flat);
-    }
+    if (wide <= 1) return flat_scores(graph, scores, shape[0], "logits");
+    if (shape.rank == 3) return scores;
   }
-  throw_error("the model's output {} has shape {}; cross entropy needs [batch, classes]",
-              graph.value(model_output(graph)).name, shape_text(shape));
+  throw_error(
+      "the model's output {} has shape {}; cross entropy needs [batch, classes], or [batch, "
+      "positions, classes]: export the model with such an output",
+      graph.value(model_output(graph)).name, shape_text(shape));
+}
+
+// Labels [N, positions] one after the other, and for each the weight of its example.
+std::pair<ValueId, ValueId> for_positions(Graph& graph, ValueId labels, ValueId weights) {
+  const Shape all = graph.shape(labels), flat{static_cast<int32_t>(all.elements())};
+  const Shape column{all[0], 1};
+  labels = graph.emit(Op::reshape, NoAttrs{}, {labels}, "labels/flat", &flat);
+  weights = graph.emit(Op::reshape, NoAttrs{}, {weights}, "weights/column", &column);
+  weights = graph.emit(Op::broadcast_to, BroadcastAttrs{}, {weights}, "weights/positions", &all);
+  weights = graph.emit(Op::reshape, NoAttrs{}, {weights}, "weights/flat", &flat);
+  return {labels, weights};
 }
 
 }  // namespace
 
 Loss parse_loss(const std::string& name) {
-  if (name == "cross_entropy") return Loss::cross_entropy;
-  if (name == "mean_squared_error" || name == "mse") return Loss::mean_squared_error;
-  throw_error("loss '{}' is unknown; use cross_entropy or mean_squared_error", name);
+  for (const LossRow& row : kLosses)
+    if (name == row.name || name == row.short_name) return row.loss;
+  throw_error("loss '{}' is unknown; use {}", name,
+              fmt::join(kLosses | std::views::transform(&LossRow::name), " or "));
 }
 
-const char* loss_name(Loss loss) {
-  return loss == Loss::cross_entropy ? "cross_entropy" : "mean_squared_error";
-}
+const char* loss_name(Loss loss) { return row_of(loss).name; }
 
 int class_count(const Graph& graph) {
   Graph copy = graph;
-  return copy.shape(logits_of(copy))[1];
+  return copy.shape(logits_of(copy)).last();
 }
 
 AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient) {
+  const LossRow& row = row_of(loss);
   AttachedLoss result;
-  const auto weights_for = [&](ValueId prediction) {
-    return graph.add_input("weights", graph.real, Shape{graph.shape(prediction)[0]});
-  };
-  if (loss == Loss::cross_entropy) {
-    const ValueId logits = result.prediction = logits_of(graph);
-    const ValueId labels = graph.add_input("labels", DType::i32, Shape{graph.shape(logits)[0]});
-    const ValueId weights = weights_for(logits);
-    graph.outputs.clear();
-    graph.outputs.push_back({"correct", graph.emit(Op::count_correct, NoAttrs{},
-                                                   {logits, labels, weights}, "correct")});
-    Node node = graph.make(Op::softmax_cross_entropy, NoAttrs{}, {logits, labels, weights}, "loss");
-    graph.outputs.push_back({"loss", node.outputs[0]});
-    const ValueId probabilities = with_gradient ? graph.want_output(node, 1) : kNone;
-    graph.nodes.push_back(std::move(node));
-    // dlogits = (probabilities - onehot(labels)) * weights / sum(weights)
-    if (with_gradient)
-      result.seed[logits] = graph.emit(Op::softmax_cross_entropy_grad, NoAttrs{},
-                                       {probabilities, labels, weights}, "loss/grad");
-  } else {
-    const ValueId prediction = result.prediction = model_output(graph);
-    if (graph.shape(prediction).rank < 1)
-      throw_error("the model's output is a scalar; mean_squared_error needs a batch axis");
-    const ValueId targets = graph.add_input("targets", graph.real, graph.shape(prediction));
-    const ValueId weights = weights_for(prediction);
-    graph.outputs.clear();
-    graph.outputs.push_back({"loss", graph.emit(Op::mean_squared_error, NoAttrs{},
-                                                {prediction, targets, weights}, "loss")});
-    if (with_gradient)
-      result.seed[prediction] = graph.emit(Op::mean_squared_error_grad, NoAttrs{},
-                                           {prediction, targets, weights}, "loss/grad");
+  const ValueId output = row.target == PortRole::label ? logits_of(graph) : model_output(graph);
+  Shape wanted = graph.shape(output);
+  if (wanted.rank < 1)
+    throw_error("the model's output is a scalar; {} needs a batch axis", row.name);
+  ValueId prediction = output;
+  if (row.target == PortRole::label) {
+    --wanted.rank;
+    prediction = flat_scores(graph, output, static_cast<int32_t>(wanted.elements()), "logits/flat");
   }
+  result.prediction = prediction;
+  const DType dtype = row.target == PortRole::label ? DType::i32 : graph.real;
+  ValueId target = graph.add_input(port_name(row.target), dtype, wanted);
+  ValueId weights = graph.add_input(port_name(PortRole::weight), graph.real, Shape{wanted[0]});
+  if (row.target == PortRole::label && wanted.rank > 1)
+    std::tie(target, weights) = for_positions(graph, target, weights);
+
+  graph.outputs.clear();
+  const std::vector<ValueId> inputs = {prediction, target, weights};
+  if (row.metric)
+    graph.outputs.push_back({port_name(PortRole::metric), graph.emit(*row.metric, NoAttrs{}, inputs,
+                                                                     port_name(PortRole::metric))});
+  Node node = graph.make(row.op, NoAttrs{}, inputs, "loss");
+  graph.outputs.push_back({port_name(PortRole::loss), node.outputs[0]});
+  // The gradient is computed from what the loss kept of the prediction, or from the prediction.
+  ValueId kept = prediction;
+  if (with_gradient && signature(row.op).outputs > 1) kept = graph.want_output(node, 1);
+  graph.nodes.push_back(std::move(node));
+  if (with_gradient)
+    result.seed[prediction] =
+        graph.emit(row.gradient, NoAttrs{}, {kept, target, weights}, "loss/grad");
   return result;
 }
 
 void attach_probabilities(Graph& graph) {
   const ValueId output = model_output(graph);
   const Node* last = producer_of(graph, output);
-  if (last && last->op == Op::softmax && graph.shape(output).rank == 2) {
+  if (last && last->op == Op::softmax && graph.shape(output) == graph.shape(logits_of(graph))) {
     graph.outputs.push_back({"probabilities", output});
     return;
   }

@@ -23,9 +23,11 @@ struct AttachedLoss {
 int class_count(const Graph& graph);
 
 // Adds the loss of the model's first output, with a weight for each example: input ports "labels"
-// (i32 [N]) or "targets" (like the output), and "weights" [N]; output ports "loss" [1] and, for
-// classes, "correct" [1]. A model that ends in softmax is trained from that softmax's input. The
-// model's own output ports are dropped. `with_gradient` emits the gradient beside the loss.
+// (i32 [N], or [N, positions] where the output is [N, positions, classes]: each position counts
+// with its example's weight) or "targets" (like the output), and "weights" [N]; output ports "loss"
+// [1] and, for classes, "correct" [1]. A model that ends in softmax is trained from that softmax's
+// input. The model's own output ports are dropped. `with_gradient` emits the gradient beside the
+// loss.
 AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient);
 
 // For prediction: adds the output port "probabilities" [N, classes] of a classifier.

@@ -1,14 +1,50 @@
 #include "graph/training/optimizer.h"
 
+#include "attune/port.h"
+#include "graph/ir/attrs.h"
 #include "graph/ir/error.h"
 
 namespace attune {
 
+namespace {
+
+struct OptimizerRow {
+  OptimizerKind kind;
+  const char* name;
+  Op op;
+  std::vector<std::string> slots;  // in the order of the operator's operands
+};
+const OptimizerRow kOptimizers[] = {
+    {OptimizerKind::sgd, "sgd", Op::sgd, {}},
+    {OptimizerKind::momentum, "momentum", Op::momentum, {"velocity"}},
+    {OptimizerKind::adam, "adam", Op::adam, {"m", "v"}},
+    {OptimizerKind::adamw, "adamw", Op::adam, {"m", "v"}},
+};
+const OptimizerRow& row_of(OptimizerKind kind) { return kOptimizers[static_cast<int>(kind)]; }
+
+// The settings that an operator knows, whatever its struct.
+AnyAttrs attrs_of(const Optimizer& optimizer, Op op, int32_t axis) {
+  AnyAttrs attrs = default_attrs(op);
+  std::visit(
+      [&](auto& a) {
+        if constexpr (requires { a.weight_decay; })
+          a.weight_decay = optimizer.weight_decay, a.axis = axis;
+        if constexpr (requires { a.nesterov; })
+          a.momentum = optimizer.momentum, a.nesterov = optimizer.nesterov;
+        if constexpr (requires { a.beta1; }) {
+          a.beta1 = optimizer.beta1, a.beta2 = optimizer.beta2, a.epsilon = optimizer.epsilon;
+          a.decoupled = optimizer.kind == OptimizerKind::adamw;
+        }
+      },
+      attrs);
+  return attrs;
+}
+
+}  // namespace
+
 OptimizerKind parse_optimizer(const std::string& name) {
-  if (name == "sgd") return OptimizerKind::sgd;
-  if (name == "momentum") return OptimizerKind::momentum;
-  if (name == "adam") return OptimizerKind::adam;
-  if (name == "adamw") return OptimizerKind::adamw;
+  for (const OptimizerRow& row : kOptimizers)
+    if (name == row.name) return row.kind;
   throw_error("optimizer '{}' is unknown; use sgd, momentum, adam or adamw", name);
 }
 
@@ -30,23 +66,22 @@ std::string Optimizer::text() const {
   return {};
 }
 
-std::vector<std::string> Optimizer::slot_names() const {
-  if (kind == OptimizerKind::sgd) return {};
-  if (kind == OptimizerKind::momentum) return {"velocity"};
-  return {"m", "v"};
-}
+std::vector<std::string> Optimizer::slot_names() const { return row_of(kind).slots; }
 
 void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Update>& updates) {
-  const ValueId rate = graph.add_input("learning_rate", graph.real, Shape{1});
-  const bool adam = optimizer.kind == OptimizerKind::adam || optimizer.kind == OptimizerKind::adamw;
-  const ValueId step = adam ? graph.add_input("step", DType::i32, Shape{1}) : kNone;
+  const OptimizerRow& row = row_of(optimizer.kind);
+  const ValueId rate = graph.add_input(port_name(PortRole::rate), graph.real, Shape{1});
+  // Behind the slots, an operator may take the number of the step.
+  const bool counts = op_info(row.op).max_inputs > 4 + static_cast<int>(row.slots.size());
+  const ValueId step =
+      counts ? graph.add_input(port_name(PortRole::step), DType::i32, Shape{1}) : kNone;
 
   for (Update& update : updates) {
     const std::string name = graph.value(update.parameter).name;
     const int32_t axis = update.axis < 0 ? 0 : update.axis;
     const ValueId indices =
         update.axis < 0 ? kNone : graph.add_index_constant(name + ".channels", update.channels);
-    for (const std::string& slot : optimizer.slot_names()) {
+    for (const std::string& slot : row.slots) {
       Value value;
       value.name = fmt::format("{}.{}", name, slot);
       value.dtype = graph.real;
@@ -56,29 +91,10 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
     }
     std::vector<ValueId> inputs = {update.parameter, update.gradient, rate, indices};
     inputs.insert(inputs.end(), update.slots.begin(), update.slots.end());
-    const std::string node_name = name + "/update";
-    const int outputs = 1 + static_cast<int>(update.slots.size());
-    const double decay = optimizer.weight_decay;
-    const auto append = [&](Op op, AnyAttrs attrs) {
-      graph.nodes.push_back(
-          graph.make(op, std::move(attrs), std::move(inputs), node_name, nullptr, outputs));
-    };
-    if (optimizer.kind == OptimizerKind::sgd) {
-      append(Op::sgd, SgdAttrs{.weight_decay = decay, .axis = axis});
-    } else if (optimizer.kind == OptimizerKind::momentum) {
-      append(Op::momentum, MomentumAttrs{.momentum = optimizer.momentum,
-                                         .weight_decay = decay,
-                                         .nesterov = optimizer.nesterov,
-                                         .axis = axis});
-    } else {
-      inputs.push_back(step);
-      append(Op::adam, AdamAttrs{.beta1 = optimizer.beta1,
-                                 .beta2 = optimizer.beta2,
-                                 .epsilon = optimizer.epsilon,
-                                 .weight_decay = decay,
-                                 .decoupled = optimizer.kind == OptimizerKind::adamw,
-                                 .axis = axis});
-    }
+    if (counts) inputs.push_back(step);
+    graph.nodes.push_back(graph.make(row.op, attrs_of(optimizer, row.op, axis), std::move(inputs),
+                                     name + "/update", nullptr,
+                                     1 + static_cast<int>(row.slots.size())));
   }
 }
 

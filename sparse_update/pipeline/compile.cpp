@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/memory/exact/exact_packing.h"
 #include "graph/passes/passes.h"
@@ -30,9 +31,8 @@ void check_options(const CompileOptions& options) {
 // Input names that training needs for itself.
 void check_names(const Graph& graph) {
   for (const Port& port : graph.inputs)
-    for (const char* taken : {"labels", "targets", "weights", "learning_rate", "step"})
-      if (port.name == taken)
-        throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
+    if (port_role(port.name, true) != PortRole::input)
+      throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
 }
 
 // What to give where images of another size are wanted.
@@ -189,7 +189,8 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
   for (const Update& update : updates) {
     const Value& parameter = graph.value(update.parameter);
     if (options.expose_gradients)
-      graph.outputs.push_back({"grad:" + parameter.origin.tensor, update.gradient});
+      graph.outputs.push_back(
+          {std::string(kGradientPrefix) + parameter.origin.tensor, update.gradient});
     PlanParameter listed{
         parameter.name, update.axis, update.channels, options.optimizer.slot_names(), {}};
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);

@@ -159,7 +159,9 @@ class Verification {
     std::set<std::pair<std::string, uint64_t>> seen;  // programs share what is equal
     for (const Value& value : graph.values)
       if (value.role == Role::parameter) parameters[value.name] = &value;
-    for (const format::Program* program : *plan_.table().programs())
+    for (int k = 0; k < kProgramCount; ++k) {
+      const format::Program* program = plan_.program(static_cast<ProgramKind>(k));
+      if (program == nullptr) continue;
       for (const format::Tensor* t : *program->tensors()) {
         if (t->segment() != format::Segment::constants) continue;
         const auto found = parameters.find(text_of(t->name()));
@@ -174,6 +176,7 @@ class Verification {
                   in_model_order(*Data::of_reals(host.reals()), value.origin)->reals(),
                   model_tensor(value).reals);
       }
+    }
   }
 
   // The model as it says itself: imported, with its new classifier, and no pass at all.

@@ -1,23 +1,17 @@
 #include "sparse_update/pipeline/verify_examples.h"
 
-#include <algorithm>
-
+#include "engine/batch.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {
 namespace {
 
-bool is_model_input(const std::string& port) {
-  for (const char* own : {"labels", "targets", "weights", "learning_rate", "step"})
-    if (port == own) return false;
-  return true;
-}
-
-HostTensor* target_of(ProgramInputs* inputs) {
-  for (const char* name : {"labels", "targets"})
-    if (const auto at = inputs->find(name); at != inputs->end()) return &at->second;
-  return nullptr;
+void set_all(HostTensor* tensor, double value) {
+  const std::vector<double> all(static_cast<size_t>(tensor->shape.elements()), value);
+  *tensor = is_real(tensor->dtype)
+                ? HostTensor::of_reals(tensor->dtype, tensor->shape, all)
+                : HostTensor::of_ints(tensor->dtype, tensor->shape, {all.begin(), all.end()});
 }
 
 }  // namespace
@@ -30,62 +24,42 @@ VerifyExamples::VerifyExamples(const Plan& plan, Dataset* data, uint64_t seed)
 ProgramInputs VerifyExamples::read(ProgramKind kind, int64_t first) {
   const format::Program& program = *plan_.program(kind);
   ProgramInputs inputs;
-  std::vector<std::string> own;  // the model's, in file order
-  if (program.inputs())
-    for (const format::Port* port : *program.inputs()) {
-      const Tensor tensor =
-          described_tensor(*program.tensors()->Get(static_cast<unsigned>(port->tensor())));
-      const std::string name = port->name()->str();
-      inputs[name] = HostTensor::zeros(tensor.dtype, tensor.shape);
-      if (is_model_input(name)) own.push_back(name);
+  int fields = 0;
+  for (const format::Port* port : *program.ports()) {
+    const PortRole role = role_of(*port);
+    if (!is_fed(role)) continue;
+    const Tensor tensor =
+        described_tensor(*program.tensors()->Get(static_cast<unsigned>(port->tensor())));
+    HostTensor& made = inputs[port->name()->str()] = HostTensor::zeros(tensor.dtype, tensor.shape);
+    if (role == PortRole::weight || role == PortRole::step) {
+      set_all(&made, 1);
+    } else if (role == PortRole::rate) {
+      set_all(&made, 0.01);
+    } else {
+      const int field = role == PortRole::input ? fields++ : kTargetField;
+      if (data_ && (field != kTargetField || data_->labelled()))
+        read_data(first, program.batch(), field, *port, &made);
+      else
+        randomize(*port, &made);
     }
-  if (data_ && own.size() != 1)
-    throw_error("{}: the model has {} inputs, and a dataset fills one; verify without --data",
-                plan_.name(), own.size());
-  HostTensor* target = target_of(&inputs);
-  if (data_) {
-    if (target && !data_->labelled()) {
-      randomize(target);
-      target = nullptr;
-    }
-    read_data(first, program.batch(), &inputs[own.front()], target);
-  } else {
-    for (const std::string& name : own) randomize(&inputs[name]);
-    if (target) randomize(target);
   }
-  const auto fill = [&](const char* name, double value) {
-    if (const auto at = inputs.find(name); at != inputs.end()) {
-      HostTensor& tensor = at->second;
-      const std::vector<double> all(static_cast<size_t>(tensor.shape.elements()), value);
-      tensor = is_real(tensor.dtype)
-                   ? HostTensor::of_reals(tensor.dtype, tensor.shape, all)
-                   : HostTensor::of_ints(tensor.dtype, tensor.shape, {all.begin(), all.end()});
-    }
-  };
-  fill("weights", 1);
-  fill("learning_rate", 0.01);
-  fill("step", 1);
   return inputs;
 }
 
-void VerifyExamples::read_data(int64_t first, int batch, HostTensor* input, HostTensor* target) {
-  const auto part = [&](HostTensor* tensor, int i) -> std::span<std::byte> {
-    if (!tensor) return {};
-    const size_t bytes = tensor->bytes.size() / static_cast<size_t>(batch);
-    return std::span(tensor->bytes).subspan(static_cast<size_t>(i) * bytes, bytes);
-  };
-  for (int i = 0; i < batch; ++i)
-    throw_if_error(data_->read((first + i) % data_->size(), part(input, i), part(target, i)));
-  const int32_t classes = plan_.table().class_count();
-  if (!target || target->dtype != DType::i32 || classes <= 0) return;
-  for (int i = 0; i < batch; ++i)
-    if (const int32_t label = target->as<int32_t>()[i]; label < 0 || label >= classes)
-      throw_error("{}: label {} is outside the plan's classes, 0 .. {}",
-                  data_->describe((first + i) % data_->size()), label, classes - 1);
+void VerifyExamples::read_data(int64_t first, int batch, int field, const format::Port& port,
+                               HostTensor* tensor) {
+  const size_t bytes = tensor->bytes.size() / static_cast<size_t>(batch);
+  for (int i = 0; i < batch; ++i) {
+    const int64_t example = (first + i) % data_->size();
+    const auto part = std::span(tensor->bytes).subspan(static_cast<size_t>(i) * bytes, bytes);
+    throw_if_error(data_->read(example, field, part));
+    throw_if_error(check_limit(
+        *data_, example, {port.name()->string_view(), role_of(port), {}, port.limit()}, part));
+  }
 }
 
-// Labels are classes, bytes are bytes, and reals are in [-1, 1).
-void VerifyExamples::randomize(HostTensor* tensor) {
+// Labels and ids are within their limit, bytes are bytes, and reals are in [-1, 1).
+void VerifyExamples::randomize(const format::Port& port, HostTensor* tensor) {
   const auto elements = static_cast<size_t>(tensor->shape.elements());
   if (is_real(tensor->dtype)) {
     std::vector<double> reals(elements);
@@ -93,7 +67,7 @@ void VerifyExamples::randomize(HostTensor* tensor) {
     *tensor = HostTensor::of_reals(tensor->dtype, tensor->shape, reals);
     return;
   }
-  const int limit = tensor->dtype == DType::u8 ? 256 : std::max(plan_.table().class_count(), 2);
+  const int limit = tensor->dtype == DType::u8 ? 256 : port.limit() > 0 ? port.limit() : 2;
   std::vector<int64_t> ints(elements);
   for (int64_t& x : ints) x = static_cast<int64_t>(random_.below(static_cast<uint64_t>(limit)));
   *tensor = HostTensor::of_ints(tensor->dtype, tensor->shape, ints);

@@ -12,6 +12,10 @@
 
 namespace attune {
 
+namespace format {
+struct Port;
+}
+
 // A program's inputs for one run, by port, in the plan's types.
 using ProgramInputs = std::map<std::string, HostTensor>;
 
@@ -30,8 +34,8 @@ class VerifyExamples {
   static ProgramInputs for_plan(const ProgramInputs& inputs);
 
  private:
-  void read_data(int64_t first, int batch, HostTensor* input, HostTensor* target);
-  void randomize(HostTensor* tensor);
+  void read_data(int64_t first, int batch, int field, const format::Port& port, HostTensor* tensor);
+  void randomize(const format::Port& port, HostTensor* tensor);
   HostTensor normalized_planes(const HostTensor& bytes, const Shape& planes) const;
 
   const Plan& plan_;

@@ -7,18 +7,16 @@
 namespace attune {
 namespace {
 
-bool reads_target(const Graph& graph, const Node& node) {
-  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) {
-    return v != kNone && (graph.value(v).name == "labels" || graph.value(v).name == "targets");
-  });
+bool reads_target(const Node& node) {
+  const OpKind kind = op_info(node.op).kind;
+  return kind == OpKind::loss || kind == OpKind::metric;
 }
 
 // Of the training step, which is a plan's first program.
 int64_t alive_at_loss(const PlanContents& contents) {
   const PlanProgram& train = contents.programs.front();
   const std::vector<Node>& nodes = train.graph.nodes;
-  const auto loss = std::find_if(nodes.begin(), nodes.end(),
-                                 [&](const Node& node) { return reads_target(train.graph, node); });
+  const auto loss = std::find_if(nodes.begin(), nodes.end(), reads_target);
   const auto live = train.memory.storage.live_bytes(static_cast<int>(nodes.size()));
   return live[static_cast<size_t>(loss - nodes.begin()) + 1];
 }

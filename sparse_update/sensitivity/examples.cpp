@@ -35,17 +35,24 @@ std::vector<int64_t> shuffled(int64_t count, Random random) {
 std::shared_ptr<const ExamplesInMemory::Memory> ExamplesInMemory::read_all(
     Dataset& data, const std::vector<int64_t>& indices, const Session& session) {
   constexpr ProgramKind kTrain = ProgramKind::train_step;
-  Tensor target = session.input(kTrain, "labels");
-  if (!target) target = session.input(kTrain, "targets");
   auto memory = std::make_shared<Memory>();
-  memory->input_bytes = bytes_of_one(session.model_input(kTrain, 0));
-  memory->target_bytes = bytes_of_one(target);
+  for (int i = 0; const SessionPort input = session.port(kTrain, PortRole::input, i); ++i)
+    memory->field_bytes.push_back(bytes_of_one(input.tensor));
+  SessionPort target = session.port(kTrain, PortRole::label);
+  if (!target) target = session.port(kTrain, PortRole::target);
+  memory->field_bytes.push_back(bytes_of_one(target.tensor));
   const size_t stride = memory->stride();
   memory->bytes.resize(stride * indices.size());
   for (size_t i = 0; i < indices.size(); ++i) {
     const auto example = std::span(memory->bytes).subspan(i * stride, stride);
-    throw_if_error(data.read(indices[i], example.first(memory->input_bytes),
-                             example.subspan(memory->input_bytes)));
+    auto rest = example;
+    for (size_t field = 0; field < memory->field_bytes.size(); ++field) {
+      const size_t bytes = memory->field_bytes[field];
+      const bool is_target = field + 1 == memory->field_bytes.size();
+      throw_if_error(data.read(indices[i], is_target ? kTargetField : static_cast<int>(field),
+                               rest.first(bytes)));
+      rest = rest.subspan(bytes);
+    }
     memory->names.emplace_back(data.describe(indices[i]));
     memory->hashes.push_back(hash64(example));
   }
@@ -69,15 +76,15 @@ ExamplesInMemory ExamplesInMemory::part(std::vector<int64_t> indices) const {
   return {memory_, std::move(indices)};
 }
 
-Status ExamplesInMemory::read(int64_t index, std::span<std::byte> input,
-                              std::span<std::byte> target) {
+Status ExamplesInMemory::read(int64_t index, int field, std::span<std::byte> bytes) {
   const auto at = static_cast<size_t>(indices_[static_cast<size_t>(index)]);
-  const std::byte* example = memory_->bytes.data() + at * memory_->stride();
-  if (input.size() != memory_->input_bytes ||
-      (!target.empty() && target.size() != memory_->target_bytes))
+  const std::vector<size_t>& sizes = memory_->field_bytes;
+  const size_t place = field == kTargetField ? sizes.size() - 1 : static_cast<size_t>(field);
+  if (place >= sizes.size() || bytes.size() != sizes[place])
     return Status::error("the plan's examples are not those that were read");
-  std::memcpy(input.data(), example, input.size());
-  if (!target.empty()) std::memcpy(target.data(), example + input.size(), target.size());
+  const size_t before =
+      std::accumulate(sizes.begin(), sizes.begin() + static_cast<ptrdiff_t>(place), size_t{0});
+  std::memcpy(bytes.data(), memory_->bytes.data() + at * memory_->stride() + before, bytes.size());
   return Status::ok();
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -20,19 +21,21 @@ class ExamplesInMemory : public Dataset {
 
   int64_t size() const override { return std::ssize(indices_); }
   bool labelled() const override { return true; }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override;
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t index) override;
   // Of all examples, in order.
   uint64_t hash() const { return hash_; }
 
  private:
   struct Memory {
-    size_t input_bytes = 0, target_bytes = 0;
+    std::vector<size_t> field_bytes;  // of the inputs, then of the target
     std::vector<std::byte> bytes;
     std::vector<std::string> names;
     std::vector<uint64_t> hashes;  // by example
 
-    size_t stride() const { return input_bytes + target_bytes; }
+    size_t stride() const {
+      return std::accumulate(field_bytes.begin(), field_bytes.end(), size_t{0});
+    }
   };
 
   ExamplesInMemory(std::shared_ptr<const Memory> memory, std::vector<int64_t> indices);

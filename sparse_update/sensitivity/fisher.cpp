@@ -58,8 +58,8 @@ class GradientReader {
 
   void run(int64_t example) {
     throw_if_error(batch_.fill(examples_, nullptr, example, 1));
-    set_scalar(session_->input(kTrain, "learning_rate"), 0);
-    if (const Tensor step = session_->input(kTrain, "step")) set_scalar(step, 1);
+    set_scalar(session_->port(kTrain, PortRole::rate).tensor, 0);
+    if (const Tensor step = session_->port(kTrain, PortRole::step).tensor) set_scalar(step, 1);
     throw_if_error(session_->run(kTrain));
     if (!std::isfinite(batch_.loss()))
       throw_error("--estimator fisher: the loss of {} is not finite; the data holds such numbers",
@@ -69,7 +69,7 @@ class GradientReader {
   // `axis` -1: all elements are one channel.
   void add_gradient(const std::string& parameter, int axis, Sums* sums) const {
     if (parameter.empty()) return;
-    const Tensor gradient = session_->output(kTrain, "grad:" + parameter);
+    const Tensor gradient = session_->output(kTrain, std::string(kGradientPrefix) + parameter);
     if (!gradient) return;
     if (sums->gradient.empty()) {
       sums->gradient.resize(static_cast<size_t>(gradient.shape.elements()));

@@ -320,7 +320,7 @@ TEST_CASE("plans that were tampered with are refused by the verbs that would tru
                            for (PlanProgram& p : c.programs)
                              if (p.kind == ProgramKind::predict) p.graph.inputs.clear();
                          }),
-                "no input");
+                "has no inputs");
 }
 
 TEST_CASE("what is no plan is refused by every verb that takes one") {

@@ -66,7 +66,7 @@ TEST_CASE("gradients of a built-in network neither vanish nor explode") {
       mobile_network({.resolution = 64, .widths = {8, 16, 24, 40}, .expansion = 4});
   const CompiledPlan compiled(*model, options);
   const auto session = compiled.session({});
-  const Tensor x = session->model_input(ProgramKind::train_step, 0);
+  const Tensor x = session->port(ProgramKind::train_step, PortRole::input).tensor;
   for (int64_t i = 0; i < x.shape.elements(); ++i)
     x.as<float>()[i] = static_cast<float>(std::sin(static_cast<double>(i)));
   for (const char* port : {"labels", "weights", "learning_rate"}) {

@@ -44,10 +44,10 @@ TEST_CASE("a label is read without its example") {
   const std::unique_ptr<Dataset> data =
       open(folder.path(), image_request(1, 1, 1, {"dog", "cat", "ant"}));
   int32_t label = 0;
-  REQUIRE(data->read(0, {}, std::as_writable_bytes(std::span(&label, 1))));
+  REQUIRE(data->read(0, kTargetField, std::as_writable_bytes(std::span(&label, 1))));
   CHECK(label == 2);
   std::byte pixel[1];
-  CHECK(contains(data->read(0, pixel, {}).message(), folder.path("ant/a.png")));
+  CHECK(contains(data->read(0, 0, pixel).message(), folder.path("ant/a.png")));
 }
 
 TEST_CASE("WAV files are resampled and become features") {
@@ -67,7 +67,7 @@ TEST_CASE("WAV files are resampled and become features") {
   CHECK(input_of<float>(*data, 0, 490) == input_of<float>(*data, 1, 490));
 
   DatasetRequest wide = mfcc_request({"no", "yes"});
-  wide.example.dtype = DType::f64;
+  wide.inputs[0].dtype = DType::f64;
   const std::vector<float> narrow = input_of<float>(*data, 0, 490);
   CHECK(input_of<double>(*open(folder.path(), wide), 0, 490) ==
         std::vector<double>(narrow.begin(), narrow.end()));
@@ -184,11 +184,11 @@ TEST_CASE("front end and model input must fit together") {
   TempFolder folder;
   folder.write("cat/a.png", grey_png(2, 1, 7));
   DatasetRequest request = image_request(2, 1, 1, {"cat"});
-  request.example.shape = Shape{1, 1, 2};
+  request.inputs[0].shape = Shape{1, 1, 2};
   CHECK(
       contains(open_error(folder.path(), request), "makes u8 [1,2,1], the plan takes u8 [1,1,2]"));
   request = mfcc_request({"cat"});
-  request.example.shape = Shape{48, 10};
+  request.inputs[0].shape = Shape{48, 10};
   CHECK(contains(open_error(folder.path(), request), "makes 49 x 10 real numbers"));
   request = mfcc_request({"cat", "dog"});
   request.classes = 3;

@@ -45,11 +45,11 @@ TEST_CASE("IDX bytes become the model's type") {
   const std::string images = folder.write("images-idx3-ubyte", kImages);
   folder.write("labels-idx1-ubyte", kLabels);
   DatasetRequest request = plain_request({6}, 2);
-  request.example.dtype = DType::f64;
+  request.inputs[0].dtype = DType::f64;
   CHECK(input_of<double>(*open(images, request), 0, 6)[1] == 51 / 255.0);
-  request.example.dtype = DType::u8;
+  request.inputs[0].dtype = DType::u8;
   CHECK(input_of<uint8_t>(*open(images, request), 1, 6) == std::vector<uint8_t>{6, 5, 4, 3, 2, 1});
-  request.example.dtype = DType::i32;
+  request.inputs[0].dtype = DType::i32;
   CHECK(contains(open_error(images, request), "takes i32"));
 }
 

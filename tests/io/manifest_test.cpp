@@ -77,8 +77,7 @@ TEST_CASE("regression targets are the numbers after the path") {
   const std::unique_ptr<Dataset> data =
       open(list.write("images/a.png,0.5,-1e3\nimages/a.png,1,2\n"), request);
   float target[2];
-  Bytes input(1);
-  REQUIRE(data->read(0, input, std::as_writable_bytes(std::span(target))));
+  REQUIRE(data->read(0, kTargetField, std::as_writable_bytes(std::span(target))));
   CHECK(target[0] == 0.5f);
   CHECK(target[1] == -1000.0f);
   const auto error = [&](std::string_view text) { return open_error(list.write(text), request); };

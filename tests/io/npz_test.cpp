@@ -374,11 +374,11 @@ TEST_CASE("NPZ elements become the model's type") {
   const std::string path = npz.write(arrays);
   DatasetRequest request = plain_request({2}, 2);
   CHECK(input_of<float>(*open(path, request), 0, 2) == std::vector<float>{3, 255});
-  request.example.dtype = DType::f64;
+  request.inputs[0].dtype = DType::f64;
   CHECK(input_of<double>(*open(path, request), 0, 2) == std::vector<double>{3, 255});
-  request.example.dtype = DType::i32;
+  request.inputs[0].dtype = DType::i32;
   CHECK(input_of<int32_t>(*open(path, request), 0, 2) == std::vector<int32_t>{3, 255});
-  request.example.dtype = DType::u8;
+  request.inputs[0].dtype = DType::u8;
   CHECK(input_of<uint8_t>(*open(path, request), 0, 2) == std::vector<uint8_t>{3, 255});
 }
 
@@ -392,8 +392,7 @@ TEST_CASE("regression targets keep their shape and type") {
   request.target_dtype = DType::f64;
   const std::unique_ptr<Dataset> data = open(npz.write(arrays), request);
   double target[2];
-  Bytes input(4);
-  REQUIRE(data->read(1, input, std::as_writable_bytes(std::span(target))));
+  REQUIRE(data->read(1, kTargetField, std::as_writable_bytes(std::span(target))));
   CHECK(target[0] == 30);
   CHECK(target[1] == 40);
 
@@ -408,6 +407,48 @@ TEST_CASE("regression targets keep their shape and type") {
   arrays["y"] = floats({2, 2}, {1, 2, 3, 4});
   CHECK(contains(open_error(npz.write(arrays), request),
                  "shape [2,2], the model's targets take [n]"));
+}
+
+TEST_CASE("an NPZ gives a field for each input, each of its own type") {
+  NpzFolder npz;
+  NpzArrays arrays;
+  arrays["b"] = floats({2, 2}, {1, 2, 3, 4});
+  arrays["ids"] = longs({2}, {5, 0});
+  arrays["y"] = longs({2, 3}, {0, 1, 1, 1, 0, 0});
+  DatasetRequest request = plain_request({2}, 2);
+  request.inputs = {{"ids", DType::i32, Shape{}, 6}, {"b", DType::f64, Shape{2}, 0}};
+  request.target = Shape{3};
+  const std::unique_ptr<Dataset> data = open(npz.write(arrays), request);
+  int32_t id = -1, labels[3];
+  double b[2];
+  REQUIRE(data->read(0, 0, std::as_writable_bytes(std::span(&id, 1))));
+  REQUIRE(data->read(1, 1, std::as_writable_bytes(std::span(b))));
+  REQUIRE(data->read(1, kTargetField, std::as_writable_bytes(std::span(labels))));
+  CHECK(id == 5);
+  CHECK(b[1] == 4);
+  CHECK(labels[0] == 1);
+  CHECK(labels[2] == 0);
+  const auto error = [&](auto change) {
+    NpzArrays changed = arrays;
+    change(changed);
+    return open_error(npz.write(changed), request);
+  };
+  CHECK(contains(error([](auto& a) {
+                   a["ids"] = longs({2}, {5, 6});
+                 }),
+                 "ids[1]: element 0 is the id 6, and the model's table has the rows 0 .. 5"));
+  CHECK(contains(error([](auto& a) { a["ids"] = longs({2}, {-1, 0}); }), "ids[0]: element 0 is"));
+  CHECK(contains(error([](auto& a) {
+                   a["ids"] = longs({3}, {1, 0, 0});
+                 }),
+                 "b: 2 rows, and ids has"));
+  CHECK(contains(error([](auto& a) { a["y"] = longs({2}, {1, 0}); }), "take [n,3]"));
+  CHECK(contains(error([](auto& a) { a.erase("b"); }), "no array `b` (arrays there: ids, y)"));
+  // Where an input is called y, the labels are `labels`.
+  request.inputs[1].name = "y";
+  arrays["labels"] = arrays["y"];
+  arrays["y"] = arrays["b"];
+  CHECK(open(npz.write(arrays), request)->labelled());
 }
 
 TEST_CASE("NPZ errors say what does not fit") {
@@ -454,7 +495,7 @@ TEST_CASE("NPZ errors say what does not fit") {
 TEST_CASE("fractions and large numbers are no bytes") {
   NpzFolder npz;
   DatasetRequest request = plain_request({3}, 2);
-  request.example.dtype = DType::u8;
+  request.inputs[0].dtype = DType::u8;
   NpzArrays arrays = sample_arrays();
   CHECK(open_error(npz.write(arrays), request) == "");
   arrays["x"] = floats({2, 3}, {0, 0.5f, 1, 0, 0, 0});
@@ -472,9 +513,9 @@ TEST_CASE("an NPZ without y serves prediction") {
   const std::unique_ptr<Dataset> data = open(npz.write(arrays), request);
   CHECK(!data->labelled());
   int32_t label = 0;
-  Bytes input(12);
-  CHECK(contains(data->read(0, input, std::as_writable_bytes(std::span(&label, 1))).message(),
-                 "no labels"));
+  CHECK(
+      contains(data->read(0, kTargetField, std::as_writable_bytes(std::span(&label, 1))).message(),
+               "no labels"));
 }
 
 TEST_CASE("wrong arguments to read are errors") {
@@ -485,7 +526,9 @@ TEST_CASE("wrong arguments to read are errors") {
   CHECK(contains(read_error(*data, 0, 11), "11 bytes"));
   CHECK(data->describe(-1) == "?");
   Bytes input(12), target(3);
-  CHECK(contains(data->read(0, input, target).message(), "target read into 3 bytes"));
+  CHECK(contains(data->read(0, kTargetField, target).message(), "target read into 3 bytes"));
+  CHECK(contains(data->read(0, 1, input).message(), "has no field 1; an example has 1"));
+  CHECK(contains(data->read(0, -2, input).message(), "has no field -2"));
 }
 
 TEST_CASE("a .npy file is one example or several, for prediction") {

@@ -131,22 +131,22 @@ Combination random_combination(const std::vector<Subject>& small, const std::vec
 // The same inputs for every session of a plan.
 void fill_inputs(const Session& session, ProgramKind kind, uint64_t seed) {
   Random random(seed, static_cast<uint64_t>(kind));
-  const int32_t classes = session.plan().table().class_count();
-  for (const format::Port* port : *session.plan().program(kind)->inputs()) {
-    const std::string_view name = port->name()->string_view();
-    const Tensor tensor = session.input(kind, name);
+  for (int p = 0; p < session.port_count(kind); ++p) {
+    const SessionPort port = session.port(kind, p);
+    if (!is_fed(port.role)) continue;
+    const Tensor& tensor = port.tensor;
     const auto elements = static_cast<size_t>(tensor.shape.elements());
-    if (name == "learning_rate" || name == "step") {
-      set_scalar(tensor, name == "step" ? 1 : 1e-3);
+    if (port.role == PortRole::rate || port.role == PortRole::step) {
+      set_scalar(tensor, port.role == PortRole::step ? 1 : 1e-3);
     } else if (tensor.dtype == DType::i32) {
       for (size_t i = 0; i < elements; ++i)
         tensor.as<int32_t>()[i] =
-            static_cast<int32_t>(random.below(static_cast<uint64_t>(classes)));
+            static_cast<int32_t>(random.below(static_cast<uint64_t>(port.limit)));
     } else {
       REQUIRE(tensor.dtype == DType::f32);
       for (size_t i = 0; i < elements; ++i)
         tensor.as<float>()[i] =
-            name == "weights" ? 1.0f : static_cast<float>(2 * uniform(random) - 1);
+            port.role == PortRole::weight ? 1.0f : static_cast<float>(2 * uniform(random) - 1);
     }
   }
 }

@@ -64,7 +64,7 @@ std::vector<double> ParityCase::parameter(const std::string& optimizer, int step
 }
 
 void ParityCase::fill(const Session& session, ProgramKind kind, int step) const {
-  fill_input(data_.at("x"), batch, step, session.model_input(kind, 0));
+  fill_input(data_.at("x"), batch, step, session.port(kind, PortRole::input).tensor);
   fill_input(data_.at("y"), batch, step, session.input(kind, "labels"));
   fill_input(data_.at("weights"), batch, step, session.input(kind, "weights"));
 }

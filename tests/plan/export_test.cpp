@@ -70,7 +70,7 @@ void check_predictions(const Trained& t, const OnnxModel& exported) {
   fill_inputs(*t.session, ProgramKind::predict, 77);
   const int batch = t.session->batch(ProgramKind::predict);
   const Graph graph = exported.import({.real = DType::f64, .batch = batch, .input_shapes = {}});
-  const Tensor x = t.session->model_input(ProgramKind::predict, 0);
+  const Tensor x = t.session->port(ProgramKind::predict, PortRole::input).tensor;
   HostTensor input{x.dtype, x.shape, {x.as<std::byte>(), x.as<std::byte>() + x.bytes()}};
   input = HostTensor::of_reals(DType::f64, x.shape, input.reals());
   const auto values = interpret(graph, {{graph.inputs.front().name, input}});

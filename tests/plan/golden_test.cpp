@@ -24,7 +24,7 @@ struct GoldenRun {
   }
 
   void fill(ProgramKind kind) {
-    const Tensor x = session->model_input(kind, 0);
+    const Tensor x = session->port(kind, PortRole::input).tensor;
     for (int64_t i = 0; i < x.shape.elements(); ++i)
       x.as<float>()[i] = static_cast<float>(i * 7 % 31) - 15;
   }
@@ -44,8 +44,8 @@ struct GoldenRun {
 
 }  // namespace
 
-TEST_CASE("a plan of format 1.0 predicts and trains as it did when it was written") {
-  GoldenRun run("kws-1.0.att");
+TEST_CASE("a plan of format 2.0 predicts and trains as it did when it was written") {
+  GoldenRun run("kws-2.0.att");
   run.fill(ProgramKind::predict);
   throw_if_error(run.session->run(ProgramKind::predict));
   const Tensor logits = run.session->output(ProgramKind::predict, "logits");

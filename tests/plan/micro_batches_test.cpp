@@ -6,6 +6,7 @@
 
 #include "attune/checkpoint.h"
 #include "attune/trainer.h"
+#include "engine/format/plan_generated.h"
 #include "engine/random.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
@@ -119,7 +120,7 @@ std::vector<std::byte> state_after(const Compiled& compiled, const std::vector<i
   options.poison = true;
   options.backend = backend;
   const auto session = make_session(loaded.plan(), options);
-  const Tensor x = session->model_input(ProgramKind::train_step, 0);
+  const Tensor x = session->port(ProgramKind::train_step, PortRole::input).tensor;
   const Tensor labels = session->input(ProgramKind::train_step, "labels");
   const Tensor given = session->input(ProgramKind::train_step, "weights");
   REQUIRE(static_cast<size_t>(given.shape.elements()) == examples.size());
@@ -193,14 +194,17 @@ class Noise : public Dataset {
   explicit Noise(int64_t count, int32_t classes) : count_(count), classes_(classes) {}
   int64_t size() const override { return count_; }
   bool labelled() const override { return true; }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
-    Random random(static_cast<uint64_t>(index), 2);
-    for (size_t i = 0; i < input.size() / sizeof(double); ++i) {
-      const double x = static_cast<double>(random.below(2001)) / 1000 - 1;
-      std::memcpy(input.data() + i * sizeof(x), &x, sizeof(x));
-    }
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override {
     const auto label = static_cast<int32_t>(index % classes_);
-    if (!target.empty()) std::memcpy(target.data(), &label, sizeof(label));
+    if (field == kTargetField) {
+      std::memcpy(bytes.data(), &label, sizeof(label));
+      return Status::ok();
+    }
+    Random random(static_cast<uint64_t>(index), 2);
+    for (size_t i = 0; i < bytes.size() / sizeof(double); ++i) {
+      const double x = static_cast<double>(random.below(2001)) / 1000 - 1;
+      std::memcpy(bytes.data() + i * sizeof(x), &x, sizeof(x));
+    }
     return Status::ok();
   }
   std::string_view describe(int64_t) override { return "noise"; }

@@ -205,17 +205,16 @@ class ConvnetBuilder {
 OnnxModel convnet(const ConvnetOptions& options) { return ConvnetBuilder(options).build(); }
 
 void fill_inputs(Session& session, ProgramKind kind, uint64_t seed) {
-  const format::Program* program = session.plan().program(kind);
   Random random(seed, 1);
-  const int classes = std::max(session.plan().table().class_count(), 1);
-  for (const format::Port* port : *program->inputs()) {
-    const Tensor tensor = session.input(kind, port->name()->string_view());
-    const std::string name = port->name()->str();
+  for (int p = 0; p < session.port_count(kind); ++p) {
+    const SessionPort port = session.port(kind, p);
+    if (!is_fed(port.role)) continue;
+    const Tensor& tensor = port.tensor;
     for (int64_t i = 0; i < tensor.shape.elements(); ++i) {
       double value = static_cast<double>(random.below(2001)) / 1000 - 1;
-      if (name == "weights" || name == "step") value = 1;
-      if (name == "learning_rate") value = 0.05;
-      if (name == "labels") value = static_cast<double>(i % classes);
+      if (port.role == PortRole::weight || port.role == PortRole::step) value = 1;
+      if (port.role == PortRole::rate) value = 0.05;
+      if (port.limit > 0) value = static_cast<double>(i % port.limit);
       switch (tensor.dtype) {
         case DType::f32:
           tensor.as<float>()[i] = static_cast<float>(value);

@@ -226,13 +226,16 @@ class Examples : public Dataset {
   Examples(int64_t count, int32_t label) : count_(count), label_(label) {}
   int64_t size() const override { return count_; }
   bool labelled() const override { return true; }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override {
     if (index < 0 || index >= count_) return Status::error("example %d", static_cast<int>(index));
     most_ = std::max(most_, index);
-    auto* x = reinterpret_cast<float*>(input.data());
-    for (size_t i = 0; i < input.size() / 4; ++i)
+    if (field == kTargetField) {
+      std::memcpy(bytes.data(), &label_, sizeof(label_));
+      return Status::ok();
+    }
+    auto* x = reinterpret_cast<float*>(bytes.data());
+    for (size_t i = 0; i < bytes.size() / 4; ++i)
       x[i] = static_cast<float>((i * 7 + static_cast<size_t>(index)) % 11) / 11;
-    if (!target.empty()) std::memcpy(target.data(), &label_, sizeof(label_));
     return Status::ok();
   }
   std::string_view describe(int64_t) override { return "counted examples"; }

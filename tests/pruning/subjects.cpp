@@ -304,7 +304,7 @@ CompileOptions compile_options(const std::string& scheme, bool fuse) {
 
 void fill_inputs(const Session& session, ProgramKind kind, int step) {
   Numbers numbers(static_cast<uint64_t>(step) + 100);
-  const Tensor x = session.model_input(kind, 0);
+  const Tensor x = session.port(kind, PortRole::input).tensor;
   for (int64_t i = 0; i < x.shape.elements(); ++i) {
     const double value = 2 * numbers.next();
     if (x.dtype == DType::f64)

@@ -32,12 +32,11 @@ Learner::Learner(const Model& model, const CompileOptions& options, int threads)
 
 std::unique_ptr<Dataset> Learner::open(const std::string& path) const {
   DatasetRequest request;
-  const Tensor x = session_->model_input(ProgramKind::train_step, 0);
+  const Tensor x = session_->port(ProgramKind::train_step, PortRole::input).tensor;
   const PlanContents& contents = compiled_.contents;
-  request.example.name = contents.programs.front().graph.inputs.front().name;
-  request.example.dtype = x.dtype;
-  for (int i = 1; i < x.shape.rank; ++i)
-    request.example.shape.dims[request.example.shape.rank++] = x.shape[i];
+  ExampleSpec input{contents.programs.front().graph.inputs.front().name, x.dtype, {}};
+  for (int i = 1; i < x.shape.rank; ++i) input.shape.dims[input.shape.rank++] = x.shape[i];
+  request.inputs = {input};
   request.preprocess = plan_.preprocess();
   request.class_names = contents.classes;
   request.classes = contents.class_count;

@@ -22,8 +22,8 @@ class Part : public Dataset {
   Part(Dataset& whole, int64_t begin, int64_t end) : whole_(whole), begin_(begin), end_(end) {}
   int64_t size() const override { return end_ - begin_; }
   bool labelled() const override { return whole_.labelled(); }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
-    return whole_.read(begin_ + index, input, target);
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override {
+    return whole_.read(begin_ + index, field, bytes);
   }
   std::string_view describe(int64_t index) override { return whole_.describe(begin_ + index); }
 

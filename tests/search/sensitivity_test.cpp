@@ -31,7 +31,7 @@ std::multiset<std::vector<std::byte>> contents(ExamplesInMemory examples) {
   constexpr size_t kBytes = size_t{3} * 8 * 8 * sizeof(float);
   for (int64_t i = 0; i < examples.size(); ++i) {
     std::vector<std::byte> input(kBytes);
-    throw_if_error(examples.read(i, input, {}));
+    throw_if_error(examples.read(i, 0, input));
     inputs.insert(std::move(input));
   }
   return inputs;
@@ -117,11 +117,14 @@ TEST_CASE("Fisher information is what finite differences of single losses give")
    public:
     int64_t size() const override { return 3; }
     bool labelled() const override { return true; }
-    Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
-      auto* x = reinterpret_cast<double*>(input.data());
-      for (size_t i = 0; i < input.size() / sizeof(double); ++i)
+    Status read(int64_t index, int field, std::span<std::byte> bytes) override {
+      if (field == kTargetField) {
+        *reinterpret_cast<int32_t*>(bytes.data()) = static_cast<int32_t>(index);
+        return Status::ok();
+      }
+      auto* x = reinterpret_cast<double*>(bytes.data());
+      for (size_t i = 0; i < bytes.size() / sizeof(double); ++i)
         x[i] = std::sin(0.7 * static_cast<double>(i) + static_cast<double>(index));
-      if (!target.empty()) *reinterpret_cast<int32_t*>(target.data()) = static_cast<int32_t>(index);
       return Status::ok();
     }
     std::string_view describe(int64_t) override { return "doubles"; }
@@ -304,9 +307,8 @@ TEST_CASE("a model that learns numbers gains by a smaller loss") {
    public:
     int64_t size() const override { return 24; }
     bool labelled() const override { return true; }
-    Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
-      fill(input, static_cast<double>(index));
-      if (!target.empty()) fill(target, 0.5 * static_cast<double>(index));
+    Status read(int64_t index, int field, std::span<std::byte> bytes) override {
+      fill(bytes, (field == kTargetField ? 0.5 : 1.0) * static_cast<double>(index));
       return Status::ok();
     }
     std::string_view describe(int64_t) override { return "targets"; }

@@ -78,10 +78,12 @@ Patterns::Patterns(int64_t size, uint64_t seed) {
   }
 }
 
-Status Patterns::read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
+Status Patterns::read(int64_t index, int field, std::span<std::byte> bytes) {
   const auto at = static_cast<size_t>(index);
-  std::memcpy(input.data(), pixels_.data() + at * kPixels, input.size());
-  if (!target.empty()) std::memcpy(target.data(), &labels_[at], sizeof(int32_t));
+  if (field == kTargetField)
+    std::memcpy(bytes.data(), &labels_[at], sizeof(int32_t));
+  else
+    std::memcpy(bytes.data(), pixels_.data() + at * kPixels, bytes.size());
   return Status::ok();
 }
 

@@ -27,7 +27,7 @@ class Patterns : public Dataset {
   Patterns(int64_t size, uint64_t seed);
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   bool labelled() const override { return true; }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override;
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t) override { return "patterns"; }
 
  private:

@@ -204,7 +204,7 @@ Bytes idx(const std::vector<uint32_t>& dims, const std::vector<uint8_t>& values)
 DatasetRequest image_request(int width, int height, int channels,
                              std::vector<std::string> class_names) {
   DatasetRequest request;
-  request.example = {"input", DType::u8, Shape{height, width, channels}};
+  request.inputs = {{"input", DType::u8, Shape{height, width, channels}}};
   request.preprocess.front_end = FrontEnd::image;
   request.preprocess.image.width = width;
   request.preprocess.image.height = height;
@@ -216,7 +216,7 @@ DatasetRequest image_request(int width, int height, int channels,
 
 DatasetRequest mfcc_request(std::vector<std::string> class_names) {
   DatasetRequest request;
-  request.example = {"mfcc", DType::f32, Shape{1, 49, 10}};
+  request.inputs = {{"mfcc", DType::f32, Shape{1, 49, 10}}};
   request.preprocess.front_end = FrontEnd::mfcc;
   request.classes = static_cast<int32_t>(class_names.size());
   request.class_names = std::move(class_names);
@@ -225,7 +225,7 @@ DatasetRequest mfcc_request(std::vector<std::string> class_names) {
 
 DatasetRequest plain_request(Shape shape, int classes) {
   DatasetRequest request;
-  request.example = {"input", DType::f32, shape};
+  request.inputs = {{"input", DType::f32, shape}};
   request.classes = classes;
   return request;
 }
@@ -249,9 +249,10 @@ std::unique_ptr<Dataset> open(const std::string& path, const DatasetRequest& req
 }
 
 int32_t class_of(Dataset& dataset, int64_t index, size_t input_bytes) {
-  Bytes input(input_bytes);
+  CHECK(read_error(dataset, index, input_bytes) == "");
   int32_t label = -1;
-  const Status status = dataset.read(index, input, std::as_writable_bytes(std::span(&label, 1)));
+  const Status status =
+      dataset.read(index, kTargetField, std::as_writable_bytes(std::span(&label, 1)));
   REQUIRE_MESSAGE(status.is_ok(), status.message());
   return label;
 }
@@ -259,7 +260,7 @@ int32_t class_of(Dataset& dataset, int64_t index, size_t input_bytes) {
 template <class T>
 std::vector<T> input_of(Dataset& dataset, int64_t index, size_t count) {
   std::vector<T> input(count);
-  const Status status = dataset.read(index, std::as_writable_bytes(std::span(input)), {});
+  const Status status = dataset.read(index, 0, std::as_writable_bytes(std::span(input)));
   REQUIRE_MESSAGE(status.is_ok(), status.message());
   return input;
 }
@@ -270,7 +271,7 @@ template std::vector<uint8_t> input_of(Dataset&, int64_t, size_t);
 
 std::string read_error(Dataset& dataset, int64_t index, size_t input_bytes) {
   Bytes input(input_bytes);
-  return dataset.read(index, input, {}).message();
+  return dataset.read(index, 0, input).message();
 }
 
 bool contains(std::string_view text, std::string_view part) {

@@ -35,10 +35,10 @@ class QuietDataset : public Dataset {
  public:
   int64_t size() const override { return 10; }
   bool labelled() const override { return true; }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override {
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override {
     const int32_t label = static_cast<int32_t>(index % 3);
-    std::memset(input.data(), 0, input.size());
-    std::memcpy(target.data(), &label, sizeof(label));
+    std::memset(bytes.data(), 0, bytes.size());
+    if (field == kTargetField) std::memcpy(bytes.data(), &label, sizeof(label));
     return Status::ok();
   }
   std::string_view describe(int64_t) override { return "quiet"; }

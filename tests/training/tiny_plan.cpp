@@ -58,29 +58,31 @@ class ProgramWriter {
     std::vector<int32_t> ints;
     std::vector<double> reals;
     attrs.visit(AttrWriter{ints, reals});
-    steps_.push_back(format::CreateStepDirect(builder_, static_cast<uint16_t>(op),
-                                              static_cast<uint8_t>(op_info(op).version),
-                                              op_name(op), &inputs, &outputs, &ints, &reals));
+    steps_.push_back(format::CreateStepDirect(
+        builder_, static_cast<uint16_t>(op), static_cast<uint8_t>(op_info(op).version),
+        static_cast<uint8_t>(real_), op_name(op), &inputs, &outputs, &ints, &reals));
   }
-  void input(const char* name, int tensor) {
-    inputs_.push_back(format::CreatePortDirect(builder_, name, tensor));
-  }
-  void output(const char* name, int tensor) {
-    outputs_.push_back(format::CreatePortDirect(builder_, name, tensor));
-  }
+  void input(const char* name, int tensor) { port(name, tensor, true); }
+  void output(const char* name, int tensor) { port(name, tensor, false); }
   Offset<format::Program> finish(ProgramKind kind, int batch) {
-    return format::CreateProgramDirect(builder_, program_name(kind), batch, &tensors_, &steps_,
-                                       &inputs_, &outputs_, arena_, arena_);
+    return format::CreateProgramDirect(builder_, static_cast<uint8_t>(kind), batch, &tensors_,
+                                       &steps_, &ports_, arena_, arena_);
   }
   uint64_t arena_bytes() const { return arena_; }
 
  private:
+  void port(const char* name, int tensor, bool fed) {
+    const PortRole role = port_role(name, fed);
+    ports_.push_back(format::CreatePortDirect(builder_, name, static_cast<uint8_t>(role), tensor,
+                                              role == PortRole::label ? kTinyClasses : 0));
+  }
+
   FlatBufferBuilder& builder_;
   DType real_;
   uint64_t arena_ = 0;
   std::vector<Offset<format::Tensor>> tensors_;
   std::vector<Offset<format::Step>> steps_;
-  std::vector<Offset<format::Port>> inputs_, outputs_;
+  std::vector<Offset<format::Port>> ports_;
 };
 
 template <class T>
@@ -279,20 +281,24 @@ int32_t TinyDataset::label(int64_t index) {
   return first > 0.4 ? 0 : first < -0.4 ? 1 : 2;
 }
 
-Status TinyDataset::read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
-  reads.push_back(index);
+Status TinyDataset::read(int64_t index, int field, std::span<std::byte> bytes) {
   if (index == broken) return Status::error("tiny: example %d is broken", static_cast<int>(index));
-  if (input.size() != dtype_bytes(real_, kTinyFeatures) || target.size() != sizeof(int32_t))
-    return Status::error("tiny: %zu and %zu bytes asked for", input.size(), target.size());
+  const size_t wanted = field == kTargetField ? sizeof(int32_t) : dtype_bytes(real_, kTinyFeatures);
+  if (field > 0 || bytes.size() != wanted)
+    return Status::error("tiny: %zu bytes of field %d asked for", bytes.size(), field);
+  if (field == kTargetField) {
+    const int32_t class_number = index == mislabelled ? 3 : label(index);
+    std::memcpy(bytes.data(), &class_number, sizeof(class_number));
+    return Status::ok();
+  }
+  reads.push_back(index);
   for (int i = 0; i < kTinyFeatures; ++i) {
     const double value = factor * feature(index, i);
     if (real_ == DType::f64)
-      reinterpret_cast<double*>(input.data())[i] = value;
+      reinterpret_cast<double*>(bytes.data())[i] = value;
     else
-      reinterpret_cast<float*>(input.data())[i] = static_cast<float>(value);
+      reinterpret_cast<float*>(bytes.data())[i] = static_cast<float>(value);
   }
-  const int32_t class_number = index == mislabelled ? 3 : label(index);
-  std::memcpy(target.data(), &class_number, sizeof(class_number));
   return Status::ok();
 }
 

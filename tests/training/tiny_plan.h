@@ -55,7 +55,7 @@ class TinyDataset : public Dataset {
 
   int64_t size() const override { return count_; }
   bool labelled() const override { return has_labels; }
-  Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) override;
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t index) override;
 
   bool has_labels = true;

@@ -327,7 +327,7 @@ TEST_CASE("what cannot be trained is refused before training") {
   CHECK(contains(error(empty), "no examples"));
   unlabelled.has_labels = false;
   CHECK(contains(error(unlabelled), "no labels"));
-  CHECK(contains(error(wrong), "bytes asked for"));
+  CHECK(contains(error(wrong), "tiny: 16 bytes of field 0 asked for"));
   options.epochs = 0;
   CHECK(contains(error(data), "epochs"));
   options.steps = 1;

@@ -11,26 +11,32 @@
 
 namespace attune {
 
-// What one example must look like: the plan's input without its batch axis.
+// What one field of an example must look like: a port of the plan without its batch axis.
 struct ExampleSpec {
   std::string_view name;  // the model's input name
   DType dtype = DType::f32;
   Shape shape;
+  int32_t limit = 0;  // > 0: integers are 0 .. limit - 1
   size_t bytes() const { return dtype_bytes(dtype, static_cast<size_t>(shape.elements())); }
 };
 
-// A source of labelled examples that a trainer can read in any order. Readers in engine/io
-// implement it; an application may implement its own. `read` may be called for the same index many
-// times.
+// The field that holds an example's label or target.
+inline constexpr int kTargetField = -1;
+
+// A source of examples that a trainer can read in any order. An example has a field for each input
+// of the model, numbered in the model's order, and where the data is labelled a target. Readers in
+// engine/io implement it; an application may implement its own.
 class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
   // Whether there are labels or targets; without them the data serves prediction only.
   virtual bool labelled() const = 0;
-  // Writes example `index`: `input` is ExampleSpec::bytes() long; `target` holds the class as an
-  // int32_t, or the regression target in the example's real type. Either may be empty: not wanted.
-  virtual Status read(int64_t index, std::span<std::byte> input, std::span<std::byte> target) = 0;
+  // Writes a field of example `index`: the model's input number `field`, ExampleSpec::bytes() long,
+  // or kTargetField, which is the class as an int32_t (one for each position that the model
+  // classifies), or the regression target in the plan's real type. May be called for the same
+  // example many times.
+  virtual Status read(int64_t index, int field, std::span<std::byte> bytes) = 0;
   // Where example `index` comes from, for messages: a path, or "x[17]".
   virtual std::string_view describe(int64_t index) = 0;
 };

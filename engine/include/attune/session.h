@@ -7,13 +7,16 @@
 #include <string_view>
 
 #include "attune/plan.h"
+#include "attune/port.h"
 #include "attune/status.h"
-#include "engine/format/bound_step.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
 #include "kernels/thread_pool.h"
 
 namespace attune {
+
+class BoundStep;
+struct SegmentPlaces;
 
 struct SessionOptions {
   BackendChoice backend = BackendChoice::best;
@@ -57,17 +60,20 @@ class Session {
   const Plan& plan() const { return plan_; }
   bool has(ProgramKind kind) const;
   int batch(ProgramKind kind) const;
-  // The memory of a port, or an empty span where the program has none of that name. Programs share
-  // one arena: fill all inputs of a program before each run of it; outputs last until the next run.
-  // Ports: the model's inputs by name; "labels" (i32) or "targets", "weights", "learning_rate",
-  // "step"; "loss" [1], "correct" [1], and of predict the model's outputs by name ("output": the
-  // first).
-  Tensor input(ProgramKind kind, std::string_view port) const;
-  Tensor output(ProgramKind kind, std::string_view port) const;
-  // The model's own input number `index`, in file order.
-  Tensor model_input(ProgramKind kind, int index) const;
+  // The ports of a program: the model's inputs in its order, then what training adds, then what a
+  // run makes. Programs share one arena: fill all inputs of a program before each run of it;
+  // outputs last until the next run.
+  int port_count(ProgramKind kind) const;
+  SessionPort port(ProgramKind kind, int index) const;
+  // The port number `index` of those with a role, absent where there is none. The model's own
+  // inputs and outputs are in its order.
+  SessionPort port(ProgramKind kind, PortRole role, int index = 0) const;
+  // The memory of a port by name, absent where the program has none: the model's inputs and outputs
+  // by their names ("output": the first one of predict), the others by `port_name`.
+  Tensor input(ProgramKind kind, std::string_view name) const;
+  Tensor output(ProgramKind kind, std::string_view name) const;
 
-  // Runs one program. Fails, having run nothing, where a label is out of range.
+  // Runs one program. Fails, having run nothing, where a label or an id is beyond its port's limit.
   Status run(ProgramKind kind);
 
   // Trained parameters and optimizer state, as the plan lays them out.
@@ -101,7 +107,8 @@ class Session {
   void copy_initial_state();
   Status choose(const SessionOptions& options, ProgramKind kind, size_t* workspace_bytes);
   Status prepare(const SessionOptions& options, Bound& bound);
-  DType real() const { return static_cast<DType>(plan_.table().real()); }
+  Status check_limits(ProgramKind kind) const;
+  SegmentPlaces places() const;
 
   const Plan& plan_;
   std::unique_ptr<Bound[]> programs_;
@@ -110,7 +117,6 @@ class Session {
   ThreadPool* pool_ = nullptr;
   ThreadPool serial_{1};  // for steps too small to share
   MemoryBlock owned_memory_;
-  SegmentPlaces places_;
   std::span<std::byte> state_, arena_, workspace_;
   size_t held_bytes_ = 0, session_bytes_ = 0;
   bool poison_ = false;

@@ -33,7 +33,7 @@ struct TrainProgress {
 
 struct Evaluation {
   double loss = 0;      // mean over the examples
-  double accuracy = 0;  // 0 .. 1; classification only
+  double accuracy = 0;  // 0 .. 1, of the examples or their positions; classification only
   int64_t examples = 0;
 };
 
