@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
+#include "sparse_update/pipeline/bake_kernels.h"
 #include "sparse_update/pipeline/largest_items.h"
 #include "sparse_update/pipeline/plan_memory.h"
 #include "sparse_update/pipeline/plan_options.h"
@@ -37,6 +38,7 @@ struct Options {
   std::string plan;
   CompileCommand compile;
   SchemeSearch search;
+  bool bake_kernels = false;
   OutputOptions output;
 };
 
@@ -185,6 +187,7 @@ int run(const Options& options) {
                                  : plan_within(options, *model, compile_with);
   const std::string peak = peak_of(made.compiled);
   if (!options.output.quiet) note_frozen_tables(made.compiled.contents);
+  if (options.bake_kernels) bake_kernels(made.compiled, options.search.session.options());
   // Model and graphs go before the plan is in memory a second time.
   made.compiled.contents = {};
   model.reset();
@@ -203,6 +206,10 @@ Verb add_compile(CLI::App& app) {
   CLI::App* verb = add_verb(app, "compile", "Make a training plan of a model", help.c_str());
   options->compile.add(verb, true);
   verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
+  verb->add_flag("--bake-kernels", options->bake_kernels,
+                 "Choose each step's kernel now, as --backend does on this machine; sessions of "
+                 "the plan then run these")
+      ->always_capture_default(false);
   options->search.budget.add(verb);
   CLI::App* searching = verb->add_option_group("Of --scheme auto", "See `attune search`");
   options->search.add(searching, false);

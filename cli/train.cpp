@@ -20,9 +20,9 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/train --resume flowers.atc
   attune train flowers.att --data photos/train --profile trace.json     to open in ui.perfetto.dev
 
-The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with `x` (or
-the input's name) and `y`, or a .csv of path,label lines. Ctrl-C ends the step, saves the checkpoint
-and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
+The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with an array
+for each of the model's inputs (`x`, where there is one) and `y`, or a .csv of path,label lines. Ctrl-C
+ends the step, saves the checkpoint and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
 bit; --epochs, --steps, --learning-rate, --schedule and --warmup may be given anew.)";
 
 using Clock = std::chrono::steady_clock;

@@ -41,14 +41,18 @@ int backend_order(BackendChoice choice, Op op, const KernelArgs& args,
 
 }  // namespace
 
+ChosenKernel kernel_of(Backend backend, DType real, Op op, const KernelArgs& args) {
+  const Kernel* kernel = backend_available(backend) ? find_kernel(backend, op, real) : nullptr;
+  const bool takes = kernel && (!kernel->supports || kernel->supports(args));
+  return {takes ? kernel : nullptr, backend};
+}
+
 ChosenKernel choose_kernel(BackendChoice choice, DType real, Op op, const KernelArgs& args,
                            int skip) {
   Backend order[kBackendCount];
   const int backends = backend_order(choice, op, args, order);
-  for (int i = std::min(skip, backends - 1); i < backends; ++i) {
-    const Kernel* kernel = find_kernel(order[i], op, real);
-    if (kernel && (!kernel->supports || kernel->supports(args))) return {kernel, order[i]};
-  }
+  for (int i = std::min(skip, backends - 1); i < backends; ++i)
+    if (const ChosenKernel found = kernel_of(order[i], real, op, args); found.kernel) return found;
   return {};
 }
 

@@ -20,6 +20,8 @@ struct ChosenKernel {
 // them. The first `skip` backends of the order are left out, as far as others remain.
 ChosenKernel choose_kernel(BackendChoice choice, DType real, Op op, const KernelArgs& args,
                            int skip = 0);
+// The kernel of a backend where it takes such a step; null where it does not.
+ChosenKernel kernel_of(Backend backend, DType real, Op op, const KernelArgs& args);
 // The place of a backend in that order.
 int place_in_order(BackendChoice choice, Op op, const KernelArgs& args, Backend backend);
 

@@ -170,8 +170,17 @@ Status Session::choose(const SessionOptions& options, ProgramKind kind, size_t* 
   if (!bound.backends) return out_of_memory(plan_, steps * sizeof(Backend));
   for (; static_cast<size_t>(bound.step_count) < steps; ++bound.step_count) {
     step_->read(program, bound.step_count, {plan_.constants().data(), stand_in, stand_in});
-    const ChosenKernel chosen = choose_kernel(
-        options.backend, compute_type(bound.step(bound.step_count)), step_->op, step_->args);
+    const format::Step& step = bound.step(bound.step_count);
+    const bool baked = step.backend() > 0 && options.backend == BackendChoice::best;
+    const ChosenKernel chosen =
+        baked ? kernel_of(static_cast<Backend>(step.backend() - 1), compute_type(step), step_->op,
+                          step_->args)
+              : choose_kernel(options.backend, compute_type(step), step_->op, step_->args);
+    if (!chosen.kernel)
+      return Status::error(
+          "%s: %s: the plan was compiled for a kernel of %s, which this device does not have; "
+          "compile it without --bake-kernels, or choose a backend",
+          plan_.name(), text_of(step.name()), backend_name(chosen.backend));
     bound.backends[static_cast<size_t>(bound.step_count)] = chosen.backend;
     if (chosen.kernel->prepare) ++bound.prepared_count;
     if (chosen.kernel->workspace_bytes)

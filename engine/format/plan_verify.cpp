@@ -3,6 +3,7 @@
 #include "attune/preprocess.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
+#include "kernels/kernel.h"
 
 namespace attune {
 namespace {
@@ -143,6 +144,8 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
   alignas(16) std::byte attrs[kMaxAttrsBytes];
   if (!aligned(s->reals()) || !decode_attrs(op, list_of(s->ints()), list_of(s->reals()), attrs))
     return Status::error("%s: %s: attributes do not decode; %s", name, where, kRecompile);
+  if (s->backend() > kBackendCount)
+    return Status::error("%s: %s: kernels of an unknown backend; use a newer runtime", name, where);
   if (!is_real(compute_type(*s)))
     return Status::error("%s: %s: computes in no type of ours; %s", name, where, kRecompile);
   if (const char* wrong = check_step(op, attrs, in, out, compute_type(*s)))

@@ -34,9 +34,8 @@ struct DatasetRequest {
 // - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV; else .npy)
 // - IDX images (plain or .gz), with labels beside them by MNIST's naming (images-idx3 ->
 //   labels-idx1)
-// - .npz: an array for each of the model's inputs, of its name (of a single input, or `x`); and
-// `y`,
-//   `labels` or `targets`. Models of several inputs take nothing else
+// - .npz: an array for each of the model's inputs, of its name (or `x`, where there is one input);
+//   and `y`, `labels` or `targets`. Models of several inputs take nothing else
 // - .csv: a manifest of path,label lines, relative to the manifest; a first line `path,label` is
 //   skipped
 // - a single image, WAV or .npy file (only where labels_optional)

@@ -244,12 +244,14 @@ class PlanWriter {
       std::vector<int32_t> ints;
       std::vector<double> reals;
       encode_attrs(node.attrs, &ints, &reals);
+      const int kernel =
+          program.kernels.empty() ? 0 : 1 + static_cast<int>(program.kernels[steps.size()]);
       steps.push_back(format::CreateStep(
           builder_, static_cast<uint16_t>(node.op), static_cast<uint8_t>(op_info(node.op).version),
           static_cast<uint8_t>(compute_dtype(graph, node)), builder_.CreateString(node.name),
           builder_.CreateVector(indices(node.inputs)), builder_.CreateVector(indices(node.outputs)),
           builder_.CreateVector(ints), builder_.CreateVector(reals),
-          static_cast<uint64_t>(op_macs(graph, node))));
+          static_cast<uint64_t>(op_macs(graph, node)), static_cast<uint8_t>(kernel)));
     }
     std::vector<fb::Offset<format::Port>> ports;
     const std::vector<int32_t> limits = id_limits(graph);

@@ -9,6 +9,7 @@
 #include "attune/preprocess.h"
 #include "graph/ir/graph.h"
 #include "graph/memory/memory_plan.h"
+#include "kernels/kernel.h"
 
 namespace attune {
 
@@ -18,6 +19,7 @@ struct PlanProgram {
   int batch = 1;
   Graph graph;
   MemoryPlan memory;
+  std::vector<Backend> kernels = {};  // by step of the plan; empty: chosen when the plan is loaded
 };
 
 // A trained parameter as the plan lists it. Values are found by name in the programs' graphs.

@@ -323,6 +323,39 @@ TEST_CASE("plans that were tampered with are refused by the verbs that would tru
                 "has no inputs");
 }
 
+TEST_CASE("kernels that were chosen when compiling are those that run") {
+  Workshop shop;
+  const auto backends = [&](const std::string& arguments) {
+    std::set<std::string> names;
+    const auto inspected = shop.run("inspect --json net.att " + arguments);
+    REQUIRE_MESSAGE(inspected.status == 0, inspected.error);
+    for (const auto& program : inspected.json()["programs"])
+      for (const auto& step : program["steps"]) names.insert(step["backend"].get<std::string>());
+    return names;
+  };
+  const std::string compile = "compile net.onnx -o net.att --scheme full --batch-size 4 ";
+  REQUIRE(shop.run(compile).status == 0);
+  const std::set<std::string> chosen = backends("");
+  CHECK(!chosen.contains("reference"));
+  REQUIRE(shop.run(compile + "--bake-kernels --backend reference").status == 0);
+  CHECK(backends("") == std::set<std::string>{"reference"});
+  CHECK(backends("--backend simd") != std::set<std::string>{"reference"});
+  REQUIRE(shop.run(compile + "--bake-kernels").status == 0);
+  CHECK(backends("") == chosen);
+  CHECK(shop.run("train net.att --data data.npz --epochs 1").status == 0);
+
+  // A device that lacks a kernel says which.
+  CompileOptions options;
+  options.scheme = "full";
+  options.real = DType::f64;
+  Compiled compiled = attune::compile(OnnxModel::load(shop.path("net.onnx")), options);
+  for (PlanProgram& program : compiled.contents.programs)
+    program.kernels.assign(program.graph.nodes.size(), Backend::simd);
+  write_file(shop.path("net.att"), write_plan(compiled.contents));
+  check_refused(shop.run("predict net.att one.npy"), "compiled for a kernel of simd");
+  CHECK(shop.run("predict net.att one.npy --backend reference").status == 0);
+}
+
 TEST_CASE("what is no plan is refused by every verb that takes one") {
   Workshop shop;
   shop.write("bad.att", "not a plan at all");
