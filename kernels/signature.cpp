@@ -228,6 +228,14 @@ int Signature::find(std::string_view name) const {
   return kNoName;
 }
 
+Signature::Place Signature::place(std::string_view name) const {
+  const int number = find(name);
+  for (int k = 0; number != kNoName && k < inputs + outputs; ++k)
+    for (int t = 0; t < operands[k].count; ++t)
+      if (operands[k].axes[t].name == number) return {k, t};
+  return {};
+}
+
 int signature_error(const char* text) { return Parser(text).parse().error; }
 
 }  // namespace attune

@@ -15,9 +15,8 @@
 //
 //   N, KH    one name, one size in the whole row; 1 is the size 1
 //   ..       the same free axes wherever it stands; <.. may lack axes in front, or have size 1,
-//   where the
-//            others are larger (NumPy); 1.. as many ones. Between two .. the name sits at
-//            attrs.axis
+//            where the others are larger (NumPy); 1.. as many ones. Between two .. the name sits
+//            at attrs.axis
 //   H'       the windows over H; KH is the kernel, which is never cut
 //   G*C      a product, the outer name first, as in memory
 //   !        the operator mixes elements along this axis, or depends on the place in it: never cut.
@@ -25,9 +24,8 @@
 //   [:]      any shape: the row has functions of its own
 //   ~        the last two axes exchanged where the attributes say so
 //   :type    u8, i32, mask; t: one type of whole bytes for all that say t; any; else the step's
-//   own.
-//            A NAME: i32, places on that axis, which kernels trust; where it is absent the two
-//            names are one
+//            own. A NAME: i32, places on that axis, which kernels trust; where it is absent the
+//            two names are one
 //   ? * +    absent allowed; any number; a term that is added after the sums (a bias)
 //
 // An output with an input's name is written over it. There are no conditions and no arithmetic but
@@ -68,6 +66,11 @@ struct Signature {
   const SignatureOperand& output(int i) const { return operands[inputs + i]; }
   // The number of a name of the row, or kNoName.
   int find(std::string_view name) const;
+  // Where a name stands first: the operand, inputs before outputs, or -1, and its axis.
+  struct Place {
+    int operand = -1, axis = 0;
+  };
+  Place place(std::string_view name) const;
 };
 
 const Signature& signature(Op op);

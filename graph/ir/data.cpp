@@ -110,6 +110,22 @@ DataPtr Data::permuted(const std::vector<int64_t>& dims, const std::vector<int>&
   return result;
 }
 
+DataPtr Data::broadcast(const std::vector<int64_t>& dims, const std::vector<int64_t>& to) const {
+  auto result = std::make_shared<Data>(*this);
+  if (size_ == 0) return result;
+  const auto strides = factors_.empty() ? strides_of(dims) : std::nullopt;
+  if (!strides) return in_order()->broadcast(dims, to);
+  result->size_ = 1;
+  result->axes_.clear();
+  const size_t missing = to.size() - dims.size();
+  for (size_t i = 0; i < to.size(); ++i) {
+    const bool repeats = i < missing || dims[i - missing] == 1;
+    result->size_ *= static_cast<size_t>(to[i]);
+    result->add_axis(to[i], repeats ? 0 : (*strides)[i - missing]);
+  }
+  return result;
+}
+
 DataPtr Data::scaled(std::vector<double> factors, size_t run) const {
   if (!factors_.empty()) return in_order()->scaled(std::move(factors), run);
   auto result = std::make_shared<Data>(*this);

@@ -29,6 +29,9 @@ class Data {
 
   // These elements as an array of shape `dims`, transposed: axis i of the result is axis perm[i].
   DataPtr permuted(const std::vector<int64_t>& dims, const std::vector<int>& perm) const;
+  // These elements as an array of shape `dims`, broadcast to shape `to`: axes align at the last,
+  // and those of size 1 or missing repeat.
+  DataPtr broadcast(const std::vector<int64_t>& dims, const std::vector<int64_t>& to) const;
   // Of reals: element i times factors[i / run % factors.size()], in double.
   DataPtr scaled(std::vector<double> factors, size_t run) const;
 

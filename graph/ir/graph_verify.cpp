@@ -102,7 +102,7 @@ class Verifier {
     for (ValueId id : node.outputs)
       if (id != kNone && !exists(id)) fail("{} '{}': no value {}", op_name(node.op), node.name, id);
     const Shape wanted = graph_.shape(node.outputs[0]);
-    std::vector<InferContext::Output> inferred;
+    std::vector<Tensor> inferred;
     try {
       inferred = infer_outputs(graph_, node, &wanted);
     } catch (const Error& error) {
@@ -118,7 +118,7 @@ class Verifier {
     }
   }
 
-  void check_output(const Node& node, int i, const InferContext::Output& inferred) {
+  void check_output(const Node& node, int i, const Tensor& inferred) {
     const ValueId id = node.outputs[i];
     const Value& value = graph_.value(id);
     if (value.role != Role::temporary)

@@ -1,30 +1,14 @@
-#include <algorithm>
-
-#include "graph/rules/checks.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
 namespace {
-
-void infer(InferContext& context) {
-  const DType dtype = all_reals(context);
-  const Shape& a = context.shape(0);
-  const Shape& b = context.shape(1);
-  Shape y;
-  y.rank = std::max(a.rank, b.rank);
-  for (int i = 0; i < y.rank; ++i) {  // from the last axis
-    const int32_t size_a = i < a.rank ? a[a.rank - 1 - i] : 1;
-    const int32_t size_b = i < b.rank ? b[b.rank - 1 - i] : 1;
-    if (size_a != size_b && size_a != 1 && size_b != 1)
-      context.fail("{} and {} do not broadcast", shape_text(a), shape_text(b));
-    y[y.rank - 1 - i] = size_a == 1 ? size_b : size_a;
-  }
-  context.set(0, dtype, y);
-}
 
 // Every gradient is summed over the axes along which its input was broadcast.
 void set_reduced(GradientContext& g, int i, ValueId grad) {
   g.set(i, g.reduce_to(grad, g.graph().shape(g.x(i))));
 }
+
+}  // namespace
 
 // da = dy, db = dy
 void gradient_add(GradientContext& g) {
@@ -57,12 +41,5 @@ void gradient_div(GradientContext& g) {
   }
   if (g.needs(0)) set_reduced(g, 0, quotient);
 }
-
-}  // namespace
-
-const OpRules rules_add = {infer, gradient_add};
-const OpRules rules_sub = {infer, gradient_sub};
-const OpRules rules_mul = {infer, gradient_mul};
-const OpRules rules_div = {infer, gradient_div};
 
 }  // namespace attune

@@ -4,7 +4,7 @@
 #include <optional>
 #include <variant>
 
-#include "kernels/axis_facts.h"
+#include "kernels/binding.h"
 
 namespace attune {
 namespace {
@@ -26,10 +26,10 @@ class Query {
       : of_(operation),
         row_(signature(operation.op)),
         facts_(axis_facts(operation.op, operation.attrs)) {
-    for (int i = 0; i < inputs(); ++i) {
+    for (int i = 0; i < row_.inputs; ++i) {
       const SignatureOperand& written = row_.input(i);
       if (written.operand_type() != OperandType::places) continue;
-      if (shape(i) != nullptr)
+      if (i < inputs() && shape(i) != nullptr)
         indexed_ = written.places;
       else
         alias_ = written.axes[0].name, aliased_ = written.places;
@@ -120,29 +120,12 @@ class Query {
 
   // Nothing for axes of size 1 by definition.
   std::optional<Key> key_of(int k, int axis) const {
-    const SignatureOperand& operand = written(k);
-    const int rank = shape(k)->rank;
-    if (operand.swapped && facts_.swapped[k] && axis >= rank - 2) axis = 2 * rank - 3 - axis;
-    int named = 0, rests = 0;
-    for (int t = 0; t < operand.count; ++t) ++(operand.axes[t].is_rest() ? rests : named);
-    const int rest = rank - named;
-    if (rest < 0 || (rests == 2 && facts_.axis > rest)) return std::nullopt;
-    int at = 0, block = 0;
-    for (int t = 0; t < operand.count; ++t) {
-      const SignatureAxis& term = operand.axes[t];
-      if (!term.is_rest()) {
-        if (at++ == axis) return name_key(term);
-        continue;
-      }
-      const int length = rests == 1 ? rest : block == 0 ? facts_.axis : rest - facts_.axis;
-      if (axis >= at && axis < at + length) {
-        if (term.kind == SignatureAxis::ones) return std::nullopt;
-        return Key{block == 0 ? Key::first_rest : Key::second_rest, at + length - 1 - axis};
-      }
-      at += length;
-      ++block;
-    }
-    return std::nullopt;
+    const OperandAxes axes = operand_axes(written(k), k, shape(k)->rank, facts_);
+    if (axes.rank < 0) return std::nullopt;
+    const auto& [term, block, from_last] = axes.axes[axis];
+    if (!term.is_rest()) return name_key(term);
+    if (term.kind == SignatureAxis::ones) return std::nullopt;
+    return Key{block == 0 ? Key::first_rest : Key::second_rest, from_last};
   }
 
   std::optional<Key> name_key(const SignatureAxis& term) const {

@@ -3,43 +3,19 @@
 namespace attune {
 namespace {
 
-constexpr const OpRules* kRules[] = {
-#define OP(id, name, ...) &rules_##name,
+constexpr GradientRule kGradients[] = {
+#define OP(id, name, version, kind, ...)                                   \
+  []() -> GradientRule {                                                   \
+    if constexpr (OpKind::kind == OpKind::forward) return gradient_##name; \
+    return nullptr;                                                        \
+  }(),
 #include "kernels/ops.def"
 #undef OP
 };
 
-std::string node_text(const Graph& graph, const Node& node) {
-  std::string inputs;
-  for (ValueId id : node.inputs) {
-    if (!inputs.empty()) inputs += ", ";
-    inputs += id == kNone ? "none" : type_text(graph.value(id));
-  }
-  return fmt::format("{} '{}' of ({})", op_name(node.op), node.name, inputs);
-}
-
-void check_arity(const Graph& graph, const Node& node) {
-  const OpInfo& info = op_info(node.op);
-  const int count = static_cast<int>(node.inputs.size());
-  for (ValueId id : node.inputs)
-    if (id != kNone && (id < 0 || id >= static_cast<ValueId>(graph.values.size())))
-      throw_error("{} '{}': there is no value {}", info.name, node.name, id);
-  if (!attrs_match(node.op, node.attrs))
-    throw_error("{}: attributes of another operator", node_text(graph, node));
-  if (count < info.required_inputs || (info.max_inputs != kAnyNumber && count > info.max_inputs))
-    throw_error("{}: {} inputs, where it takes {} to {}", node_text(graph, node), count,
-                info.required_inputs, info.max_inputs);
-  for (int i = 0; i < count; ++i)
-    if (node.inputs[i] == kNone && (info.max_inputs == kAnyNumber || !input_optional(node.op, i)))
-      throw_error("{}: input {} is missing", node_text(graph, node), i);
-  if (static_cast<int>(node.outputs.size()) > info.max_outputs)
-    throw_error("{}: {} outputs, where it has {}", node_text(graph, node), node.outputs.size(),
-                info.max_outputs);
-}
-
 }  // namespace
 
-const OpRules& op_rules(Op op) { return *kRules[static_cast<int>(op)]; }
+GradientRule gradient_rule(Op op) { return kGradients[static_cast<int>(op)]; }
 
 DType compute_dtype(const Graph& graph, const Node& node) {
   for (const auto* ids : {&node.outputs, &node.inputs})
@@ -61,24 +37,13 @@ std::string type_text(const Value& value) {
   return dtype_name(value.dtype) + shape_text(value.shape);
 }
 
-void InferContext::set(int i, DType dtype, Shape shape) {
-  if (static_cast<int>(outputs.size()) <= i) outputs.resize(i + 1);
-  outputs[i] = {dtype, shape};
-}
-
-void InferContext::fail_text(const std::string& text) const {
-  throw_error("{}: {}", node_text(graph_, node_), text);
-}
-
-std::vector<InferContext::Output> infer_outputs(const Graph& graph, const Node& node,
-                                                const Shape* wanted) {
-  check_arity(graph, node);
-  InferContext context(graph, node, wanted);
-  op_rules(node.op).infer(context);
-  for (const auto& output : context.outputs)
-    for (int i = 0; i < output.shape.rank; ++i)
-      if (output.shape[i] <= 0) context.fail("its output {} is empty", shape_text(output.shape));
-  return std::move(context.outputs);
+std::string node_text(const Graph& graph, const Node& node) {
+  std::string inputs;
+  for (ValueId id : node.inputs) {
+    if (!inputs.empty()) inputs += ", ";
+    inputs += id == kNone ? "none" : type_text(graph.value(id));
+  }
+  return fmt::format("{} '{}' of ({})", op_name(node.op), node.name, inputs);
 }
 
 GradientContext::GradientContext(Graph& graph, NodeId node, std::vector<ValueId> output_grads,

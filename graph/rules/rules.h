@@ -5,48 +5,17 @@
 
 #include "graph/ir/error.h"
 #include "graph/ir/graph.h"
+#include "kernels/tensor.h"
 
-// What the compiler knows of an operator. Each operator defines `const OpRules rules_NAME` in
-// graph/rules/ (a missing one is a link error).
+// What the compiler knows of an operator beside its signature. Each forward operator defines its
+// gradient, `void gradient_NAME(GradientContext& g)`, in graph/rules/ (a missing one is a link
+// error).
 namespace attune {
 
-// Computes the dtypes and shapes of a node's outputs, and checks its inputs.
-class InferContext {
- public:
-  InferContext(const Graph& graph, const Node& node, const Shape* wanted)
-      : graph_(graph), node_(node), wanted_(wanted) {}
-
-  const Node& node() const { return node_; }
-  bool has(int input) const { return node_.input(input) != kNone; }
-  const Value& input(int i) const { return graph_.value(node_.input(i)); }
-  const Shape& shape(int i) const { return input(i).shape; }
-  DType dtype(int i) const { return input(i).dtype; }
-  template <class A>
-  const A& attrs() const {
-    return node_.as<A>();
-  }
-  // The output shape that the caller asked for, or null.
-  const Shape* wanted() const { return wanted_; }
-
-  // Sets output `i`; operators set every output that they may have.
-  void set(int i, DType dtype, Shape shape);
-  template <class... Args>
-  [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    fail_text(fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  struct Output {
-    DType dtype = DType::f32;
-    Shape shape;
-  };
-  std::vector<Output> outputs;
-
- private:
-  [[noreturn]] void fail_text(const std::string& text) const;  // names operator, node and shapes
-  const Graph& graph_;
-  const Node& node_;
-  const Shape* wanted_;
-};
+// The types and shapes of the outputs that a node of the graph, or one that is about to be, may
+// have; no data. Fails where arity, attributes or inputs do not fit the operator's signature.
+// `wanted` is as in Graph::make.
+std::vector<Tensor> infer_outputs(const Graph& graph, const Node& node, const Shape* wanted);
 
 // Emits the gradient of one node. `node` is a copy: emitting may move the graph's vectors.
 class GradientContext {
@@ -84,29 +53,22 @@ class GradientContext {
   std::vector<bool> needs_;
 };
 
-struct OpRules {
-  void (*infer)(InferContext& context);
-  // Null for loss, metric, backward and update operators. The loss is differentiated by
-  // graph/training/loss.cpp, which emits its gradient beside it.
-  void (*gradient)(GradientContext& context);
-};
+using GradientRule = void (*)(GradientContext& g);
 
-const OpRules& op_rules(Op op);
+// Null for all but forward operators. The loss is differentiated by graph/training/loss.cpp, which
+// emits its gradient beside it.
+GradientRule gradient_rule(Op op);
 
-#define OP(id, name, ...) extern const OpRules rules_##name;
+#define OP(id, name, ...) void gradient_##name(GradientContext& g);
 #include "kernels/ops.def"
 #undef OP
-
-// Runs the operator's infer rule for a node of the graph, or one that is about to be: all outputs
-// that the operator may have. `wanted` is as in Graph::make. Checks attributes and arity first.
-std::vector<InferContext::Output> infer_outputs(const Graph& graph, const Node& node,
-                                                const Shape* wanted);
 
 // The dtype that a node computes in, which chooses its kernel: that of its first real output or
 // input, or else the graph's.
 DType compute_dtype(const Graph& graph, const Node& node);
 
-std::string shape_text(const Shape& shape);  // "[1,3,224,224]"
-std::string type_text(const Value& value);   // "f32[1,3,224,224]"
+std::string shape_text(const Shape& shape);                   // "[1,3,224,224]"
+std::string type_text(const Value& value);                    // "f32[1,3,224,224]"
+std::string node_text(const Graph& graph, const Node& node);  // "add 'sum' of (f32[2], f32[2])"
 
 }  // namespace attune

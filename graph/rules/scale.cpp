@@ -1,17 +1,12 @@
-#include "graph/rules/checks.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
-namespace {
 
 // dx = factor * dy
-void gradient(GradientContext& g) {
+void gradient_scale(GradientContext& g) {
   const double factor = g.node().as<ScaleAttrs>().factor;
   g.set(0,
         factor == 1 ? g.dy() : g.emit(Op::scale, ScaleAttrs{.factor = factor}, {g.dy()}, "grad"));
 }
-
-}  // namespace
-
-const OpRules rules_scale = {infer_unary, gradient};
 
 }  // namespace attune

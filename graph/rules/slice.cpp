@@ -1,27 +1,10 @@
-#include "graph/rules/checks.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
-namespace {
-
-void infer(InferContext& context) {
-  const auto& attrs = context.attrs<SliceAttrs>();
-  const DType dtype = whole_dtype(context);
-  check_axis(context, 0, attrs.axis);
-  if (context.wanted() == nullptr) context.fail("no output shape is given");
-  const Shape& y = *context.wanted();
-  Shape expected = context.shape(0);
-  expected[attrs.axis] = y[attrs.axis];
-  if (!(y == expected)) context.fail("{} is no slice along axis {}", shape_text(y), attrs.axis);
-  if (attrs.start < 0 ||
-      static_cast<int64_t>(attrs.start) + y[attrs.axis] > context.shape(0)[attrs.axis])
-    context.fail("elements {} to {} of axis {}", attrs.start,
-                 static_cast<int64_t>(attrs.start) + y[attrs.axis] - 1, attrs.axis);
-  context.set(0, dtype, y);
-}
 
 // dx = dy with zeros before and after it. The zeros are one element, repeated while they are
 // needed: as a constant of their size they would take room in the plan.
-void gradient(GradientContext& g) {
+void gradient_slice(GradientContext& g) {
   Graph& graph = g.graph();
   const SliceAttrs slice = g.node().as<SliceAttrs>();
   const Shape x = graph.shape(g.x(0));
@@ -39,9 +22,5 @@ void gradient(GradientContext& g) {
   if (end < x[slice.axis]) parts.push_back(zeros(x[slice.axis] - end));
   g.set(0, parts.size() == 1 ? g.dy() : g.emit(Op::concat, AxisAttrs{slice.axis}, parts, "grad"));
 }
-
-}  // namespace
-
-const OpRules rules_slice = {infer, gradient};
 
 }  // namespace attune

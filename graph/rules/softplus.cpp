@@ -1,16 +1,11 @@
-#include "graph/rules/checks.h"
+#include "graph/rules/rules.h"
 
 namespace attune {
-namespace {
 
 // dx = dy * sigmoid(x)
-void gradient(GradientContext& g) {
+void gradient_softplus(GradientContext& g) {
   const ValueId slope = g.emit(Op::sigmoid, NoAttrs{}, {g.x(0)}, "slope");
   g.set(0, g.emit(Op::mul, NoAttrs{}, {g.dy(), slope}, "grad"));
 }
-
-}  // namespace
-
-const OpRules rules_softplus = {infer_unary, gradient};
 
 }  // namespace attune

@@ -14,17 +14,6 @@ Pool2dAttrs with_sizes(Pool2dAttrs attrs, const Shape& x);
 // `attrs` without its clamp, which gradients do not have.
 Conv2dAttrs without_clamp(Conv2dAttrs attrs);
 
-struct OutputSize {
-  int32_t h = 0, w = 0;
-};
-// Size of the output for an image and a kernel, after checking that strides, dilations and padding
-// make sense, that a window fits, and that sizes which the attributes give agree with these.
-OutputSize window_output(const InferContext& context, const Conv2dAttrs& attrs, int32_t h,
-                         int32_t w, int32_t kernel_h, int32_t kernel_w);
-// The same for a pool, each of whose windows must see at least one element of the image.
-OutputSize window_output(const InferContext& context, const Pool2dAttrs& attrs, int32_t h,
-                         int32_t w);
-
 // What windows over the rows of an image read: window r sees rows r * stride - pad ..
 // r * stride - pad + reach - 1, as far as they exist.
 struct Rows {
@@ -44,9 +33,5 @@ struct RowWindows {
 // Nothing where a window may see nothing but padding. An operator without windows sees of row r row
 // r. `kernel_h` is the weight's; pools know their own.
 std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel_h);
-
-// The sizes that a gradient takes from its attributes; fails where they are not set.
-void check_input_size(const InferContext& context, int32_t h, int32_t w);
-void check_kernel_size(const InferContext& context, int32_t h, int32_t w);
 
 }  // namespace attune

@@ -12,13 +12,8 @@ constexpr int kRowAxis = 1;
 
 // The height of the kernel among a node's operands; 1 where there is none.
 int kernel_height(const Graph& graph, const Node& node) {
-  const Signature& row = signature(node.op);
-  const int name = row.find("KH");
-  if (name == kNoName) return 1;
-  for (int i = 0; i < row.inputs; ++i)
-    for (int t = 0; t < row.input(i).count; ++t)
-      if (row.input(i).axes[t].name == name) return graph.shape(node.inputs[i])[t];
-  return 1;
+  const Signature::Place kernel = signature(node.op).place("KH");
+  return kernel.operand < 0 ? 1 : graph.shape(node.inputs[kernel.operand])[kernel.axis];
 }
 
 }  // namespace

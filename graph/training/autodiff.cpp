@@ -51,7 +51,7 @@ class Paths {
 std::vector<std::string> missing(const Graph& graph, const Paths& paths) {
   std::vector<std::string> names;
   for (const Node& node : graph.nodes)
-    if (paths.on_path(node) && op_rules(node.op).gradient == nullptr)
+    if (paths.on_path(node) && gradient_rule(node.op) == nullptr)
       names.push_back(fmt::format("{} ({})", node.name, op_name(node.op)));
   return names;
 }
@@ -90,7 +90,7 @@ void differentiate_node(Graph& graph, NodeId id, const Paths& paths, Gradients& 
 
   ValueId unnamed = static_cast<ValueId>(graph.values.size());
   GradientContext context(graph, id, std::move(output_grads), needs);
-  op_rules(context.node().op).gradient(context);
+  gradient_rule(context.node().op)(context);
   for (size_t i = 0; i < needs.size(); ++i) {
     if (!needs[i]) continue;
     const ValueId input = context.x(static_cast<int>(i)), grad = context.input_grads[i];

@@ -359,8 +359,5 @@ const Kernel* find_conv2d_here(Op op) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_conv2d_here);
-const Kernel* find_conv2d(Op op) { return HWY_DYNAMIC_DISPATCH(find_conv2d_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_conv2d)
 #endif

@@ -115,8 +115,5 @@ const Kernel* find_elementwise_here(Op op) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_elementwise_here);
-const Kernel* find_elementwise(Op op) { return HWY_DYNAMIC_DISPATCH(find_elementwise_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_elementwise)
 #endif

@@ -15,6 +15,13 @@ const Kernel* find_max_pool2d(Op op);
 const Kernel* find_transpose(Op op);
 const Kernel* find_normalize(Op op);
 
+// Defines one of these, in a file that defines `find`_here for each target.
+#define ATTUNE_FIND_FOR_PROCESSOR(find)                                       \
+  namespace attune::simd {                                                    \
+  HWY_EXPORT(find##_here);                                                    \
+  const Kernel* find(Op op) { return HWY_DYNAMIC_DISPATCH(find##_here)(op); } \
+  }
+
 // Whether the first inputs and the first output have elements.
 inline bool has_elements(const KernelArgs& args) {
   for (int i = 0; i < args.num_inputs; ++i)

@@ -284,10 +284,5 @@ const Kernel* find_linear_matmul_here(Op op) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_linear_matmul_here);
-const Kernel* find_linear_matmul(Op op) {
-  return HWY_DYNAMIC_DISPATCH(find_linear_matmul_here)(op);
-}
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_linear_matmul)
 #endif

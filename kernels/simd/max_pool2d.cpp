@@ -214,8 +214,5 @@ const Kernel* find_max_pool2d_here(Op op) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_max_pool2d_here);
-const Kernel* find_max_pool2d(Op op) { return HWY_DYNAMIC_DISPATCH(find_max_pool2d_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_max_pool2d)
 #endif

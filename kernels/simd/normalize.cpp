@@ -55,8 +55,5 @@ const Kernel* find_normalize_here(Op op) { return op == Op::normalize ? &kNormal
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_normalize_here);
-const Kernel* find_normalize(Op op) { return HWY_DYNAMIC_DISPATCH(find_normalize_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_normalize)
 #endif

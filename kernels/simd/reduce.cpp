@@ -179,8 +179,5 @@ const Kernel* find_reduce_here(Op op) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_reduce_here);
-const Kernel* find_reduce(Op op) { return HWY_DYNAMIC_DISPATCH(find_reduce_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_reduce)
 #endif

@@ -107,8 +107,5 @@ const Kernel* find_transpose_here(Op op) { return op == Op::transpose ? &kTransp
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_transpose_here);
-const Kernel* find_transpose(Op op) { return HWY_DYNAMIC_DISPATCH(find_transpose_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_transpose)
 #endif

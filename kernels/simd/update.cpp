@@ -172,8 +172,5 @@ const Kernel* find_update_here(Op op) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace attune::simd {
-HWY_EXPORT(find_update_here);
-const Kernel* find_update(Op op) { return HWY_DYNAMIC_DISPATCH(find_update_here)(op); }
-}  // namespace attune::simd
+ATTUNE_FIND_FOR_PROCESSOR(find_update)
 #endif

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <optional>
 #include <type_traits>
 
 #include "kernels/signature.h"
@@ -56,30 +55,14 @@ void add_attributes(Text& text, Op op, const void* attrs) {
   });
 }
 
-// The operand with this name of the signature, inputs first, and the axis where it stands.
-struct Place {
-  Shape shape;
-  int axis = 0;
-};
-std::optional<Place> find_name(const Signature& row, const KernelArgs& args,
-                               std::string_view name) {
-  const int wanted = row.find(name);
-  for (int k = 0; wanted != kNoName && k < row.inputs + row.outputs; ++k)
-    for (int t = 0; t < row.operands[k].count; ++t)
-      if (row.operands[k].axes[t].name == wanted) {
-        const Tensor tensor = k < row.inputs ? args.input(k) : args.output(k - row.inputs);
-        return Place{tensor.shape, t};
-      }
-  return std::nullopt;
-}
-
 // What sets steps of an operator apart whose times should not be compared.
 template <class Attrs>
 std::string kind_of(const Signature& row, const Attrs& attrs, const KernelArgs& args) {
   std::string kind;
   if constexpr (requires { attrs.groups; }) {
-    const auto kernel = find_name(row, args, "KH");
-    kind = fmt::format("{}x{}", kernel->shape[kernel->axis], kernel->shape[kernel->axis + 1]);
+    const auto [k, axis] = row.place("KH");
+    const Shape kernel = (k < row.inputs ? args.input(k) : args.output(k - row.inputs)).shape;
+    kind = fmt::format("{}x{}", kernel[axis], kernel[axis + 1]);
     if (attrs.stride_h > 1 || attrs.stride_w > 1) kind += fmt::format("/{}", attrs.stride_h);
     if (attrs.dilation_h > 1 || attrs.dilation_w > 1) kind += " dilated";
     if (row.find("G") != kNoName && attrs.groups > 1) kind += " grouped";

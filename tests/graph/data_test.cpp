@@ -59,6 +59,31 @@ TEST_CASE("a transposed view has the elements of a transposed copy, through resh
     }
 }
 
+TEST_CASE("a broadcast view repeats elements and holds no more bytes") {
+  using Reals = std::vector<double>;
+  const std::vector<float> elements = counted(6);
+  const DataPtr data = Data::view(Data::Type::f32, elements.data(), elements.size(), nullptr);
+  const DataPtr rows = data->broadcast({3, 1, 2}, {2, 3, 2, 2});
+  const Reals twice = {1, 2, 1, 2, 3, 4, 3, 4, 5, 6, 5, 6};
+  Reals want = twice;
+  want.insert(want.end(), twice.begin(), twice.end());
+  CHECK(rows->reals() == want);
+  CHECK(rows->bytes() == elements.data());
+  CHECK(rows->permuted({2, 3, 2, 2}, {3, 0, 1, 2})->reals() ==
+        transposed(want, {2, 3, 2, 2}, {3, 0, 1, 2}));
+  CHECK(rows->permuted({4, 6}, {1, 0})->reals() == transposed(want, {4, 6}, {1, 0}));
+  // Transposed, scaled and repeated before.
+  CHECK(data->permuted({2, 3}, {1, 0})->broadcast({3, 2, 1}, {3, 2, 2})->reals() ==
+        Reals{1, 1, 4, 4, 2, 2, 5, 5, 3, 3, 6, 6});
+  CHECK(data->scaled({2, 1}, 1)->broadcast({6, 1}, {6, 2})->reals() ==
+        Reals{2, 2, 2, 2, 6, 6, 4, 4, 10, 10, 6, 6});
+  CHECK(rows->broadcast({1, 24}, {2, 24})->size() == 48);
+  // Without elements, from one or from none.
+  CHECK(Data::of_ints({7})->broadcast({1}, {3, 0})->ints().empty());
+  CHECK(Data::of_ints({})->broadcast({0, 1}, {0, 4})->ints().empty());
+  CHECK(Data::of_ints({7})->broadcast({}, {2})->ints() == std::vector<int64_t>{7, 7});
+}
+
 TEST_CASE("any range of a view is read as it lies in the whole") {
   const std::vector<float> elements = counted(7 * 6 * 5);
   const DataPtr data = Data::copy(Data::Type::f32, elements.data(), elements.size())

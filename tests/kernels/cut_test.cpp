@@ -64,14 +64,11 @@ AnyAttrs attrs_of(const Call& call) {
 
 int kernel_height(const Call& call) {
   const Signature& row = signature(call.op);
-  const int name = row.find("KH");
-  for (int k = 0; name != kNoName && k < row.inputs + row.outputs; ++k)
-    for (int t = 0; t < row.operands[k].count; ++t)
-      if (row.operands[k].axes[t].name == name)
-        return (k < row.inputs ? call.inputs[static_cast<size_t>(k)]
-                               : call.outputs[static_cast<size_t>(k - row.inputs)])
-            .shape()[t];
-  return 1;
+  const auto [k, axis] = row.place("KH");
+  if (k < 0) return 1;
+  return (k < row.inputs ? call.inputs[static_cast<size_t>(k)]
+                         : call.outputs[static_cast<size_t>(k - row.inputs)])
+      .shape()[axis];
 }
 
 // Runs a call in pieces, each `places` of the cut axis, and compares with the whole.

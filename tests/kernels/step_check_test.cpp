@@ -104,6 +104,20 @@ TEST_CASE("a step is refused where one size, one type or one operand is another"
   CHECK(free_axes.size() == expected.size());
 }
 
+TEST_CASE("an update without a list of places wants a gradient of all of them") {
+  const Value w(DType::f64, {4, 3}), part(DType::f64, {2, 3}), rate(DType::f64, {1});
+  const Value places = Value::ints({2}, {0, 2});
+  const auto refused = [&](std::vector<Value> inputs) {
+    const Sample s = make_sample("", Op::sgd, SgdAttrs{}, std::move(inputs), {w});
+    return check(s, operands_of(s)) != nullptr;
+  };
+  CHECK_FALSE(refused({w, part, rate, places}));
+  CHECK_FALSE(refused({w, w, rate, Value()}));
+  CHECK_FALSE(refused({w, w, rate}));
+  CHECK(refused({w, part, rate, Value()}));
+  CHECK(refused({w, part, rate}));
+}
+
 TEST_CASE("attributes that no tensor agrees with are refused") {
   Conv2dAttrs conv;
   const Value x = Value(DType::f64, {1, 5, 5, 4}), w = Value(DType::f64, {6, 3, 3, 4});

@@ -167,28 +167,13 @@ KnownTensor broadcast(const KnownTensor& x, const Dims& dims) {
   if (x.dims == dims) return x;
   if (broadcast_dims(x.dims, dims) != dims)
     throw_error("shape {} does not broadcast to {}", dims_text(x.dims), dims_text(dims));
-  Computed y = computed_from(x, x.type, dims);
-  const int missing = static_cast<int>(dims.size() - x.dims.size());
-  std::vector<int64_t> steps(dims.size(), 0);
-  int64_t step = 1;
-  for (int i = static_cast<int>(x.dims.size()) - 1; i >= 0; --i) {
-    if (x.dims[i] != 1) steps[i + missing] = step;
-    step *= x.dims[i];
-  }
-  each_data(y, x, [&](auto& to, const auto& from) {
-    std::vector<int64_t> index(dims.size(), 0);
-    int64_t at = 0;
-    for (auto& element : to) {
-      element = from[at];
-      for (int i = static_cast<int>(dims.size()) - 1; i >= 0; --i) {
-        at += steps[i];
-        if (++index[i] < dims[i]) break;
-        at -= steps[i] * dims[i];
-        index[i] = 0;
-      }
-    }
-  });
-  return y.done();
+  checked_elements(dims);
+  KnownTensor y;
+  y.type = x.type;
+  y.dims = dims;
+  y.derived = is_trainable(x);
+  y.data = x.data->broadcast(x.dims, dims);
+  return y;
 }
 
 KnownTensor compute(Binary op, const KnownTensor& a, const KnownTensor& b) {
