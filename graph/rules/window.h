@@ -25,8 +25,8 @@ OutputSize window_output(const InferContext& context, const Conv2dAttrs& attrs, 
 OutputSize window_output(const InferContext& context, const Pool2dAttrs& attrs, int32_t h,
                          int32_t w);
 
-// What windows over the rows of an image read: window r sees rows r * stride - pad ..
-// r * stride - pad + reach - 1, as far as they exist.
+// What windows over the rows of an image, or its columns, read: window r sees rows
+// r * stride - pad .. r * stride - pad + reach - 1, as far as they exist.
 struct Rows {
   int begin = 0, end = 0;
   int count() const { return end - begin; }
@@ -34,6 +34,7 @@ struct Rows {
 };
 struct RowWindows {
   int stride = 1, reach = 1, pad = 0;
+  int axis = 1;  // of x[N,H,W,C]: 1 for rows, 2 for columns
 
   // The rows of an image of this height that these windows read.
   Rows reads(Rows windows, int height) const;
@@ -42,8 +43,8 @@ struct RowWindows {
   void cut_attrs(AnyAttrs& attrs, Rows windows, int height) const;
 };
 // Nothing where a window may see nothing but padding. An operator without windows sees of row r row
-// r. `kernel_h` is the weight's; pools know their own.
-std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel_h);
+// r. `kernel` is the weight's size along the axis; pools know their own.
+std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel, int axis = 1);
 
 // The sizes that a gradient takes from its attributes; fails where they are not set.
 void check_input_size(const InferContext& context, int32_t h, int32_t w);
