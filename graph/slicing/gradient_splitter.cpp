@@ -102,8 +102,7 @@ class Splitter {
         strips.push_back(
             {node, {static_cast<int>(rows * i / count), static_cast<int>(rows * (i + 1) / count)}});
     const Node& update = graph_.nodes[static_cast<size_t>(region.nodes.back().id)];
-    const auto emitted = emit_pieces(graph_, result, region, {strips}, {}, "strip");
-    for (const Node& node : emitted.front()) {
+    for (const Node& node : emit_pieces(graph_, result, region, strips, "strip")) {
       if (node.op == update.op) whole_updates_[node.outputs[0]] = update.outputs[0];
       result.nodes.push_back(node);
     }

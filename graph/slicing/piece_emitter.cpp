@@ -306,16 +306,40 @@ class PieceEmitter {
 
 }  // namespace
 
-std::vector<std::vector<Node>> emit_pieces(const Graph& graph, Graph& result, const Region& region,
-                                           const std::vector<std::vector<Piece>>& lists,
-                                           const std::vector<Waits>& waits,
-                                           const std::string& unit) {
+std::vector<Node> emit_pieces(const Graph& graph, Graph& result, const Region& region,
+                              const std::vector<Piece>& pieces, const std::string& unit) {
+  return PieceEmitter(graph, result, region, pieces, {}, unit).emit(pieces);
+}
+
+Graph in_pieces(const Graph& graph, const Dependencies& dependencies, const Region& region,
+                const std::vector<PieceRun>& runs, const std::vector<Waits>& waits,
+                const std::string& unit) {
+  std::vector<bool> gone(graph.nodes.size());
+  for (const CutNode& node : region.nodes) gone[static_cast<size_t>(node.id)] = true;
+  for (NodeId reshape : region.reshapes) gone[static_cast<size_t>(reshape)] = true;
   std::vector<Piece> all;
-  for (const auto& pieces : lists) all.insert(all.end(), pieces.begin(), pieces.end());
+  for (const PieceRun& run : runs) all.insert(all.end(), run.pieces.begin(), run.pieces.end());
+  Graph result = graph;
+  result.nodes.clear();
   PieceEmitter emitter(graph, result, region, all, waits, unit);
-  std::vector<std::vector<Node>> nodes;
-  for (const auto& pieces : lists) nodes.push_back(emitter.emit(pieces));
-  return nodes;
+  size_t n = 0;
+  for (const PieceRun& run : runs) {
+    std::vector<bool> late(graph.nodes.size());
+    for (const Piece& piece : run.pieces)
+      late[static_cast<size_t>(region.node(piece.node).id)] = true;
+    for (size_t m = 0; m < late.size(); ++m)
+      if (late[m])
+        for (int after : dependencies.after[m]) late[static_cast<size_t>(after)] = true;
+    std::vector<Node> waiting;
+    for (; n <= static_cast<size_t>(run.behind); ++n)
+      if (!gone[n]) (late[n] ? waiting : result.nodes).push_back(graph.nodes[n]);
+    for (const auto& nodes : {emitter.emit(run.pieces), std::move(waiting)})
+      result.nodes.insert(result.nodes.end(), nodes.begin(), nodes.end());
+  }
+  for (; n < gone.size(); ++n)
+    if (!gone[n]) result.nodes.push_back(graph.nodes[n]);
+  result.index();
+  return result;
 }
 
 std::vector<int> waiting_values(const Region& region, const std::vector<Piece>& pieces) {

@@ -13,34 +13,6 @@ namespace {
 // More than so many strips of a value would be more steps than they gain.
 constexpr int kMostStrips = 256;
 
-// The graph with the region's nodes replaced by strips.
-Graph with_strips(const Graph& graph, const Region& region, const std::vector<Piece>& strips,
-                  const std::vector<Waits>& waits) {
-  Graph tiled = graph;
-  const auto emitted = emit_pieces(graph, tiled, region, {strips}, waits, "rows");
-  // What the region reads before it, all else behind it.
-  std::vector<bool> inside(graph.nodes.size()), after(graph.nodes.size());
-  for (const CutNode& node : region.nodes) inside[static_cast<size_t>(node.id)] = true;
-  for (NodeId reshape : region.reshapes) inside[static_cast<size_t>(reshape)] = true;
-  const NodeId end = region.nodes.back().id;
-  std::vector<Node> before, rest;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (inside[n]) continue;
-    after[n] = static_cast<NodeId>(n) > end;
-    for (ValueId v : graph.nodes[n].inputs)
-      if (v != kNone && graph.value(v).producer != kNone) {
-        const auto p = static_cast<size_t>(graph.value(v).producer);
-        after[n] = after[n] || inside[p] || after[p];
-      }
-    (after[n] ? rest : before).push_back(graph.nodes[n]);
-  }
-  tiled.nodes = std::move(before);
-  tiled.nodes.insert(tiled.nodes.end(), emitted[0].begin(), emitted[0].end());
-  tiled.nodes.insert(tiled.nodes.end(), rest.begin(), rest.end());
-  tiled.index();
-  return tiled;
-}
-
 std::vector<int64_t> live_bytes(const StorageMap& storage, const Graph& graph) {
   return storage.live_bytes(static_cast<int>(graph.nodes.size()));
 }
@@ -137,6 +109,7 @@ RowTiler::RowTiler(std::shared_ptr<PackedGraph> graph)
     : packed_(std::move(graph)),
       graph_(packed_->graph()),
       rules_(find_row_rules(graph_)),
+      dependencies_(graph_),
       storage_(assign_storage(graph_)),
       live_(live_bytes(storage_, graph_)) {}
 
@@ -179,12 +152,16 @@ RowTiler::Tiling& RowTiler::tiling(End& end, const std::vector<int>& rows) {
   return tiling;
 }
 
+Graph RowTiler::with_strips(const End& end, const Tiling& tiling,
+                            const std::vector<Waits>& waits) const {
+  return in_pieces(graph_, dependencies_, end.region, {{tiling.strips, end.region.nodes.back().id}},
+                   waits, "rows");
+}
+
 int64_t RowTiler::arena_bytes(const End& end, Tiling& tiling, const std::vector<Waits>& waits) {
   const auto [found, is_new] = tiling.arenas.try_emplace(waits);
   if (is_new)
-    found->second =
-        plan_memory(with_strips(graph_, end.region, tiling.strips, waits), PackEffort::quick)
-            .arena_bytes;
+    found->second = plan_memory(with_strips(end, tiling, waits), PackEffort::quick).arena_bytes;
   return found->second;
 }
 
@@ -221,8 +198,7 @@ std::optional<std::vector<Waits>> RowTiler::best_waits(const End& end, Tiling& t
 std::shared_ptr<PackedGraph> RowTiler::packed(const End& end, Tiling& tiling,
                                               const std::vector<Waits>& waits) {
   auto& packed = tiling.packed[waits];
-  if (!packed)
-    packed = std::make_shared<PackedGraph>(with_strips(graph_, end.region, tiling.strips, waits));
+  if (!packed) packed = std::make_shared<PackedGraph>(with_strips(end, tiling, waits));
   return packed;
 }
 

@@ -47,6 +47,7 @@ class RowTiler {
   End& end_at(NodeId node);
   Around around(const Region& region) const;
   Tiling& tiling(End& end, const std::vector<int>& rows);
+  Graph with_strips(const End& end, const Tiling& tiling, const std::vector<Waits>& waits) const;
   int64_t arena_bytes(const End& end, Tiling& tiling, const std::vector<Waits>& waits);
   std::shared_ptr<PackedGraph> packed(const End& end, Tiling& tiling,
                                       const std::vector<Waits>& waits);
@@ -55,6 +56,7 @@ class RowTiler {
   std::shared_ptr<PackedGraph> packed_;
   const Graph& graph_;
   const RowRules rules_;
+  const Dependencies dependencies_;
   const StorageMap storage_;
   const std::vector<int64_t> live_;
   std::map<NodeId, End> ends_;

@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "graph/memory/dependencies.h"
 #include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
 #include "graph/slicing/piece_emitter.h"
@@ -39,9 +38,7 @@ class Streaming {
         batched_(graph.values.size()),
         early_(graph.nodes.size()),
         backward_(graph.nodes.size()),
-        behind_(graph.nodes.size()),
-        rules_(graph.nodes.size()),
-        result_(graph) {}
+        rules_(graph.nodes.size()) {}
 
   // Whether the first layers wait for memory that a cache could replace.
   bool saves_traffic() const { return saves_traffic_; }
@@ -49,8 +46,7 @@ class Streaming {
   // Nothing where that gains nothing.
   std::optional<Graph> run() {
     if (!find_batch() || !find_early() || !find_backward()) return std::nullopt;
-    rebuild();
-    return std::move(result_);
+    return rebuilt();
   }
 
  private:
@@ -178,53 +174,25 @@ class Streaming {
       for (ValueId y : at.outputs)
         if (is_batched(y)) starts[index(y)] = true;
     }
-    // What has to wait for the backward part: what reads it, and updates of what it reads.
-    const Dependencies dependencies(graph_);
-    for (size_t n = 0; n < graph_.nodes.size(); ++n)
-      if (backward_[n] || behind_[n])
-        for (int after : dependencies.after[n]) behind_[index(after)] = !backward_[index(after)];
     return true;
   }
 
-  void rebuild() {
+  Graph rebuilt() const {
     std::vector<std::pair<NodeId, PieceRule>> nodes;
-    for (size_t n = 0; n < graph_.nodes.size(); ++n)
+    NodeId read = kNone;  // the last node that the backward part reads
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
       if (early_[n] || backward_[n]) nodes.push_back({static_cast<NodeId>(n), *rules_[n]});
-    const Region region = make_region(graph_, nodes);
-    std::vector<std::vector<Node>> emitted =
-        emit_pieces(graph_, result_, region, {pieces(region, early_), pieces(region, backward_)},
-                    {}, "example");
-    result_.nodes.clear();
-    size_t n = 0;
-    for (; n <= last_early_; ++n)
-      if (!early_[n]) keep(n);
-    append(std::move(emitted[0]), region, early_);
-    // The backward part as soon as all that it reads is there.
-    if (!emitted[1].empty()) {
-      std::vector<bool> needed(graph_.values.size());
-      for (size_t b = 0; b < graph_.nodes.size(); ++b)
-        if (backward_[b])
-          for (ValueId v : node(b).inputs)
-            if (v != kNone) needed[index(v)] = true;
-      size_t last = n;
-      for (size_t m = n; m < graph_.nodes.size(); ++m)
-        if (!backward_[m] && !behind_[m])
-          for (ValueId y : node(m).outputs)
-            if (y != kNone && needed[index(y)]) last = m + 1;
-      std::vector<size_t> waiting;
-      for (; n < last; ++n) {
-        if (backward_[n]) continue;
-        if (behind_[n])
-          waiting.push_back(n);
-        else
-          keep(n);
-      }
-      append(std::move(emitted[1]), region, backward_);
-      for (size_t m : waiting) keep(m);
+      for (ValueId v : node(n).inputs)
+        if (const NodeId from = v == kNone ? kNone : graph_.value(v).producer;
+            backward_[n] && from != kNone && !backward_[index(from)])
+          read = std::max(read, from);
     }
-    for (; n < graph_.nodes.size(); ++n)
-      if (!backward_[n]) keep(n);
-    result_.index();
+    const Region region = make_region(graph_, nodes);
+    const auto last_early = static_cast<NodeId>(last_early_);
+    return in_pieces(graph_, Dependencies(graph_), region,
+                     {{pieces(region, early_), last_early},
+                      {pieces(region, backward_), std::max(read, last_early)}},
+                     {}, "example");
   }
 
   // One example after the other, of the nodes of a part.
@@ -237,28 +205,15 @@ class Streaming {
     return all;
   }
 
-  void keep(size_t n) { result_.nodes.push_back(node(n)); }
-
-  // The pieces of a part, and its reshapes that others read.
-  void append(std::vector<Node> pieces, const Region& region, const std::vector<bool>& part) {
-    for (Node& piece : pieces) result_.nodes.push_back(std::move(piece));
-    for (size_t n = 0; n < graph_.nodes.size(); ++n)
-      if (part[n] && node(n).op == Op::reshape &&
-          std::count(region.reshapes.begin(), region.reshapes.end(), static_cast<NodeId>(n)) == 0)
-        keep(n);
-  }
-
   const Graph& graph_;
   const WorthStreaming worth_;
   int32_t batch_ = 0, part_ = 0;                 // examples of all, and of a part
   std::vector<bool> batched_;                    // by value: it has the examples in front
   std::vector<bool> early_;                      // by node
   std::vector<bool> backward_;                   // by node
-  std::vector<bool> behind_;                     // by node
   std::vector<std::optional<PieceRule>> rules_;  // by node
   size_t last_early_ = 0;
   bool saves_traffic_ = false;
-  Graph result_;
 };
 
 }  // namespace
