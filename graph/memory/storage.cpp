@@ -77,15 +77,6 @@ class Assignment {
       last_read_[index(port.value)] = steps_;
       read_whole_[index(port.value)] = true;
     }
-    // Views extend a storage's life beyond the reads of its first value: a storage may be
-    // overwritten only where nothing in it is read later.
-    view_last_ = last_read_;
-    for (int s = steps_ - 1; s >= 0; --s) {
-      const Node& node = graph_.nodes[static_cast<size_t>(s)];
-      if (node.op != Op::reshape) continue;
-      int& last = view_last_[index(node.inputs[0])];
-      last = std::max(last, view_last_[index(node.outputs[0])]);
-    }
   }
 
   void add(ValueId v, int storage, int64_t at, int first) {
@@ -163,7 +154,7 @@ class Assignment {
     if (!map_.storages[static_cast<size_t>(storage)].in_arena) return false;
     for (ValueId v = members_[static_cast<size_t>(storage)].first; v != kNone;
          v = next_member_[index(v)])
-      if (view_last_[index(v)] > step || members_last_[index(v)] > step) return false;
+      if (last_read_[index(v)] > step || members_last_[index(v)] > step) return false;
     return true;
   }
 
@@ -174,7 +165,7 @@ class Assignment {
          v = next_member_[index(v)]) {
       const int64_t at = map_.at[index(v)];
       if (v == y || at >= end || at + bytes_of(graph_.value(v)) <= begin) continue;
-      const int last = view_last_[index(v)];
+      const int last = last_read_[index(v)];
       if (last < step || (last == step && reads_before_writing(node, v, y))) continue;
       throw_error("bad graph (a bug of Attune): {} '{}' overwrites '{}' before its last reader",
                   op_name(node.op), node.name, graph_.value(v).name);
@@ -309,7 +300,6 @@ class Assignment {
   std::vector<int> last_read_;                  // by value: the last step that reads it itself
   std::vector<bool> read_whole_;                // by value: by anything but slices
   std::map<ValueId, std::vector<int>> slices_;  // steps that read a part of a value
-  std::vector<int> view_last_;                  // the same, or a reshape of it
   std::vector<int> members_last_;  // by value: the last step of what lies in it; -1: nothing does
   // What `finish` works on, kept from storage to storage: schedules are judged by the thousand.
   std::vector<Piece> pieces_, pieces_here_;

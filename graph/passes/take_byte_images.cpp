@@ -5,6 +5,17 @@
 #include "graph/rules/rules.h"
 
 namespace attune {
+namespace {
+
+// Whether a node turns planes [N,C,H,W] to an image of this shape. A single plane is one already.
+bool turns_to_image(const Graph& graph, const Node& node, const Shape& image) {
+  if (node.op == Op::reshape) return image[3] == 1 && graph.shape(node.outputs[0]) == image;
+  if (node.op != Op::transpose) return false;
+  const auto& perm = node.as<TransposeAttrs>().perm;
+  return perm[0] == 0 && perm[1] == 2 && perm[2] == 3 && perm[3] == 1;
+}
+
+}  // namespace
 
 void take_byte_images(Graph& graph, const std::vector<double>& scale,
                       const std::vector<double>& offset) {
@@ -36,12 +47,9 @@ void take_byte_images(Graph& graph, const std::vector<double>& scale,
   std::vector<Node> rest;
   bool turned_back = false;
   for (const Node& node : graph.nodes) {
-    if (node.op == Op::transpose && node.inputs[0] == old_input) {
-      const auto& perm = node.as<TransposeAttrs>().perm;
-      if (perm[0] == 0 && perm[1] == 2 && perm[2] == 3 && perm[3] == 1) {
-        as_image[node.outputs[0]] = image;
-        continue;
-      }
+    if (node.inputs[0] == old_input && turns_to_image(graph, node, graph.shape(image))) {
+      as_image[node.outputs[0]] = image;
+      continue;
     }
     for (ValueId v : node.inputs) turned_back |= v == old_input;
     rest.push_back(node);

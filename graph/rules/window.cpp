@@ -34,21 +34,28 @@ void RowWindows::cut_attrs(AnyAttrs& attrs, Rows windows, int height) const {
   std::visit(
       [&](auto& a) {
         if constexpr (requires { a.pad_top; }) {
-          a.pad_top = std::max(0, pad - windows.begin * stride);
-          a.pad_bottom = std::max(0, (windows.end - 1) * stride - pad + reach - height);
-          if (a.input_h != 0) a.input_h = reads(windows, height).count();
+          (axis == 1 ? a.pad_top : a.pad_left) = std::max(0, pad - windows.begin * stride);
+          (axis == 1 ? a.pad_bottom : a.pad_right) =
+              std::max(0, (windows.end - 1) * stride - pad + reach - height);
+          auto& size = axis == 1 ? a.input_h : a.input_w;
+          if (size != 0) size = reads(windows, height).count();
         }
       },
       attrs);
 }
 
-std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel_h) {
+std::optional<RowWindows> row_windows(const AnyAttrs& attrs, int kernel, int axis) {
   return std::visit(
       [&](const auto& a) -> std::optional<RowWindows> {
         if constexpr (requires { a.pad_top; }) {
-          if constexpr (!requires { a.groups; }) kernel_h = a.kernel_h;
-          const RowWindows windows{a.stride_h, a.dilation_h * (kernel_h - 1) + 1, a.pad_top};
-          if (std::max(a.pad_top, a.pad_bottom) >= windows.reach) return std::nullopt;
+          const bool rows = axis == 1;
+          if constexpr (!requires { a.groups; }) kernel = rows ? a.kernel_h : a.kernel_w;
+          const int stride = rows ? a.stride_h : a.stride_w;
+          const int dilation = rows ? a.dilation_h : a.dilation_w;
+          const int before = rows ? a.pad_top : a.pad_left;
+          const int after = rows ? a.pad_bottom : a.pad_right;
+          const RowWindows windows{stride, dilation * (kernel - 1) + 1, before, axis};
+          if (std::max(before, after) >= windows.reach) return std::nullopt;
           return windows;
         }
         return RowWindows{};

@@ -7,22 +7,20 @@
 #include "graph/memory/lower_peak.h"
 #include "graph/memory/storage.h"
 #include "graph/passes/passes.h"
-#include "graph/rules/cut.h"
-#include "graph/rules/rules.h"
+#include "graph/slicing/piece_emitter.h"
 
 namespace attune {
 namespace {
 
-// The weight gradient that an update reads, where it can be computed in strips: rows of it, that
-// is output channels, come from channels of the output's gradient.
-struct WeightGradient {
-  size_t node = 0;  // index of the gradient's node
-  int dy = 0;       // the input that is cut, along its last axis: the output's gradient
-  int32_t rows = 0;
-};
+const CutValue& gradient_of(const Region& region) {
+  return region.value(region.nodes.front().outputs[0]);
+}
 
-std::optional<WeightGradient> splittable(const Graph& graph, const Node& update,
-                                         const std::vector<std::vector<NodeId>>& readers) {
+// An update and the weight gradient that it alone reads, where both can be run for some rows of the
+// gradient, that is output channels, which come from channels of the output's gradient.
+std::optional<Region> splittable(const Graph& graph, NodeId id,
+                                 const std::vector<std::vector<NodeId>>& readers) {
+  const Node& update = graph.nodes[static_cast<size_t>(id)];
   if (op_info(update.op).kind != OpKind::update) return std::nullopt;
   const ValueId parameter = update.inputs[0], gradient = update.inputs[1];
   const NodeId producer = graph.value(gradient).producer;
@@ -34,18 +32,16 @@ std::optional<WeightGradient> splittable(const Graph& graph, const Node& update,
   for (ValueId v : update.outputs)
     if (!readers[static_cast<size_t>(v)].empty() || graph.is_output(v)) return std::nullopt;
   const Node& node = graph.nodes[static_cast<size_t>(producer)];
-  const Cut rows = cut_output(graph, node, 0, 0);
+  const int inputs = static_cast<int>(node.inputs.size());
+  const auto rule = piece_rule(graph, node, inputs, 0), of_update = piece_rule(graph, update, 1, 0);
   // Only a sum over pixels or examples is worth it, of which one operand is cut along its last
   // axis.
-  if (!rows.possible || op_macs(graph, node) == 0) return std::nullopt;
-  int dy = -1;
-  for (int i = 0; i < static_cast<int>(node.inputs.size()); ++i) {
-    if (rows.axis[static_cast<size_t>(i)] < 0) continue;
-    if (dy >= 0 || rows.axis[static_cast<size_t>(i)] + 1 != graph.shape(node.inputs[i]).rank)
-      return std::nullopt;
-    dy = i;
-  }
-  return WeightGradient{static_cast<size_t>(producer), dy, graph.shape(gradient)[0]};
+  if (!rule || !of_update || op_macs(graph, node) == 0) return std::nullopt;
+  const auto first = rule->cut.axis.begin();
+  if (std::count(first, first + inputs, -1) + 1 != inputs) return std::nullopt;
+  const auto dy = std::find_if(first, first + inputs, [](int axis) { return axis >= 0; }) - first;
+  if (first[dy] + 1 != graph.shape(node.inputs[static_cast<size_t>(dy)]).rank) return std::nullopt;
+  return make_region(graph, {{producer, *rule}, {id, *of_update}});
 }
 
 using Strips = GradientSplitter::Strips;
@@ -53,104 +49,67 @@ using Strips = GradientSplitter::Strips;
 // Replaces updates and their gradients by strips, at the place of the update.
 class Splitter {
  public:
-  Splitter(const Graph& graph, const Strips& strips)
-      : graph_(graph), strips_(strips), readers_(graph.readers()), result_(graph) {}
+  explicit Splitter(const Graph& graph) : graph_(graph) {
+    const auto readers = graph.readers();
+    for (size_t n = 0; n < graph.nodes.size(); ++n)
+      if (auto region = splittable(graph, static_cast<NodeId>(n), readers))
+        regions_.emplace(static_cast<NodeId>(n), std::move(*region));
+  }
 
-  Graph split() {
-    std::vector<bool> dropped(graph_.nodes.size());
-    for (const Node& node : graph_.nodes)
-      if (count(node) > 1) dropped[splittable(graph_, node, readers_)->node] = true;
-    result_.nodes.clear();
-    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (dropped[n]) continue;
-      if (count(graph_.nodes[n]) > 1)
-        emit_strips(graph_.nodes[n], count(graph_.nodes[n]));
-      else
-        result_.nodes.push_back(graph_.nodes[n]);
+  Graph split(const Strips& strips) {
+    std::map<NodeId, int> counts;  // of an update's strips; 0: a gradient that belongs to them
+    for (const auto& [made, count] : strips) {
+      if (count == 1) continue;
+      const NodeId update = graph_.value(made).producer;
+      counts[update] = count;
+      counts[regions_.at(update).nodes.front().id] = 0;
     }
-    result_.index();
-    return std::move(result_);
+    Graph result = graph_;
+    result.nodes.clear();
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      const auto found = counts.find(static_cast<NodeId>(n));
+      if (found == counts.end())
+        result.nodes.push_back(graph_.nodes[n]);
+      else if (found->second > 0)
+        emit_strips(regions_.at(found->first), found->second, result);
+    }
+    result.index();
+    return result;
+  }
+
+  // Strips of no more than `bytes` for every gradient that is larger.
+  Strips finest(int64_t bytes) const {
+    Strips strips;
+    for (const auto& [update, region] : regions_) {
+      const CutValue& gradient = gradient_of(region);
+      const int64_t size = gradient.rows * gradient.row_bytes;
+      const int64_t count = std::min<int64_t>(gradient.rows, (size + bytes - 1) / bytes);
+      if (count > 1)
+        strips[graph_.nodes[static_cast<size_t>(update)].outputs[0]] = static_cast<int>(count);
+    }
+    return strips;
   }
 
   // By the first output of a strip's update: that of the whole update.
   const std::map<ValueId, ValueId>& whole_updates() const { return whole_updates_; }
 
  private:
-  struct Rows {
-    int32_t begin, end;
-  };
-
-  int count(const Node& node) const {
-    const auto found = strips_.find(node.outputs[0]);
-    return found == strips_.end() ? 1 : found->second;
-  }
-
-  void emit_strips(const Node& update, int count) {
-    const WeightGradient whole = *splittable(graph_, update, readers_);
-    std::vector<Rows> strips;
+  void emit_strips(const Region& region, int count, Graph& result) {
+    const int64_t rows = gradient_of(region).rows;
+    std::vector<Piece> strips;
     for (int i = 0; i < count; ++i)
-      strips.push_back({static_cast<int32_t>(int64_t{whole.rows} * i / count),
-                        static_cast<int32_t>(int64_t{whole.rows} * (i + 1) / count)});
-    // All views of the old values come before the first of them is overwritten.
-    std::vector<std::vector<ValueId>> inputs;
-    const Cut cut = attune::cut(graph_, update, 1, 0);  // along rows of the gradient
-    for (Rows rows : strips) inputs.push_back(pieces(update, cut, rows));
-    ValueId parameter = update.inputs[0];
-    for (size_t i = 0; i < strips.size(); ++i) {
-      std::vector<ValueId>& in = inputs[i];
-      in[1] = gradient(graph_.nodes[whole.node], whole.dy, strips[i]);
-      // With the rows named by indices, each strip goes on from what the one before it wrote.
-      if (cut.chained != 0) in[0] = parameter;
-      parameter = result_.emit(update.op, update.attrs, in, update.name);
-      whole_updates_[parameter] = update.outputs[0];
+      for (int node : {0, 1})
+        strips.push_back(
+            {node, {static_cast<int>(rows * i / count), static_cast<int>(rows * (i + 1) / count)}});
+    const Node& update = graph_.nodes[static_cast<size_t>(region.nodes.back().id)];
+    for (const Node& node : emit_pieces(graph_, result, region, strips, "strip")) {
+      if (node.op == update.op) whole_updates_[node.outputs[0]] = update.outputs[0];
+      result.nodes.push_back(node);
     }
   }
-
-  // The update's inputs, cut to some rows where they lie; the gradient is still missing.
-  std::vector<ValueId> pieces(const Node& update, const Cut& cut, Rows rows) {
-    std::vector<ValueId> inputs = update.inputs;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (i == 1 || inputs[i] == kNone || cut.axis[i] < 0) continue;
-      inputs[i] = graph_.value(inputs[i]).role == Role::constant ? some_indices(inputs[i], rows)
-                                                                 : view(inputs[i], rows);
-    }
-    return inputs;
-  }
-
-  ValueId view(ValueId v, Rows rows) {
-    Shape shape = graph_.shape(v);
-    const int64_t row = shape.product(1, shape.rank);
-    shape[0] = rows.end - rows.begin;
-    const ValueId y =
-        result_.emit(Op::slice, SliceAttrs{0, rows.begin}, {v}, strip_name(v), &shape);
-    result_.value(y).lies_in = v;
-    result_.value(y).lies_at = rows.begin * row;
-    return y;
-  }
-
-  // Rows of the weight's gradient, from these channels of the output's.
-  ValueId gradient(const Node& whole, int dy_input, Rows rows) {
-    std::vector<ValueId> inputs = whole.inputs;
-    ValueId& dy = inputs[static_cast<size_t>(dy_input)];
-    Shape shape = graph_.shape(dy);
-    const int axis = shape.rank - 1;
-    shape[axis] = rows.end - rows.begin;
-    dy = result_.emit(Op::slice, SliceAttrs{axis, rows.begin}, {dy}, strip_name(dy), &shape);
-    return result_.emit(whole.op, whole.attrs, inputs, whole.name);
-  }
-
-  ValueId some_indices(ValueId indices, Rows rows) {
-    const std::vector<int64_t> all = graph_.value(indices).data->ints();
-    return result_.add_index_constant(strip_name(indices),
-                                      {all.begin() + rows.begin, all.begin() + rows.end});
-  }
-
-  std::string strip_name(ValueId v) const { return graph_.value(v).name + "/strip"; }
 
   const Graph& graph_;
-  const Strips& strips_;
-  const std::vector<std::vector<NodeId>> readers_;
-  Graph result_;
+  std::map<NodeId, Region> regions_;  // by update
   std::map<ValueId, ValueId> whole_updates_;
 };
 
@@ -178,28 +137,13 @@ std::vector<Node> order_of(const Graph& split, const Graph& whole, const Splitte
   return nodes;
 }
 
-// Strips of no more than `bytes` for every gradient that is larger.
-Strips finest_strips(const Graph& graph, int64_t bytes) {
-  Strips strips;
-  const auto readers = graph.readers();
-  for (const Node& update : graph.nodes) {
-    const auto found = splittable(graph, update, readers);
-    if (!found) continue;
-    const Value& gradient = graph.value(update.inputs[1]);
-    const auto size = static_cast<int64_t>(
-        dtype_bytes(gradient.dtype, static_cast<size_t>(gradient.shape.elements())));
-    const int64_t count = std::min<int64_t>(found->rows, (size + bytes - 1) / bytes);
-    if (count > 1) strips[update.outputs[0]] = static_cast<int>(count);
-  }
-  return strips;
-}
-
 // Fewer and fewer strips while the peak stays within `limit`.
 Strips fewest_strips(const Graph& graph, Strips strips, int64_t limit) {
+  Splitter splitter(graph);
   for (auto& [update, count] : strips) {
     const int finest = count;
     for (count = 1; count < finest; count = std::min(2 * count, finest))
-      if (peak_behind_loss(Splitter(graph, strips).split()) <= limit) break;
+      if (peak_behind_loss(splitter.split(strips)) <= limit) break;
   }
   return strips;
 }
@@ -210,16 +154,16 @@ constexpr int64_t kFinest = 32;  // strips of the largest gradient that could be
 
 GradientSplitter::GradientSplitter(const Graph& graph)
     : peak_(peak_behind_loss(graph)),
-      finest_(finest_strips(graph, std::max<int64_t>(1, peak_ / kFinest))),
+      finest_(Splitter(graph).finest(std::max<int64_t>(1, peak_ / kFinest))),
       ordered_(graph) {
   if (finest_.empty()) return;
   // What is best to run when is another question with strips than without.
-  Splitter finest(graph, finest_);
-  Graph split = finest.split();
+  Splitter splitter(graph);
+  Graph split = splitter.split(finest_);
   schedule(split);
-  ordered_.nodes = order_of(split, graph, finest);
+  ordered_.nodes = order_of(split, graph, splitter);
   ordered_.index();
-  least_ = peak_behind_loss(Splitter(ordered_, finest_).split());
+  least_ = peak_behind_loss(Splitter(ordered_).split(finest_));
 }
 
 std::shared_ptr<PackedGraph> GradientSplitter::split(int64_t budget_bytes) {
@@ -231,11 +175,19 @@ std::shared_ptr<PackedGraph> GradientSplitter::split(int64_t budget_bytes) {
 }
 
 std::shared_ptr<PackedGraph> GradientSplitter::in_strips(const Strips& strips) const {
-  Graph split = Splitter(ordered_, strips).split();
+  Graph split = Splitter(ordered_).split(strips);
   lower_peak(split);
   split.index();
   if (peak_behind_loss(split) >= peak_) return nullptr;
   return std::make_shared<PackedGraph>(std::move(split));
+}
+
+bool split_gradients(Graph& graph, int64_t budget_bytes) {
+  graph.index();
+  const auto split = GradientSplitter(graph).split(budget_bytes);
+  if (!split) return false;
+  graph = split->graph();
+  return true;
 }
 
 }  // namespace attune

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "graph/memory/packed_graph.h"
+#include "graph/slicing/piece_emitter.h"
 #include "graph/slicing/row_stream.h"
-#include "graph/slicing/strip_emitter.h"
 
 namespace attune {
 
@@ -30,33 +30,36 @@ class RowTiler {
   };
   // Strips of a region, and the arenas for where their rows may wait.
   struct Tiling {
-    std::vector<Strip> strips;
-    int64_t bytes = 0;  // of the region's images
+    std::vector<Piece> strips;
+    int64_t bytes = 0;  // of the region's values
     std::map<std::vector<Waits>, int64_t> arenas;
     std::map<std::vector<Waits>, std::shared_ptr<PackedGraph>> packed;  // of those chosen
   };
-  struct Region {
-    RowRegion rows;
+  // The region up to some node.
+  struct End {
+    Region region;
     Around around;
     std::map<std::vector<int>, Tiling> tilings;  // by how many rows each node makes at once
   };
   struct Choice;
   class Chooser;
 
-  Region& region(NodeId end);
-  Around around(const RowRegion& region) const;
-  Tiling& tiling(Region& region, const std::vector<int>& rows);
-  int64_t arena_bytes(const Region& region, Tiling& tiling, const std::vector<Waits>& waits);
-  std::shared_ptr<PackedGraph> packed(const Region& region, Tiling& tiling,
+  End& end_at(NodeId node);
+  Around around(const Region& region) const;
+  Tiling& tiling(End& end, const std::vector<int>& rows);
+  Graph with_strips(const End& end, const Tiling& tiling, const std::vector<Waits>& waits) const;
+  int64_t arena_bytes(const End& end, Tiling& tiling, const std::vector<Waits>& waits);
+  std::shared_ptr<PackedGraph> packed(const End& end, Tiling& tiling,
                                       const std::vector<Waits>& waits);
-  std::optional<std::vector<Waits>> best_waits(const Region& region, Tiling& tiling, int64_t* best);
+  std::optional<std::vector<Waits>> best_waits(const End& end, Tiling& tiling, int64_t* best);
 
   std::shared_ptr<PackedGraph> packed_;
   const Graph& graph_;
-  const std::vector<bool> candidates_;
+  const RowRules rules_;
+  const Dependencies dependencies_;
   const StorageMap storage_;
   const std::vector<int64_t> live_;
-  std::map<NodeId, Region> regions_;  // by their end
+  std::map<NodeId, End> ends_;
 };
 
 }  // namespace attune

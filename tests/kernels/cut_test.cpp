@@ -62,9 +62,10 @@ AnyAttrs attrs_of(const Call& call) {
   return attrs;
 }
 
-int kernel_height(const Call& call) {
+// The size of the kernel along an image's axis.
+int kernel_size(const Call& call, int along) {
   const Signature& row = signature(call.op);
-  const auto [k, axis] = row.place("KH");
+  const auto [k, axis] = row.place(along == 1 ? "KH" : "KW");
   if (k < 0) return 1;
   return (k < row.inputs ? call.inputs[static_cast<size_t>(k)]
                          : call.outputs[static_cast<size_t>(k - row.inputs)])
@@ -83,9 +84,9 @@ void compare(const Call& call, const std::vector<Value>& whole, const Cut& cut,
     for (size_t i = 0; i < inputs; ++i) {
       Places places = pieces[p];
       const int axis = cut.axis[i];
-      if (cut.window && axis == 1 &&
-          signature(call.op).input(static_cast<int>(i)).axes[1].window == 0) {
-        const int height = call.inputs[i].shape()[1];
+      if (cut.window && axis == windows.axis &&
+          signature(call.op).input(static_cast<int>(i)).axes[axis].window == 0) {
+        const int height = call.inputs[i].shape()[axis];
         const Rows rows{places.front(), places.back() + 1};
         const Rows read = windows.reads(rows, height);
         windows.cut_attrs(attrs, rows, height);
@@ -166,8 +167,7 @@ TEST_CASE("every operator in pieces gives what it gives whole") {
         std::vector<Places> pieces = {range(0, middle), range(middle, size)};
         RowWindows windows;
         if (cut.window) {
-          if (axis != 1) continue;  // Columns are as rows.
-          const auto rows = row_windows(attrs_of(s.call), kernel_height(s.call));
+          const auto rows = row_windows(attrs_of(s.call), kernel_size(s.call, axis), axis);
           if (!rows) continue;
           windows = *rows;
           windowed.insert(s.call.op);

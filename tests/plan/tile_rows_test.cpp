@@ -8,7 +8,7 @@
 #include "graph/memory/memory_plan.h"
 #include "graph/passes/passes.h"
 #include "graph/plan/read_plan.h"
-#include "graph/slicing/row_rules.h"
+#include "graph/slicing/row_stream.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {
@@ -248,6 +248,51 @@ TEST_CASE("images of bytes, planes, and views of an input are read in strips") {
   }
 }
 
+TEST_CASE("signals are tiled along time, through reshapes that keep it") {
+  // [1,1,T,C] and [1,T,C] in turn, as an importer makes them.
+  for (const int32_t kernel : {1, 4, 5})
+    for (const int32_t stride : {1, 3}) {
+      CAPTURE(kernel);
+      CAPTURE(stride);
+      Network n(1, 1, 1);
+      n.graph = Graph();
+      n.x = n.graph.add_input("x", DType::f32, {1, 3, 200});
+      TransposeAttrs perm;
+      perm.perm[1] = 2, perm.perm[2] = 1;
+      ValueId y = n.op(Op::transpose, {n.x}, perm);
+      const auto conv = [&](int32_t channels, int32_t size, int32_t step) {
+        const Shape from = n.graph.shape(y), image{1, 1, from[1], from[2]};
+        y = n.graph.emit(Op::reshape, NoAttrs{}, {y}, "image", &image);
+        Conv2dAttrs attrs;
+        attrs.stride_w = step;
+        attrs.pad_left = size / 2, attrs.pad_right = (size - 1) / 2;
+        y = n.op(Op::conv2d, {y, n.constant({channels, 1, size, from[2]})}, attrs);
+        const Shape sequence{1, n.graph.shape(y)[2], channels};
+        y = n.graph.emit(Op::reshape, NoAttrs{}, {y}, "sequence", &sequence);
+      };
+      conv(24, kernel, 1);
+      y = n.clamp(y);
+      const ValueId early = y;
+      conv(16, 3, stride);
+      y = n.op(Op::hard_swish, {y});
+      conv(2, kernel, 2);
+      n.output("y", n.op(Op::tanh, {y}));
+      check_tiled(n.graph);
+      // Read outside, and as another shape.
+      n.output("early", n.op(Op::reduce, {early}, ReduceAttrs{2, true}));
+      check_tiled(n.graph);
+    }
+}
+
+TEST_CASE("rows of constants are cut when compiling") {
+  Network n(32, 16, 3);
+  const ValueId a = n.clamp(n.conv(n.x, 16, {3, 1, 1, 1}));
+  const ValueId wide =
+      n.op(Op::concat, {n.constant({1, 32, 16, 4}), a, n.constant({1, 32, 16, 4})}, AxisAttrs{3});
+  n.output("y", n.conv(n.clamp(n.conv(wide, 24, {3, 1, 1, 1})), 2, {3, 2, 1, 1}));
+  check_tiled(n.graph);
+}
+
 TEST_CASE("random networks tiled by rows compute the same bits") {
   for (uint64_t seed = 0; seed < 24; ++seed) {
     CAPTURE(seed);
@@ -296,19 +341,23 @@ TEST_CASE("random networks tiled by rows compute the same bits") {
 }
 
 TEST_CASE("operators that need all rows, several examples or masks are not cut") {
+  const auto last_is_cut = [](const Graph& graph) {
+    return find_row_rules(graph).back().has_value();
+  };
   Network n(8, 8, 4);
   const ValueId y = n.conv(n.x, 4, {3, 1, 1, 1});
-  CHECK(row_rule(n.graph, n.graph.nodes[0]).has_value());
-  n.graph.want_output(n.graph.nodes[0], 1);
-  CHECK_FALSE(row_rule(n.graph, n.graph.nodes[0]).has_value());
+  CHECK(last_is_cut(n.graph));
+  Network masked = n;
+  masked.graph.want_output(masked.graph.nodes[0], 1);
+  CHECK_FALSE(last_is_cut(masked.graph));
   ReduceAttrs sum;
   sum.axes = 2;
   n.op(Op::reduce, {y}, sum);
-  CHECK_FALSE(row_rule(n.graph, n.graph.nodes[1]).has_value());
+  CHECK_FALSE(last_is_cut(n.graph));
   Graph batch;
   const ValueId x = batch.add_input("x", DType::f32, {2, 8, 8, 4});
   batch.emit(Op::sigmoid, NoAttrs{}, {x}, "y");
-  CHECK_FALSE(row_rule(batch, batch.nodes[0]).has_value());
+  CHECK_FALSE(last_is_cut(batch));
 }
 
 // --- whole training plans

@@ -82,6 +82,7 @@ LISTS = {
     "bench/operators/calls.cpp": "makes calls to measure, each operator with operands of its own",
     "engine/kernel_choice.cpp": "which backend is faster, as measured",
     "graph/passes/to_channels_last.cpp": "rows of any shape, of which each moves axes in its own way",
+    "graph/slicing/piece_emitter.cpp": "what cuts pieces, puts them together and adds them up",
     "graph/slicing/micro_batches.cpp": "writes the weighted sum out",
     "graph/slicing/stream_examples.cpp": "what only copies is not worth it",
     "graph/training/head.cpp": "what a classifier is made of, and may be followed by",
