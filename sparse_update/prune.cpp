@@ -7,12 +7,23 @@
 namespace attune {
 namespace {
 
-ValueId find_parameter(const Graph& graph, const std::string& tensor) {
-  for (size_t i = 0; i < graph.values.size(); ++i)
-    if (graph.values[i].role == Role::parameter && graph.values[i].origin.tensor == tensor)
-      return static_cast<ValueId>(i);
-  throw_error("scheme: the model has no parameter '{}'", tensor);
-}
+class Parameters {
+ public:
+  explicit Parameters(const Graph& graph) {
+    for (size_t i = 0; i < graph.values.size(); ++i)
+      if (graph.values[i].role == Role::parameter)
+        by_tensor_.emplace(graph.values[i].origin.tensor, static_cast<ValueId>(i));
+  }
+
+  ValueId find(const std::string& tensor) const {
+    const auto found = by_tensor_.find(tensor);
+    if (found == by_tensor_.end()) throw_error("scheme: the model has no parameter '{}'", tensor);
+    return found->second;
+  }
+
+ private:
+  std::map<std::string, ValueId> by_tensor_;
+};
 
 // Gathers channels along an axis right behind the node that makes `value`, once for each set of
 // channels.
@@ -43,16 +54,18 @@ class Gatherer {
 }  // namespace
 
 void mark_trained(Graph& graph, const Scheme& scheme) {
+  const Parameters parameters(graph);
   for (const TrainedSlice& slice : scheme.slices)
-    graph.value(find_parameter(graph, slice.parameter)).trained = true;
+    graph.value(parameters.find(slice.parameter)).trained = true;
 }
 
 std::vector<Update> prune(Graph& graph, const Scheme& scheme,
                           const std::map<ValueId, ValueId>& gradients) {
+  const Parameters parameters(graph);
   Gatherer gatherer(graph);
   std::vector<Update> updates;
   for (const TrainedSlice& slice : scheme.slices) {
-    const ValueId parameter = find_parameter(graph, slice.parameter);
+    const ValueId parameter = parameters.find(slice.parameter);
     const auto found = gradients.find(parameter);
     if (found == gradients.end())
       throw_error("scheme: parameter '{}' has no influence on the loss; leave it out",

@@ -7,8 +7,14 @@
 #include "graph/memory/packing_bound.h"
 
 namespace attune {
+namespace {
 
-MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
+// Orders that are tried: fewer of many storages, as placing them takes time.
+constexpr size_t kMostTries = 4000, kMostPlaced = 8'000'000, kThoroughly = 6;
+
+}  // namespace
+
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort, int64_t enough) {
   const int steps = static_cast<int>(graph.nodes.size());
   MemoryPlan plan;
   plan.storage = assign_storage(graph);
@@ -23,9 +29,11 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
   if (items.empty()) return plan;
   Packing packing(storages, items);
   OrderSearch search(packing, live);
-  if (effort == PackEffort::full && search.best().bytes > plan.lower_bound) {
+  if (effort != PackEffort::quick && search.best().bytes > plan.lower_bound) {
     plan.lower_bound = packing_bound(plan.storage, steps, search.best().bytes);
-    search.run(plan.lower_bound, std::min<size_t>(4000, 8'000'000 / items.size()));
+    const size_t tries = std::min(kMostTries, kMostPlaced / items.size());
+    search.run(std::max(plan.lower_bound, enough),
+               effort == PackEffort::thorough ? kThoroughly * tries : tries);
   }
   plan.arena_bytes = search.best().bytes;
   for (size_t i = 0; i < items.size(); ++i)

@@ -22,11 +22,14 @@ struct MemoryPlan {
   }
 };
 
+// quick: without the search; thorough: several times as long, where a budget is missed.
+enum class PackEffort : uint8_t { quick, full, thorough };
+
 // Packs storages so that those alive at the same time do not overlap. Tries several orders of
 // placement, then a seeded search over orders, and keeps the smallest; stops where the lower bound
-// is reached. The same graph always gives the same plan.
-enum class PackEffort : uint8_t { quick, full };  // quick: without the search
-MemoryPlan plan_memory(const Graph& graph, PackEffort effort = PackEffort::full);
+// is reached, or `enough` bytes are. The same graph always gives the same plan.
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort = PackEffort::full,
+                       int64_t enough = 0);
 
 // Whether the graph as it is has an arena of at most so many bytes.
 bool fits(const Graph& graph, int64_t bytes);

@@ -8,7 +8,8 @@
 namespace attune {
 namespace {
 
-constexpr size_t kStarts = 6;
+// Orders to start from, tries in a row from each, and those without success before it goes back.
+constexpr size_t kStarts = 6, kRow = 300, kPatience = 50;
 
 // Bytes times steps.
 int64_t volume(const Storage& storage) {
@@ -22,7 +23,6 @@ int64_t volume(const Storage& storage) {
 
 OrderSearch::OrderSearch(Packing& packing, const std::vector<int64_t>& live) : packing_(packing) {
   const auto most = std::max_element(live.begin(), live.end());
-  most_alive_ = *most;
   consider_sorted(static_cast<int>(most - live.begin()) - 1);
 }
 
@@ -38,7 +38,7 @@ void OrderSearch::consider_sorted(int peak) {
       const Storage &s = packing_.storage(a), &t = packing_.storage(b);
       return std::pair(is_small(t), key(s)) > std::pair(is_small(s), key(t));
     });
-    placed.bytes = packing_.place(placed.order, best_.bytes - 1, &placed.offsets);
+    placed.bytes = packing_.place(placed.order, &placed.offsets);
     if (placed.bytes < best_.bytes) best_ = placed;
     sorted_.push_back(std::move(placed));
   };
@@ -79,94 +79,44 @@ void OrderSearch::consider_sorted(int peak) {
   });
 }
 
-void OrderSearch::run(int64_t bound, size_t moves) {
-  const size_t tries = packing_.size() < 2 ? 0 : moves;
-  lower_top(tries, bound);
-  if (best_.bytes - bound <= bound / 1000) return;
-  // From other orders, and judging the items that are still too high as well.
-  for (Placed& placed : sorted_)
-    placed.bytes = packing_.place(placed.order, INT64_MAX, &placed.offsets);
+// "Squeaky wheel" optimisation (Joslin, Clements: Journal of Artificial Intelligence Research 10,
+// 1999): what came to lie too high goes further ahead in the order, and all are placed again.
+void OrderSearch::run(int64_t enough, size_t tries) {
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
-  const size_t starts = std::min<size_t>(kStarts, sorted_.size());
-  for (size_t s = 0; s < starts && best_.bytes > bound; ++s) {
-    lower_excess(sorted_[s], tries / starts, bound);
-    if (sorted_[s].bytes < best_.bytes) best_ = sorted_[s];
-  }
+  const size_t starts = std::min(kStarts, sorted_.size());
+  for (size_t row = 0; row * kRow < tries && best_.bytes > enough; ++row)
+    squeak(sorted_[row % starts], enough, std::min(kRow, tries - row * kRow),
+           row / starts % 2 == 1);
 }
 
-void OrderSearch::lower_top(size_t tries, int64_t bound) {
-  for (size_t t = 0; t < tries && best_.bytes > bound; ++t) {
-    size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
-    if (t < tries / 2 && t % 2 == 0) {
-      const std::vector<size_t> high = too_high(best_, most_alive_);
-      from = high[random_.below(high.size())];
-      to = random_.below(from + 1);
+void OrderSearch::squeak(Placed placed, int64_t enough, size_t tries, bool all) {
+  Placed next = placed;
+  for (size_t t = 0, failed = 0; t < tries && best_.bytes > enough; ++t) {
+    advance_high(&next, enough, all);
+    next.bytes = packing_.place(next.order, &next.offsets);
+    if (next.bytes < placed.bytes) {
+      placed = next;
+      failed = 0;
+    } else if (++failed > kPatience) {
+      next = placed;
+      failed = 0;
     }
-    next_.order = best_.order;
-    move(from, to);
-    if (place_next(best_, {best_.order[from]})) std::swap(best_, next_);
+    if (next.bytes < best_.bytes) best_ = next;
   }
 }
 
-// Where in the order those items are that reach above so many bytes.
-std::vector<size_t> OrderSearch::too_high(const Placed& placed, int64_t bytes) const {
-  std::vector<size_t> high;
-  for (size_t i = 0; i < placed.order.size(); ++i)
-    if (end(placed, placed.order[i]) > bytes) high.push_back(i);
-  return high;
-}
-
-int64_t OrderSearch::end(const Placed& placed, int item) const {
-  return placed.offsets[static_cast<size_t>(item)] + packing_.storage(item).bytes;
-}
-
-// Moves or swaps items while the top does not rise, nor, where it stays, the bytes above the
-// bound.
-void OrderSearch::lower_excess(Placed& placed, size_t tries, int64_t bound) {
-  placed.excess = excess(placed, bound);
-  for (size_t t = 0; t < tries && placed.bytes > bound; ++t) {
-    size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
-    if (t % 2 == 0) {
-      const std::vector<size_t> high = too_high(placed, bound);
-      from = high[random_.below(high.size())];
-      to = random_.below(from + 1);
-    }
-    if (from == to) continue;
-    next_.order = placed.order;
-    const bool swapped = t % 4 == 3;
-    if (swapped)
-      std::swap(next_.order[from], next_.order[to]);
-    else
-      move(from, to);
-    const int first = placed.order[from], second = swapped ? placed.order[to] : first;
-    if (!place_next(placed, {first, second})) continue;
-    next_.excess = excess(next_, bound);
-    if (std::pair(next_.bytes, next_.excess) <= std::pair(placed.bytes, placed.excess))
-      std::swap(placed, next_);
+// Moves the items that reach above so many bytes ahead in the order, by chance all of them or some.
+void OrderSearch::advance_high(Placed* placed, int64_t bytes, bool all) {
+  std::vector<int>& order = placed->order;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const int item = order[i];
+    const int64_t end = placed->offsets[static_cast<size_t>(item)] + packing_.storage(item).bytes;
+    if (end <= bytes || (!all && random_.below(2) == 0)) continue;
+    const auto from = order.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto to = order.begin() + static_cast<std::ptrdiff_t>(random_.below(i + 1));
+    std::rotate(to, from, from + 1);
   }
-}
-
-int64_t OrderSearch::excess(const Placed& placed, int64_t bound) const {
-  int64_t sum = 0;
-  for (int item : placed.order)
-    sum += std::clamp<int64_t>(end(placed, item) - bound, 0, packing_.storage(item).bytes);
-  return sum;
-}
-
-void OrderSearch::move(size_t from, size_t to) {
-  const auto at = [&](size_t i) { return next_.order.begin() + static_cast<std::ptrdiff_t>(i); };
-  if (from < to)
-    std::rotate(at(from), at(from) + 1, at(to) + 1);
-  else
-    std::rotate(at(to), at(from), at(from) + 1);
-}
-
-// Places the next order, in which some items of that of `placed` moved. False: it takes more.
-bool OrderSearch::place_next(const Placed& placed, std::initializer_list<int> moved) {
-  next_.offsets = placed.offsets;
-  next_.bytes = packing_.place_again(next_.order, moved, placed.bytes, &next_.offsets);
-  return next_.bytes <= placed.bytes;
 }
 
 }  // namespace attune

@@ -114,7 +114,8 @@ class StripEmitter {
     return append(std::move(node));
   }
 
-  // Rows of what was there before the region: in place where they lie together.
+  // Rows of what was there before the region: in place where they lie together, but for constants,
+  // in which nothing lies.
   ValueId read_given(const RowImage& from, Rows rows) {
     const int axis = from.axis;
     if (rows.count() == from.height) return from.value;
@@ -122,7 +123,7 @@ class StripEmitter {
         from.value, axis, rows.begin, rows.count(),
         fmt::format("{}/rows{}to{}", graph_.value(from.value).name, rows.begin, rows.end - 1));
     const Value& whole = graph_.value(from.value);
-    if (whole.shape.product(0, axis) == 1) {
+    if (whole.role != Role::constant && whole.shape.product(0, axis) == 1) {
       const int64_t before = rows.begin * whole.shape.product(axis + 1, whole.shape.rank);
       Value& value = graph_.value(node.outputs[0]);
       value.lies_in = whole.lies_in == kNone ? from.value : whole.lies_in;

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "graph/ir/error.h"
-#include "graph/memory/exact/exact_packing.h"
 #include "graph/passes/passes.h"
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
@@ -110,8 +109,9 @@ std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph grap
 PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed, const CompileOptions& options,
                    int64_t arena) {
   PlanProgram program{kind, batch, packed.graph(), packed.full()};
-  if (options.pack_exhaustively)
-    pack_exhaustively(&program.memory, std::max(arena, options.arena_budget));
+  const int64_t enough = std::max(arena, options.arena_budget);
+  if (options.arena_budget > 0 && program.memory.arena_bytes > enough)
+    program.memory = plan_memory(program.graph, PackEffort::thorough, enough);
   if (options.arena_budget > 0 && !options.arena_may_exceed &&
       program.memory.arena_bytes > options.arena_budget)
     throw_error(

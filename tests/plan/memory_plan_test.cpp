@@ -121,10 +121,8 @@ TEST_CASE("no two tensors of shared models overlap, and the arena is near the lo
     if (!model) continue;
     for (const char* scheme : {"full", "head", "bias:5", "last:2"})
       for (const int batch : {1, 8}) {
-        const Compiled compiled = compile(*model, options_with(scheme, [&](CompileOptions& o) {
-          o.batch = batch;
-          o.pack_exhaustively = true;
-        }));
+        const Compiled compiled =
+            compile(*model, options_with(scheme, [&](CompileOptions& o) { o.batch = batch; }));
         for (const PlanProgram& program : compiled.contents.programs) {
           CAPTURE(name);
           CAPTURE(std::string(scheme));
