@@ -9,8 +9,9 @@
 namespace attune {
 namespace {
 
-// Orders that are judged: fewer of large graphs, as judging one takes time by its nodes.
-constexpr size_t kMaxJudged = 4000, kMaxJudgedNodes = 2'000'000;
+// Orders that are judged: fewer of large graphs, as judging one takes time by its nodes and by the
+// ranges of its storages.
+constexpr size_t kMaxJudged = 4000, kMaxWork = 3'000'000;
 
 class Search {
  public:
@@ -28,8 +29,7 @@ class Search {
   std::vector<int> run() {
     // Where the highest peak cannot be lowered, lower ones are worth it: what comes later (tiling)
     // may take the higher ones away.
-    const size_t most = std::min(kMaxJudged, kMaxJudgedNodes / order_.size());
-    for (size_t rank = 0; rank < best_.size() && judged_ < most;)
+    for (size_t rank = 0; rank < best_.size() && judged_ < kMaxJudged && work_ < kMaxWork;)
       rank = improve(rank) ? 0 : rank + 1;
     return std::move(order_);
   }
@@ -55,6 +55,8 @@ class Search {
     std::stable_sort(peaks.begin(), peaks.end(),
                      [](const Peak& a, const Peak& b) { return b < a; });
     ++judged_;
+    work_ += order.size();
+    for (const Storage& storage : storage_.storages) work_ += storage.ranges.size();
     return peaks;
   }
 
@@ -156,7 +158,7 @@ class Search {
   StorageMap storage_;  // of the order judged last
   std::vector<int64_t> live_;
   Peaks best_;
-  size_t judged_ = 0;
+  size_t judged_ = 0, work_ = 0;
 };
 
 }  // namespace

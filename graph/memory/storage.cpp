@@ -228,7 +228,8 @@ class Assignment {
     const int64_t at = map_.at[index(v)], bytes = bytes_of(graph_.value(v));
     const Life life = lives_[index(v)];
     const auto slices = read_whole_[index(v)] ? slices_.end() : slices_.find(v);
-    if (slices == slices_.end()) return add_piece(at, at + bytes, life, alignment);
+    if (slices == slices_.end() || in_crumbs(v, slices->second))
+      return add_piece(at, at + bytes, life, alignment);
     // What only slices read goes slice by slice.
     add_piece(at, at + bytes, {life.first, life.first}, alignment);
     for (int step : slices->second) {
@@ -241,6 +242,15 @@ class Assignment {
         add_piece(begin, begin + y[axis] * row, {life.first, step}, alignment);
       }
     }
+  }
+
+  // Whether some of these slices would set free no more than many small pieces, as those of
+  // channels do where they come last: nothing finds a place there.
+  bool in_crumbs(ValueId v, const std::vector<int>& slices) const {
+    constexpr int64_t kMostPieces = 64;
+    return std::any_of(slices.begin(), slices.end(), [&](int step) {
+      return graph_.shape(v).product(0, node(step).as<SliceAttrs>().axis) > kMostPieces;
+    });
   }
 
   // Extent and ranges, from the places and lives of the members.
