@@ -8,8 +8,9 @@
 namespace attune {
 namespace {
 
-// Orders to start from, tries in a row from each, and those without success before it goes back.
-constexpr size_t kStarts = 6, kRow = 300, kPatience = 50;
+// Orders to start from, in turn; pairs of storages that are looked at from each, or as many as
+// placing all of them some times over takes.
+constexpr size_t kStarts = 6, kWork = 300'000, kTimesOver = 4;
 
 // Bytes times steps.
 int64_t volume(const Storage& storage) {
@@ -79,43 +80,39 @@ void OrderSearch::consider_sorted(int peak) {
   });
 }
 
-// "Squeaky wheel" optimisation (Joslin, Clements: Journal of Artificial Intelligence Research 10,
-// 1999): what came to lie too high goes further ahead in the order, and all are placed again.
-void OrderSearch::run(int64_t enough, size_t tries) {
+void OrderSearch::run(int64_t enough, size_t work) {
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
-  const size_t starts = std::min(kStarts, sorted_.size());
-  for (size_t row = 0; row * kRow < tries && best_.bytes > enough; ++row)
-    squeak(sorted_[row % starts], enough, std::min(kRow, tries - row * kRow),
-           row / starts % 2 == 1);
+  const size_t end = packing_.work_done() + work;
+  const size_t each = std::max(kWork, kTimesOver * packing_.work_of_all());
+  for (size_t d = 0; best_.bytes > enough && packing_.work_done() < end; ++d)
+    descend(sorted_[d % kStarts].order, enough, each);
 }
 
-void OrderSearch::squeak(Placed placed, int64_t enough, size_t tries, bool all) {
-  Placed next = placed;
-  for (size_t t = 0, failed = 0; t < tries && best_.bytes > enough; ++t) {
-    advance_high(&next, enough, all);
-    next.bytes = packing_.place(next.order, &next.offsets);
-    if (next.bytes < placed.bytes) {
-      placed = next;
-      failed = 0;
-    } else if (++failed > kPatience) {
-      next = placed;
-      failed = 0;
+// "Squeaky wheel" optimisation (Joslin, Clements: Journal of Artificial Intelligence Research 10,
+// 1999) that begins again no earlier than it must: what would lie no lower than the best order
+// has it goes somewhere ahead, and what lies behind that place is placed again.
+void OrderSearch::descend(std::vector<int> order, int64_t enough, size_t work) {
+  const size_t end = packing_.work_done() + work;
+  std::vector<int64_t> offsets(order.size(), -1);
+  const auto offset_of = [&](size_t i) -> int64_t& {
+    return offsets[static_cast<size_t>(order[i])];
+  };
+  const auto top_of = [&](size_t i) { return offset_of(i) + packing_.storage(order[i]).bytes; };
+  for (size_t i = 0, next; packing_.work_done() < end; i = next) {
+    offset_of(i) = packing_.lowest_offset(order[i], offsets);
+    next = i + 1;
+    const bool too_high = top_of(i) >= best_.bytes;
+    if (too_high && i == 0) return;  // by itself
+    if (too_high) next = random_.below(i);
+    if (!too_high && next == order.size()) {
+      best_ = {order, offsets, 0};
+      for (size_t k = 0; k < order.size(); ++k) best_.bytes = std::max(best_.bytes, top_of(k));
+      if (best_.bytes <= enough) return;
+      for (next = 0; top_of(next) < best_.bytes;) ++next;
     }
-    if (next.bytes < best_.bytes) best_ = next;
-  }
-}
-
-// Moves the items that reach above so many bytes ahead in the order, by chance all of them or some.
-void OrderSearch::advance_high(Placed* placed, int64_t bytes, bool all) {
-  std::vector<int>& order = placed->order;
-  for (size_t i = 0; i < order.size(); ++i) {
-    const int item = order[i];
-    const int64_t end = placed->offsets[static_cast<size_t>(item)] + packing_.storage(item).bytes;
-    if (end <= bytes || (!all && random_.below(2) == 0)) continue;
-    const auto from = order.begin() + static_cast<std::ptrdiff_t>(i);
-    const auto to = order.begin() + static_cast<std::ptrdiff_t>(random_.below(i + 1));
-    std::rotate(to, from, from + 1);
+    for (size_t k = next; k <= i; ++k) offset_of(k) = -1;
+    if (too_high) std::rotate(&order[next], &order[i], &order[i] + 1);
   }
 }
 

@@ -26,13 +26,12 @@ class OrderSearch {
   const Placed& best() const { return best_; }
 
   // Looks for better orders than the sorted ones, until one takes no more than `enough` bytes, or
-  // so many were tried.
-  void run(int64_t enough, size_t tries);
+  // so many pairs of storages were looked at.
+  void run(int64_t enough, size_t work);
 
  private:
   void consider_sorted(int peak);
-  void squeak(Placed placed, int64_t enough, size_t tries, bool all);
-  void advance_high(Placed* placed, int64_t bytes, bool all);
+  void descend(std::vector<int> order, int64_t enough, size_t work);
 
   Packing& packing_;
   std::vector<Placed> sorted_;

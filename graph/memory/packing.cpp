@@ -33,6 +33,7 @@ Packing::Packing(const std::vector<Storage>& storages, std::vector<int> items)
       add_conflicts(a, b);
       add_conflicts(b, a);
     }
+  for (const auto& conflicts : conflicts_) work_of_all_ += conflicts.size() + 1;
 }
 
 // The places relative to `other` in which two of their ranges would share a byte at some time.
@@ -58,8 +59,10 @@ void Packing::add_conflicts(int item, int other) {
 }
 
 int64_t Packing::lowest_offset(int item, const std::vector<int64_t>& offsets) {
+  const std::vector<Conflict>& conflicts = conflicts_[static_cast<size_t>(item)];
+  work_done_ += conflicts.size() + 1;
   taken_.clear();
-  for (const Conflict& c : conflicts_[static_cast<size_t>(item)]) {
+  for (const Conflict& c : conflicts) {
     const int64_t base = offsets[static_cast<size_t>(c.other)];
     if (base >= 0 && base + c.high > 0) taken_.push_back({base + c.low, base + c.high});
   }

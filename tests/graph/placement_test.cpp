@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "graph/memory/first_fit.h"
 #include "graph/memory/order_search.h"
 #include "graph/memory/packing_bound.h"
 #include "tests/support/storages.h"
@@ -12,7 +13,7 @@
 namespace attune::test {
 namespace {
 
-constexpr size_t kTries = 4000;
+constexpr size_t kWork = 10'000'000;
 
 Storage block(int first, int last, int64_t bytes) {
   Storage storage;
@@ -44,7 +45,7 @@ Placed packed(const std::vector<Storage>& storages, int64_t enough) {
   std::iota(items.begin(), items.end(), 0);
   Packing packing(storages, items);
   OrderSearch search(packing, map.live_bytes(last + 1));
-  search.run(enough, kTries);
+  search.run(enough, kWork);
   check_places(storages, search.best().offsets, search.best().bytes);
   return search.best();
 }
@@ -171,6 +172,35 @@ TEST_CASE("pieces that were cut from one are put together again, but for a tenth
     together += bytes == kWhole ? 1 : 0;
   }
   CHECK(together >= 20);
+}
+
+TEST_CASE("first fit places storages where nothing else lies, forwards and backwards") {
+  const auto fitted = [](const std::vector<Storage>& storages, bool backwards) {
+    std::vector<int> items(storages.size());
+    std::iota(items.begin(), items.end(), 0);
+    const FirstFit fit = first_fit(storages, items, backwards);
+    check_places(storages, fit.offsets, fit.bytes);
+    return fit;
+  };
+  std::mt19937 random(17);
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    CAPTURE(repeat);
+    std::vector<Storage> storages(40);
+    for (Storage& storage : storages) storage = random_storage(random);
+    size_t pairs = 0;
+    for (size_t a = 0; a < storages.size(); ++a)
+      for (size_t b = 0; b < a; ++b)
+        pairs += storages[a].life.first <= storages[b].life.last &&
+                 storages[b].life.first <= storages[a].life.last;
+    CHECK(fitted(storages, false).pairs == pairs);
+    CHECK(fitted(storages, true).pairs == pairs);
+  }
+  // What is freed is one place again, for what is larger.
+  CHECK(fitted({block(0, 1, 64), block(0, 1, 64), block(2, 3, 128)}, false).bytes == 128);
+  // Backwards, what dies last lies below: the other way, the short one does.
+  const std::vector<Storage> stairs = {block(0, 0, 64), block(0, 1, 128), block(1, 1, 128)};
+  CHECK(fitted(stairs, false).bytes == 320);
+  CHECK(fitted(stairs, true).bytes == 256);
 }
 
 TEST_CASE("the search stops where there are enough bytes, and gives the same places again") {
