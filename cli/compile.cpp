@@ -172,7 +172,6 @@ int run(const Options& options) {
   check_replaceable(options.plan, "a plan", is_plan_file);
   CompileOptions compile_with = options.compile.options();
   const bool searches = compile_with.scheme == "auto";
-  compile_with.pack_exhaustively = !searches;  // a search does so in the end
   const bool has_data = !options.search.sensitivity.data.empty();
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
   if (!searches && has_data)

@@ -52,7 +52,6 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
   // The plan need not be the smallest: it has as few steps as fit.
   compile_with = options;
   compile_with.scheme = scheme_json(searched.space, searched.result.best.point);
-  compile_with.pack_exhaustively = true;
   searched.plan = compile_within(model, compile_with, search.may_tile, budget, *cost_model,
                                  "the scheme that was found");
   searched.result.best.cost = searched.plan.cost;

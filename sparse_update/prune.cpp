@@ -1,5 +1,9 @@
 #include "sparse_update/prune.h"
 
+#include <algorithm>
+#include <deque>
+#include <iterator>
+
 #include "graph/ir/error.h"
 #include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
@@ -7,18 +11,56 @@
 namespace attune {
 namespace {
 
-ValueId find_parameter(const Graph& graph, const std::string& tensor) {
-  for (size_t i = 0; i < graph.values.size(); ++i)
-    if (graph.values[i].role == Role::parameter && graph.values[i].origin.tensor == tensor)
-      return static_cast<ValueId>(i);
-  throw_error("scheme: the model has no parameter '{}'", tensor);
-}
+class Parameters {
+ public:
+  explicit Parameters(const Graph& graph) {
+    for (size_t i = 0; i < graph.values.size(); ++i)
+      if (graph.values[i].role == Role::parameter)
+        by_tensor_.emplace(graph.values[i].origin.tensor, static_cast<ValueId>(i));
+  }
+
+  ValueId find(const std::string& tensor) const {
+    const auto found = by_tensor_.find(tensor);
+    if (found == by_tensor_.end()) throw_error("scheme: the model has no parameter '{}'", tensor);
+    return found->second;
+  }
+
+ private:
+  std::map<std::string, ValueId> by_tensor_;
+};
+
+// Nodes that are to go into a graph, which moves for them once. `graph` must be indexed.
+class Insertions {
+ public:
+  explicit Insertions(Graph& graph) : graph_(graph), ahead_(graph.nodes.size() + 1) {}
+
+  void right_behind(NodeId node, Node added) {
+    ahead_[static_cast<size_t>(node + 1)].push_front(std::move(added));
+  }
+  void right_ahead(NodeId node, Node added) {
+    ahead_[static_cast<size_t>(node)].push_back(std::move(added));
+  }
+
+  void insert() {
+    std::vector<Node> nodes;
+    for (size_t n = 0; n < ahead_.size(); ++n) {
+      std::move(ahead_[n].begin(), ahead_[n].end(), std::back_inserter(nodes));
+      if (n < graph_.nodes.size()) nodes.push_back(std::move(graph_.nodes[n]));
+    }
+    graph_.nodes = std::move(nodes);
+    graph_.index();
+  }
+
+ private:
+  Graph& graph_;
+  std::vector<std::deque<Node>> ahead_;  // by the node that they go ahead of
+};
 
 // Gathers channels along an axis right behind the node that makes `value`, once for each set of
 // channels.
 class Gatherer {
  public:
-  explicit Gatherer(Graph& graph) : graph_(graph) {}
+  Gatherer(Graph& graph, Insertions& insertions) : graph_(graph), insertions_(insertions) {}
 
   ValueId gather(ValueId value, int axis, const std::vector<int64_t>& channels) {
     const auto key = std::make_tuple(value, axis, channels);
@@ -28,14 +70,14 @@ class Gatherer {
     Node node = graph_.make(Op::gather, AxisAttrs{axis}, {value, indices->second},
                             graph_.value(value).name + "/channels");
     const ValueId result = node.outputs[0];
-    graph_.index();
-    const NodeId producer = graph_.value(value).producer;  // kNone: an input, gathered first
-    graph_.nodes.insert(graph_.nodes.begin() + producer + 1, std::move(node));
+    // No producer: an input, gathered first.
+    insertions_.right_behind(graph_.value(value).producer, std::move(node));
     return made_[key] = result;
   }
 
  private:
   Graph& graph_;
+  Insertions& insertions_;
   std::map<std::tuple<ValueId, int, std::vector<int64_t>>, ValueId> made_;
   std::map<std::vector<int64_t>, ValueId> indices_;
 };
@@ -43,23 +85,26 @@ class Gatherer {
 }  // namespace
 
 void mark_trained(Graph& graph, const Scheme& scheme) {
+  const Parameters parameters(graph);
   for (const TrainedSlice& slice : scheme.slices)
-    graph.value(find_parameter(graph, slice.parameter)).trained = true;
+    graph.value(parameters.find(slice.parameter)).trained = true;
 }
 
 std::vector<Update> prune(Graph& graph, const Scheme& scheme,
                           const std::map<ValueId, ValueId>& gradients) {
-  Gatherer gatherer(graph);
+  const Parameters parameters(graph);
+  graph.index();
+  Insertions insertions(graph);
+  Gatherer gatherer(graph, insertions);
   std::vector<Update> updates;
   for (const TrainedSlice& slice : scheme.slices) {
-    const ValueId parameter = find_parameter(graph, slice.parameter);
+    const ValueId parameter = parameters.find(slice.parameter);
     const auto found = gradients.find(parameter);
     if (found == gradients.end())
       throw_error("scheme: parameter '{}' has no influence on the loss; leave it out",
                   slice.parameter);
     Update update{parameter, found->second, slice.axis, slice.channels, {}};
     if (slice.axis >= 0) {
-      graph.index();
       const NodeId id = graph.value(found->second).producer;
       const Cut narrow = cut_output(graph, graph.nodes[id], 0, slice.axis);
       // Where nothing is multiplied, it is cheaper to gather the result.
@@ -72,13 +117,12 @@ std::vector<Update> prune(Graph& graph, const Scheme& scheme,
             node.inputs[i] = gatherer.gather(node.inputs[i], narrow.axis[i], slice.channels);
         Node narrowed = graph.make(node.op, node.attrs, node.inputs, node.name);
         update.gradient = narrowed.outputs[0];
-        graph.index();
-        const NodeId place = graph.value(found->second).producer;
-        graph.nodes.insert(graph.nodes.begin() + place, std::move(narrowed));
+        insertions.right_ahead(id, std::move(narrowed));
       }
     }
     updates.push_back(std::move(update));
   }
+  insertions.insert();
   return updates;
 }
 

@@ -9,29 +9,29 @@
 namespace attune {
 namespace {
 
-constexpr int kMaxJudged = 4000;  // orders
+// Orders that are judged: fewer of large graphs, as judging one takes time by its nodes and by the
+// ranges of its storages.
+constexpr size_t kMaxJudged = 4000, kMaxWork = 3'000'000;
 
 class Search {
  public:
-  explicit Search(const Graph& graph) : dependencies_(graph), order_(graph.nodes.size()) {
+  explicit Search(const Graph& graph)
+      : graph_(graph), dependencies_(graph), order_(graph.nodes.size()) {
     before_.resize(order_.size());
     for (size_t n = 0; n < order_.size(); ++n)
       for (int m : dependencies_.after[n])
         before_[static_cast<size_t>(m)].push_back(static_cast<int>(n));
     std::iota(order_.begin(), order_.end(), 0);
-    scratch_ = graph;
-    in_scratch_ = order_;
     best_ = judge(order_);
   }
 
-  // The nodes in the best order found.
-  std::vector<Node> run() {
+  // The best order found.
+  std::vector<int> run() {
     // Where the highest peak cannot be lowered, lower ones are worth it: what comes later (tiling)
     // may take the higher ones away.
-    for (size_t rank = 0; rank < best_.size() && judged_ < kMaxJudged;)
+    for (size_t rank = 0; rank < best_.size() && judged_ < kMaxJudged && work_ < kMaxWork;)
       rank = improve(rank) ? 0 : rank + 1;
-    arrange(order_);
-    return std::move(scratch_.nodes);
+    return std::move(order_);
   }
 
  private:
@@ -44,19 +44,8 @@ class Search {
   };
   using Peaks = std::vector<Peak>;
 
-  // Puts the scratch graph's nodes in this order, by moves: copies would take longer than judging.
-  void arrange(const Order& order) {
-    parked_.resize(order.size());
-    for (size_t i = 0; i < order.size(); ++i)
-      parked_[static_cast<size_t>(in_scratch_[i])] = std::move(scratch_.nodes[i]);
-    for (size_t i = 0; i < order.size(); ++i)
-      scratch_.nodes[i] = std::move(parked_[static_cast<size_t>(order[i])]);
-    in_scratch_ = order;
-  }
-
   Peaks judge(const Order& order) {
-    arrange(order);
-    storage_ = assign_storage(scratch_);
+    storage_ = assign_storage(graph_, order);
     live_ = storage_.live_bytes(static_cast<int>(order.size()));
     Peaks peaks;
     for (size_t i = 0; i < live_.size(); ++i)
@@ -66,6 +55,8 @@ class Search {
     std::stable_sort(peaks.begin(), peaks.end(),
                      [](const Peak& a, const Peak& b) { return b < a; });
     ++judged_;
+    work_ += order.size();
+    for (const Storage& storage : storage_.storages) work_ += storage.ranges.size();
     return peaks;
   }
 
@@ -160,23 +151,23 @@ class Search {
     return order;
   }
 
+  const Graph& graph_;
   const Dependencies dependencies_;
   std::vector<std::vector<int>> before_;  // by node: those it waits for
   Order order_;
-  Graph scratch_;
-  Order in_scratch_;          // of its nodes
-  std::vector<Node> parked_;  // while they move; by node
-  StorageMap storage_;        // of the order judged last
+  StorageMap storage_;  // of the order judged last
   std::vector<int64_t> live_;
   Peaks best_;
-  int judged_ = 0;
+  size_t judged_ = 0, work_ = 0;
 };
 
 }  // namespace
 
 void lower_peak(Graph& graph) {
   if (graph.nodes.empty()) return;
-  graph.nodes = Search(graph).run();
+  std::vector<Node> nodes;
+  for (int n : Search(graph).run()) nodes.push_back(std::move(graph.nodes[static_cast<size_t>(n)]));
+  graph.nodes = std::move(nodes);
 }
 
 int64_t peak_behind_loss(const Graph& graph) {

@@ -2,13 +2,21 @@
 
 #include <algorithm>
 
+#include "graph/memory/first_fit.h"
 #include "graph/memory/order_search.h"
 #include "graph/memory/packing.h"
 #include "graph/memory/packing_bound.h"
 
 namespace attune {
+namespace {
 
-MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
+// Pairs of storages that a search looks at, in tens of nanoseconds each, and how many times as many
+// where it is thorough; with more of them alive together than so many, they are not looked at.
+constexpr size_t kWork = 10'000'000, kThoroughly = 10, kMostPairs = 1'000'000;
+
+}  // namespace
+
+MemoryPlan plan_memory(const Graph& graph, PackEffort effort, int64_t enough) {
   const int steps = static_cast<int>(graph.nodes.size());
   MemoryPlan plan;
   plan.storage = assign_storage(graph);
@@ -21,15 +29,27 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort) {
   for (size_t s = 0; s < storages.size(); ++s)
     if (storages[s].in_arena) items.push_back(static_cast<int>(s));
   if (items.empty()) return plan;
+  const auto take = [&](int64_t bytes, const std::vector<int64_t>& offsets) {
+    plan.arena_bytes = bytes;
+    for (size_t i = 0; i < items.size(); ++i)
+      plan.offsets[static_cast<size_t>(items[i])] = offsets[i];
+  };
+  const FirstFit forwards = first_fit(storages, items, false);
+  take(forwards.bytes, forwards.offsets);
+  if (plan.arena_bytes <= std::max(plan.lower_bound, enough)) return plan;
+  if (forwards.pairs > kMostPairs) {
+    const FirstFit backwards = first_fit(storages, items, true);
+    if (backwards.bytes < plan.arena_bytes) take(backwards.bytes, backwards.offsets);
+    return plan;
+  }
   Packing packing(storages, items);
   OrderSearch search(packing, live);
-  if (effort == PackEffort::full && search.best().bytes > plan.lower_bound) {
-    plan.lower_bound = packing_bound(plan.storage, steps, search.best().bytes);
-    search.run(plan.lower_bound, std::min<size_t>(4000, 8'000'000 / items.size()));
-  }
-  plan.arena_bytes = search.best().bytes;
-  for (size_t i = 0; i < items.size(); ++i)
-    plan.offsets[static_cast<size_t>(items[i])] = search.best().offsets[i];
+  if (search.best().bytes < plan.arena_bytes) take(search.best().bytes, search.best().offsets);
+  const auto wanted = [&] { return enough >= plan.lower_bound ? enough : plan.tight_bytes(); };
+  if (effort == PackEffort::quick || plan.arena_bytes <= wanted()) return plan;
+  plan.lower_bound = packing_bound(plan.storage, steps, plan.arena_bytes);
+  search.run(wanted(), effort == PackEffort::thorough ? kThoroughly * kWork : kWork);
+  if (search.best().bytes < plan.arena_bytes) take(search.best().bytes, search.best().offsets);
   return plan;
 }
 

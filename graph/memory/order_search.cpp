@@ -8,7 +8,9 @@
 namespace attune {
 namespace {
 
-constexpr size_t kStarts = 6;
+// Orders to start from, in turn; pairs of storages that are looked at from each, or as many as
+// placing all of them some times over takes.
+constexpr size_t kStarts = 6, kWork = 300'000, kTimesOver = 4;
 
 // Bytes times steps.
 int64_t volume(const Storage& storage) {
@@ -22,7 +24,6 @@ int64_t volume(const Storage& storage) {
 
 OrderSearch::OrderSearch(Packing& packing, const std::vector<int64_t>& live) : packing_(packing) {
   const auto most = std::max_element(live.begin(), live.end());
-  most_alive_ = *most;
   consider_sorted(static_cast<int>(most - live.begin()) - 1);
 }
 
@@ -38,7 +39,7 @@ void OrderSearch::consider_sorted(int peak) {
       const Storage &s = packing_.storage(a), &t = packing_.storage(b);
       return std::pair(is_small(t), key(s)) > std::pair(is_small(s), key(t));
     });
-    placed.bytes = packing_.place(placed.order, best_.bytes - 1, &placed.offsets);
+    placed.bytes = packing_.place(placed.order, &placed.offsets);
     if (placed.bytes < best_.bytes) best_ = placed;
     sorted_.push_back(std::move(placed));
   };
@@ -79,94 +80,40 @@ void OrderSearch::consider_sorted(int peak) {
   });
 }
 
-void OrderSearch::run(int64_t bound, size_t moves) {
-  const size_t tries = packing_.size() < 2 ? 0 : moves;
-  lower_top(tries, bound);
-  if (best_.bytes - bound <= bound / 1000) return;
-  // From other orders, and judging the items that are still too high as well.
-  for (Placed& placed : sorted_)
-    placed.bytes = packing_.place(placed.order, INT64_MAX, &placed.offsets);
+void OrderSearch::run(int64_t enough, size_t work) {
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
-  const size_t starts = std::min<size_t>(kStarts, sorted_.size());
-  for (size_t s = 0; s < starts && best_.bytes > bound; ++s) {
-    lower_excess(sorted_[s], tries / starts, bound);
-    if (sorted_[s].bytes < best_.bytes) best_ = sorted_[s];
-  }
+  const size_t end = packing_.work_done() + work;
+  const size_t each = std::max(kWork, kTimesOver * packing_.work_of_all());
+  for (size_t d = 0; best_.bytes > enough && packing_.work_done() < end; ++d)
+    descend(sorted_[d % kStarts].order, enough, each);
 }
 
-void OrderSearch::lower_top(size_t tries, int64_t bound) {
-  for (size_t t = 0; t < tries && best_.bytes > bound; ++t) {
-    size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
-    if (t < tries / 2 && t % 2 == 0) {
-      const std::vector<size_t> high = too_high(best_, most_alive_);
-      from = high[random_.below(high.size())];
-      to = random_.below(from + 1);
+// "Squeaky wheel" optimisation (Joslin, Clements: Journal of Artificial Intelligence Research 10,
+// 1999) that begins again no earlier than it must: what would lie no lower than the best order
+// has it goes somewhere ahead, and what lies behind that place is placed again.
+void OrderSearch::descend(std::vector<int> order, int64_t enough, size_t work) {
+  const size_t end = packing_.work_done() + work;
+  std::vector<int64_t> offsets(order.size(), -1);
+  const auto offset_of = [&](size_t i) -> int64_t& {
+    return offsets[static_cast<size_t>(order[i])];
+  };
+  const auto top_of = [&](size_t i) { return offset_of(i) + packing_.storage(order[i]).bytes; };
+  for (size_t i = 0, next; packing_.work_done() < end; i = next) {
+    offset_of(i) = packing_.lowest_offset(order[i], offsets);
+    next = i + 1;
+    const bool too_high = top_of(i) >= best_.bytes;
+    if (too_high && i == 0) return;  // by itself
+    if (too_high) next = random_.below(i);
+    if (!too_high && next == order.size()) {
+      best_ = {order, offsets, 0};
+      for (size_t k = 0; k < order.size(); ++k) best_.bytes = std::max(best_.bytes, top_of(k));
+      if (best_.bytes <= enough) return;
+      for (next = 0; top_of(next) < best_.bytes;) ++next;
     }
-    next_.order = best_.order;
-    move(from, to);
-    if (place_next(best_, {best_.order[from]})) std::swap(best_, next_);
+    for (size_t k = next; k <= i; ++k) offset_of(k) = -1;
+    if (too_high) std::rotate(&order[next], &order[i], &order[i] + 1);
   }
-}
-
-// Where in the order those items are that reach above so many bytes.
-std::vector<size_t> OrderSearch::too_high(const Placed& placed, int64_t bytes) const {
-  std::vector<size_t> high;
-  for (size_t i = 0; i < placed.order.size(); ++i)
-    if (end(placed, placed.order[i]) > bytes) high.push_back(i);
-  return high;
-}
-
-int64_t OrderSearch::end(const Placed& placed, int item) const {
-  return placed.offsets[static_cast<size_t>(item)] + packing_.storage(item).bytes;
-}
-
-// Moves or swaps items while the top does not rise, nor, where it stays, the bytes above the
-// bound.
-void OrderSearch::lower_excess(Placed& placed, size_t tries, int64_t bound) {
-  placed.excess = excess(placed, bound);
-  for (size_t t = 0; t < tries && placed.bytes > bound; ++t) {
-    size_t from = random_.below(packing_.size()), to = random_.below(packing_.size());
-    if (t % 2 == 0) {
-      const std::vector<size_t> high = too_high(placed, bound);
-      from = high[random_.below(high.size())];
-      to = random_.below(from + 1);
-    }
-    if (from == to) continue;
-    next_.order = placed.order;
-    const bool swapped = t % 4 == 3;
-    if (swapped)
-      std::swap(next_.order[from], next_.order[to]);
-    else
-      move(from, to);
-    const int first = placed.order[from], second = swapped ? placed.order[to] : first;
-    if (!place_next(placed, {first, second})) continue;
-    next_.excess = excess(next_, bound);
-    if (std::pair(next_.bytes, next_.excess) <= std::pair(placed.bytes, placed.excess))
-      std::swap(placed, next_);
-  }
-}
-
-int64_t OrderSearch::excess(const Placed& placed, int64_t bound) const {
-  int64_t sum = 0;
-  for (int item : placed.order)
-    sum += std::clamp<int64_t>(end(placed, item) - bound, 0, packing_.storage(item).bytes);
-  return sum;
-}
-
-void OrderSearch::move(size_t from, size_t to) {
-  const auto at = [&](size_t i) { return next_.order.begin() + static_cast<std::ptrdiff_t>(i); };
-  if (from < to)
-    std::rotate(at(from), at(from) + 1, at(to) + 1);
-  else
-    std::rotate(at(to), at(from), at(from) + 1);
-}
-
-// Places the next order, in which some items of that of `placed` moved. False: it takes more.
-bool OrderSearch::place_next(const Placed& placed, std::initializer_list<int> moved) {
-  next_.offsets = placed.offsets;
-  next_.bytes = packing_.place_again(next_.order, moved, placed.bytes, &next_.offsets);
-  return next_.bytes <= placed.bytes;
 }
 
 }  // namespace attune

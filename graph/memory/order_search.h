@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <vector>
 
 #include "engine/random.h"
@@ -15,7 +14,6 @@ struct Placed {
   std::vector<int> order;
   std::vector<int64_t> offsets;  // by item
   int64_t bytes = INT64_MAX;
-  int64_t excess = INT64_MAX;  // bytes of items above the bound
 };
 
 // Looks for orders in which storages, each placed at its lowest free offset, take few bytes. The
@@ -27,24 +25,17 @@ class OrderSearch {
 
   const Placed& best() const { return best_; }
 
-  // Looks for a better order than the sorted ones by so many moves, and as many again, as long as
-  // there may be one.
-  void run(int64_t bound, size_t moves);
+  // Looks for better orders than the sorted ones, until one takes no more than `enough` bytes, or
+  // so many pairs of storages were looked at.
+  void run(int64_t enough, size_t work);
 
  private:
-  std::vector<size_t> too_high(const Placed& placed, int64_t bytes) const;
-  int64_t end(const Placed& placed, int item) const;
   void consider_sorted(int peak);
-  void lower_top(size_t tries, int64_t bound);
-  void lower_excess(Placed& placed, size_t tries, int64_t bound);
-  int64_t excess(const Placed& placed, int64_t bound) const;
-  void move(size_t from, size_t to);
-  bool place_next(const Placed& placed, std::initializer_list<int> moved);
+  void descend(std::vector<int> order, int64_t enough, size_t work);
 
   Packing& packing_;
-  int64_t most_alive_;
   std::vector<Placed> sorted_;
-  Placed best_, next_;
+  Placed best_;
   LinearCongruences random_;
 };
 

@@ -8,15 +8,21 @@ const MemoryPlan& PackedGraph::quick() {
 }
 
 const MemoryPlan& PackedGraph::full() {
-  // Where the quick plan reaches the bound, there is nothing left to search for.
-  if (quick_ && quick_->arena_bytes == quick_->lower_bound) return *quick_;
-  if (!full_) full_ = plan_memory(graph_);
+  // Where the quick plan is tight, there is little left to search for.
+  if (!full_) full_ = quick().is_tight() ? *quick_ : plan_memory(graph_);
+  return *full_;
+}
+
+const MemoryPlan& PackedGraph::within(int64_t bytes) {
+  if (quick().arena_bytes <= bytes) return *quick_;
+  // What a search that stopped where it was tight left may be what is missing.
+  if (full().is_tight() && full_->lower_bound <= bytes && bytes < full_->arena_bytes)
+    full_ = plan_memory(graph_, PackEffort::full, bytes);
   return *full_;
 }
 
 bool PackedGraph::fits(int64_t bytes) {
-  if (quick().arena_bytes <= bytes) return true;
-  return quick().lower_bound <= bytes && full().arena_bytes <= bytes;
+  return quick().lower_bound <= bytes && within(bytes).arena_bytes <= bytes;
 }
 
 }  // namespace attune

@@ -15,6 +15,8 @@ class PackedGraph {
   const Graph& graph() const { return graph_; }
   const MemoryPlan& quick();
   const MemoryPlan& full();
+  // A plan of at most so many bytes, the quick one if it is; the full one where none is found.
+  const MemoryPlan& within(int64_t bytes);
   // Whether the arena has at most so many bytes. Packs as little as that takes.
   bool fits(int64_t bytes);
 

@@ -33,6 +33,7 @@ Packing::Packing(const std::vector<Storage>& storages, std::vector<int> items)
       add_conflicts(a, b);
       add_conflicts(b, a);
     }
+  for (const auto& conflicts : conflicts_) work_of_all_ += conflicts.size() + 1;
 }
 
 // The places relative to `other` in which two of their ranges would share a byte at some time.
@@ -58,13 +59,12 @@ void Packing::add_conflicts(int item, int other) {
 }
 
 int64_t Packing::lowest_offset(int item, const std::vector<int64_t>& offsets) {
+  const std::vector<Conflict>& conflicts = conflicts_[static_cast<size_t>(item)];
+  work_done_ += conflicts.size() + 1;
   taken_.clear();
-  const size_t rank = rank_[static_cast<size_t>(item)];
-  for (const Conflict& c : conflicts_[static_cast<size_t>(item)]) {
-    const auto other = static_cast<size_t>(c.other);
-    if (rank_[other] > rank) continue;
-    const int64_t base = offsets[other];
-    if (base + c.high > 0) taken_.push_back({base + c.low, base + c.high});
+  for (const Conflict& c : conflicts) {
+    const int64_t base = offsets[static_cast<size_t>(c.other)];
+    if (base >= 0 && base + c.high > 0) taken_.push_back({base + c.low, base + c.high});
   }
   std::sort(taken_.begin(), taken_.end());
   const int64_t alignment = storage(item).alignment;
@@ -76,45 +76,13 @@ int64_t Packing::lowest_offset(int item, const std::vector<int64_t>& offsets) {
   return offset;
 }
 
-int64_t Packing::place(const std::vector<int>& order, int64_t limit,
-                       std::vector<int64_t>* offsets) {
-  offsets->assign(size(), -1);
-  affected_.assign(size(), true);
-  return place_affected(order, limit, offsets);
-}
-
-int64_t Packing::place_behind(const std::vector<int>& order, size_t fixed, int64_t limit,
-                              std::vector<int64_t>* offsets) {
-  affected_.assign(size(), true);
-  for (size_t i = 0; i < fixed; ++i) affected_[static_cast<size_t>(order[i])] = false;
-  return place_affected(order, limit, offsets);
-}
-
-int64_t Packing::place_again(const std::vector<int>& order, std::initializer_list<int> moved,
-                             int64_t limit, std::vector<int64_t>* offsets) {
-  affected_.assign(size(), false);
-  for (int item : moved) {
-    affected_[static_cast<size_t>(item)] = true;
-    for (const Conflict& c : conflicts_[static_cast<size_t>(item)])
-      affected_[static_cast<size_t>(c.other)] = true;
-  }
-  return place_affected(order, limit, offsets);
-}
-
-int64_t Packing::place_affected(const std::vector<int>& order, int64_t limit,
-                                std::vector<int64_t>* offsets) {
-  rank_.resize(size());
-  for (size_t i = 0; i < order.size(); ++i) rank_[static_cast<size_t>(order[i])] = i;
+int64_t Packing::place(const std::vector<int>& order, std::vector<int64_t>* offsets) {
+  offsets->assign(size(), -1);  // not placed yet
   int64_t top = 0;
-  for (size_t i = 0; i < order.size() && top <= limit; ++i) {
-    const auto item = static_cast<size_t>(order[i]);
-    int64_t& offset = (*offsets)[item];
-    if (affected_[item]) {
-      const int64_t before = std::exchange(offset, lowest_offset(order[i], *offsets));
-      if (before >= 0 && offset != before)
-        for (const Conflict& c : conflicts_[item]) affected_[static_cast<size_t>(c.other)] = true;
-    }
-    top = std::max(top, offset + storage(order[i]).bytes);
+  for (int item : order) {
+    const int64_t offset = lowest_offset(item, *offsets);
+    (*offsets)[static_cast<size_t>(item)] = offset;
+    top = std::max(top, offset + storage(item).bytes);
   }
   return top;
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <utility>
 #include <vector>
 
@@ -21,18 +20,15 @@ class Packing {
     return storages_[static_cast<size_t>(items_[static_cast<size_t>(item)])];
   }
 
-  // Places all items in this order. Returns the bytes that they take, or gives up with a value
-  // above `limit` as soon as there are more.
-  int64_t place(const std::vector<int>& order, int64_t limit, std::vector<int64_t>* offsets);
+  // The lowest offset at which an item meets none that is placed; offsets are by item, negative
+  // where one is not placed.
+  int64_t lowest_offset(int item, const std::vector<int64_t>& offsets);
+  // Places all items in this order. Returns the bytes that they take.
+  int64_t place(const std::vector<int>& order, std::vector<int64_t>* offsets);
 
-  // The same, but the first `fixed` items of the order stay where `offsets` (by item) say.
-  int64_t place_behind(const std::vector<int>& order, size_t fixed, int64_t limit,
-                       std::vector<int64_t>* offsets);
-
-  // As place, where `offsets` are those of an order from which this one differs by the
-  // places of the `moved`: places only what that changes.
-  int64_t place_again(const std::vector<int>& order, std::initializer_list<int> moved,
-                      int64_t limit, std::vector<int64_t>* offsets);
+  // What placing all items once takes, and what placing took so far: pairs looked at.
+  size_t work_of_all() const { return work_of_all_; }
+  size_t work_done() const { return work_done_; }
 
  private:
   // Where one item may not start, given where another does: more than `low` and less than `high`
@@ -43,17 +39,12 @@ class Packing {
   };
 
   void add_conflicts(int item, int other);
-  int64_t place_affected(const std::vector<int>& order, int64_t limit,
-                         std::vector<int64_t>* offsets);
-  int64_t lowest_offset(int item, const std::vector<int64_t>& offsets);
 
   const std::vector<Storage>& storages_;
   std::vector<int> items_;
   std::vector<std::vector<Conflict>> conflicts_;  // by item
-  // Of the order that is placed, by item: its place in it, and whether its offset may be another.
-  std::vector<size_t> rank_;
-  std::vector<bool> affected_;
   std::vector<std::pair<int64_t, int64_t>> taken_;
+  size_t work_of_all_ = 0, work_done_ = 0;
 };
 
 }  // namespace attune

@@ -28,12 +28,14 @@ bool lives_in_arena(const Value& value) {
 
 class Assignment {
  public:
-  explicit Assignment(const Graph& graph)
+  Assignment(const Graph& graph, std::span<const int> order)
       : graph_(graph),
+        order_(order),
         steps_(static_cast<int>(graph.nodes.size())),
         of_root_(graph.values.size(), -1),
         lives_(graph.values.size()),
         next_member_(graph.values.size(), kNone),
+        next_read_(graph.values.size(), kNone),
         members_last_(graph.values.size(), -1) {
     map_.of_value.assign(graph.values.size(), -1);
     map_.at.assign(graph.values.size(), 0);
@@ -42,33 +44,42 @@ class Assignment {
 
   StorageMap run() {
     for (const Port& port : graph_.inputs) open(port.value, -1);
-    for (int s = 0; s < steps_; ++s) run_node(graph_.nodes[static_cast<size_t>(s)], s);
+    for (int s = 0; s < steps_; ++s) run_node(node(s), s);
     for (size_t i = 0; i < map_.storages.size(); ++i) finish(map_.storages[i], members_[i].first);
     return std::move(map_);
   }
 
  private:
-  // What lies in a storage: a list through `next_member_`.
+  // What lies in a storage: a list through `next_member_`, and one through `next_read_` of those
+  // that may still be read.
   struct Members {
     ValueId first = kNone, last = kNone;
+    ValueId read = kNone;
+    int busy_until = -1;  // the last step that reads or writes any of them
   };
 
   size_t index(ValueId v) const { return static_cast<size_t>(v); }
+  Members& members_of(ValueId v) { return members_[static_cast<size_t>(map_.of_value[index(v)])]; }
+
+  const Node& node(int step) const {
+    const auto s = static_cast<size_t>(step);
+    return graph_.nodes[order_.empty() ? s : static_cast<size_t>(order_[s])];
+  }
 
   void find_last_reads() {
     last_read_.assign(graph_.values.size(), -1);
     read_whole_.assign(graph_.values.size(), false);
     for (int s = 0; s < steps_; ++s) {
-      const Node& node = graph_.nodes[static_cast<size_t>(s)];
-      for (ValueId v : node.inputs) {
+      const Node& at = node(s);
+      for (ValueId v : at.inputs) {
         if (v == kNone) continue;
         last_read_[index(v)] = s;
-        if (node.op == Op::slice)
+        if (at.op == Op::slice)
           slices_[v].push_back(s);
         else
           read_whole_[index(v)] = true;
       }
-      for (const auto* ids : {&node.inputs, &node.outputs})
+      for (const auto* ids : {&at.inputs, &at.outputs})
         for (ValueId v : *ids)
           if (v != kNone && graph_.value(v).lies_in != kNone)
             members_last_[index(graph_.value(v).lies_in)] = s;
@@ -86,6 +97,9 @@ class Assignment {
     Members& members = members_[static_cast<size_t>(storage)];
     (members.first == kNone ? members.first : next_member_[index(members.last)]) = v;
     members.last = v;
+    next_read_[index(v)] = std::exchange(members.read, v);
+    members.busy_until =
+        std::max({members.busy_until, last_read_[index(v)], members_last_[index(v)]});
   }
 
   // Memory of its own, or where it lies in its root's, which may be a view or in place itself.
@@ -150,23 +164,24 @@ class Assignment {
 
   // Whether nothing that lies where x lies is read or written after this step.
   bool dies(ValueId x, int step) const {
-    const int storage = map_.of_value[index(x)];
-    if (!map_.storages[static_cast<size_t>(storage)].in_arena) return false;
-    for (ValueId v = members_[static_cast<size_t>(storage)].first; v != kNone;
-         v = next_member_[index(v)])
-      if (last_read_[index(v)] > step || members_last_[index(v)] > step) return false;
-    return true;
+    const auto storage = static_cast<size_t>(map_.of_value[index(x)]);
+    return map_.storages[storage].in_arena && members_[storage].busy_until <= step;
   }
 
   // A node that writes y where it lies leaves alone what is still read there.
-  void check_overwritten(const Node& node, ValueId y, int step) const {
+  void check_overwritten(const Node& node, ValueId y, int step) {
     const int64_t begin = map_.at[index(y)], end = begin + bytes_of(graph_.value(y));
-    for (ValueId v = members_[static_cast<size_t>(map_.of_value[index(y)])].first; v != kNone;
-         v = next_member_[index(v)]) {
+    for (ValueId* next = &members_of(y).read; *next != kNone;) {
+      const ValueId v = *next;
+      const int last = last_read_[index(v)];
+      if (last < step) {  // nor read in any later step
+        *next = next_read_[index(v)];
+        continue;
+      }
+      next = &next_read_[index(v)];
       const int64_t at = map_.at[index(v)];
       if (v == y || at >= end || at + bytes_of(graph_.value(v)) <= begin) continue;
-      const int last = last_read_[index(v)];
-      if (last < step || (last == step && reads_before_writing(node, v, y))) continue;
+      if (last == step && reads_before_writing(node, v, y)) continue;
       throw_error("bad graph (a bug of Attune): {} '{}' overwrites '{}' before its last reader",
                   op_name(node.op), node.name, graph_.value(v).name);
     }
@@ -213,19 +228,29 @@ class Assignment {
     const int64_t at = map_.at[index(v)], bytes = bytes_of(graph_.value(v));
     const Life life = lives_[index(v)];
     const auto slices = read_whole_[index(v)] ? slices_.end() : slices_.find(v);
-    if (slices == slices_.end()) return add_piece(at, at + bytes, life, alignment);
+    if (slices == slices_.end() || in_crumbs(v, slices->second))
+      return add_piece(at, at + bytes, life, alignment);
     // What only slices read goes slice by slice.
     add_piece(at, at + bytes, {life.first, life.first}, alignment);
     for (int step : slices->second) {
-      const Node& node = graph_.nodes[static_cast<size_t>(step)];
-      const int axis = node.as<SliceAttrs>().axis;
-      const Shape &x = graph_.shape(v), &y = graph_.shape(node.outputs[0]);
+      const Node& slice = node(step);
+      const int axis = slice.as<SliceAttrs>().axis;
+      const Shape &x = graph_.shape(v), &y = graph_.shape(slice.outputs[0]);
       const int64_t row = bytes / x.product(0, axis + 1);
       for (int64_t o = 0; o < x.product(0, axis); ++o) {
-        const int64_t begin = at + (o * x[axis] + node.as<SliceAttrs>().start) * row;
+        const int64_t begin = at + (o * x[axis] + slice.as<SliceAttrs>().start) * row;
         add_piece(begin, begin + y[axis] * row, {life.first, step}, alignment);
       }
     }
+  }
+
+  // Whether some of these slices would set free no more than many small pieces, as those of
+  // channels do where they come last: nothing finds a place there.
+  bool in_crumbs(ValueId v, const std::vector<int>& slices) const {
+    constexpr int64_t kMostPieces = 64;
+    return std::any_of(slices.begin(), slices.end(), [&](int step) {
+      return graph_.shape(v).product(0, node(step).as<SliceAttrs>().axis) > kMostPieces;
+    });
   }
 
   // Extent and ranges, from the places and lives of the members.
@@ -291,12 +316,14 @@ class Assignment {
   }
 
   const Graph& graph_;
+  const std::span<const int> order_;
   const int steps_;
   StorageMap map_;
   std::vector<Members> members_;                // by storage
   std::vector<int> of_root_;                    // by value: the storage opened for it, or -1
   std::vector<Life> lives_;                     // by value
   std::vector<ValueId> next_member_;            // by value: of the same storage
+  std::vector<ValueId> next_read_;              // by value: the same, of those still read
   std::vector<int> last_read_;                  // by value: the last step that reads it itself
   std::vector<bool> read_whole_;                // by value: by anything but slices
   std::map<ValueId, std::vector<int>> slices_;  // steps that read a part of a value
@@ -359,6 +386,8 @@ bool is_view(const Graph& graph, const Node& node) {
   return true;
 }
 
-StorageMap assign_storage(const Graph& graph) { return Assignment(graph).run(); }
+StorageMap assign_storage(const Graph& graph, std::span<const int> order) {
+  return Assignment(graph, order).run();
+}
 
 }  // namespace attune

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "graph/ir/graph.h"
@@ -47,8 +48,8 @@ struct StorageMap {
 // reshape, or a slice or concat of whole rows whose operands have their place (Value::lies_in).
 bool is_view(const Graph& graph, const Node& node);
 
-// Assigns values to storages for the graph's present order. Throws Error (a bug) where a value
-// would be overwritten before its last reader.
-StorageMap assign_storage(const Graph& graph);
+// Assigns values to storages for the nodes in this order, or that of the graph where it is empty.
+// Throws Error (a bug) where a value would be overwritten before its last reader.
+StorageMap assign_storage(const Graph& graph, std::span<const int> order = {});
 
 }  // namespace attune

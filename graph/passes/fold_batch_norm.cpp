@@ -38,12 +38,11 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
       !frozen(graph, beta) && graph.value(beta).role != Role::parameter)
     return false;
   // A norm that is shared by several places is left alone: its gradients could not be told apart.
-  for (size_t i = 0; i < graph.nodes.size(); ++i)
-    if (graph.nodes[i].op == Op::batch_norm && static_cast<NodeId>(i) != norm &&
-        graph.nodes[i].inputs[1] == gamma)
+  for (NodeId i : readers[gamma])
+    if (graph.nodes[i].op == Op::batch_norm && i != norm && graph.nodes[i].inputs[1] == gamma)
       return false;
   *fold = {layer, norm, {}};
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+  for (NodeId i : readers[gamma]) {
     const Node& grad = graph.nodes[i];
     if (grad.op != Op::batch_norm_grad_input || grad.inputs[1] != gamma ||
         grad.inputs[2] != bn.inputs[4])
@@ -56,7 +55,7 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
       if (next.inputs[0] != dx || next.input(1) != node.inputs[1] ||
           axis_alike(graph, next, 0, graph.shape(dx).rank - 1, 1) != axes.output)
         return false;
-      fold->backward.emplace_back(static_cast<NodeId>(i), reader);
+      fold->backward.emplace_back(i, reader);
     }
   }
   return true;

@@ -6,7 +6,6 @@
 
 #include "attune/port.h"
 #include "graph/ir/error.h"
-#include "graph/memory/exact/exact_packing.h"
 #include "graph/passes/passes.h"
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
@@ -106,12 +105,13 @@ std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph grap
   return packed;
 }
 
-// `arena` is what the programs so far need.
+// `arena` is what the programs so far need; what fits into it need not be smaller.
 PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed, const CompileOptions& options,
                    int64_t arena) {
-  PlanProgram program{kind, batch, packed.graph(), packed.full()};
-  if (options.pack_exhaustively)
-    pack_exhaustively(&program.memory, std::max(arena, options.arena_budget));
+  PlanProgram program{kind, batch, packed.graph(), packed.within(arena)};
+  const int64_t enough = std::max(arena, options.arena_budget);
+  if (program.memory.arena_bytes > enough && program.memory.lower_bound <= enough)
+    program.memory = plan_memory(program.graph, PackEffort::thorough, enough);
   if (options.arena_budget > 0 && !options.arena_may_exceed &&
       program.memory.arena_bytes > options.arena_budget)
     throw_error(

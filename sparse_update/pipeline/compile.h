@@ -56,9 +56,6 @@ struct CompileOptions {
   int64_t arena_budget = 0;
   bool arena_may_exceed = false;
   bool recompute = true;  // whether a budget may compute activations twice
-  // Look for a tighter arena where it is more than a little above its bound, which takes seconds.
-  // See exact_packing.h.
-  bool pack_exhaustively = false;
 };
 
 struct Compiled {

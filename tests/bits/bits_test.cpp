@@ -86,7 +86,6 @@ std::string hash_by_name(const CompiledPlan& compiled, F&& f) {
 std::string gradients_of(const Model& model, CompileOptions options) {
   options.expose_gradients = true;
   options.arena_budget = 0;
-  options.pack_exhaustively = false;
   const CompiledPlan compiled(model, options);
   const auto session = poisoned_session(compiled);
   run_step(*session, 1);

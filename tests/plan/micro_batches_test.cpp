@@ -15,6 +15,7 @@
 #include "sparse_update/pipeline/verify_against_model.h"
 #include "tests/plan/support.h"
 #include "tests/support/files.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {
@@ -98,6 +99,63 @@ TEST_CASE("micro-batches of one example whose rows are overwritten add up, too")
       for (size_t i = 0; i < values.size(); ++i)
         CHECK(actual.at(port)[i] == doctest::Approx(values[i]).epsilon(1e-9));
   }
+}
+
+// A signal, whose convolution is one of images of one row: a clamp overwrites a view of its output.
+OnnxModel signal_network() {
+  OnnxBuilder builder;
+  builder.input("x", {-1, 1, 40}).output("y");
+  builder.tensor("w", {4, 1, 7}, -0.2f, 0.02f).tensor("b", {4}, -0.1f, 0.1f);
+  builder.tensor("v", {2, 4}, -0.3f, 0.1f).tensor("c", {2});
+  auto& conv = builder.node("Conv", {"x", "w", "b"}, {"conv"});
+  set_ints(conv, "pads", {3, 3});
+  set_ints(conv, "strides", {2});
+  builder.node("Relu", {"conv"}, {"relu"});
+  auto& pool = builder.node("MaxPool", {"relu"}, {"pool"});
+  set_ints(pool, "kernel_shape", {2});
+  set_ints(pool, "strides", {2});
+  builder.node("GlobalAveragePool", {"pool"}, {"mean"});
+  builder.node("Flatten", {"mean"}, {"flat"});
+  set_int(builder.node("Gemm", {"flat", "v", "c"}, {"y"}), "transB", 1);
+  return builder.model();
+}
+
+// A gate (squeeze and excite): the gradient of a sigmoid overwrites a view of the product's.
+OnnxModel gate_network() {
+  OnnxBuilder builder;
+  builder.input("x", {-1, 3, 6, 5}).output("y");
+  builder.tensor("w", {4, 3, 3, 3}, -0.2f, 0.01f).tensor("b", {4}, -0.1f, 0.1f);
+  builder.tensor("s", {4, 4}, -0.4f, 0.06f).tensor("t", {4}, 0.2f, -0.1f);
+  builder.tensor("v", {2, 4}, -0.3f, 0.1f).tensor("c", {2});
+  set_ints(builder.node("Conv", {"x", "w", "b"}, {"conv"}), "pads", {1, 1, 1, 1});
+  builder.node("GlobalAveragePool", {"conv"}, {"mean"});
+  builder.node("Flatten", {"mean"}, {"flat"});
+  set_int(builder.node("Gemm", {"flat", "s", "t"}, {"squeezed"}), "transB", 1);
+  builder.node("Sigmoid", {"squeezed"}, {"gate"});
+  builder.ints("image", {-1, 4, 1, 1}).node("Reshape", {"gate", "image"}, {"gate.image"});
+  builder.node("Mul", {"conv", "gate.image"}, {"gated"});
+  builder.node("GlobalAveragePool", {"gated"}, {"pool"});
+  builder.node("Flatten", {"pool"}, {"features"});
+  set_int(builder.node("Gemm", {"features", "v", "c"}, {"y"}), "transB", 1);
+  return builder.model();
+}
+
+TEST_CASE("micro-batches of signals and gates add up, where a view is overwritten") {
+  for (const OnnxModel& model : {signal_network(), gate_network()})
+    for (const char* scheme : {"head", "full"}) {
+      CAPTURE(scheme);
+      CompileOptions options = options_of(0);
+      options.scheme = scheme;
+      const auto expected = step(compile(model, options), {1, 2, 0, 1, 1, 3});
+      for (int micro : {1, 2, 3}) {
+        CAPTURE(micro);
+        options.micro_batch = micro;
+        const auto actual = step(compile(model, options), {1, 2, 0, 1, 1, 3});
+        for (const auto& [port, values] : expected)
+          for (size_t i = 0; i < values.size(); ++i)
+            CHECK(actual.at(port)[i] == doctest::Approx(values[i]).epsilon(1e-9));
+      }
+    }
 }
 
 TEST_CASE("a batch without any weight changes nothing in micro-batches either") {

@@ -144,7 +144,6 @@ TEST_CASE("what fits without masks made again fits with them") {
     o.classes = 2;
     o.optimizer.kind = OptimizerKind::sgd;
     o.arena_may_exceed = true;
-    o.pack_exhaustively = true;
   });
   for (const int64_t budget : {1, 196544, 230000}) {
     CAPTURE(budget);

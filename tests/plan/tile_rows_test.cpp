@@ -164,6 +164,15 @@ TEST_CASE("a chain of layers tiled by rows computes the same bits") {
       }
 }
 
+TEST_CASE("rows of a constant image are copied, as nothing lies in a constant") {
+  Network n(32, 16, 3);
+  const ValueId a = n.clamp(n.conv(n.x, 16, {3, 1, 1, 1}));
+  const ValueId wide =
+      n.op(Op::concat, {n.constant({1, 32, 16, 4}), a, n.constant({1, 32, 16, 4})}, AxisAttrs{3});
+  n.output("y", n.conv(n.clamp(n.conv(wide, 24, {3, 1, 1, 1})), 2, {3, 2, 1, 1}));
+  check_tiled(n.graph);
+}
+
 TEST_CASE("residual joins keep the rows that the longer way is behind") {
   Network n(24, 16, 4);
   ValueId y = n.conv(n.x, 8, {3, 2, 1, 1});
