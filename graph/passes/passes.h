@@ -55,12 +55,12 @@ void schedule(Graph& graph);
 // `budget_bytes`, and no further. The graph must be scheduled. Returns whether it changed anything.
 bool split_gradients(Graph& graph, int64_t budget_bytes = 0);
 
-// Computes the first layers a few rows at a time where that lowers the peak of memory, so that of
-// their activations only the rows that are still to be read are there. No row is computed twice,
-// and every element comes from the same sum. Chooses where to stop and how many rows a step makes:
-// the smallest peak, and of those that reach it (or stay within `budget_bytes`) the fewest steps.
-// The graph must be scheduled, and keeps its schedule otherwise. Returns whether it changed
-// anything.
+// Computes the first layers a few rows (of a signal: samples) at a time where that lowers the peak
+// of memory, so that of their activations only the rows that are still to be read are there. No row
+// is computed twice, and every element comes from the same sum. Chooses where to stop and how many
+// rows a step makes: the smallest peak, and of those that reach it (or stay within `budget_bytes`)
+// the fewest steps. The graph must be scheduled, and keeps its schedule otherwise. Returns whether
+// it changed anything.
 bool tile_rows(Graph& graph, int64_t budget_bytes = 0);
 
 // Computes the first layers, forward and backward, for one example of a batch after the other, so

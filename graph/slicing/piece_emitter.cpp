@@ -245,7 +245,6 @@ class PieceEmitter {
       if (reshaped)
         input = append(result_.make(Op::reshape, NoAttrs{}, {input}, made.name + "/view", &shape));
     }
-    std::vector<ValueId> terms;
     for (size_t o = 0; o < made.outputs.size(); ++o)
       if (whole.outputs[o] != kNone) made.outputs[o] = make_output(whole, n, o, piece, made);
     append(made);
