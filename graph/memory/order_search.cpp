@@ -83,9 +83,8 @@ void OrderSearch::consider_sorted(int peak) {
 void OrderSearch::run(int64_t enough, size_t work) {
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
-  const size_t end = packing_.work_done() + work;
   const size_t each = std::max(kWork, kTimesOver * packing_.work_of_all());
-  for (size_t d = 0; best_.bytes > enough && packing_.work_done() < end; ++d)
+  for (size_t d = 0; best_.bytes > enough && d * each < work; ++d)
     descend(sorted_[d % kStarts].order, enough, each);
 }
 
