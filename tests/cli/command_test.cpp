@@ -329,7 +329,8 @@ TEST_CASE("kernels that were chosen when compiling are those that run") {
     std::set<std::string> names;
     const auto inspected = shop.run("inspect --json net.att " + arguments);
     REQUIRE_MESSAGE(inspected.status == 0, inspected.error);
-    for (const auto& program : inspected.json()["programs"])
+    const auto json = inspected.json();
+    for (const auto& program : json["programs"])
       for (const auto& step : program["steps"]) names.insert(step["backend"].get<std::string>());
     return names;
   };

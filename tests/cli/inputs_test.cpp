@@ -190,7 +190,8 @@ TEST_CASE("a model that looks up rows of a table by ids trains from an .npz") {
 
   const auto inspected = shop.run("inspect net.att");
   CHECK(contains(inspected.out, "user f32[6], item i32[] of 0 .. 19"));
-  for (const auto& program : shop.run("inspect net.att --json").json()["programs"]) {
+  const auto json = shop.run("inspect net.att --json").json();
+  for (const auto& program : json["programs"]) {
     const auto& port = program["ports"][1];
     CHECK(port["name"] == "item");
     CHECK(port["role"] == "input");
