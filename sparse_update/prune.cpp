@@ -1,9 +1,5 @@
 #include "sparse_update/prune.h"
 
-#include <algorithm>
-#include <deque>
-#include <iterator>
-
 #include "graph/ir/error.h"
 #include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
@@ -29,38 +25,11 @@ class Parameters {
   std::map<std::string, ValueId> by_tensor_;
 };
 
-// Nodes that are to go into a graph, which moves for them once. `graph` must be indexed.
-class Insertions {
- public:
-  explicit Insertions(Graph& graph) : graph_(graph), ahead_(graph.nodes.size() + 1) {}
-
-  void right_behind(NodeId node, Node added) {
-    ahead_[static_cast<size_t>(node + 1)].push_front(std::move(added));
-  }
-  void right_ahead(NodeId node, Node added) {
-    ahead_[static_cast<size_t>(node)].push_back(std::move(added));
-  }
-
-  void insert() {
-    std::vector<Node> nodes;
-    for (size_t n = 0; n < ahead_.size(); ++n) {
-      std::move(ahead_[n].begin(), ahead_[n].end(), std::back_inserter(nodes));
-      if (n < graph_.nodes.size()) nodes.push_back(std::move(graph_.nodes[n]));
-    }
-    graph_.nodes = std::move(nodes);
-    graph_.index();
-  }
-
- private:
-  Graph& graph_;
-  std::vector<std::deque<Node>> ahead_;  // by the node that they go ahead of
-};
-
 // Gathers channels along an axis right behind the node that makes `value`, once for each set of
 // channels.
 class Gatherer {
  public:
-  Gatherer(Graph& graph, Insertions& insertions) : graph_(graph), insertions_(insertions) {}
+  explicit Gatherer(Graph& graph) : graph_(graph) {}
 
   ValueId gather(ValueId value, int axis, const std::vector<int64_t>& channels) {
     const auto key = std::make_tuple(value, axis, channels);
@@ -70,14 +39,14 @@ class Gatherer {
     Node node = graph_.make(Op::gather, AxisAttrs{axis}, {value, indices->second},
                             graph_.value(value).name + "/channels");
     const ValueId result = node.outputs[0];
-    // No producer: an input, gathered first.
-    insertions_.right_behind(graph_.value(value).producer, std::move(node));
+    graph_.index();
+    const NodeId producer = graph_.value(value).producer;  // kNone: an input, gathered first
+    graph_.nodes.insert(graph_.nodes.begin() + producer + 1, std::move(node));
     return made_[key] = result;
   }
 
  private:
   Graph& graph_;
-  Insertions& insertions_;
   std::map<std::tuple<ValueId, int, std::vector<int64_t>>, ValueId> made_;
   std::map<std::vector<int64_t>, ValueId> indices_;
 };
@@ -93,9 +62,7 @@ void mark_trained(Graph& graph, const Scheme& scheme) {
 std::vector<Update> prune(Graph& graph, const Scheme& scheme,
                           const std::map<ValueId, ValueId>& gradients) {
   const Parameters parameters(graph);
-  graph.index();
-  Insertions insertions(graph);
-  Gatherer gatherer(graph, insertions);
+  Gatherer gatherer(graph);
   std::vector<Update> updates;
   for (const TrainedSlice& slice : scheme.slices) {
     const ValueId parameter = parameters.find(slice.parameter);
@@ -105,6 +72,7 @@ std::vector<Update> prune(Graph& graph, const Scheme& scheme,
                   slice.parameter);
     Update update{parameter, found->second, slice.axis, slice.channels, {}};
     if (slice.axis >= 0) {
+      graph.index();
       const NodeId id = graph.value(found->second).producer;
       const Cut narrow = cut_output(graph, graph.nodes[id], 0, slice.axis);
       // Where nothing is multiplied, it is cheaper to gather the result.
@@ -117,12 +85,13 @@ std::vector<Update> prune(Graph& graph, const Scheme& scheme,
             node.inputs[i] = gatherer.gather(node.inputs[i], narrow.axis[i], slice.channels);
         Node narrowed = graph.make(node.op, node.attrs, node.inputs, node.name);
         update.gradient = narrowed.outputs[0];
-        insertions.right_ahead(id, std::move(narrowed));
+        graph.index();
+        const NodeId place = graph.value(found->second).producer;
+        graph.nodes.insert(graph.nodes.begin() + place, std::move(narrowed));
       }
     }
     updates.push_back(std::move(update));
   }
-  insertions.insert();
   return updates;
 }
 
