@@ -45,23 +45,23 @@ echo "Debian $release: $(git -C "$root/root/attune" log -1 --format='%h %s')"
 inside() {
   unshare --mount --propagation private --pid --fork --kill-child bash -euc '
     bind() { [ ! -d "$1" ] || { mkdir -p "$2"; mount --rbind "$1" "$2"; }; }
-    root=$1 packages=$2 shared=$3
-    shift 3
+    root=$1 packages=$2
+    shift 2
     mount -t proc proc "$root/proc"
     bind /dev "$root/dev"
     bind "$packages" "$root/var/cache/apt/archives"
-    bind "$shared" "$root/root/shared"
     bind "${CCACHE_DIR:-}" "$root/root/.cache/ccache"
     exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
       chroot "$root" bash -c "cd /root/attune && exec \"\$@\"" bash "$@"
-  ' bash "$root" "$folder/packages-$release" "$repository/../shared" "$@"
+  ' bash "$root" "$folder/packages-$release" "$@"
 }
 
 status=0
 check() {
-  local log=$folder/$(basename "$1" .sh)-$release.log start=$SECONDS result=passed
-  inside "$@" >"$log" 2>&1 </dev/null || result=failed status=1
-  echo "Debian $release: $* $result in $((SECONDS - start)) s"
+  local log=$folder/$(basename "$1" .sh)-$release.log result=passed took
+  local TIMEFORMAT='%0R s, %0U + %0S s of processors'
+  took=$({ time inside "$@" >"$log" 2>&1 </dev/null; } 2>&1) || result=failed status=1
+  echo "Debian $release: $* $result in $took"
   [ $result = passed ] || { tail -n 40 "$log"; echo "All of it: $log"; }
 }
 check examples/quickstart.sh

@@ -16,8 +16,8 @@ int64_t forbidden_targets() {
   const char* name = std::getenv("ATTUNE_SIMD_TARGET");
   if (!name) return 0;
 #if HWY_ARCH_X86
-  if (std::strcmp(name, "avx2") == 0) return HWY_AVX3_DL | HWY_AVX3;
-  if (std::strcmp(name, "baseline") == 0) return HWY_AVX3_DL | HWY_AVX3 | HWY_AVX2;
+  if (std::strcmp(name, "avx2") == 0) return HWY_AVX3;
+  if (std::strcmp(name, "baseline") == 0) return HWY_AVX3 | HWY_AVX2;
 #endif
   return 0;
 }
