@@ -214,6 +214,25 @@ TEST_CASE("networks on signals and on gray images go by examples as those on col
   CHECK(streamed_share(signal_network()) < 0.5);
 }
 
+TEST_CASE("gradients of signals added up by examples are those of the batch") {
+  const OnnxModel model = signal_network();
+  std::vector<double> trained[2];
+  for (const bool stream : {false, true}) {
+    const CompiledPlan plan(model, options_with("full", [&](CompileOptions& o) {
+                              o.batch = 8;
+                              o.real = DType::f64;
+                              o.stream = stream;
+                            }));
+    const std::vector<std::byte> bytes = state_after_training(plan, BackendChoice::reference);
+    trained[stream].resize(bytes.size() / sizeof(double));
+    std::memcpy(trained[stream].data(), bytes.data(), trained[stream].size() * sizeof(double));
+  }
+  REQUIRE(trained[0].size() == trained[1].size());
+  CHECK(trained[0] != trained[1]);
+  for (size_t i = 0; i < trained[0].size(); ++i)
+    CHECK(trained[1][i] == doctest::Approx(trained[0][i]).epsilon(1e-9));
+}
+
 TEST_CASE("shortcuts that pad channels are tiled") {
   const OnnxModel model = Layers({1, 3, 64, 64})
                               .conv(16, 3, 1)
