@@ -73,7 +73,7 @@ std::string slice_text(const format::Parameter& p) {
   if (p.slice_axis() < 0) return "all";
   const auto axis = static_cast<unsigned>(p.slice_axis());
   return fmt::format("{} of {} along axis {}", p.slice()->size(), p.shape()->Get(axis),
-                     p.perm()->Get(axis));
+                     sliced_axis(p));
 }
 
 Json parameters_json(const format::Plan& plan) {
@@ -85,7 +85,7 @@ Json parameters_json(const format::Plan& plan) {
     json["trained_elements"] = elements_trained(*p);
     json["elements"] = elements_of(*p);
     if (p->slice_axis() >= 0) {
-      json["axis"] = p->perm()->Get(static_cast<unsigned>(p->slice_axis()));
+      json["axis"] = sliced_axis(*p);
       json["channels"] = list_json(p->slice());
     }
     json["fresh"] = p->head();

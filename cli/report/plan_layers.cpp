@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 #include <numeric>
 #include <set>
@@ -197,8 +198,10 @@ class Finder {
   // A layer's bias, or gamma and beta of its batch norm; not the norm's statistics.
   std::vector<int32_t> other_parameters(int s) const {
     std::vector<int32_t> ids;
-    if (const int bias = bias_input(op(s)); bias >= 0) ids = {input(s, static_cast<size_t>(bias))};
-    if (op(s) == Op::batch_norm) ids = {input(s, 1), input(s, 2)};
+    if (op(s) == Op::batch_norm)
+      ids = {input(s, 1), input(s, 2)};
+    else if (const int bias = bias_input(op(s)); bias >= 0)
+      ids = {input(s, static_cast<size_t>(bias))};
     if (op(s) == Op::add && reads_arena(s))
       for (int32_t id : list_of(step(s).inputs()))
         if (is_parameter(id)) ids.push_back(id);
@@ -233,7 +236,7 @@ class Finder {
     const auto axis = static_cast<unsigned>(p.slice_axis());
     owner.slice = fmt::format("{} of {} {}channels", p.slice()->size(), p.shape()->Get(axis),
                               owner.one_filter_a_channel ? ""
-                              : p.perm()->Get(axis) == 0 ? "output "
+                              : sliced_axis(p) == 0      ? "output "
                                                          : "input ");
   }
 
@@ -262,6 +265,11 @@ uint64_t elements_trained(const format::Parameter& parameter) {
     elements *=
         i == axis ? parameter.slice()->size() : static_cast<uint64_t>(parameter.shape()->Get(i));
   return elements;
+}
+
+unsigned sliced_axis(const format::Parameter& parameter) {
+  assert(parameter.slice_axis() >= 0 && parameter.perm());  // as plans are verified
+  return parameter.perm()->Get(static_cast<unsigned>(parameter.slice_axis()));
 }
 
 PlanLayers find_plan_layers(const format::Plan& plan, const format::Program& program,
