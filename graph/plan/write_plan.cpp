@@ -107,12 +107,6 @@ class SegmentWriter {
   std::unordered_map<const void*, std::vector<Placed>> by_bytes_;
 };
 
-const Value* find_value(const Graph& graph, const std::string& name) {
-  for (const Value& value : graph.values)
-    if (value.name == name) return &value;
-  return nullptr;
-}
-
 // Values that a step or a port has to do with.
 std::vector<bool> used_by_steps(const Graph& graph) {
   std::vector<bool> used(graph.values.size());
@@ -149,7 +143,10 @@ std::vector<int32_t> id_limits(const Graph& graph) {
 
 class PlanWriter {
  public:
-  explicit PlanWriter(const PlanContents& contents) : contents_(contents) {}
+  explicit PlanWriter(const PlanContents& contents) : contents_(contents) {
+    for (const PlanProgram& program : contents.programs)
+      for (const Value& value : program.graph.values) values_.try_emplace(value.name, &value);
+  }
 
   std::vector<std::byte> write() {
     finish_table();
@@ -173,19 +170,14 @@ class PlanWriter {
     builder_.Finish(add_plan(programs, parameters), format::PlanIdentifier());
   }
 
-  const Graph& any_graph() const { return contents_.programs.front().graph; }
-
   // Trained parameters first, then the optimizer's zeros, which the file need not hold.
   void lay_out_state() {
     for (const PlanParameter& parameter : contents_.parameters)
-      state_offsets_[parameter.value_name] =
-          state_.append(*find_value(any_graph(), parameter.value_name));
+      state_offsets_[parameter.value_name] = state_.append(*values_.at(parameter.value_name));
     state_bytes_ = state_.size();
     for (const PlanParameter& parameter : contents_.parameters)
       for (const std::string& slot : parameter.slot_value_names) {
-        const Value* value = nullptr;
-        for (const PlanProgram& program : contents_.programs)
-          if (!value) value = find_value(program.graph, slot);
+        const Value* value = values_.at(slot);
         state_bytes_ = align_up(state_bytes_, kTensorAlignment);
         state_offsets_[slot] = state_bytes_;
         state_bytes_ += dtype_bytes(value->dtype, static_cast<size_t>(value->shape.elements()));
@@ -274,7 +266,7 @@ class PlanWriter {
   }
 
   fb::Offset<format::Parameter> add_parameter(const PlanParameter& parameter) {
-    const Value& value = *find_value(any_graph(), parameter.value_name);
+    const Value& value = *values_.at(parameter.value_name);
     const auto rank = static_cast<size_t>(value.shape.rank);
     const std::vector<uint8_t> perm(value.origin.perm.begin(), value.origin.perm.begin() + rank);
     const std::vector<int32_t> slice(parameter.slice.begin(), parameter.slice.end());
@@ -357,6 +349,7 @@ class PlanWriter {
   SegmentWriter constants_, state_;
   uint64_t state_bytes_ = 0;
   std::map<std::string, uint64_t> state_offsets_;
+  std::unordered_map<std::string_view, const Value*> values_;  // by name, of all programs
 };
 
 }  // namespace
