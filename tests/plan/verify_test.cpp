@@ -117,7 +117,7 @@ TensorDifference first_of(const Compiled& compiled) {
 TEST_CASE("a changed constant shows at the layer that it was folded into") {
   Compiled compiled = compile(convnet(), options_with("head"));
   Graph& predict = graph_of(compiled, ProgramKind::predict);
-  const Node& layer = node_making(predict, "depthwise_act");
+  Node& layer = node_making(predict, "depthwise_act");
   REQUIRE(layer.op == Op::depthwise_conv2d);
   add_to(predict.value(layer.inputs[1]), 3, 0.01);
   const TensorDifference first = first_of(compiled);

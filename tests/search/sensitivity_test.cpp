@@ -358,9 +358,9 @@ TEST_CASE("a cache is read, and nothing else is taken for one") {
     CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == text);
   }
   // What is nested as deep as no result is a damaged line.
-  const std::string deep = folder.write(
-      "deep.jsonl", std::string_view("{\"key\":\"k\",\"result\":" + std::string(100'000, '[') +
-                                     std::string(100'000, ']') + "}\n"));
+  std::string nested = "{\"key\":\"k\",\"result\":";
+  nested.append(100'000, '[').append(100'000, ']').append("}\n");
+  const std::string deep = folder.write("deep.jsonl", std::string_view(nested));
   CHECK(!ResultCache(deep).find("k"));
   const std::string cut = folder.write("cut.jsonl", std::string_view("{\"key\":\"abc"));
   ResultCache(cut).add("a", 2);
