@@ -24,7 +24,7 @@ ATTUNE_INLINE void multiply_add(int64_t repeats) {
   V c0 = a, c1 = a, c2 = a, c3 = a, c4 = a, c5 = a, c6 = a, c7 = a, c8 = a, c9 = a, c10 = a,
     c11 = a;
   // Unknown to the compiler from here on: twelve chains stay twelve.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)  // which takes no wide vector in a template
 #define ATTUNE_HIDE(v) asm volatile("" : "+x"(v))
 #elif defined(__aarch64__)
 #define ATTUNE_HIDE(v) asm volatile("" : "+w"(v))

@@ -1,7 +1,6 @@
 #include "graph/training/loss.h"
 
 #include <optional>
-#include <ranges>
 #include <tuple>
 #include <utility>
 
@@ -83,8 +82,7 @@ std::pair<ValueId, ValueId> for_positions(Graph& graph, ValueId labels, ValueId 
 Loss parse_loss(const std::string& name) {
   for (const LossRow& row : kLosses)
     if (name == row.name || name == row.short_name) return row.loss;
-  throw_error("loss '{}' is unknown; use {}", name,
-              fmt::join(kLosses | std::views::transform(&LossRow::name), " or "));
+  throw_error("loss '{}' is unknown; use {} or {}", name, kLosses[0].name, kLosses[1].name);
 }
 
 const char* loss_name(Loss loss) { return row_of(loss).name; }
