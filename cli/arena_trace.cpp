@@ -27,6 +27,7 @@ class Tracer {
         for (int content : read(bytes_read(step, inputs[i]), s))
           trace_.reads.back().push_back({static_cast<int>(i), content});
       for (int32_t id : list_of(step.outputs())) write(id, s);
+      if (s + 1 == program_.repeat_end()) hold_for_repetitions();
     }
     for (const format::Port* port : *program_.ports())
       if (!is_fed(role_of(*port))) read(bytes_of(port->tensor()), steps);
@@ -36,6 +37,23 @@ class Tracer {
   }
 
  private:
+  // What was there before repeated steps, and one of them reads in any repetition, is held until
+  // they have run.
+  void hold_for_repetitions() {
+    const int begin = program_.repeat_begin(), end = program_.repeat_end();
+    for (int r = 0; r < program_.repeat_count(); ++r)
+      for (int s = begin; s < end; ++s) {
+        const format::Step& step = *program_.steps()->Get(static_cast<unsigned>(s));
+        for (int32_t id : list_of(step.inputs()))
+          for (const Run& run : bytes_read(step, id, r)) {
+            const auto [first, last] = held_in(run);
+            for (auto at = first; at != last; ++at)
+              if (trace_.contents[static_cast<size_t>(at->second.content)].step < begin)
+                at->second.last = end - 1;
+          }
+      }
+  }
+
   // Bytes that hold one content, by their first.
   struct Bytes {
     uint64_t end;
@@ -66,15 +84,16 @@ class Tracer {
   using Runs = std::vector<Run>;
 
   // A tensor's bytes in the arena.
-  Runs bytes_of(int32_t id) const {
+  Runs bytes_of(int32_t id, int repetition = 0) const {
     const format::Tensor* tensor = in_arena(id);
     if (!tensor) return {};
-    return {{tensor->offset(), tensor->offset() + described_tensor(*tensor).bytes()}};
+    const uint64_t begin = offset_in(*tensor, repetition);
+    return {{begin, begin + described_tensor(*tensor).bytes()}};
   }
 
   // What a step reads of an input: a slice reads no more than it copies.
-  Runs bytes_read(const format::Step& step, int32_t id) const {
-    if (static_cast<Op>(step.op()) != Op::slice || !in_arena(id)) return bytes_of(id);
+  Runs bytes_read(const format::Step& step, int32_t id, int repetition = 0) const {
+    if (static_cast<Op>(step.op()) != Op::slice || !in_arena(id)) return bytes_of(id, repetition);
     SliceAttrs attrs;
     decode_attrs(Op::slice, list_of(step.ints()), list_of(step.reals()), &attrs);
     const format::Tensor& x = *in_arena(id);
@@ -85,10 +104,10 @@ class Tracer {
       return static_cast<uint64_t>(dtype_bytes(from.dtype, static_cast<size_t>(elements)));
     };
     const int64_t row = from.shape.product(attrs.axis + 1, from.shape.rank);
-    const Run whole = bytes_of(id).front();
+    const Run whole = bytes_of(id, repetition).front();
     Runs runs;
     for (int64_t i = 0; i < from.shape.product(0, attrs.axis); ++i) {
-      const uint64_t begin = x.offset() + bytes((i * from.shape[attrs.axis] + attrs.start) * row);
+      const uint64_t begin = whole.begin + bytes((i * from.shape[attrs.axis] + attrs.start) * row);
       const uint64_t end = begin + bytes(to.shape[attrs.axis] * row);
       // As fine as memory is planned: a few channels of each pixel would be countless runs.
       const Run run{

@@ -98,11 +98,13 @@ Measured add_work(const Session& session, ProgramTimes times,
     Work work;
     work.seconds = times.steps[static_cast<size_t>(i)];
     work.share = sum > 0 ? work.seconds / sum : 0;
-    work.macs = step_macs(session, kind, i);
-    work.bytes = moved_bytes(session.step_op(kind, i), session.step_args(kind, i));
+    const uint64_t runs = runs_of(*session.plan().program(kind), i);
+    const uint64_t bytes = moved_bytes(session.step_op(kind, i), session.step_args(kind, i));
+    work.macs = runs * step_macs(session, kind, i);
+    work.bytes = runs * bytes;
     if (peak) {
       work.compute_seconds = 2e-9 * static_cast<double>(work.macs) / peak->gflops();
-      work.memory_seconds = 1e-9 * static_cast<double>(work.bytes) / peak->gb_s(work.bytes);
+      work.memory_seconds = 1e-9 * static_cast<double>(work.bytes) / peak->gb_s(bytes);
       work.roof_seconds = std::max(work.compute_seconds, work.memory_seconds);
     }
     measured.macs += work.macs;

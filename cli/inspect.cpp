@@ -105,22 +105,17 @@ struct StepRow {
 StepRow describe_step(const Session& session, ProgramKind kind, const format::Program& program,
                       int index) {
   const format::Step& step = *program.steps()->Get(static_cast<unsigned>(index));
+  const uint64_t runs = runs_of(program, index);
   StepRow row{op_name(session.step_op(kind, index)),
               session.step_name(kind, index),
               "",
-              step.macs(),
-              moved_bytes(session.step_op(kind, index), session.step_args(kind, index)),
+              runs * step.macs(),
+              runs * moved_bytes(session.step_op(kind, index), session.step_args(kind, index)),
               backend_name(session.step_backend(kind, index))};
   const auto outputs = list_of(step.outputs());
   if (!outputs.empty() && outputs[0] >= 0)
     row.shape = shape_text(program.tensors()->Get(static_cast<unsigned>(outputs[0]))->shape());
   return row;
-}
-
-uint64_t total_macs(const format::Program& program) {
-  uint64_t macs = 0;
-  for (const format::Step* step : *program.steps()) macs += step->macs();
-  return macs;
 }
 
 Json port_json(const SessionPort& port) {

@@ -7,6 +7,8 @@
 
 #include "cli/machine_peak.h"
 #include "cli/step_times.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/program_estimate.h"
 
 namespace attune::cli {
@@ -30,21 +32,24 @@ class Measurements {
                       work.program_bytes);
       const auto [step, is_new] = steps_.try_emplace(key, Step{work, {}});
       const auto place = std::make_pair(Program{source, times.kind}, i);
+      const auto runs =
+          static_cast<double>(runs_of(*session.plan().program(times.kind), static_cast<int>(i)));
       const double us = std::max(1e6 * times.fastest_steps[i], kLeastUs);
-      const auto [fastest, first] = step->second.us.try_emplace(place, us);
-      if (!first) fastest->second = std::min(fastest->second, us);
+      const auto [fastest, first] = step->second.times.try_emplace(place, Time{us, runs});
+      if (!first) fastest->second.us = std::min(fastest->second.us, us);
     }
   }
 
   std::vector<RatePoint> points() const {
     std::map<Program, double> sums_of_fastest;
     for (const auto& [key, step] : steps_)
-      for (const auto& [place, us] : step.us) sums_of_fastest[place.first] += 1e-6 * us;
+      for (const auto& [place, time] : step.times) sums_of_fastest[place.first] += 1e-6 * time.us;
     std::vector<RatePoint> points;
     for (const auto& [key, step] : steps_) {
       std::vector<double> us;
-      for (const auto& [place, time] : step.us)
-        us.push_back(time * std::max(1.0, sums_.at(place.first) / sums_of_fastest.at(place.first)));
+      for (const auto& [place, time] : step.times)
+        us.push_back(time.us / time.runs *
+                     std::max(1.0, sums_.at(place.first) / sums_of_fastest.at(place.first)));
       const auto middle = us.begin() + static_cast<std::ptrdiff_t>(us.size() / 2);
       std::nth_element(us.begin(), middle, us.end());
       const StepWork& work = step.work;
@@ -57,9 +62,13 @@ class Measurements {
  private:
   static constexpr double kLeastUs = 1e-3;  // where a clock is too coarse to see a step
   using Program = std::pair<size_t, ProgramKind>;
+  struct Time {
+    double us;    // of all times that it runs with its program
+    double runs;  // how often that is
+  };
   struct Step {
     StepWork work;
-    std::map<std::pair<Program, size_t>, double> us;  // by place
+    std::map<std::pair<Program, size_t>, Time> times;  // by place
   };
   std::map<std::string, Step> steps_;
   std::map<Program, double> sums_;  // seconds of the steps of the fastest run

@@ -86,7 +86,8 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// The times of one run's steps: from the end of the one before, or from the start of the run.
+// The times of one run's steps: from the end of the one before, or from the start of the run; added
+// up where a step is repeated.
 struct StepClock {
   bool undisturbed = false;
   Clock::time_point last;
@@ -101,14 +102,13 @@ struct StepClock {
   static void observe(void* context, ProgramKind, int step, const KernelArgs&) {
     auto& self = *static_cast<StepClock*>(context);
     const auto now = Clock::now();
-    double& seconds = self.seconds[static_cast<size_t>(step)];
-    seconds = std::chrono::duration<double>(now - self.last).count();
-    if (!self.undisturbed) {
+    double seconds = std::chrono::duration<double>(now - self.last).count();
+    if (self.undisturbed) seconds = std::min(seconds, thread_seconds() - self.last_thread);
+    self.seconds[static_cast<size_t>(step)] += seconds;
+    if (self.undisturbed)
+      self.start();
+    else
       self.last = now;
-      return;
-    }
-    seconds = std::min(seconds, thread_seconds() - self.last_thread);
-    self.start();
   }
 };
 
@@ -141,7 +141,6 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
   times.step_phase = step_phases(*session.plan().program(kind));
   const Inputs inputs(session, kind);
   StepClock clock;
-  clock.seconds.resize(steps);
   clock.undisturbed = clock_kind == StepClockKind::undisturbed && session.threads() == 1;
   const Observation observation(session, clock);
 
@@ -149,6 +148,7 @@ ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
   std::vector<std::vector<double>> runs(steps);
   for (int i = -kWarmUps; i < repeats; ++i) {
     inputs.write();
+    clock.seconds.assign(steps, 0);
     const auto start = Clock::now();
     clock.start();
     throw_if_error(session.run(kind));

@@ -19,7 +19,7 @@ struct ProgramTimes {
   double total = 0, fastest = 0;    // of whole runs
   double first = 0;                 // the first run, which meets memory that nobody has touched
   double phases[kPhaseCount] = {};  // each the median of its sums
-  std::vector<double> steps;        // each the median of its own times
+  std::vector<double> steps;        // each the median of its own times, all of one run
   std::vector<double> fastest_steps;
   double fastest_sum = 0;  // of the steps of one run; no less than that of fastest_steps
   std::vector<Phase> step_phase;

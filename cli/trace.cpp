@@ -5,6 +5,8 @@
 #include <span>
 
 #include "cli/output_file.h"
+#include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/step_work.h"
 #include "sparse_update/pipeline/compile.h"
 
@@ -24,7 +26,9 @@ Trace::Trace(const std::string& path, Session& session, Dataset& data)
   if (path.empty()) return;
   check_replaceable(path, "a trace", is_trace_file);
   phases_ = step_phases(*session.plan().program(ProgramKind::train_step));
-  events_.reserve(static_cast<size_t>(kTracedSteps) * (phases_.size() + 4));
+  int runs = 0;
+  each_run(*session.plan().program(ProgramKind::train_step), [&](int, int) { ++runs; });
+  events_.reserve(static_cast<size_t>(kTracedSteps) * static_cast<size_t>(runs + 4));
   origin_ = Clock::now();
   between_ = true;
   session.set_observer(&Trace::observe, this);

@@ -30,27 +30,26 @@ bool ArenaPoison::guards_intact(std::span<const std::byte> arena) {
 template <class F>
 void ArenaPoison::for_spans(const format::Program& program, int* written, F&& see) const {
   const size_t blocks = (arena_.size() + kBlock - 1) / kBlock;
-  const int steps = static_cast<int>(program.steps()->size());
   const auto tensor_at = [&](int32_t id) -> const format::Tensor* {
     if (id < 0) return nullptr;
     const format::Tensor* t = program.tensors()->Get(static_cast<unsigned>(id));
     return t->segment() == format::Segment::arena ? t : nullptr;
   };
-  const auto write = [&](int32_t id, int step) {
+  const auto write = [&](int32_t id, int step, int repetition) {
     const format::Tensor* t = tensor_at(id);
     if (!t) return;
-    const size_t begin = t->offset(), end = begin + described_tensor(*t).bytes();
+    const size_t begin = offset_in(*t, repetition), end = begin + described_tensor(*t).bytes();
     for (size_t b = begin / kBlock; b * kBlock < end; ++b) {
       // Beside what is written, a block may hold something older.
       const bool all = b * kBlock >= begin && (b + 1) * kBlock <= end;
       if (all || written[b] == kNever) written[b] = step;
     }
   };
-  const auto read = [&](int32_t id, int step) {
+  const auto read = [&](int32_t id, int step, int repetition) {
     const format::Tensor* t = tensor_at(id);
     if (!t) return;
-    const size_t end = t->offset() + described_tensor(*t).bytes();
-    for (size_t b = t->offset() / kBlock; b * kBlock < end;) {
+    const size_t offset = offset_in(*t, repetition), end = offset + described_tensor(*t).bytes();
+    for (size_t b = offset / kBlock; b * kBlock < end;) {
       const size_t begin = b++;
       while (b * kBlock < end && written[b] == written[begin]) ++b;
       if (written[begin] != kNever) see(begin * kBlock, b * kBlock, written[begin], step);
@@ -58,14 +57,16 @@ void ArenaPoison::for_spans(const format::Program& program, int* written, F&& se
   };
   std::fill_n(written, blocks, kNever);
   for (const format::Port* port : *program.ports())
-    if (is_fed(role_of(*port))) write(port->tensor(), -1);
-  for (int s = 0; s < steps; ++s) {
+    if (is_fed(role_of(*port))) write(port->tensor(), -1, 0);
+  int runs = 0;
+  each_run(program, [&](int s, int repetition) {
     const format::Step& step = *program.steps()->Get(static_cast<unsigned>(s));
-    for (int32_t id : list_of(step.inputs())) read(id, s);
-    for (int32_t id : list_of(step.outputs())) write(id, s);
-  }
+    for (int32_t id : list_of(step.inputs())) read(id, runs, repetition);
+    for (int32_t id : list_of(step.outputs())) write(id, runs, repetition);
+    ++runs;
+  });
   for (const format::Port* port : *program.ports())
-    if (!is_fed(role_of(*port))) read(port->tensor(), steps);
+    if (!is_fed(role_of(*port))) read(port->tensor(), runs, 0);
 }
 
 ArenaPoison::ArenaPoison(const format::Program& program, std::span<std::byte> arena)

@@ -20,11 +20,12 @@ class ArenaPoison {
 
   ArenaPoison(const format::Program& program, std::span<std::byte> arena);
   bool good() const { return live_ && spans_; }
-  void before_run() { fill_dead(-1); }
-  void after_step(int step) { fill_dead(step); }
+  void before_run() { fill_dead(step_ = -1); }
+  void after_step() { fill_dead(++step_); }
 
  private:
-  // Bytes and the steps after which they must still be there: first .. last - 1.
+  // Bytes and the steps after which they must still be there: first .. last - 1. A step counts each
+  // time it runs.
   struct Span {
     size_t begin, end;
     int first, last;
@@ -34,6 +35,7 @@ class ArenaPoison {
   void fill_dead(int step);
 
   std::span<std::byte> arena_;
+  int step_ = -1;
   size_t span_count_ = 0;
   std::unique_ptr<Span[]> spans_;
   std::unique_ptr<uint8_t[]> live_;  // one byte for each 64 of the arena

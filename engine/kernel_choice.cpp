@@ -39,11 +39,19 @@ int backend_order(BackendChoice choice, Op op, const KernelArgs& args,
   return n;
 }
 
+// Whether a kernel that is prepared for the addresses of its operands may run a step.
+bool stays(const KernelArgs& args) {
+  const auto moves = [](const Tensor& tensor) { return tensor.moves; };
+  return std::none_of(args.inputs, args.inputs + args.num_inputs, moves) &&
+         std::none_of(args.outputs, args.outputs + args.num_outputs, moves);
+}
+
 }  // namespace
 
 ChosenKernel kernel_of(Backend backend, DType real, Op op, const KernelArgs& args) {
   const Kernel* kernel = backend_available(backend) ? find_kernel(backend, op, real) : nullptr;
-  const bool takes = kernel && (!kernel->supports || kernel->supports(args));
+  const bool takes =
+      kernel && (!kernel->supports || kernel->supports(args)) && (!kernel->prepare || stays(args));
   return {takes ? kernel : nullptr, backend};
 }
 

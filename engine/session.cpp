@@ -301,15 +301,18 @@ Status Session::run(ProgramKind kind) {
   ATTUNE_RETURN_IF_ERROR(check_limits(kind));
   if (bound.poison) bound.poison->before_run();
   void** prepared = bound.prepared.get();
-  for (int i = 0; i < bound.step_count; ++i) {
+  void** repeated = nullptr;  // of the first repeated step
+  each_run(*bound.program, [&](int i, int repetition) {
+    if (i == bound.program->repeat_begin())
+      prepared = repetition == 0 ? (repeated = prepared) : repeated;
     const Kernel& kernel = bound.kernel(i);
-    step_->read(*bound.program, i, places());
+    step_->read(*bound.program, i, places(), repetition);
     step_->args.workspace = workspace_.data();
     if (kernel.prepare) step_->args.prepared = *prepared++;
     kernel.run(step_->args);
     if (observer_) observer_(observer_context_, kind, i, step_->args);
-    if (bound.poison) bound.poison->after_step(i);
-  }
+    if (bound.poison) bound.poison->after_step();
+  });
   if (poison_ && !ArenaPoison::guards_intact(arena_))
     return Status::error("%s: %s wrote outside the arena", plan_.name(), program_name(kind));
   return Status::ok();

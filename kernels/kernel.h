@@ -39,8 +39,8 @@ struct Kernel {
   // frozen.
   bool (*supports)(const KernelArgs& args) = nullptr;
   size_t (*workspace_bytes)(const KernelArgs& args, int threads) = nullptr;
-  // May allocate (packed weights, operator objects). Sees final addresses in `args`. Returns null
-  // on failure. `held_bytes` receives what it holds, as far as it is known.
+  // May allocate (packed weights, operator objects). Sees final addresses in `args`, of which none
+  // moves. Returns null on failure. `held_bytes` receives what it holds, as far as it is known.
   void* (*prepare)(const KernelArgs& args, size_t* held_bytes) = nullptr;
   void (*release)(void* prepared) = nullptr;
 };

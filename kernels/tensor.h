@@ -15,6 +15,8 @@ struct Tensor {
   // True where the bytes never change while the session lives, so that a kernel may pack them once.
   bool frozen = false;
   Shape shape;
+  // True where it lies elsewhere the next time its step runs, so that no kernel may keep `data`.
+  bool moves = false;
 
   template <class T>
   T* as() const {

@@ -46,8 +46,7 @@ std::string header(const Report& report, const ProgramView& view) {
                         figure("flash", bytes_text(flash),
                                fmt::format("{} constants, {} program", bytes_text(memory.constants),
                                            bytes_text(flash - memory.constants)));
-  uint64_t macs = 0;
-  for (const format::Step* step : *view.program.steps()) macs += step->macs();
+  const uint64_t macs = total_macs(view.program);
   if (!report.estimates.empty()) {
     const ProgramEstimate& estimate = report.estimates.front();
     figures += figure("step", fmt::format("{:.3g} ms", estimate.ms()),
@@ -77,8 +76,9 @@ StepCosts costs_of(const Report& report, const ProgramView& view) {
     for (const StepTime& time : report.estimates.front().steps)
       costs.of_step.push_back(1e-3 * time.us);
   else
-    for (const format::Step* step : *view.program.steps())
-      costs.of_step.push_back(static_cast<double>(step->macs()));
+    for (int s = 0; s < static_cast<int>(view.phases.size()); ++s)
+      costs.of_step.push_back(static_cast<double>(
+          runs_of(view.program, s) * view.program.steps()->Get(static_cast<unsigned>(s))->macs()));
   return costs;
 }
 

@@ -10,17 +10,18 @@
 
 namespace attune {
 
-Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places) {
+Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places, int repetition) {
   Tensor placed = described_tensor(tensor);
+  const uint64_t offset = offset_in(tensor, repetition);
   switch (tensor.segment()) {
     case format::Segment::constants:
-      placed.data = const_cast<std::byte*>(places.constants) + tensor.offset();
+      placed.data = const_cast<std::byte*>(places.constants) + offset;
       break;
     case format::Segment::state:
-      placed.data = places.state + tensor.offset();
+      placed.data = places.state + offset;
       break;
     case format::Segment::arena:
-      placed.data = places.arena + tensor.offset();
+      placed.data = places.arena + offset;
       break;
     default:
       break;
@@ -37,7 +38,8 @@ size_t BoundStep::bytes(size_t operands) {
   return sizeof(BoundStep) + operands * sizeof(Tensor) + 2 * kHeapBlockBytes;
 }
 
-void BoundStep::read(const format::Program& program, int index, const SegmentPlaces& places) {
+void BoundStep::read(const format::Program& program, int index, const SegmentPlaces& places,
+                     int repetition) {
   const format::Step& step = *program.steps()->Get(static_cast<unsigned>(index));
   op = static_cast<Op>(step.op());
   decode_attrs(op, list_of(step.ints()), list_of(step.reals()), attrs_);
@@ -46,7 +48,8 @@ void BoundStep::read(const format::Program& program, int index, const SegmentPla
     Tensor* const first = next;
     for (int32_t id : ids)
       *next++ = id < 0 ? Tensor{}
-                       : placed_tensor(*program.tensors()->Get(static_cast<unsigned>(id)), places);
+                       : placed_tensor(*program.tensors()->Get(static_cast<unsigned>(id)), places,
+                                       repetition);
     *count = static_cast<int>(next - first);
     return first;
   };

@@ -19,7 +19,7 @@ struct SegmentPlaces {
 };
 
 // A tensor of a plan in its place. Only for verified descriptions.
-Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places);
+Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places, int repetition = 0);
 
 // Room for one step of a plan as its kernel is called. Steps are read from the plan's table one
 // after the other, when they run: a session would hold hundreds of bytes for each otherwise, and a
@@ -29,7 +29,8 @@ class BoundStep {
   // Room for steps of so many operands. False: out of memory.
   bool allocate(size_t operands);
   // Operands, attributes and the pool of step `index`; not what its kernel was given.
-  void read(const format::Program& program, int index, const SegmentPlaces& places);
+  void read(const format::Program& program, int index, const SegmentPlaces& places,
+            int repetition = 0);
 
   Op op = Op::reshape;
   KernelArgs args;

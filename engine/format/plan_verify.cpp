@@ -11,6 +11,7 @@ namespace {
 constexpr uint64_t kMaxElements = uint64_t{1} << 40;
 constexpr uint64_t kMaxSegmentBytes = uint64_t{1} << 46;
 constexpr unsigned kMaxSteps = 1u << 20;
+constexpr int kMaxRepetitions = 65536;
 constexpr int kMaxStepTensors = 255;
 constexpr const char* kRecompile = "compile the plan again";
 
@@ -87,6 +88,12 @@ Status Verifier::tensor(const format::Program& p, unsigned index) const {
         name, program_name(program_kind(p)), index, label,
         static_cast<unsigned long long>(t->offset()), static_cast<unsigned long long>(bytes),
         static_cast<unsigned long long>(limit), kRecompile);
+  const auto moves = static_cast<uint64_t>(p.repeat_count() - 1);
+  if (t->advance() != 0 &&
+      (t->segment() != format::Segment::arena || t->advance() % alignment != 0 ||
+       (moves > 0 && t->advance() > (limit - bytes - t->offset()) / moves)))
+    return Status::error("%s: %s, tensor %u (%s) moves out of its segment, or unaligned; %s", name,
+                         program_name(program_kind(p)), index, label, kRecompile);
   return Status::ok();
 }
 
@@ -225,6 +232,12 @@ Status Verifier::program(const format::Program& p) const {
       p.tensors()->size() > kMaxSteps || p.steps()->size() > kMaxSteps)
     return Status::error("%s: program %s is incomplete; %s", name, program_name(program_kind(p)),
                          kRecompile);
+  if (p.repeat_begin() < 0 || p.repeat_end() < p.repeat_begin() ||
+      p.repeat_end() > static_cast<int32_t>(p.steps()->size()) || p.repeat_count() < 1 ||
+      p.repeat_count() > kMaxRepetitions)
+    return Status::error("%s: program %s repeats steps %d .. %d, %d times; %s", name,
+                         program_name(program_kind(p)), p.repeat_begin(), p.repeat_end() - 1,
+                         p.repeat_count(), kRecompile);
   for (unsigned i = 0; i < p.tensors()->size(); ++i) ATTUNE_RETURN_IF_ERROR(tensor(p, i));
   for (unsigned i = 0; i < p.steps()->size(); ++i) ATTUNE_RETURN_IF_ERROR(step(p, i));
   for (const format::Port* each : *p.ports()) ATTUNE_RETURN_IF_ERROR(port(p, *each));

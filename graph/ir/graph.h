@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "graph/ir/attrs.h"
@@ -60,6 +61,8 @@ struct Value {
   // parameter or of optimizer state are such slices, and updates of them update that.
   ValueId lies_in = kNone;
   int64_t lies_at = 0;
+  // A slice of an input, in nodes that are repeated (Graph::repeat): elements further on each time.
+  int64_t advance = 0;
   // NHWC counterpart of an ONNX tensor: this value, axes permuted by `model_perm` (our axis i is
   // the model's axis model_perm[i]), is the model's tensor `model_tensor`. For verification only.
   std::string model_tensor;
@@ -88,6 +91,16 @@ struct Port {
   ValueId value = kNone;
 };
 
+// Nodes begin .. end - 1 run `count` times, all of them before they run again. The second value of
+// a pair is the first one of the next repetition, in whose memory it lies.
+struct Repeat {
+  NodeId begin = 0, end = 0;
+  int32_t count = 1;
+  std::vector<std::pair<ValueId, ValueId>> carried;
+
+  bool contains(NodeId node) const { return begin <= node && node < end; }
+};
+
 class Graph {
  public:
   DType real = DType::f32;  // f32, or f64 for exact comparisons
@@ -95,6 +108,7 @@ class Graph {
   std::vector<Node> nodes;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
+  Repeat repeat;  // once optimised: passes know nothing of it
 
   Value& value(ValueId id) { return values[id]; }
   const Value& value(ValueId id) const { return values[id]; }
@@ -139,8 +153,8 @@ class Graph {
   std::string text() const;
   // Throws Error (a bug of ours) unless names are unique, every node's arity, order, attributes,
   // dtypes and shapes hold, known contents have the size of their shape, and nothing reads a value
-  // after its update. Temporaries that no node makes any more are fine as long as nothing reads
-  // them.
+  // after its update, and that what is repeated can be. Temporaries that no node makes any more are
+  // fine as long as nothing reads them.
   void verify() const;
 
  private:

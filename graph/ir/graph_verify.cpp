@@ -21,6 +21,7 @@ class Verifier {
       if (graph_.value(port.value).role != Role::input)
         fail("input port '{}': '{}' is not an input", port.name, graph_.value(port.value).name);
     for (const Node& node : graph_.nodes) check_node(node);
+    check_repeat();
     check_ports(graph_.outputs, "output");
     for (const Port& port : graph_.outputs)
       if (!readable(port.value))
@@ -144,6 +145,23 @@ class Verifier {
     if (graph_.is_output(old) || graph_.is_output(graph_.root(old)))
       fail("{} '{}' overwrites '{}', an output of the graph", op_name(node.op), node.name,
            before.name);
+  }
+
+  void check_repeat() {
+    const Repeat& repeat = graph_.repeat;
+    if (repeat.begin < 0 || repeat.end < repeat.begin || repeat.count < 1 ||
+        repeat.end > static_cast<NodeId>(graph_.nodes.size()))
+      fail("nodes {} .. {} {} times", repeat.begin, repeat.end, repeat.count);
+    for (const auto& [before, after] : repeat.carried)
+      if (!exists(before) || !exists(after) || repeat.contains(graph_.value(before).producer) ||
+          !repeat.contains(graph_.value(after).producer) ||
+          graph_.value(after).dtype != graph_.value(before).dtype ||
+          !(graph_.shape(after) == graph_.shape(before)))
+        fail("nodes {} .. {} carry a value to another", repeat.begin, repeat.end);
+    for (const Value& value : graph_.values)
+      if (value.advance != 0 && value.producer != kNone &&
+          (!repeat.contains(value.producer) || graph_.nodes[value.producer].op != Op::slice))
+        fail("'{}' moves, and is no slice that is repeated", value.name);
   }
 
   const Graph& graph_;

@@ -66,11 +66,31 @@ class Interpreter {
   }
 
   std::vector<HostTensor> run() {
-    for (const Node& node : graph_.nodes) run_node(node);
+    const Repeat& repeat = graph_.repeat;
+    run_nodes(0, repeat.begin);
+    for (int r = 0; r < repeat.count; ++r) {
+      if (r > 0)
+        for (const auto& [before, after] : repeat.carried) tensors_[before] = tensors_[after];
+      run_nodes(repeat.begin, repeat.end, r);
+    }
+    run_nodes(repeat.end, static_cast<NodeId>(graph_.nodes.size()));
     return std::move(tensors_);
   }
 
  private:
+  void run_nodes(NodeId begin, NodeId end, int repetition = 0) {
+    for (NodeId n = begin; n < end; ++n) {
+      Node node = graph_.nodes[static_cast<size_t>(n)];
+      if (const int64_t advance = graph_.value(node.outputs[0]).advance; advance > 0) {
+        auto& attrs = std::get<SliceAttrs>(node.attrs);
+        const Shape& x = graph_.shape(node.inputs[0]);
+        attrs.start +=
+            static_cast<int32_t>(repetition * advance / x.product(attrs.axis + 1, x.rank));
+      }
+      run_node(node);
+    }
+  }
+
   static HostTensor initial(const Value& value) {
     if (value.role == Role::state) return HostTensor::zeros(value.dtype, value.shape);
     if (value.data == nullptr) return {value.dtype, value.shape, {}};

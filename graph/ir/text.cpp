@@ -43,7 +43,8 @@ std::string Graph::text() const {
     if (value.role == Role::constant)
       text += "constant " + definition(*this, id) + contents(value) + "\n";
   }
-  for (const Node& node : nodes) {
+  for (NodeId n = 0; n < static_cast<NodeId>(nodes.size()); ++n) {
+    const Node& node = nodes[static_cast<size_t>(n)];
     std::string line;
     for (ValueId id : node.outputs) line += (line.empty() ? "" : ", ") + definition(*this, id);
     std::string arguments;
@@ -55,6 +56,8 @@ std::string Graph::text() const {
     if (node.outputs.empty() || node.outputs[0] == kNone ||
         node.name != value(node.outputs[0]).name)
       line += "   # " + node.name;
+    if (repeat.count > 1 && n == repeat.begin) text += fmt::format("{} times:\n", repeat.count);
+    if (repeat.count > 1 && repeat.contains(n)) text += "  ";
     text += line + "\n";
   }
   for (const Port& port : outputs)

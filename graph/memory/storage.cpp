@@ -36,6 +36,7 @@ class Assignment {
         lives_(graph.values.size()),
         next_member_(graph.values.size(), kNone),
         next_read_(graph.values.size(), kNone),
+        read_again_(graph.values.size(), false),
         members_last_(graph.values.size(), -1) {
     map_.of_value.assign(graph.values.size(), -1);
     map_.at.assign(graph.values.size(), 0);
@@ -45,6 +46,11 @@ class Assignment {
   StorageMap run() {
     for (const Port& port : graph_.inputs) open(port.value, -1);
     for (int s = 0; s < steps_; ++s) run_node(node(s), s);
+    for (const auto& [before, after] : graph_.repeat.carried)
+      if (map_.of_value[index(before)] != map_.of_value[index(after)] ||
+          map_.at[index(before)] != map_.at[index(after)])
+        throw_error("bad graph (a bug of Attune): '{}' does not lie where '{}' does",
+                    graph_.value(after).name, graph_.value(before).name);
     for (size_t i = 0; i < map_.storages.size(); ++i) finish(map_.storages[i], members_[i].first);
     return std::move(map_);
   }
@@ -88,12 +94,35 @@ class Assignment {
       last_read_[index(port.value)] = steps_;
       read_whole_[index(port.value)] = true;
     }
+    if (graph_.repeat.count > 1) keep_for_repetitions();
+  }
+
+  // What repeated nodes read and do not make, they read again: it is held until they have run. Of
+  // a batch, the first repetition's examples need not be (add_pieces).
+  void keep_for_repetitions() {
+    const Repeat& repeat = graph_.repeat;
+    std::vector<bool> made_anew(graph_.values.size());
+    for (NodeId n = repeat.begin; n < repeat.end; ++n)
+      for (ValueId v : graph_.nodes[static_cast<size_t>(n)].outputs)
+        if (v != kNone) made_anew[index(v)] = true;
+    for (const auto& [before, after] : repeat.carried) made_anew[index(before)] = true;
+    for (NodeId n = repeat.begin; n < repeat.end; ++n) {
+      const Node& node = graph_.nodes[static_cast<size_t>(n)];
+      for (ValueId v : node.inputs) {
+        if (v == kNone || made_anew[index(v)]) continue;
+        if (last_read_[index(v)] < repeat.end) {
+          last_read_[index(v)] = repeat.end;
+          read_again_[index(v)] = true;
+        }
+        if (graph_.value(node.outputs[0]).advance == 0) read_whole_[index(v)] = true;
+      }
+    }
   }
 
   void add(ValueId v, int storage, int64_t at, int first) {
     map_.of_value[index(v)] = storage;
     map_.at[index(v)] = at;
-    lives_[index(v)] = {first, std::max(first, last_read_[index(v)])};
+    lives_[index(v)] = {first, std::max(first, last_read_[index(v)] - read_again_[index(v)])};
     Members& members = members_[static_cast<size_t>(storage)];
     (members.first == kNone ? members.first : next_member_[index(members.last)]) = v;
     members.last = v;
@@ -237,6 +266,8 @@ class Assignment {
       const int axis = slice.as<SliceAttrs>().axis;
       const Shape &x = graph_.shape(v), &y = graph_.shape(slice.outputs[0]);
       const int64_t row = bytes / x.product(0, axis + 1);
+      if (graph_.value(slice.outputs[0]).advance > 0)  // through all that comes behind it
+        add_piece(at + y[axis] * row, at + bytes, life, alignment);
       for (int64_t o = 0; o < x.product(0, axis); ++o) {
         const int64_t begin = at + (o * x[axis] + slice.as<SliceAttrs>().start) * row;
         add_piece(begin, begin + y[axis] * row, {life.first, step}, alignment);
@@ -325,6 +356,7 @@ class Assignment {
   std::vector<ValueId> next_member_;            // by value: of the same storage
   std::vector<ValueId> next_read_;              // by value: the same, of those still read
   std::vector<int> last_read_;                  // by value: the last step that reads it itself
+  std::vector<bool> read_again_;                // by value: or, the step behind the repeated ones
   std::vector<bool> read_whole_;                // by value: by anything but slices
   std::map<ValueId, std::vector<int>> slices_;  // steps that read a part of a value
   std::vector<int> members_last_;  // by value: the last step of what lies in it; -1: nothing does
@@ -384,6 +416,15 @@ bool is_view(const Graph& graph, const Node& node) {
     row += graph.shape(x)[axis];
   }
   return true;
+}
+
+int64_t advance_of(const Graph& graph, const StorageMap& storage, ValueId id) {
+  const int of_value = storage.of_value[static_cast<size_t>(id)];
+  const Value& root = graph.value(storage.storages[static_cast<size_t>(of_value)].root);
+  if (graph.repeat.count == 1 || root.role != Role::input ||
+      !graph.repeat.contains(graph.value(id).producer))
+    return 0;
+  return bytes_of(root) / graph.repeat.count;
 }
 
 StorageMap assign_storage(const Graph& graph, std::span<const int> order) {

@@ -48,6 +48,10 @@ struct StorageMap {
 // reshape, or a slice or concat of whole rows whose operands have their place (Value::lies_in).
 bool is_view(const Graph& graph, const Node& node);
 
+// By how many bytes a value's place moves on in each repetition (Graph::repeat): what lies in an
+// input, and is made anew in each, goes through that. 0 elsewhere.
+int64_t advance_of(const Graph& graph, const StorageMap& storage, ValueId id);
+
 // Assigns values to storages for the nodes in this order, or that of the graph where it is empty.
 // Throws Error (a bug) where a value would be overwritten before its last reader.
 StorageMap assign_storage(const Graph& graph, std::span<const int> order = {});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -36,7 +37,9 @@ class PlanReader {
       graph_.value(port->tensor()).role = Role::input;
       write(port->tensor());
     }
-    for (const format::Step* step : *program_.steps()) add_step(*step);
+    add_steps(0, program_.repeat_begin());
+    add_repeated();
+    add_steps(program_.repeat_end(), static_cast<int>(program_.steps()->size()));
     for (const format::Port* port : *program_.ports())
       if (!is_fed(role_of(*port)))
         graph_.outputs.push_back({port->name()->str(), reading(port->tensor())});
@@ -133,6 +136,56 @@ class PlanReader {
     uint64_t from;
   };
 
+  void add_steps(int begin, int end) {
+    for (int s = begin; s < end; ++s) add_step(*program_.steps()->Get(static_cast<unsigned>(s)));
+  }
+
+  // Steps that read something from before them, and leave something else where it lay, read that
+  // in the next repetition.
+  void add_repeated() {
+    Repeat& repeat = graph_.repeat;
+    const std::vector<bool> before = written_;
+    read_.clear(), moving_.clear();
+    repeat.begin = static_cast<NodeId>(graph_.nodes.size());
+    add_steps(program_.repeat_begin(), program_.repeat_end());
+    repeat.end = static_cast<NodeId>(graph_.nodes.size());
+    repeat.count = program_.repeat_count();
+    if (repeat.count == 1) return;
+    for (const auto& [id, source] : moving_) {
+      const auto [segment, begin] = address(id);
+      const uint64_t advance = described(id).advance();
+      const auto further = static_cast<uint64_t>(repeat.count - 1);
+      if (!holds({segment, begin + advance}, (further - 1) * advance + bytes(id), source))
+        fail_to_repeat(id);
+    }
+    for (ValueId id : read_) {
+      if (!before[static_cast<size_t>(id)] || holds(address(id), bytes(id), id)) continue;
+      const auto now = latest_.find(address(id));
+      if (now == latest_.end() || !holds(address(id), bytes(id), now->second.value) ||
+          bytes(now->second.value) != bytes(id))
+        fail_to_repeat(id);
+      repeat.carried.emplace_back(id, now->second.value);
+    }
+  }
+
+  [[noreturn]] void fail_to_repeat(ValueId id) const {
+    throw_error("{}: {}: tensor {} is not there any more when it is read again", plan_.name(),
+                program_name(program_kind(program_)), graph_.value(id).name);
+  }
+
+  // Whether nothing else was written over these bytes of a value.
+  bool holds(Address at, uint64_t size, ValueId value) const {
+    const uint64_t end = at.second + size;
+    while (at.second < end) {
+      auto piece = latest_.upper_bound(at);
+      if (piece == latest_.begin() || (--piece)->first.first != at.first ||
+          piece->second.end <= at.second || piece->second.value != value)
+        return false;
+      at.second = piece->second.end;
+    }
+    return true;
+  }
+
   void write(ValueId id) {
     written_[static_cast<size_t>(id)] = true;
     const auto [segment, begin] = address(id);
@@ -164,12 +217,14 @@ class PlanReader {
   ValueId reading(ValueId id) {
     if (id < 0) return kNone;
     const format::Tensor& t = described(id);
+    if (written_[static_cast<size_t>(id)]) read_.insert(id);
     if (written_[static_cast<size_t>(id)] || t.segment() == format::Segment::constants) return id;
     const auto writer = latest_.find(address(id));
     if (writer == latest_.end() && t.segment() == format::Segment::state) return id;  // as it was
     if (writer != latest_.end() && writer->second.from == 0 &&
         writer->second.end == address(id).second + bytes(id)) {
       const ValueId source = writer->second.value;
+      read_.insert(source);
       const Value &from = graph_.value(source), &to = graph_.value(id);
       if (from.dtype == to.dtype && from.shape.elements() == to.shape.elements())
         return whole_view(id, source);
@@ -207,6 +262,10 @@ class PlanReader {
                     program_name(program_kind(program_)), graph_.value(id).name);
       --piece;
       const Written& written = piece->second;
+      if (described(id).advance() > 0)
+        moving_.emplace_back(id, written.value);
+      else
+        read_.insert(written.value);
       const uint64_t until = std::min(end, written.end);
       parts.push_back(part(id, written.value, written.from + at - piece->first.second, until - at));
       at = until;
@@ -217,6 +276,8 @@ class PlanReader {
     // One of the plan's tensors: all of what was written.
     if (static_cast<size_t>(parts[0]) < written_.size()) return parts[0];
     graph_.nodes.back().outputs[0] = id;
+    graph_.value(id).advance = static_cast<int64_t>(
+        described(id).advance() / dtype_bytes(described_tensor(described(id)).dtype, 1));
     written_[static_cast<size_t>(id)] = true;
     return id;
   }
@@ -299,8 +360,10 @@ class PlanReader {
   const format::Program& program_;
   std::vector<std::byte> state_;
   Graph graph_;
-  std::vector<bool> written_;          // by value: an input, or made by a node so far
-  std::map<Address, Written> latest_;  // what was written last, by its first byte
+  std::vector<bool> written_;                        // by value: an input, or made by a node so far
+  std::map<Address, Written> latest_;                // what was written last, by its first byte
+  std::set<ValueId> read_;                           // since repeated steps began
+  std::vector<std::pair<ValueId, ValueId>> moving_;  // and what moves on, with what it is rows of
 };
 
 }  // namespace

@@ -212,7 +212,8 @@ class PlanWriter {
         builder_, builder_.CreateString(value.name), static_cast<uint8_t>(value.dtype),
         builder_.CreateVector(value.shape.dims, static_cast<size_t>(value.shape.rank)),
         place.segment, place.offset, builder_.CreateSharedString(value.model_tensor),
-        builder_.CreateVector(perm));
+        builder_.CreateVector(perm),
+        static_cast<uint64_t>(advance_of(program.graph, program.memory.storage, id)));
   }
 
   fb::Offset<format::Program> add_program(const PlanProgram& program) {
@@ -231,8 +232,12 @@ class PlanWriter {
       return list;
     };
     std::vector<fb::Offset<format::Step>> steps;
-    for (const Node& node : graph.nodes) {
+    int32_t repeat_begin = 0, repeat_end = 0;
+    for (NodeId n = 0; n < static_cast<NodeId>(graph.nodes.size()); ++n) {
+      const Node& node = graph.nodes[static_cast<size_t>(n)];
       if (is_view(graph, node)) continue;  // the planner laid it where it would copy from
+      repeat_begin += n < graph.repeat.begin;
+      repeat_end += n < graph.repeat.end;
       std::vector<int32_t> ints;
       std::vector<double> reals;
       encode_attrs(node.attrs, &ints, &reals);
@@ -262,7 +267,8 @@ class PlanWriter {
                                  builder_.CreateVector(tensors), builder_.CreateVector(steps),
                                  builder_.CreateVector(ports),
                                  static_cast<uint64_t>(program.memory.arena_bytes),
-                                 static_cast<uint64_t>(program.memory.lower_bound));
+                                 static_cast<uint64_t>(program.memory.lower_bound), repeat_begin,
+                                 repeat_end, graph.repeat.count);
   }
 
   fb::Offset<format::Parameter> add_parameter(const PlanParameter& parameter) {

@@ -41,7 +41,8 @@ struct Call {
   static Tensor described(const PlanProgram& program, ValueId id) {
     if (id == kNone) return {};
     const Value& value = program.graph.value(id);
-    return {stand_in, value.dtype, is_frozen(program, id), value.shape};
+    return {stand_in, value.dtype, is_frozen(program, id), value.shape,
+            advance_of(program.graph, program.memory.storage, id) > 0};
   }
 
   std::vector<Tensor> tensors;
@@ -113,25 +114,28 @@ CostModel::Step& CostModel::step_of(const PlanProgram& program, const Node& node
   return step;
 }
 
-std::vector<CostModel::Step*> CostModel::steps_of(const PlanProgram& program) {
-  std::vector<Step*> steps;
-  for (const Node& node : program.graph.nodes)
-    if (!is_view(program.graph, node)) steps.push_back(&step_of(program, node));
+std::vector<CostModel::StepRuns> CostModel::steps_of(const PlanProgram& program) {
+  std::vector<StepRuns> steps;
+  const Graph& graph = program.graph;
+  for (NodeId n = 0; n < static_cast<NodeId>(graph.nodes.size()); ++n)
+    if (const Node& node = graph.nodes[static_cast<size_t>(n)]; !is_view(graph, node))
+      steps.push_back({&step_of(program, node), graph.repeat.contains(n) ? graph.repeat.count : 1});
   return steps;
 }
 
-std::vector<StepTime> CostModel::times_of(const std::vector<Step*>& steps) {
+std::vector<StepTime> CostModel::times_of(const std::vector<StepRuns>& steps) {
   uint64_t bytes = 0;
-  for (const Step* step : steps) bytes += step->work.bytes;
+  for (const auto& [step, runs] : steps) bytes += step->work.bytes;
   bytes = rounded_program_bytes(bytes);
   std::vector<StepTime> times;
-  for (Step* step : steps) {
+  for (const auto& [step, runs] : steps) {
     const auto [time, is_new] = step->times.try_emplace(bytes);
     if (is_new && rates_) {
       step->work.program_bytes = bytes;
       time->second = rates_->time(step->work);
     }
     times.push_back(time->second);
+    times.back().us *= runs;
   }
   return times;
 }
@@ -151,11 +155,11 @@ Cost CostModel::cost(const PlanContents& contents) {
   cost.file_bytes = sizes.file;
   size_t scratch = 0, held = 0, most_operands = 0;
   for (const PlanProgram& program : contents.programs) {
-    const std::vector<Step*> steps = steps_of(program);
+    const std::vector<StepRuns> steps = steps_of(program);
     size_t prepared = 0;
     uint64_t macs = 0;
-    for (const Step* step : steps) {
-      prepared += step->prepares, macs += step->work.macs;
+    for (const auto& [step, runs] : steps) {
+      prepared += step->prepares, macs += static_cast<uint64_t>(runs) * step->work.macs;
       scratch = std::max(scratch, step->workspace_bytes);
       held += step->held_bytes;
     }

@@ -59,9 +59,13 @@ class CostModel {
 
  private:
   struct Step;
+  struct StepRuns {
+    Step* step;
+    int runs;  // each time its program runs
+  };
   Step& step_of(const PlanProgram& program, const Node& node);
-  std::vector<Step*> steps_of(const PlanProgram& program);
-  std::vector<StepTime> times_of(const std::vector<Step*>& steps);
+  std::vector<StepRuns> steps_of(const PlanProgram& program);
+  std::vector<StepTime> times_of(const std::vector<StepRuns>& steps);
 
   std::optional<Rates> rates_;
   int threads_;

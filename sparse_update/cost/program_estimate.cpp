@@ -1,6 +1,7 @@
 #include "sparse_update/cost/program_estimate.h"
 
 #include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 
 namespace attune {
 
@@ -36,10 +37,13 @@ std::vector<ProgramEstimate> estimate(const Session& session, const Rates& rates
   for (int k = 0; k < kProgramCount; ++k) {
     const auto kind = static_cast<ProgramKind>(k);
     if (!session.has(kind)) continue;
-    ProgramEstimate program{kind, {}};
-    for (const StepWork& step : program_work(session, kind))
-      program.steps.push_back(rates.time(step));
-    programs.push_back(std::move(program));
+    ProgramEstimate estimate{kind, {}};
+    for (const StepWork& step : program_work(session, kind)) {
+      const int s = static_cast<int>(estimate.steps.size());
+      estimate.steps.push_back(rates.time(step));
+      estimate.steps.back().us *= static_cast<double>(runs_of(*session.plan().program(kind), s));
+    }
+    programs.push_back(std::move(estimate));
   }
   return programs;
 }

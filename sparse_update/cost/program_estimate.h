@@ -7,7 +7,7 @@
 
 namespace attune {
 
-// The estimated times of a program's steps, in order.
+// The estimated times of a program's steps, in order; of those that are repeated, of all times.
 struct ProgramEstimate {
   ProgramKind kind = ProgramKind::train_step;
   std::vector<StepTime> steps;

@@ -7,8 +7,10 @@
 #include "attune/checkpoint.h"
 #include "attune/trainer.h"
 #include "engine/format/plan_generated.h"
+#include "engine/format/plan_tensor.h"
 #include "engine/random.h"
 #include "graph/ir/error.h"
+#include "graph/plan/read_plan.h"
 #include "sparse_update/cost/representative.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
@@ -345,6 +347,24 @@ TEST_CASE("what is computed over its examples does not spoil the batch") {
   }
 }
 
+TEST_CASE("kernels that are prepared for one place do not read examples that move on") {
+  // The first layer is frozen, and XNNPACK packs such layers.
+  const OnnxModel model = OnnxModel::load(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx");
+  for (const int micro : {0, 2}) {
+    const LoadedPlan loaded(
+        compile(model, options_with("bias:3", [&](CompileOptions& o) { o.micro_batch = micro; }))
+            .plan);
+    const auto loss_with = [&](BackendChoice backend) {
+      const auto session = make_session(loaded.plan(), {.backend = backend, .poison = true});
+      train(*session, 1);
+      return *session->output(ProgramKind::train_step, "loss").as<float>();
+    };
+    const float expected = loss_with(BackendChoice::reference);
+    for (const auto backend : {BackendChoice::best, BackendChoice::xnnpack, BackendChoice::simd})
+      CHECK(loss_with(backend) == doctest::Approx(expected).epsilon(1e-5));
+  }
+}
+
 TEST_CASE("a plan of micro-batches is verified against its model") {
   const OnnxModel model = convnet();
   for (int micro : {1, 3}) {
@@ -355,6 +375,12 @@ TEST_CASE("a plan of micro-batches is verified against its model") {
     CHECK(report.ok());
     CHECK(report.loss_plan == doctest::Approx(report.loss_model));
   }
+  // The first examples make room for what comes after them.
+  const OnnxModel keywords =
+      OnnxModel::load(ATTUNE_SOURCE_DIR "/examples/keyword_spotting/kws.onnx");
+  const auto options = options_with("bias:3", [](CompileOptions& o) { o.micro_batch = 1; });
+  const LoadedPlan loaded(compile(keywords, options).plan);
+  CHECK(verify_plan_against_model(loaded.plan(), keywords, nullptr, {}).ok());
 }
 
 TEST_CASE("a published network in micro-batches trains as with whole batches, in less memory") {
@@ -398,6 +424,61 @@ TEST_CASE("a published network in micro-batches trains as with whole batches, in
     }
     CHECK(std::sqrt(difference) <= 1e-5 * std::sqrt(norm));
   }
+}
+
+TEST_CASE("a plan does not grow with the number of micro-batches") {
+  const auto compiled = [](int batch, int micro) {
+    return compile(convnet(), options_with("full", [&](CompileOptions& o) {
+                     o.batch = batch;
+                     o.micro_batch = micro;
+                   }));
+  };
+  const LoadedPlan few(compiled(4, 2).plan), many(compiled(4096, 2).plan);
+  const format::Program& program = *many.plan().program(ProgramKind::train_step);
+  CHECK(many.plan().file_bytes() <= few.plan().file_bytes() + 64);
+  CHECK(program.repeat_count() == 2048);
+  CHECK(program.steps()->size() == few.plan().program(ProgramKind::train_step)->steps()->size());
+  // What is done for an example, and the update once.
+  const auto macs = [](const LoadedPlan& loaded) {
+    return total_macs(*loaded.plan().program(ProgramKind::train_step));
+  };
+  CHECK(macs(many) == 1024 * macs(few));
+  const LoadedPlan whole(compiled(4, 0).plan);
+  CHECK(macs(few) == macs(whole));
+
+  // Read back, it is repeated as well, and carries its sums on.
+  const Graph graph = graph_of_plan(few.plan(), ProgramKind::train_step, DType::f32);
+  CHECK(graph.repeat.count == 2);
+  CHECK(graph.repeat.carried.size() == few.plan().table().parameters()->size() + 2);
+  CHECK(contains(graph.text(), "2 times:\n"));
+}
+
+TEST_CASE("repetitions that lead out of a plan's memory are refused") {
+  const std::vector<std::byte> plan = compile(convnet(), options_of(2)).plan;
+  using format::Program;
+  const auto with = [&](unsigned field, int32_t value) {
+    return error_after(plan, [&](const Plan& loaded) {
+      REQUIRE(set_field(loaded.program(ProgramKind::train_step), field, value));
+    });
+  };
+  CHECK(with(Program::VT_REPEAT_COUNT, 2) == "");
+  CHECK(contains(with(Program::VT_REPEAT_COUNT, 4), "moves out of its segment"));
+  CHECK(contains(with(Program::VT_REPEAT_COUNT, 0), "0 times"));
+  CHECK(contains(with(Program::VT_REPEAT_COUNT, -1), "-1 times"));
+  CHECK(contains(with(Program::VT_REPEAT_COUNT, 1 << 30), "times"));
+  CHECK(contains(with(Program::VT_REPEAT_BEGIN, -1), "repeats steps -1 .. "));
+  CHECK(contains(with(Program::VT_REPEAT_BEGIN, 1 << 20), "repeats steps"));
+  CHECK(contains(with(Program::VT_REPEAT_END, 1 << 20), "repeats steps"));
+  CHECK(contains(with(Program::VT_REPEAT_END, -7), "repeats steps"));
+  const auto advance = [&](uint64_t bytes) {
+    return error_after(plan, [&](const Plan& loaded) {
+      for (const format::Tensor* tensor : *loaded.program(ProgramKind::train_step)->tensors())
+        if (tensor->advance() > 0) REQUIRE(set_field(tensor, format::Tensor::VT_ADVANCE, bytes));
+    });
+  };
+  CHECK(advance(8) == "");
+  CHECK(contains(advance(7), "unaligned"));
+  CHECK(contains(advance(UINT64_MAX - 7), "moves out of its segment"));
 }
 
 TEST_CASE("a batch that does not divide into micro-batches is refused") {

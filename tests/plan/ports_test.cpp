@@ -39,22 +39,10 @@ std::vector<std::byte> ids_plan() {
 // The error of loading a plan where a field of a port of train_step is another.
 template <class T>
 std::string error_with(const std::string& port_name, unsigned field, T value) {
-  const std::vector<std::byte> bytes = ids_plan();
-  AlignedBytes memory(bytes);
-  {
-    Plan plan;
-    throw_if_error(Plan::from_memory(memory.bytes(), "test.att", &plan));
+  return error_after(ids_plan(), [&](const Plan& plan) {
     for (const format::Port* port : *plan.program(kTrain)->ports())
-      if (port->name()->str() == port_name) {
-        // The bytes are ours.
-        auto* table = reinterpret_cast<flatbuffers::Table*>(const_cast<format::Port*>(port));
-        REQUIRE(table->SetField<T>(static_cast<flatbuffers::voffset_t>(field), value, T{}));
-      }
-  }
-  set_checksum(memory.bytes());
-  Plan plan;
-  const Status status = Plan::from_memory(memory.bytes(), "test.att", &plan);
-  return status ? "" : status.message();
+      if (port->name()->str() == port_name) REQUIRE(set_field(port, field, value));
+  });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "attune/plan.h"
 #include "attune/session.h"
+#include "engine/format/plan_generated.h"
 #include "graph/import/onnx/onnx_model.h"
 #include "graph/ir/graph.h"
 #include "sparse_update/pipeline/compile.h"
@@ -59,6 +60,24 @@ std::unique_ptr<Session> make_session(const Plan& plan, const SessionOptions& op
 
 // Makes the checksum right again, so that a change is for the verifier to find.
 void set_checksum(std::span<std::byte> plan_bytes);
+
+// Another value of a field that is there, in a plan whose bytes are the test's.
+template <class T, class Table>
+bool set_field(const Table* table, unsigned field, T value) {
+  auto* bytes = reinterpret_cast<flatbuffers::Table*>(const_cast<Table*>(table));
+  return bytes->SetField<T>(static_cast<flatbuffers::voffset_t>(field), value, T{});
+}
+
+// The error of loading a plan that `change(plan)` has altered; empty where it loads.
+template <class F>
+std::string error_after(std::span<const std::byte> bytes, F&& change) {
+  LoadedPlan loaded(bytes);
+  change(loaded.plan());
+  set_checksum(loaded.bytes());
+  Plan again;
+  const Status status = Plan::from_memory(loaded.bytes(), "test.att", &again);
+  return status ? "" : status.message();
+}
 
 // x[N,3,9,9] -> conv 3x3 stride 2, batch norm, clip at 6 -> depthwise 3x3, batch norm, relu -> conv
 // 1x1, batch norm -> added to what went into the depthwise layer -> max pool 2x2 -> average ->
