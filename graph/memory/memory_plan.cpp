@@ -5,7 +5,6 @@
 #include "graph/memory/first_fit.h"
 #include "graph/memory/order_search.h"
 #include "graph/memory/packing.h"
-#include "graph/memory/packing_bound.h"
 
 namespace attune {
 namespace {
@@ -47,7 +46,6 @@ MemoryPlan plan_memory(const Graph& graph, PackEffort effort, int64_t enough) {
   if (search.best().bytes < plan.arena_bytes) take(search.best().bytes, search.best().offsets);
   const auto wanted = [&] { return enough >= plan.lower_bound ? enough : plan.tight_bytes(); };
   if (effort == PackEffort::quick || plan.arena_bytes <= wanted()) return plan;
-  plan.lower_bound = packing_bound(plan.storage, steps, plan.arena_bytes);
   search.run(wanted(), effort == PackEffort::thorough ? kThoroughly * kWork : kWork);
   if (search.best().bytes < plan.arena_bytes) take(search.best().bytes, search.best().offsets);
   return plan;

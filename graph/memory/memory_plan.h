@@ -13,7 +13,7 @@ struct MemoryPlan {
   StorageMap storage;
   std::vector<int64_t> offsets;  // by storage; -1 outside the arena
   int64_t arena_bytes = 0;
-  // What no packing goes below: the most bytes alive at once, or more. See packing_bound.h.
+  // The most bytes alive at once: no packing goes below it.
   int64_t lower_bound = 0;
 
   // A thousandth above the bound: less is not worth a search.

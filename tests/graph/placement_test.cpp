@@ -7,7 +7,6 @@
 
 #include "graph/memory/first_fit.h"
 #include "graph/memory/order_search.h"
-#include "graph/memory/packing_bound.h"
 #include "tests/support/storages.h"
 
 namespace attune::test {
@@ -77,8 +76,6 @@ TEST_CASE("storages that share places meet where they never do at one step") {
   map.storages[1].ranges[0].lives = {{0, 1}};
   map.storages[2].ranges[0].lives = {{1, 2}};
   CHECK(map.lower_bound(3) == 128);
-  CHECK(packing_bound(map, 3, 1000) == 192);
-  CHECK(packing_bound(map, 3, 128) == 128);
   CHECK(packed(map.storages, 0).bytes == 192);
 }
 
