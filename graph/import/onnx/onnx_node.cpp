@@ -32,12 +32,6 @@ int normal_axis(int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
-std::vector<int> identity_perm(int rank) {
-  std::vector<int> perm(rank);
-  std::iota(perm.begin(), perm.end(), 0);
-  return perm;
-}
-
 OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto)
     : importer_(importer), proto_(proto), name_(proto.name()) {
   for (int i = 0; name_.empty() && i < proto.output_size(); ++i) name_ = proto.output(i);

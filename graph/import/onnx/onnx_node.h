@@ -101,7 +101,6 @@ class OnnxNode {
 
 // Axis counted from the end where negative. Throws Error outside -rank .. rank - 1.
 int normal_axis(int64_t axis, int rank);
-std::vector<int> identity_perm(int rank);
 
 // The operators, each with its importer function in a file of this folder.
 #define ONNX(name) void import_##name(OnnxNode& n);
