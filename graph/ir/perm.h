@@ -13,7 +13,7 @@ namespace attune {
 using Perm = std::vector<int>;
 
 inline Perm identity_perm(int rank) {
-  Perm perm(static_cast<size_t>(rank));
+  Perm perm(rank);
   std::iota(perm.begin(), perm.end(), 0);
   return perm;
 }
@@ -25,14 +25,13 @@ inline bool is_identity(const Perm& perm) {
 // transpose(transpose(x, first), second) = transpose(x, compose(first, second))
 inline Perm compose(const Perm& first, const Perm& second) {
   Perm result(second.size());
-  for (size_t i = 0; i < second.size(); ++i) result[i] = first[static_cast<size_t>(second[i])];
+  for (size_t i = 0; i < second.size(); ++i) result[i] = first[second[i]];
   return result;
 }
 
 inline Perm inverse(const Perm& perm) {
   Perm result(perm.size());
-  for (size_t i = 0; i < perm.size(); ++i)
-    result[static_cast<size_t>(perm[i])] = static_cast<int>(i);
+  for (size_t i = 0; i < perm.size(); ++i) result[perm[i]] = static_cast<int>(i);
   return result;
 }
 

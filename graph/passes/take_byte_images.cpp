@@ -29,12 +29,10 @@ void take_byte_images(Graph& graph, const std::vector<double>& scale,
         "--preprocess: the model's input {} has shape {}, images of {} channels need [N,{},H,W]",
         port.name, shape_text(shape), channels, channels);
 
-  Value bytes;
-  bytes.name = port.name + ".bytes";
-  bytes.dtype = DType::u8;
-  bytes.shape = Shape{shape[0], shape[2], shape[3], channels};
-  bytes.role = Role::input;
-  const ValueId input = graph.add_value(std::move(bytes));
+  const ValueId input = graph.add_value({.name = port.name + ".bytes",
+                                         .dtype = DType::u8,
+                                         .shape = {shape[0], shape[2], shape[3], channels},
+                                         .role = Role::input});
   const ValueId scales = graph.add_constant("normalize.scale", Shape{channels}, scale);
   const ValueId offsets = graph.add_constant("normalize.offset", Shape{channels}, offset);
   std::vector<Node> first;
@@ -58,9 +56,8 @@ void take_byte_images(Graph& graph, const std::vector<double>& scale,
     for (ValueId& v : node.inputs)
       if (const auto it = as_image.find(v); it != as_image.end()) v = it->second;
   if (turned_back) {
-    TransposeAttrs perm;
-    perm.perm[1] = 3, perm.perm[2] = 1, perm.perm[3] = 2;
-    first.push_back(graph.make(Op::transpose, perm, {image}, port.name + "/planes"));
+    const TransposeAttrs planes = transpose_attrs({0, 3, 1, 2});
+    first.push_back(graph.make(Op::transpose, planes, {image}, port.name + "/planes"));
     for (Node& node : rest)
       for (ValueId& v : node.inputs)
         if (v == old_input) v = first.back().outputs[0];

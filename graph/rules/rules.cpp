@@ -76,8 +76,7 @@ ValueId GradientContext::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs
 }
 
 ValueId GradientContext::reshape(ValueId x, Shape shape) {
-  if (graph_.shape(x) == shape) return x;
-  return emit(Op::reshape, NoAttrs{}, {x}, "reshape", &shape);
+  return graph_.reshape(x, shape, node_.name + "/reshape");
 }
 
 ValueId GradientContext::reduce_to(ValueId x, Shape shape) {

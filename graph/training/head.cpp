@@ -117,9 +117,7 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
 
   // Everything from the layer on is rebuilt; what was there dies.
   ValueId scores = graph.emit(head.op, head.attrs, inputs, head.name);
-  const Shape flat{batch, classes};
-  if (graph.shape(scores).rank != 2)
-    scores = graph.emit(Op::reshape, NoAttrs{}, {scores}, head.name + "/flat", &flat);
+  scores = graph.reshape(scores, Shape{batch, classes}, head.name + "/flat");
   if (bias_add != kNone) {
     const Node add = graph.nodes[bias_add];
     const int side = graph.value(add.inputs[0]).role == Role::parameter ? 0 : 1;

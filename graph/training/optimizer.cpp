@@ -81,14 +81,11 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
     const int32_t axis = update.axis < 0 ? 0 : update.axis;
     const ValueId indices =
         update.axis < 0 ? kNone : graph.add_index_constant(name + ".channels", update.channels);
-    for (const std::string& slot : row.slots) {
-      Value value;
-      value.name = fmt::format("{}.{}", name, slot);
-      value.dtype = graph.real;
-      value.shape = graph.shape(update.gradient);
-      value.role = Role::state;
-      update.slots.push_back(graph.add_value(std::move(value)));
-    }
+    for (const std::string& slot : row.slots)
+      update.slots.push_back(graph.add_value({.name = fmt::format("{}.{}", name, slot),
+                                              .dtype = graph.real,
+                                              .shape = graph.shape(update.gradient),
+                                              .role = Role::state}));
     std::vector<ValueId> inputs = {update.parameter, update.gradient, rate, indices};
     inputs.insert(inputs.end(), update.slots.begin(), update.slots.end());
     if (counts) inputs.push_back(step);

@@ -70,8 +70,6 @@ Shape to_shape(const Dims& dims) {
   return shape;
 }
 
-Dims to_dims(const Shape& shape) { return Dims(shape.dims, shape.dims + shape.rank); }
-
 std::string dims_text(const Dims& dims) { return fmt::format("[{}]", fmt::join(dims, ",")); }
 
 }  // namespace attune

@@ -58,7 +58,6 @@ double scalar(const KnownTensor& tensor);
 
 // Throws Error where a shape is not one that values can have.
 Shape to_shape(const Dims& dims);
-Dims to_dims(const Shape& shape);
 std::string dims_text(const Dims& dims);
 
 }  // namespace attune

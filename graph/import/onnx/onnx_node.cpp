@@ -3,7 +3,6 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "graph/import/onnx/onnx_tensor.h"
 
@@ -23,6 +22,13 @@ const onnx::AttributeProto* check_type(const onnx::AttributeProto* attribute,
 bool looks_generated(const std::string& name) {
   return name.empty() || name.starts_with("onnx::") || name.find("Constant") != std::string::npos ||
          std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// [N,C,..] -> [N,..,C]
+Perm channels_last(int rank) {
+  Perm perm = identity_perm(rank);
+  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  return perm;
 }
 
 }  // namespace
@@ -158,8 +164,7 @@ ValueId OnnxNode::operand(int input) const {
                              identity_perm(static_cast<int>(known->dims.size())));
 }
 
-ValueId OnnxNode::weight(int input, const Dims& view, const std::vector<int>& perm,
-                         const char* what) const {
+ValueId OnnxNode::weight(int input, const Dims& view, const Perm& perm, const char* what) const {
   const KnownTensor& tensor = known(input, what);
   if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
   if (tensor.view) return importer_.parameter(tensor, view, perm);
@@ -190,29 +195,25 @@ std::shared_ptr<const Padding> OnnxNode::padding(int input) const {
   return input_tensor(input).padding;
 }
 
+std::string OnnxNode::part_name(const char* suffix) const {
+  return suffix == nullptr ? name_ : name_ + "/" + suffix;
+}
+
 ValueId OnnxNode::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix,
                        const Shape* shape) const {
-  std::string name = suffix == nullptr ? name_ : name_ + "/" + suffix;
-  return importer_.graph.emit(op, std::move(attrs), std::move(inputs), std::move(name), shape);
+  return importer_.graph.emit(op, std::move(attrs), std::move(inputs), part_name(suffix), shape);
 }
 
 ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const {
-  const Shape wanted = to_shape(dims);
-  if (wanted == shape(x)) return x;
-  return emit(Op::reshape, NoAttrs{}, {x}, suffix, &wanted);
+  return importer_.graph.reshape(x, to_shape(dims), part_name(suffix));
 }
 
-ValueId OnnxNode::transpose(ValueId x, const std::vector<int>& perm, const char* suffix) const {
-  if (perm == identity_perm(static_cast<int>(perm.size()))) return x;
-  TransposeAttrs attrs;
-  std::copy(perm.begin(), perm.end(), attrs.perm);
-  return emit(Op::transpose, attrs, {x}, suffix);
+ValueId OnnxNode::transpose(ValueId x, const Perm& perm, const char* suffix) const {
+  return importer_.graph.transpose(x, perm, part_name(suffix));
 }
 
 ValueId OnnxNode::to_channels_last(ValueId x) const {
-  std::vector<int> perm = identity_perm(shape(x).rank);
-  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
-  return transpose(x, perm, "channels_last");
+  return transpose(x, channels_last(shape(x).rank), "channels_last");
 }
 
 int OnnxNode::output_count() const { return proto_.output_size(); }
@@ -235,7 +236,7 @@ OnnxTensor& OnnxNode::output_tensor(int output) const {
 namespace {
 
 // Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
-void note_tensor(Graph& graph, ValueId value, const std::string& name, const std::vector<int>& perm,
+void note_tensor(Graph& graph, ValueId value, const std::string& name, const Perm& perm,
                  const std::string& value_name) {
   Value& v = graph.value(value);
   if (!v.model_tensor.empty() || v.role != Role::temporary) return;
@@ -256,12 +257,9 @@ void OnnxNode::set(int output, ValueId value) const {
 void OnnxNode::set_channels_last(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
-  std::vector<int> perm = identity_perm(shape(value).rank);
-  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  const Perm perm = channels_last(shape(value).rank);
   note_tensor(importer_.graph, value, name, perm, name);
-  std::vector<int> back = identity_perm(shape(value).rank);
-  std::rotate(back.begin() + 1, back.end() - 1, back.end());
-  const ValueId first = transpose(value, back, "channels_first");
+  const ValueId first = transpose(value, inverse(perm), "channels_first");
   note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
               name + "/channels_first");
   output_tensor(output).value = first;

@@ -61,7 +61,7 @@ class OnnxNode {
   ValueId operand(int input) const;
   // A float tensor that this operator trains, seen as `view` and transposed. It must be known, and
   // an initializer or a constant as such, not computed from one.
-  ValueId weight(int input, const Dims& view, const std::vector<int>& perm, const char* what) const;
+  ValueId weight(int input, const Dims& view, const Perm& perm, const char* what) const;
   ValueId vector_weight(int input, int64_t size, const char* what) const;
   // The same as a constant.
   ValueId statistic(int input, int64_t size, const char* what) const;
@@ -72,7 +72,7 @@ class OnnxNode {
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix = nullptr,
                const Shape* shape = nullptr) const;
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
-  ValueId transpose(ValueId x, const std::vector<int>& perm, const char* suffix) const;
+  ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
   const Shape& shape(ValueId id) const { return importer_.graph.shape(id); }
 
@@ -93,6 +93,7 @@ class OnnxNode {
   const std::string& input_name(int input) const;
   OnnxTensor& input_tensor(int input) const;
   OnnxTensor& output_tensor(int output) const;
+  std::string part_name(const char* suffix) const;
 
   Importer& importer_;
   const onnx::NodeProto& proto_;
