@@ -261,26 +261,26 @@ KnownTensor transpose(const KnownTensor& x, const Perm& perm) {
   return y;
 }
 
-KnownTensor concat(const std::vector<KnownPtr>& parts, int axis) {
-  Dims dims = parts[0]->dims;
+KnownTensor concat(const std::vector<KnownTensor>& parts, int axis) {
+  Dims dims = parts[0].dims;
   dims[axis] = 0;
   bool derived = false;
-  for (const KnownPtr& part : parts) {
-    Dims expected = part->dims;
-    if (part->type != parts[0]->type || expected.size() != dims.size())
+  for (const KnownTensor& part : parts) {
+    Dims expected = part.dims;
+    if (part.type != parts[0].type || expected.size() != dims.size())
       throw_error("inputs of different types or ranks");
     expected[axis] = dims[axis];
     if (expected != dims) throw_error("inputs that differ in more than axis {}", axis);
-    if (__builtin_add_overflow(dims[axis], part->dims[axis], &dims[axis]))
+    if (__builtin_add_overflow(dims[axis], part.dims[axis], &dims[axis]))
       throw_error("the axis is too long");
-    derived = derived || is_trainable(*part);
+    derived = derived || is_trainable(part);
   }
-  Computed y(parts[0]->type, dims, derived);
+  Computed y(parts[0].type, dims, derived);
   const int64_t inner = count_elements(Dims(dims.begin() + axis + 1, dims.end()));
   int64_t start = 0;
-  for (const KnownPtr& part : parts) {
-    const auto run = static_cast<size_t>(part->dims[axis] * inner);
-    with_elements(*part, [&](const auto& from) {
+  for (const KnownTensor& part : parts) {
+    const auto run = static_cast<size_t>(part.dims[axis] * inner);
+    with_elements(part, [&](const auto& from) {
       for (size_t i = 0; i < from.size(); ++i)
         y.set(i / run * (dims[axis] * inner) + start + i % run, from[i]);
     });

@@ -21,7 +21,7 @@ Dims broadcast_dims(const Dims& a, const Dims& b);
 KnownTensor reshape(const KnownTensor& x, const Dims& dims);
 KnownTensor transpose(const KnownTensor& x, const Perm& perm);
 
-KnownTensor concat(const std::vector<KnownPtr>& parts, int axis);
+KnownTensor concat(const std::vector<KnownTensor>& parts, int axis);
 KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis);
 // `count` elements from `start` on, `step` apart (it may be negative), along an axis.
 KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step);

@@ -7,8 +7,8 @@ void import_Concat(OnnxNode& n) {
   if (n.input_count() == 0) n.fail("it has no inputs");
   const int axis = normal_axis(n.integer("axis", 1), n.rank(0));
   if (n.all_known()) {
-    std::vector<KnownPtr> parts;
-    for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.known_pointer(i));
+    std::vector<KnownTensor> parts;
+    for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.known(i, "part"));
     return n.set(0, concat(parts, axis));
   }
   std::vector<ValueId> parts;

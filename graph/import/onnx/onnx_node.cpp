@@ -121,13 +121,6 @@ bool OnnxNode::all_known() const {
   return true;
 }
 
-KnownPtr OnnxNode::known_pointer(int input) const {
-  const OnnxTensor& tensor = input_tensor(input);
-  if (tensor.known == nullptr)
-    fail("input {} ('{}') must be known when the model is imported", input, input_name(input));
-  return tensor.known;
-}
-
 const KnownTensor& OnnxNode::known(int input, const char* what) const {
   if (!is_known(input))
     fail("its {} ('{}') is computed from the model's inputs; only a constant is supported", what,
@@ -210,6 +203,15 @@ ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const
 
 ValueId OnnxNode::transpose(ValueId x, const Perm& perm, const char* suffix) const {
   return importer_.graph.transpose(x, perm, part_name(suffix));
+}
+
+ValueId OnnxNode::slice(ValueId x, int axis, int64_t start, int64_t count,
+                        const char* suffix) const {
+  Dims dims = to_dims(shape(x));
+  dims[axis] = count;
+  const Shape part = to_shape(dims);
+  if (part == shape(x)) return x;
+  return emit(Op::slice, SliceAttrs{axis, static_cast<int32_t>(start)}, {x}, suffix, &part);
 }
 
 ValueId OnnxNode::to_channels_last(ValueId x) const {

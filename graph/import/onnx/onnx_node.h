@@ -48,7 +48,6 @@ class OnnxNode {
   bool is_known(int input) const;
   bool all_known() const;  // every input there is
   const KnownTensor& known(int input, const char* what) const;
-  KnownPtr known_pointer(int input) const;
   Dims known_ints(int input, const char* what) const;  // rank 0 or 1
   double known_scalar(int input, const char* what) const;
   // Attribute `name` up to some opset, input `input` after it. Empty where both are absent.
@@ -74,6 +73,8 @@ class OnnxNode {
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
   ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
+  // `count` elements from `start` on along an axis: x where these are all.
+  ValueId slice(ValueId x, int axis, int64_t start, int64_t count, const char* suffix) const;
   const Shape& shape(ValueId id) const { return importer_.graph.shape(id); }
 
   int output_count() const;
