@@ -1,5 +1,3 @@
-#include <map>
-
 #include "graph/ir/error.h"
 #include "graph/passes/passes.h"
 #include "graph/rules/rules.h"
@@ -41,29 +39,18 @@ void take_byte_images(Graph& graph, const std::vector<double>& scale,
   const ValueId image = first.front().outputs[0];
 
   // Readers that turned the input to NHWC take the image as it is; others get it turned back.
-  std::map<ValueId, ValueId> as_image;
-  std::vector<Node> rest;
-  bool turned_back = false;
-  for (const Node& node : graph.nodes) {
+  for (Node& node : graph.nodes)
     if (node.inputs[0] == old_input && turns_to_image(graph, node, graph.shape(image))) {
-      as_image[node.outputs[0]] = image;
-      continue;
+      graph.replace_uses(node.outputs[0], image);
+      node.outputs.clear();
     }
-    for (ValueId v : node.inputs) turned_back |= v == old_input;
-    rest.push_back(node);
-  }
-  for (Node& node : rest)
-    for (ValueId& v : node.inputs)
-      if (const auto it = as_image.find(v); it != as_image.end()) v = it->second;
-  if (turned_back) {
+  std::erase_if(graph.nodes, [](const Node& node) { return node.outputs.empty(); });
+  if (!graph.readers()[old_input].empty()) {
     const TransposeAttrs planes = transpose_attrs({0, 3, 1, 2});
     first.push_back(graph.make(Op::transpose, planes, {image}, port.name + "/planes"));
-    for (Node& node : rest)
-      for (ValueId& v : node.inputs)
-        if (v == old_input) v = first.back().outputs[0];
+    graph.replace_uses(old_input, first.back().outputs[0]);
   }
-  first.insert(first.end(), rest.begin(), rest.end());
-  graph.nodes = std::move(first);
+  graph.nodes.insert(graph.nodes.begin(), first.begin(), first.end());
   graph.inputs.front().value = input;
   graph.index();
 }

@@ -52,12 +52,9 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
     for (double& x : reals) x = static_cast<float>(0.02 * source->next());
   value.data = Data::of_reals(std::move(reals));
   // The old one is no parameter any more, and gives up its name.
-  const std::string name = value.name;
-  const ValueId id = graph.add_value(std::move(value));
   graph.value(old_id).role = Role::constant;
-  graph.rename(old_id, name + ".replaced");
-  graph.rename(id, name);
-  return id;
+  graph.rename(old_id, value.name + ".replaced");
+  return graph.add_value(std::move(value));
 }
 
 }  // namespace
@@ -65,9 +62,8 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
 void replace_head(Graph& graph, int classes, uint64_t seed) {
   if (classes < 1) throw_error("--classes: {} is not positive", classes);
   graph.index();
-  const ValueId output = graph.outputs.front().value;
   // Walks back from the output to the last layer.
-  ValueId at = output;
+  ValueId at = graph.outputs.front().value;
   bool softmax = false;
   NodeId bias_add = kNone, layer = kNone;
   while (layer == kNone) {
@@ -109,15 +105,13 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
     fail(graph, fmt::format("convolution {} is not 1x1 on a 1x1 image", head.name));
 
   NormalSource source(seed);
-  std::vector<ValueId> inputs = head.inputs;
-  const ValueId old_weight = inputs[1];
-  inputs[1] = fresh_parameter(graph, old_weight, classes, &source);
-  if (head.input(2) != kNone) inputs[2] = fresh_parameter(graph, head.inputs[2], classes, nullptr);
-  const int32_t batch = y[0];
+  head.inputs[1] = fresh_parameter(graph, head.inputs[1], classes, &source);
+  if (head.input(2) != kNone)
+    head.inputs[2] = fresh_parameter(graph, head.inputs[2], classes, nullptr);
 
   // Everything from the layer on is rebuilt; what was there dies.
-  ValueId scores = graph.emit(head.op, head.attrs, inputs, head.name);
-  scores = graph.reshape(scores, Shape{batch, classes}, head.name + "/flat");
+  ValueId scores = graph.emit(head.op, head.attrs, head.inputs, head.name);
+  scores = graph.reshape(scores, Shape{y[0], classes}, head.name + "/flat");
   if (bias_add != kNone) {
     const Node add = graph.nodes[bias_add];
     const int side = graph.value(add.inputs[0]).role == Role::parameter ? 0 : 1;
