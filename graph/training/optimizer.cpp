@@ -49,21 +49,13 @@ OptimizerKind parse_optimizer(const std::string& name) {
 }
 
 std::string Optimizer::text() const {
-  const auto with_decay = [&](std::string text) {
-    return weight_decay != 0 ? fmt::format("{}, weight decay {}", text, weight_decay) : text;
-  };
-  switch (kind) {
-    case OptimizerKind::sgd:
-      return with_decay("sgd");
-    case OptimizerKind::momentum:
-      return with_decay(fmt::format("momentum {}{}", momentum, nesterov ? " nesterov" : ""));
-    case OptimizerKind::adam:
-    case OptimizerKind::adamw:
-      return with_decay(fmt::format("{} betas {} {}, epsilon {}",
-                                    kind == OptimizerKind::adam ? "adam" : "adamw", beta1, beta2,
-                                    epsilon));
-  }
-  return {};
+  std::string text = row_of(kind).name;
+  if (kind == OptimizerKind::momentum)
+    text += fmt::format(" {}{}", momentum, nesterov ? " nesterov" : "");
+  if (row_of(kind).op == Op::adam)
+    text += fmt::format(" betas {} {}, epsilon {}", beta1, beta2, epsilon);
+  if (weight_decay != 0) text += fmt::format(", weight decay {}", weight_decay);
+  return text;
 }
 
 std::vector<std::string> Optimizer::slot_names() const { return row_of(kind).slots; }
