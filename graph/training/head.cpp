@@ -10,21 +10,14 @@
 namespace attune {
 namespace {
 
-// Normal numbers, by Box and Muller: the same everywhere, unlike <random>'s.
-class NormalSource {
- public:
-  explicit NormalSource(uint64_t seed) : bits_(seed) {}
-  double next() {
-    const double u = uniform(), v = uniform();
-    return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
-  }
-
- private:
-  double uniform() {  // in (0, 1]
-    return (static_cast<double>(bits_.next() >> 11) + 1) * 0x1p-53;
-  }
-  SplitMix64 bits_;
-};
+// A normal number, by Box and Muller: the same everywhere, unlike <random>'s.
+double normal(SplitMix64& bits) {
+  const auto uniform = [&] {  // in (0, 1]
+    return (static_cast<double>(bits.next() >> 11) + 1) * 0x1p-53;
+  };
+  const double u = uniform(), v = uniform();
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+}
 
 [[noreturn]] void fail(const Graph& graph, const std::string& why) {
   throw_error(
@@ -35,7 +28,7 @@ class NormalSource {
 }
 
 // Gives a parameter `classes` slices along axis 0 of our layout, zero or random.
-ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource* source) {
+ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, SplitMix64* bits) {
   Value value = graph.value(old_id);
   if (value.role != Role::parameter) fail(graph, "its weights are not the model's parameters");
   value.shape[0] = classes;
@@ -48,8 +41,8 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
   value.producer = kNone;
   std::vector<double> reals(static_cast<size_t>(value.shape.elements()));
   // f32 precision, so that plans in f32 and f64 start alike.
-  if (source)
-    for (double& x : reals) x = static_cast<float>(0.02 * source->next());
+  if (bits)
+    for (double& x : reals) x = static_cast<float>(0.02 * normal(*bits));
   value.data = Data::of_reals(std::move(reals));
   // The old one is no parameter any more, and gives up its name.
   graph.value(old_id).role = Role::constant;
@@ -104,8 +97,8 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
       (w[1] != 1 || w[2] != 1 || y[1] != 1 || y[2] != 1 || head.as<Conv2dAttrs>().groups != 1))
     fail(graph, fmt::format("convolution {} is not 1x1 on a 1x1 image", head.name));
 
-  NormalSource source(seed);
-  head.inputs[1] = fresh_parameter(graph, head.inputs[1], classes, &source);
+  SplitMix64 bits(seed);
+  head.inputs[1] = fresh_parameter(graph, head.inputs[1], classes, &bits);
   if (head.input(2) != kNone)
     head.inputs[2] = fresh_parameter(graph, head.inputs[2], classes, nullptr);
 
