@@ -22,8 +22,7 @@ double normal(SplitMix64& bits) {
 [[noreturn]] void fail(const Graph& graph, const std::string& why) {
   throw_error(
       "--classes: the model does not end in a replaceable classifier ({}); its output {} would "
-      "need "
-      "a linear layer or a 1x1 convolution followed only by reshapes or softmax",
+      "need a linear layer or a 1x1 convolution followed only by reshapes or softmax",
       why, graph.value(graph.outputs.front().value).name);
 }
 

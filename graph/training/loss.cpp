@@ -126,15 +126,13 @@ AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient) {
 }
 
 void attach_probabilities(Graph& graph) {
-  const ValueId output = model_output(graph);
-  const Node* last = producer_of(graph, output);
-  if (last && last->op == Op::softmax && graph.shape(output) == graph.shape(logits_of(graph))) {
-    graph.outputs.push_back({"probabilities", output});
-    return;
-  }
+  ValueId probabilities = model_output(graph);
+  const Node* last = producer_of(graph, probabilities);
+  const bool normal = last && last->op == Op::softmax;
   const ValueId logits = logits_of(graph);
-  graph.outputs.push_back(
-      {"probabilities", graph.emit(Op::softmax, NoAttrs{}, {logits}, "probabilities")});
+  if (!normal || graph.shape(probabilities) != graph.shape(logits))
+    probabilities = graph.emit(Op::softmax, NoAttrs{}, {logits}, "probabilities");
+  graph.outputs.push_back({"probabilities", probabilities});
 }
 
 }  // namespace attune

@@ -248,8 +248,7 @@ void Importer::import_nodes() {
   if (replaced_batch_ > 0)
     text += fmt::format(
         "\nThe model was exported for batch size {} and is imported for {}, which nodes with fixed "
-        "shapes "
-        "do not follow; export it with a dynamic batch axis, or use batch size {}",
+        "shapes do not follow; export it with a dynamic batch axis, or use batch size {}",
         replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
 }

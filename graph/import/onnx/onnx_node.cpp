@@ -164,8 +164,7 @@ ValueId OnnxNode::weight(int input, const Dims& view, const Perm& perm, const ch
   if (tensor.derived)
     fail(
         "its {} '{}' is computed from other tensors, so it cannot be trained; export the model "
-        "with "
-        "constants folded",
+        "with constants folded",
         what, input_name(input));
   return importer_.constant(tensor, input_name(input), view, perm);
 }
