@@ -7,9 +7,9 @@ constexpr int kMaxOperands = 12;
 
 struct Row {
   SignatureOperand operands[kMaxOperands] = {};
-  char names[kMaxNames][2] = {};
-  int inputs = 0, outputs = 0;
+  Signature written;  // but for its operands
   int error = 0;
+  constexpr int count() const { return written.inputs + written.outputs; }
 };
 
 class Parser {
@@ -29,7 +29,7 @@ class Parser {
         operand(output);
       }
     }
-    if (row_.inputs == 0 || row_.outputs == 0) fail();
+    if (row_.written.inputs == 0 || row_.written.outputs == 0) fail();
     return row_;
   }
 
@@ -59,8 +59,9 @@ class Parser {
     const char first = *at_ == '\0' ? '\0' : *at_++;
     const char second = upper(*at_) ? *at_++ : '\0';
     for (int i = 0; i < kMaxNames; ++i) {
-      if (row_.names[i][0] == '\0') row_.names[i][0] = first, row_.names[i][1] = second;
-      if (row_.names[i][0] == first && row_.names[i][1] == second) return static_cast<uint16_t>(i);
+      char(&known)[2] = row_.written.names[i];
+      if (known[0] == '\0') known[0] = first, known[1] = second;
+      if (known[0] == first && known[1] == second) return static_cast<uint16_t>(i);
     }
     fail();
     return kNoName;
@@ -104,7 +105,7 @@ class Parser {
     const char* begin = at_;
     while (lower(*at_)) ++at_;
     const std::string_view word(begin, static_cast<size_t>(at_ - begin));
-    if (word.empty() || row_.inputs + row_.outputs == kMaxOperands) return fail();
+    if (word.empty() || row_.count() == kMaxOperands) return fail();
     expect('[');
     if (take(':')) {
       made.any_shape = 1;
@@ -120,12 +121,11 @@ class Parser {
     if (take(':')) type(made);
     made.optional = take('?');
     made.many = take('*');
-    for (int i = 0; output && i < row_.inputs; ++i)
+    for (int i = 0; output && i < row_.written.inputs; ++i)
       if (words_[i] == word) made.same_as = static_cast<int8_t>(i);
-    const int number = row_.inputs + row_.outputs;
-    words_[number] = word;
-    row_.operands[number] = made;
-    ++(output ? row_.outputs : row_.inputs);
+    words_[row_.count()] = word;
+    row_.operands[row_.count()] = made;
+    ++(output ? row_.written.outputs : row_.written.inputs);
   }
 
   const char* text_;
@@ -145,7 +145,7 @@ constexpr int count_operands() {
   for (const char* text : kTexts) {
     const Row row = Parser(text).parse();
     if (row.error != 0) return -1;
-    count += row.inputs + row.outputs;
+    count += row.count();
   }
   return count;
 }
@@ -161,7 +161,7 @@ constexpr Operands parse_operands() {
   int next = 0;
   for (const char* text : kTexts) {
     const Row row = Parser(text).parse();
-    for (int i = 0; i < row.inputs + row.outputs; ++i) parsed.all[next++] = row.operands[i];
+    for (int i = 0; i < row.count(); ++i) parsed.all[next++] = row.operands[i];
   }
   return parsed;
 }
@@ -176,13 +176,9 @@ constexpr Signatures parse_signatures() {
   const SignatureOperand* next = kOperands.all;
   for (int op = 0; op < kOpCount; ++op) {
     const Row row = Parser(kTexts[op]).parse();
-    Signature& made = parsed.all[op];
-    made.operands = next;
-    made.inputs = row.inputs;
-    made.outputs = row.outputs;
-    for (int i = 0; i < kMaxNames; ++i)
-      for (int c = 0; c < 2; ++c) made.names[i][c] = row.names[i][c];
-    next += row.inputs + row.outputs;
+    parsed.all[op] = row.written;
+    parsed.all[op].operands = next;
+    next += row.count();
   }
   return parsed;
 }

@@ -1,25 +1,11 @@
 #include "graph/ir/data.h"
 
-#include <cmath>
+#include <Eigen/Core>
 #include <cstring>
-#include <limits>
-#include <type_traits>
 #include <utility>
 
 namespace attune {
 namespace {
-
-struct Half {
-  uint16_t bits;
-  explicit operator double() const {
-    const double sign = bits & 0x8000 ? -1 : 1;
-    const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
-    if (exponent == 0) return sign * std::ldexp(fraction, -24);
-    if (exponent < 31) return sign * std::ldexp(1024 + fraction, exponent - 25);
-    return fraction == 0 ? sign * std::numeric_limits<double>::infinity()
-                         : std::numeric_limits<double>::quiet_NaN();
-  }
-};
 
 size_t element_bytes(Data::Type type) {
   switch (type) {
@@ -178,7 +164,7 @@ void Data::read_as(size_t first, std::span<T> out) const {
 void Data::read(size_t first, std::span<double> out) const {
   switch (type_) {
     case Type::f16:
-      read_as<Half>(first, out);
+      read_as<Eigen::half>(first, out);
       break;
     case Type::f32:
       read_as<float>(first, out);

@@ -21,17 +21,19 @@ void check_shape(const std::string& name, const Shape& shape) {
   }
 }
 
+ValueId find_port(const std::vector<Port>& ports, std::string_view name) {
+  for (const Port& port : ports)
+    if (port.name == name) return port.value;
+  return kNone;
+}
+
 }  // namespace
 
+std::vector<int64_t> to_dims(const Shape& shape) { return {shape.dims, shape.dims + shape.rank}; }
+
 DataPtr in_model_order(const Data& data, const Origin& origin) {
-  const auto rank = static_cast<size_t>(origin.view_shape.rank);
-  std::vector<int64_t> dims(rank);
-  std::vector<int> back(rank);
-  for (size_t i = 0; i < rank; ++i) {
-    dims[i] = origin.view_shape[origin.perm[i]];
-    back[static_cast<size_t>(origin.perm[i])] = static_cast<int>(i);
-  }
-  return data.permuted(dims, back);
+  const Perm perm(origin.perm.begin(), origin.perm.begin() + origin.view_shape.rank);
+  return data.permuted(permuted(to_dims(origin.view_shape), perm), inverse(perm));
 }
 
 std::string Graph::unique_name(const std::string& name) {
@@ -67,15 +69,13 @@ void Graph::rename(ValueId id, const std::string& name) {
 }
 
 ValueId Graph::add_known(std::string name, DType dtype, Shape shape, DataPtr data) {
-  Value value;
-  value.name = std::move(name);
-  value.dtype = dtype;
-  value.shape = shape;
-  value.role = Role::constant;
   if (static_cast<int64_t>(data->size()) != shape.elements())
-    throw_error("constant '{}': {} elements for {}", value.name, data->size(), shape_text(shape));
-  value.data = std::move(data);
-  return add_value(std::move(value));
+    throw_error("constant '{}': {} elements for {}", name, data->size(), shape_text(shape));
+  return add_value({.name = std::move(name),
+                    .dtype = dtype,
+                    .shape = shape,
+                    .role = Role::constant,
+                    .data = std::move(data)});
 }
 
 ValueId Graph::add_constant(std::string name, Shape shape, std::vector<double> reals) {
@@ -89,35 +89,26 @@ ValueId Graph::add_index_constant(std::string name, std::vector<int64_t> ints) {
 
 ValueId Graph::add_input(std::string port, DType dtype, Shape shape) {
   if (input(port) != kNone) throw_error("two inputs named '{}'", port);
-  Value value;
-  value.name = port;
-  value.dtype = dtype;
-  value.shape = shape;
-  value.role = Role::input;
-  const ValueId id = add_value(std::move(value));
+  const ValueId id = add_value({.name = port, .dtype = dtype, .shape = shape, .role = Role::input});
   inputs.push_back({std::move(port), id});
   return id;
 }
 
 Node Graph::make(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, std::string name,
                  const Shape* shape, int outputs) {
-  Node node;
-  node.op = op;
-  node.attrs = std::move(attrs);
-  node.inputs = std::move(inputs);
-  node.name = std::move(name);
+  Node node{op, std::move(attrs), std::move(inputs), {}, std::move(name)};
   const auto inferred = infer_outputs(*this, node, shape);
   if (outputs < 1 || outputs > static_cast<int>(inferred.size()))
     throw_error("{} '{}': {} outputs, where it has 1 to {}", op_name(op), node.name, outputs,
                 inferred.size());
   for (int i = 0; i < outputs; ++i) {
-    Value value;
-    value.name = i == 0 || node.name.empty() ? node.name : fmt::format("{}:{}", node.name, i);
-    value.dtype = inferred[i].dtype;
-    value.shape = inferred[i].shape;
+    const bool plain = i == 0 || node.name.empty();
     const int updated = updated_input(op, i);
-    if (updated >= 0) value.updates = node.inputs[updated];
-    node.outputs.push_back(add_value(std::move(value)));
+    node.outputs.push_back(
+        add_value({.name = plain ? node.name : fmt::format("{}:{}", node.name, i),
+                   .dtype = inferred[i].dtype,
+                   .shape = inferred[i].shape,
+                   .updates = updated < 0 ? kNone : node.inputs[updated]}));
   }
   return node;
 }
@@ -132,19 +123,28 @@ ValueId Graph::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, std::str
   return nodes.back().outputs[0];
 }
 
+ValueId Graph::reshape(ValueId x, const Shape& shape, std::string name) {
+  if (this->shape(x) == shape) return x;
+  return emit(Op::reshape, NoAttrs{}, {x}, std::move(name), &shape);
+}
+
+ValueId Graph::transpose(ValueId x, const Perm& perm, std::string name) {
+  if (is_identity(perm)) return x;
+  return emit(Op::transpose, transpose_attrs(perm), {x}, std::move(name));
+}
+
 ValueId Graph::want_output(Node& node, int index) {
   if (node.output(index) != kNone) return node.output(index);
   const Shape wanted = shape(node.outputs[0]);
   const auto inferred = infer_outputs(*this, node, &wanted);
   if (index >= static_cast<int>(inferred.size()))
     throw_error("{} '{}' has no output {}", op_name(node.op), node.name, index);
-  Value value;
-  value.name = fmt::format("{}:{}", values[node.outputs[0]].name, index);
-  value.dtype = inferred[index].dtype;
-  value.shape = inferred[index].shape;
-  value.producer = values[node.outputs[0]].producer;
   if (static_cast<int>(node.outputs.size()) <= index) node.outputs.resize(index + 1, kNone);
-  return node.outputs[index] = add_value(std::move(value));
+  const Value& first = values[node.outputs[0]];
+  return node.outputs[index] = add_value({.name = fmt::format("{}:{}", first.name, index),
+                                          .dtype = inferred[index].dtype,
+                                          .shape = inferred[index].shape,
+                                          .producer = first.producer});
 }
 
 void Graph::index() {
@@ -174,16 +174,7 @@ void Graph::replace_uses(ValueId from, ValueId to) {
     if (value.updates == from) value.updates = to;
 }
 
-ValueId Graph::input(std::string_view port) const {
-  for (const Port& p : inputs)
-    if (p.name == port) return p.value;
-  return kNone;
-}
-
-ValueId Graph::output(std::string_view port) const {
-  for (const Port& p : outputs)
-    if (p.name == port) return p.value;
-  return kNone;
-}
+ValueId Graph::input(std::string_view port) const { return find_port(inputs, port); }
+ValueId Graph::output(std::string_view port) const { return find_port(outputs, port); }
 
 }  // namespace attune

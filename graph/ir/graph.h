@@ -10,6 +10,7 @@
 
 #include "graph/ir/attrs.h"
 #include "graph/ir/data.h"
+#include "graph/ir/perm.h"
 #include "kernels/dtype.h"
 #include "kernels/op.h"
 #include "kernels/shape.h"
@@ -40,16 +41,17 @@ struct Origin {
   std::array<int32_t, kMaxRank> perm = {0, 1, 2, 3, 4, 5};
 };
 
+std::vector<int64_t> to_dims(const Shape& shape);
 // The contents of a parameter in the order of the model's tensor.
 DataPtr in_model_order(const Data& data, const Origin& origin);
 
 struct Value {
   std::string name;  // unique in the graph; the ONNX name where there is one
   DType dtype = DType::f32;
-  Shape shape;
+  Shape shape = {};
   Role role = Role::temporary;
-  DataPtr data;             // constant; parameter: reals where `dtype` is real, else integers
-  Origin origin;            // parameter
+  DataPtr data = {};        // constant; parameter: reals where `dtype` is real, else integers
+  Origin origin = {};       // parameter
   bool trained = false;     // parameter: the scheme trains it, or a slice of it
   bool fresh = false;       // parameter: of a head that the model does not have
   NodeId producer = kNone;  // valid after Graph::index()
@@ -65,7 +67,7 @@ struct Value {
   int64_t advance = 0;
   // NHWC counterpart of an ONNX tensor: this value, axes permuted by `model_perm` (our axis i is
   // the model's axis model_perm[i]), is the model's tensor `model_tensor`. For verification only.
-  std::string model_tensor;
+  std::string model_tensor = {};
   std::array<int32_t, kMaxRank> model_perm = {0, 1, 2, 3, 4, 5};
 };
 
@@ -131,6 +133,10 @@ class Graph {
   // make, appended to the schedule. Returns output 0.
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, std::string name,
                const Shape* shape = nullptr);
+
+  // x in another shape, or with its axes transposed: a node, unless x is that already.
+  ValueId reshape(ValueId x, const Shape& shape, std::string name);
+  ValueId transpose(ValueId x, const Perm& perm, std::string name);
 
   // Creates output `index` of a node (mask, argmax, probabilities) if nobody did yet.
   ValueId want_output(Node& node, int index);

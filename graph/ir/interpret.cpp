@@ -16,10 +16,6 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-size_t bytes_of(DType dtype, const Shape& shape) {
-  return dtype_bytes(dtype, static_cast<size_t>(shape.elements()));
-}
-
 // Calls f with a value of the C++ type of an element; bool for masks, whose elements are bits.
 template <class F>
 void with_type(DType dtype, F&& f) {
@@ -129,8 +125,8 @@ class Interpreter {
     if (value.updates != kNone) {
       tensors_[id] = tensors_[value.updates];
     } else {
-      tensors_[id] = {value.dtype, value.shape, {}};
-      tensors_[id].bytes.assign(bytes_of(value.dtype, value.shape), std::byte{0xff});
+      tensors_[id] = HostTensor::zeros(value.dtype, value.shape);
+      std::fill(tensors_[id].bytes.begin(), tensors_[id].bytes.end(), std::byte{0xff});
     }
   }
 
@@ -183,7 +179,8 @@ class Interpreter {
 }  // namespace
 
 HostTensor HostTensor::zeros(DType dtype, const Shape& shape) {
-  return {dtype, shape, std::vector<std::byte>(bytes_of(dtype, shape))};
+  const size_t bytes = dtype_bytes(dtype, static_cast<size_t>(shape.elements()));
+  return {dtype, shape, std::vector<std::byte>(bytes)};
 }
 
 HostTensor HostTensor::of_reals(DType dtype, const Shape& shape, const std::vector<double>& reals) {

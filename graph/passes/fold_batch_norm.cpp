@@ -1,4 +1,5 @@
 #include <cmath>
+#include <map>
 
 #include "graph/passes/passes.h"
 #include "graph/rules/cut.h"
@@ -61,7 +62,7 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
   return true;
 }
 
-void apply(Graph& graph, const Fold& fold, std::vector<std::pair<NodeId, Node>>* insertions) {
+void apply(Graph& graph, const Fold& fold, std::map<NodeId, Node>* biases) {
   const Node bn = graph.nodes[fold.norm];
   const double epsilon = bn.as<BatchNormAttrs>().epsilon;
   Node& layer = graph.nodes[fold.layer];
@@ -95,7 +96,7 @@ void apply(Graph& graph, const Fold& fold, std::vector<std::pair<NodeId, Node>>*
     const ValueId rest = graph.add_constant(bn.name + ".rest", vector, std::move(bias));
     Node add = graph.make(Op::add, NoAttrs{}, {beta, rest}, bn.name + "/bias");
     new_bias = add.outputs[0];
-    insertions->emplace_back(fold.layer, std::move(add));
+    biases->emplace(fold.layer, std::move(add));
   }
   Node& node = graph.nodes[fold.layer];
   node.inputs = {node.inputs[0], weight, new_bias};
@@ -120,14 +121,13 @@ void fold_batch_norm(Graph& graph) {
         find_fold(graph, readers, static_cast<NodeId>(i), &fold))
       folds.push_back(std::move(fold));
   }
-  std::vector<std::pair<NodeId, Node>> insertions;  // before node
-  for (const Fold& fold : folds) apply(graph, fold, &insertions);
+  std::map<NodeId, Node> biases;  // by the layer that they go before
+  for (const Fold& fold : folds) apply(graph, fold, &biases);
 
   std::vector<Node> nodes;
-  size_t next = 0;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    for (; next < insertions.size() && insertions[next].first == static_cast<NodeId>(i); ++next)
-      nodes.push_back(std::move(insertions[next].second));
+    if (const auto bias = biases.find(static_cast<NodeId>(i)); bias != biases.end())
+      nodes.push_back(std::move(bias->second));
     if (!graph.nodes[i].outputs.empty()) nodes.push_back(std::move(graph.nodes[i]));
   }
   graph.nodes = std::move(nodes);

@@ -103,26 +103,19 @@ class Rematerialization {
  public:
   Rematerialization(const Graph& graph, size_t loss, Again what)
       : graph_(graph), loss_(loss), best_(graph), most_alive_(graph) {
-    std::vector<bool> read(graph.values.size()), ported(graph.values.size());
-    for (const Port& port : graph.outputs) ported[static_cast<size_t>(port.value)] = true;
-    for (size_t n = loss + 1; n < graph.nodes.size(); ++n)
-      for (ValueId v : graph.nodes[n].inputs)
-        if (v != kNone) read[static_cast<size_t>(v)] = true;
-    std::vector<bool> early(graph.values.size());  // read up to the loss
-    for (size_t n = 0; n <= loss; ++n)
-      for (ValueId v : graph.nodes[n].inputs)
-        if (v != kNone) early[static_cast<size_t>(v)] = true;
-    const auto add = [&](ValueId v) {
-      if (v != kNone && read[static_cast<size_t>(v)] && !ported[static_cast<size_t>(v)] &&
-          graph.value(v).lies_in == kNone)
-        candidates_.push_back(v);
+    const auto all_readers = graph.readers();
+    const auto add = [&](ValueId v, bool may_be_read_before) {
+      if (v == kNone || graph.is_output(v) || graph.value(v).lies_in != kNone) return;
+      const std::vector<NodeId>& readers = all_readers[static_cast<size_t>(v)];
+      const auto last_before = static_cast<NodeId>(loss);
+      if (readers.empty() || readers.back() <= last_before) return;
+      if (may_be_read_before || readers.front() > last_before) candidates_.push_back(v);
     };
     for (size_t n = 0; n < loss; ++n) {
       const Node& node = graph.nodes[n];
       if (op_info(node.op).kind == OpKind::update || is_view(graph, node)) continue;
-      if (what == Again::all) add(node.outputs[0]);
-      if (clamp_of(node) && node.output(1) != kNone && !early[static_cast<size_t>(node.output(1))])
-        add(node.output(1));
+      if (what == Again::all) add(node.outputs[0], true);
+      if (clamp_of(node)) add(node.output(1), false);
     }
     // The most bytes for a multiplication first, masks last.
     std::stable_sort(candidates_.begin(), candidates_.end(),

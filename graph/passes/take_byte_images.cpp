@@ -1,5 +1,3 @@
-#include <map>
-
 #include "graph/ir/error.h"
 #include "graph/passes/passes.h"
 #include "graph/rules/rules.h"
@@ -29,12 +27,10 @@ void take_byte_images(Graph& graph, const std::vector<double>& scale,
         "--preprocess: the model's input {} has shape {}, images of {} channels need [N,{},H,W]",
         port.name, shape_text(shape), channels, channels);
 
-  Value bytes;
-  bytes.name = port.name + ".bytes";
-  bytes.dtype = DType::u8;
-  bytes.shape = Shape{shape[0], shape[2], shape[3], channels};
-  bytes.role = Role::input;
-  const ValueId input = graph.add_value(std::move(bytes));
+  const ValueId input = graph.add_value({.name = port.name + ".bytes",
+                                         .dtype = DType::u8,
+                                         .shape = {shape[0], shape[2], shape[3], channels},
+                                         .role = Role::input});
   const ValueId scales = graph.add_constant("normalize.scale", Shape{channels}, scale);
   const ValueId offsets = graph.add_constant("normalize.offset", Shape{channels}, offset);
   std::vector<Node> first;
@@ -43,30 +39,18 @@ void take_byte_images(Graph& graph, const std::vector<double>& scale,
   const ValueId image = first.front().outputs[0];
 
   // Readers that turned the input to NHWC take the image as it is; others get it turned back.
-  std::map<ValueId, ValueId> as_image;
-  std::vector<Node> rest;
-  bool turned_back = false;
-  for (const Node& node : graph.nodes) {
+  for (Node& node : graph.nodes)
     if (node.inputs[0] == old_input && turns_to_image(graph, node, graph.shape(image))) {
-      as_image[node.outputs[0]] = image;
-      continue;
+      graph.replace_uses(node.outputs[0], image);
+      node.outputs.clear();
     }
-    for (ValueId v : node.inputs) turned_back |= v == old_input;
-    rest.push_back(node);
+  std::erase_if(graph.nodes, [](const Node& node) { return node.outputs.empty(); });
+  if (!graph.readers()[old_input].empty()) {
+    const TransposeAttrs planes = transpose_attrs({0, 3, 1, 2});
+    first.push_back(graph.make(Op::transpose, planes, {image}, port.name + "/planes"));
+    graph.replace_uses(old_input, first.back().outputs[0]);
   }
-  for (Node& node : rest)
-    for (ValueId& v : node.inputs)
-      if (const auto it = as_image.find(v); it != as_image.end()) v = it->second;
-  if (turned_back) {
-    TransposeAttrs perm;
-    perm.perm[1] = 3, perm.perm[2] = 1, perm.perm[3] = 2;
-    first.push_back(graph.make(Op::transpose, perm, {image}, port.name + "/planes"));
-    for (Node& node : rest)
-      for (ValueId& v : node.inputs)
-        if (v == old_input) v = first.back().outputs[0];
-  }
-  first.insert(first.end(), rest.begin(), rest.end());
-  graph.nodes = std::move(first);
+  graph.nodes.insert(graph.nodes.begin(), first.begin(), first.end());
   graph.inputs.front().value = input;
   graph.index();
 }

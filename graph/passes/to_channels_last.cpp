@@ -5,7 +5,6 @@
 // changes.
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <unordered_map>
 #include <utility>
 
@@ -14,36 +13,6 @@
 
 namespace attune {
 namespace {
-
-// Axis i of a value is axis perm[i] of its base (as in TransposeAttrs).
-using Perm = std::vector<int>;
-
-Perm identity(int rank) {
-  Perm perm(rank);
-  std::iota(perm.begin(), perm.end(), 0);
-  return perm;
-}
-
-bool is_identity(const Perm& perm) { return perm == identity(static_cast<int>(perm.size())); }
-
-Perm inverse(const Perm& perm) {
-  Perm result(perm.size());
-  for (size_t i = 0; i < perm.size(); ++i) result[perm[i]] = static_cast<int>(i);
-  return result;
-}
-
-// transpose(transpose(x, first), second) = transpose(x, compose(first, second))
-Perm compose(const Perm& first, const Perm& second) {
-  Perm result(second.size());
-  for (size_t i = 0; i < second.size(); ++i) result[i] = first[second[i]];
-  return result;
-}
-
-Shape permuted(const Shape& shape, const Perm& perm) {
-  Shape result = shape;
-  for (int i = 0; i < shape.rank; ++i) result[i] = shape[perm[i]];
-  return result;
-}
 
 // Whether a transpose moves axes of size 1 only, so that the elements stay in order.
 bool keeps_order(const Shape& shape, const Perm& perm) {
@@ -56,8 +25,6 @@ bool keeps_order(const Shape& shape, const Perm& perm) {
   return true;
 }
 
-std::vector<int64_t> sizes(const Shape& shape) { return {shape.dims, shape.dims + shape.rank}; }
-
 // [C,H,W] as [1,C,H,W].
 Shape with_leading_ones(const Shape& shape, int rank) {
   Shape result;
@@ -67,6 +34,20 @@ Shape with_leading_ones(const Shape& shape, int rank) {
     result[i] = axis < 0 ? 1 : shape[axis];
   }
   return result;
+}
+
+// Axes that attributes name, in the layout of a base.
+void rename_axes(AnyAttrs& attrs, const Perm& perm) {
+  std::visit(
+      [&](auto& a) {
+        if constexpr (requires { a.axis; }) a.axis = perm[a.axis];
+        if constexpr (requires { a.axes; }) {
+          const int32_t axes = std::exchange(a.axes, 0);
+          for (size_t i = 0; i < perm.size(); ++i)
+            if ((axes >> i & 1) != 0) a.axes |= 1 << perm[i];
+        }
+      },
+      attrs);
 }
 
 class ChannelsLast {
@@ -98,7 +79,7 @@ class ChannelsLast {
 
   Layout layout(ValueId id) const {
     const auto at = layouts_.find(id);
-    return at != layouts_.end() ? at->second : Layout{id, identity(shape(id).rank)};
+    return at != layouts_.end() ? at->second : Layout{id, identity_perm(shape(id).rank)};
   }
 
   // The model's tensor that `id` is, is base with its axes permuted.
@@ -126,44 +107,41 @@ class ChannelsLast {
     layouts_[id] = {id, perm};
   }
 
-  void push(Op op, AnyAttrs attrs, ValueId x, ValueId y, const std::string& name) {
-    Node node;
-    node.op = op;
-    node.attrs = std::move(attrs);
-    node.inputs = {x};
-    node.outputs = {y};
-    node.name = name;
-    nodes_.push_back(std::move(node));
+  void push(Op op, AnyAttrs attrs, ValueId x, ValueId y) {
+    nodes_.push_back({op, std::move(attrs), {x}, {y}, graph_.value(y).name});
+  }
+
+  void push_reshape(ValueId x, ValueId y) {
+    push(Op::reshape, NoAttrs{}, x, y);
+    reshaped_from_[y] = x;
+  }
+
+  // What a node is to make of a value; of a constant, a constant of these contents.
+  ValueId add_made_of(const Value& from, const char* suffix, const Shape& shape, DataPtr data) {
+    const bool constant = from.role == Role::constant;
+    return graph_.add_value({.name = from.name + suffix,
+                             .dtype = from.dtype,
+                             .shape = shape,
+                             .role = constant ? Role::constant : Role::temporary,
+                             .data = constant ? std::move(data) : nullptr});
   }
 
   // transpose(base, perm) as a value of its own: `reuse` where that value has no node yet.
   ValueId materialize(ValueId base, const Perm& perm, ValueId reuse = kNone) {
     if (is_identity(perm)) return base;
-    const auto [at, added] = materialized_.emplace(std::pair(base, perm), kNone);
+    const auto [at, added] = materialized_.emplace(std::pair(base, perm), reuse);
     if (!added) return at->second;
     const Value from = graph_.value(base);
-    ValueId id = reuse;
-    if (from.role == Role::constant || id == kNone) {
-      Value value;
-      value.name = from.name + "/transposed";
-      value.dtype = from.dtype;
-      value.shape = permuted(from.shape, perm);
-      if (from.role == Role::constant) {
-        value.role = Role::constant;
-        value.data = from.data->permuted(sizes(from.shape), perm);
-      }
-      id = graph_.add_value(std::move(value));
-    }
-    at->second = id;
-    if (from.role == Role::constant) return id;
-    if (keeps_order(from.shape, perm)) {
-      push(Op::reshape, NoAttrs{}, base, id, graph_.value(id).name);
-      reshaped_from_[id] = base;
-    } else {
-      TransposeAttrs attrs;
-      std::copy(perm.begin(), perm.end(), attrs.perm);
-      push(Op::transpose, attrs, base, id, graph_.value(id).name);
-    }
+    const bool constant = from.role == Role::constant;
+    ValueId& id = at->second;
+    if (constant || id == kNone)
+      id = add_made_of(from, "/transposed", permuted(from.shape, perm),
+                       constant ? from.data->permuted(to_dims(from.shape), perm) : nullptr);
+    if (constant) return id;
+    if (keeps_order(from.shape, perm))
+      push_reshape(base, id);
+    else
+      push(Op::transpose, transpose_attrs(perm), base, id);
     return id;
   }
 
@@ -190,20 +168,9 @@ class ChannelsLast {
     const auto [at, added] = padded_.emplace(std::pair(id, rank), kNone);
     if (!added) return at->second;
     const ValueId x = as_model_has_it(id);
-    Value value;
-    value.dtype = graph_.value(x).dtype;
-    value.name = graph_.value(x).name + "/broadcast";
-    value.shape = with_leading_ones(shape(x), rank);
-    const bool constant = graph_.value(x).role == Role::constant;
-    if (constant) {
-      value.role = Role::constant;
-      value.data = graph_.value(x).data;
-    }
-    at->second = graph_.add_value(std::move(value));
-    if (!constant) {
-      push(Op::reshape, NoAttrs{}, x, at->second, graph_.value(at->second).name);
-      reshaped_from_[at->second] = x;
-    }
+    const Value from = graph_.value(x);
+    at->second = add_made_of(from, "/broadcast", with_leading_ones(from.shape, rank), from.data);
+    if (from.role != Role::constant) push_reshape(x, at->second);
     return at->second;
   }
 
@@ -218,14 +185,14 @@ class ChannelsLast {
     origin.view_shape = with_leading_ones(origin.view_shape, origin.view_shape.rank + added);
     const Shape shape = with_leading_ones(value.shape, rank);
     for (int i = 0; i < rank; ++i) origin.perm[i] = padded[perm[i]];
-    value.data = value.data->permuted(sizes(shape), perm);
+    value.data = value.data->permuted(to_dims(shape), perm);
     value.shape = permuted(shape, perm);
   }
 
   // The layout in which an operator of several inputs runs: that of its largest computed input, a
   // real transpose going before a free one, and that before none.
   Perm common_layout(const std::vector<ValueId>& inputs, int rank) const {
-    Perm best = identity(rank);
+    Perm best = identity_perm(rank);
     std::pair<int64_t, int> best_rating = {-1, 0};
     for (ValueId id : inputs) {
       const Role role = graph_.value(id).role;
@@ -242,25 +209,38 @@ class ChannelsLast {
   }
 
   void visit(Node node) {
-    if (op_info(node.op).kind == OpKind::forward && node.outputs.size() == 1) {
-      if (node.op == Op::transpose) return visit_transpose(node);
-      if (node.op == Op::reshape) return visit_reshape(std::move(node));
-      if (node.op == Op::reduce) return visit_reduce(std::move(node));
-      if (node.op == Op::matmul) return visit_matmul(std::move(node));
-      const Signature& row = signature(node.op);
-      const SignatureOperand& x = row.input(0);
-      // Which axes the operator tells apart: none, the last one, or one that an attribute names.
-      const bool elements = x.count == 1 && x.axes[0].is_rest();
-      const bool last = x.count == 2 && x.axes[0].is_rest();
-      const bool named = x.count == 3 && x.axes[0].is_rest() && x.axes[2].is_rest();
-      if ((elements && row.inputs == 2) || x.many) return visit_several(std::move(node));
-      if (elements && x.axes[0].kind == SignatureAxis::rest)
-        return visit_first_input(std::move(node), false);
-      if (last && !x.swapped) return visit_first_input(std::move(node), true);
-      if (named && row.inputs == 1) return visit_slice(std::move(node));
+    const bool plain = op_info(node.op).kind == OpKind::forward && node.outputs.size() == 1;
+    if (plain && node.op == Op::transpose) return visit_transpose(node);
+    if (plain && node.op == Op::reshape) return visit_reshape(std::move(node));
+    if (plain && node.op == Op::matmul) return visit_matmul(std::move(node));
+    const SignatureOperand& x = signature(node.op).input(0);
+    if (plain && (x.many || (on_elements(x) && signature(node.op).inputs == 2)))
+      return visit_several(std::move(node));
+    const bool in_layout = plain && takes_layout(node);
+    for (size_t i = in_layout ? 1 : 0; i < node.inputs.size(); ++i)
+      node.inputs[i] = as_model_has_it(node.inputs[i]);
+    if (in_layout) {
+      const Layout at = layout(node.inputs[0]);
+      node.inputs[0] = at.base;
+      rename_axes(node.attrs, at.perm);
+      set_permuted(node.outputs[0], at.perm);
     }
-    for (ValueId& id : node.inputs) id = as_model_has_it(id);
     nodes_.push_back(std::move(node));
+  }
+
+  static bool on_elements(const SignatureOperand& x) { return x.count == 1 && x.axes[0].is_rest(); }
+
+  // Whether an operator runs on its input in any layout, or in this one: which axes it tells apart
+  // is none, the last one, or those that an attribute names.
+  bool takes_layout(const Node& node) const {
+    const SignatureOperand& x = signature(node.op).input(0);
+    if (node.op == Op::reduce) return true;
+    if (on_elements(x)) return x.axes[0].kind == SignatureAxis::rest;
+    if (!x.axes[0].is_rest()) return false;
+    const Perm perm = layout(node.inputs[0]).perm;
+    if (x.count == 2)
+      return !x.swapped && (perm.empty() || perm.back() + 1 == static_cast<int>(perm.size()));
+    return x.count == 3 && x.axes[2].is_rest() && signature(node.op).inputs == 1;
   }
 
   void visit_transpose(const Node& node) {
@@ -277,22 +257,9 @@ class ChannelsLast {
     const auto earlier = reshaped_from_.find(from);
     if (earlier != reshaped_from_.end()) from = earlier->second;
     const ValueId y = node.outputs[0];
-    if (shape(from) == shape(y)) return set_alias(y, from, identity(shape(y).rank));
+    if (shape(from) == shape(y)) return set_alias(y, from, identity_perm(shape(y).rank));
     reshaped_from_[y] = from;
     node.inputs[0] = from;
-    nodes_.push_back(std::move(node));
-  }
-
-  // Operators on elements, or on the last axis.
-  void visit_first_input(Node node, bool last_axis) {
-    Layout x = layout(node.inputs[0]);
-    const bool moves_last = !x.perm.empty() && x.perm.back() + 1 != static_cast<int>(x.perm.size());
-    if (last_axis && moves_last) {
-      x.base = as_model_has_it(node.inputs[0]);
-      x.perm = identity(shape(x.base).rank);
-    }
-    node.inputs[0] = x.base;
-    set_permuted(node.outputs[0], x.perm);
     nodes_.push_back(std::move(node));
   }
 
@@ -300,31 +267,8 @@ class ChannelsLast {
     const Perm perm = common_layout(node.inputs, shape(node.outputs[0]).rank);
     // An input that comes twice is one use of each.
     for (ValueId& id : node.inputs) id = in_layout(id, perm);
-    if (node.op == Op::concat) {
-      AxisAttrs& attrs = std::get<AxisAttrs>(node.attrs);
-      attrs.axis = perm[attrs.axis];
-    }
+    rename_axes(node.attrs, perm);
     set_permuted(node.outputs[0], perm);
-    nodes_.push_back(std::move(node));
-  }
-
-  void visit_reduce(Node node) {
-    const Layout x = layout(node.inputs[0]);
-    ReduceAttrs& attrs = std::get<ReduceAttrs>(node.attrs);
-    const int32_t axes = std::exchange(attrs.axes, 0);
-    for (size_t i = 0; i < x.perm.size(); ++i)
-      if ((axes >> i & 1) != 0) attrs.axes |= 1 << x.perm[i];
-    node.inputs[0] = x.base;
-    set_permuted(node.outputs[0], x.perm);
-    nodes_.push_back(std::move(node));
-  }
-
-  void visit_slice(Node node) {
-    const Layout x = layout(node.inputs[0]);
-    SliceAttrs& attrs = std::get<SliceAttrs>(node.attrs);
-    attrs.axis = x.perm[attrs.axis];
-    node.inputs[0] = x.base;
-    set_permuted(node.outputs[0], x.perm);
     nodes_.push_back(std::move(node));
   }
 
@@ -333,7 +277,7 @@ class ChannelsLast {
     MatmulAttrs& attrs = std::get<MatmulAttrs>(node.attrs);
     for (int i = 0; i < 2; ++i) {
       const Layout x = layout(node.inputs[i]);
-      Perm exchanged = identity(static_cast<int>(x.perm.size()));
+      Perm exchanged = identity_perm(static_cast<int>(x.perm.size()));
       std::swap(exchanged[exchanged.size() - 2], exchanged.back());
       if (x.perm != exchanged) {
         node.inputs[i] = as_model_has_it(node.inputs[i]);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <variant>
 
 #include "kernels/binding.h"
 
@@ -228,8 +227,7 @@ class Query {
 }  // namespace
 
 Operation operation_of(const Graph& graph, const Node& node) {
-  Operation of{
-      node.op, std::visit([](const auto& a) -> const void* { return &a; }, node.attrs), {}, {}};
+  Operation of{node.op, attrs_data(node.attrs), {}, {}};
   for (ValueId v : node.inputs) of.inputs.push_back(v == kNone ? nullptr : &graph.shape(v));
   for (ValueId v : node.outputs) of.outputs.push_back(v == kNone ? nullptr : &graph.shape(v));
   return of;

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <string_view>
+#include <sstream>
 #include <utility>
 
 #include "graph/rules/rules.h"
@@ -8,7 +8,7 @@
 namespace attune {
 namespace {
 
-constexpr std::string_view kSignatures[] = {
+constexpr const char* kSignatures[] = {
 #define OP(id, name, version, kind, Attrs, in_place, signature) signature,
 #include "kernels/ops.def"
 #undef OP
@@ -258,18 +258,12 @@ class Inference {
 
   // The name of an operand in the signature.
   std::string word(int k) const {
-    int left = k < inputs() ? std::min(k, row_.inputs - 1) : row_.inputs + k - inputs();
-    std::string_view text = kSignatures[static_cast<int>(node_.op)];
-    const auto skip = [&](std::string_view what) {
-      if (text.starts_with(what)) text.remove_prefix(what.size());
-    };
-    for (; left > 0; --left) {
-      text.remove_prefix(text.find(' ') + 1);
-      skip("-> ");
-    }
-    skip("+");
-    const std::string name(text.substr(0, text.find('[')));
-    return k < inputs() && row_.input(k).many ? fmt::format("input {}", k) : name;
+    if (k < inputs() && row_.input(k).many) return fmt::format("input {}", k);
+    const int place = k < inputs() ? k : row_.inputs + k - inputs();
+    std::istringstream words(kSignatures[static_cast<int>(node_.op)]);
+    std::string word;
+    for (int i = 0; i <= place; i += word != "->") words >> word;
+    return word.substr(word.starts_with('+'), word.find('[') - word.starts_with('+'));
   }
 
   std::string name_text(int name) const {

@@ -25,12 +25,7 @@ DType compute_dtype(const Graph& graph, const Node& node) {
 }
 
 std::string shape_text(const Shape& shape) {
-  std::string text = "[";
-  for (int i = 0; i < shape.rank; ++i) {
-    if (i > 0) text += ',';
-    text += std::to_string(shape[i]);
-  }
-  return text + "]";
+  return fmt::format("[{}]", fmt::join(shape.dims, shape.dims + shape.rank, ","));
 }
 
 std::string type_text(const Value& value) {
@@ -38,12 +33,10 @@ std::string type_text(const Value& value) {
 }
 
 std::string node_text(const Graph& graph, const Node& node) {
-  std::string inputs;
-  for (ValueId id : node.inputs) {
-    if (!inputs.empty()) inputs += ", ";
-    inputs += id == kNone ? "none" : type_text(graph.value(id));
-  }
-  return fmt::format("{} '{}' of ({})", op_name(node.op), node.name, inputs);
+  std::vector<std::string> inputs;
+  for (ValueId id : node.inputs)
+    inputs.push_back(id == kNone ? "none" : type_text(graph.value(id)));
+  return fmt::format("{} '{}' of ({})", op_name(node.op), node.name, fmt::join(inputs, ", "));
 }
 
 GradientContext::GradientContext(Graph& graph, NodeId node, std::vector<ValueId> output_grads,
@@ -76,8 +69,7 @@ ValueId GradientContext::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs
 }
 
 ValueId GradientContext::reshape(ValueId x, Shape shape) {
-  if (graph_.shape(x) == shape) return x;
-  return emit(Op::reshape, NoAttrs{}, {x}, "reshape", &shape);
+  return graph_.reshape(x, shape, node_.name + "/reshape");
 }
 
 ValueId GradientContext::reduce_to(ValueId x, Shape shape) {

@@ -56,35 +56,25 @@ std::vector<std::string> missing(const Graph& graph, const Paths& paths) {
   return names;
 }
 
-// The sum so far of each value's gradients.
-class Gradients {
- public:
-  explicit Gradients(Graph& graph) : graph_(graph), sums_(graph.values.size(), kNone) {}
+// The gradient of each value: the sum of the terms so far, or kNone.
+using Gradients = std::vector<ValueId>;
 
-  ValueId of(ValueId value) const { return sums_[value]; }
-
-  // Sums are formed as the terms come, so that one of them is alive and not all.
-  void add(ValueId value, ValueId term) {
-    ValueId& sum = sums_[value];
-    if (sum == kNone) {
-      sum = term;
-      return;
-    }
-    const std::string name = "grad:" + graph_.value(value).name;
-    sum = graph_.emit(Op::add, NoAttrs{}, {sum, term}, name + "/sum");
-    graph_.rename(sum, name);
+// Sums are formed as the terms come, so that one of them is alive and not all.
+void add_term(Graph& graph, Gradients& gradients, ValueId value, ValueId term) {
+  ValueId& sum = gradients[value];
+  if (sum != kNone) {
+    const std::string name = "grad:" + graph.value(value).name;
+    term = graph.emit(Op::add, NoAttrs{}, {sum, term}, name + "/sum");
+    graph.rename(term, name);
   }
-
- private:
-  Graph& graph_;
-  std::vector<ValueId> sums_;
-};
+  sum = term;
+}
 
 // Runs the rule of one node and adds what it gives to its inputs' gradients.
 void differentiate_node(Graph& graph, NodeId id, const Paths& paths, Gradients& gradients) {
   std::vector<ValueId> output_grads;
   for (ValueId out : graph.nodes[id].outputs)
-    output_grads.push_back(out == kNone ? kNone : gradients.of(out));
+    output_grads.push_back(out == kNone ? kNone : gradients[out]);
   std::vector<bool> needs;
   for (ValueId in : graph.nodes[id].inputs) needs.push_back(paths.depends(in));
 
@@ -100,7 +90,7 @@ void differentiate_node(Graph& graph, NodeId id, const Paths& paths, Gradients& 
     // A rule may also pass on a gradient that has a name already.
     if (grad >= unnamed && !graph.value(grad).name.starts_with("grad:"))
       graph.rename(grad, "grad:" + graph.value(input).name);
-    gradients.add(input, grad);
+    add_term(graph, gradients, input, grad);
   }
 }
 
@@ -109,14 +99,14 @@ void differentiate_node(Graph& graph, NodeId id, const Paths& paths, Gradients& 
 std::map<ValueId, ValueId> differentiate(Graph& graph, const std::map<ValueId, ValueId>& seed,
                                          const std::vector<ValueId>& wanted) {
   std::vector<ValueId> seeds;
-  Gradients gradients(graph);
+  Gradients gradients(graph.values.size(), kNone);
   for (const auto& [value, grad] : seed) {
     if (!(graph.shape(value) == graph.shape(grad)) ||
         graph.value(value).dtype != graph.value(grad).dtype)
       throw_error("the gradient of '{}' is {}, not {}", graph.value(value).name,
                   type_text(graph.value(grad)), type_text(graph.value(value)));
     seeds.push_back(value);
-    gradients.add(value, grad);
+    add_term(graph, gradients, value, grad);
   }
   const Paths paths(graph, seeds, wanted);
   if (const auto names = missing(graph, paths); !names.empty())
@@ -127,7 +117,7 @@ std::map<ValueId, ValueId> differentiate(Graph& graph, const std::map<ValueId, V
 
   std::map<ValueId, ValueId> result;
   for (ValueId id : wanted)
-    if (gradients.of(id) != kNone) result[id] = gradients.of(id);
+    if (gradients[id] != kNone) result[id] = gradients[id];
   return result;
 }
 

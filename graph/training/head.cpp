@@ -10,32 +10,24 @@
 namespace attune {
 namespace {
 
-// Normal numbers, by Box and Muller: the same everywhere, unlike <random>'s.
-class NormalSource {
- public:
-  explicit NormalSource(uint64_t seed) : bits_(seed) {}
-  double next() {
-    const double u = uniform(), v = uniform();
-    return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
-  }
-
- private:
-  double uniform() {  // in (0, 1]
-    return (static_cast<double>(bits_.next() >> 11) + 1) * 0x1p-53;
-  }
-  SplitMix64 bits_;
-};
+// A normal number, by Box and Muller: the same everywhere, unlike <random>'s.
+double normal(SplitMix64& bits) {
+  const auto uniform = [&] {  // in (0, 1]
+    return (static_cast<double>(bits.next() >> 11) + 1) * 0x1p-53;
+  };
+  const double u = uniform(), v = uniform();
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+}
 
 [[noreturn]] void fail(const Graph& graph, const std::string& why) {
   throw_error(
       "--classes: the model does not end in a replaceable classifier ({}); its output {} would "
-      "need "
-      "a linear layer or a 1x1 convolution followed only by reshapes or softmax",
+      "need a linear layer or a 1x1 convolution followed only by reshapes or softmax",
       why, graph.value(graph.outputs.front().value).name);
 }
 
 // Gives a parameter `classes` slices along axis 0 of our layout, zero or random.
-ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource* source) {
+ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, SplitMix64* bits) {
   Value value = graph.value(old_id);
   if (value.role != Role::parameter) fail(graph, "its weights are not the model's parameters");
   value.shape[0] = classes;
@@ -48,16 +40,13 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
   value.producer = kNone;
   std::vector<double> reals(static_cast<size_t>(value.shape.elements()));
   // f32 precision, so that plans in f32 and f64 start alike.
-  if (source)
-    for (double& x : reals) x = static_cast<float>(0.02 * source->next());
+  if (bits)
+    for (double& x : reals) x = static_cast<float>(0.02 * normal(*bits));
   value.data = Data::of_reals(std::move(reals));
   // The old one is no parameter any more, and gives up its name.
-  const std::string name = value.name;
-  const ValueId id = graph.add_value(std::move(value));
   graph.value(old_id).role = Role::constant;
-  graph.rename(old_id, name + ".replaced");
-  graph.rename(id, name);
-  return id;
+  graph.rename(old_id, value.name + ".replaced");
+  return graph.add_value(std::move(value));
 }
 
 }  // namespace
@@ -65,9 +54,8 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, NormalSource*
 void replace_head(Graph& graph, int classes, uint64_t seed) {
   if (classes < 1) throw_error("--classes: {} is not positive", classes);
   graph.index();
-  const ValueId output = graph.outputs.front().value;
   // Walks back from the output to the last layer.
-  ValueId at = output;
+  ValueId at = graph.outputs.front().value;
   bool softmax = false;
   NodeId bias_add = kNone, layer = kNone;
   while (layer == kNone) {
@@ -108,18 +96,14 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
       (w[1] != 1 || w[2] != 1 || y[1] != 1 || y[2] != 1 || head.as<Conv2dAttrs>().groups != 1))
     fail(graph, fmt::format("convolution {} is not 1x1 on a 1x1 image", head.name));
 
-  NormalSource source(seed);
-  std::vector<ValueId> inputs = head.inputs;
-  const ValueId old_weight = inputs[1];
-  inputs[1] = fresh_parameter(graph, old_weight, classes, &source);
-  if (head.input(2) != kNone) inputs[2] = fresh_parameter(graph, head.inputs[2], classes, nullptr);
-  const int32_t batch = y[0];
+  SplitMix64 bits(seed);
+  head.inputs[1] = fresh_parameter(graph, head.inputs[1], classes, &bits);
+  if (head.input(2) != kNone)
+    head.inputs[2] = fresh_parameter(graph, head.inputs[2], classes, nullptr);
 
   // Everything from the layer on is rebuilt; what was there dies.
-  ValueId scores = graph.emit(head.op, head.attrs, inputs, head.name);
-  const Shape flat{batch, classes};
-  if (graph.shape(scores).rank != 2)
-    scores = graph.emit(Op::reshape, NoAttrs{}, {scores}, head.name + "/flat", &flat);
+  ValueId scores = graph.emit(head.op, head.attrs, head.inputs, head.name);
+  scores = graph.reshape(scores, Shape{y[0], classes}, head.name + "/flat");
   if (bias_add != kNone) {
     const Node add = graph.nodes[bias_add];
     const int side = graph.value(add.inputs[0]).role == Role::parameter ? 0 : 1;

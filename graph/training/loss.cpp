@@ -33,17 +33,15 @@ ValueId model_output(const Graph& graph) {
 }
 
 const Node* producer_of(const Graph& graph, ValueId id) {
-  for (const Node& node : graph.nodes)
-    for (ValueId output : node.outputs)
-      if (output == id) return &node;
-  return nullptr;
+  const NodeId producer = graph.value(id).producer;
+  return producer == kNone ? nullptr : &graph.nodes[producer];
 }
 
 // Seen as rows of scores.
 ValueId flat_scores(Graph& graph, ValueId scores, int32_t rows, const char* name) {
   const Shape shape = graph.shape(scores);
   const Shape flat{rows, static_cast<int32_t>(shape.elements() / rows)};
-  return shape == flat ? scores : graph.emit(Op::reshape, NoAttrs{}, {scores}, name, &flat);
+  return graph.reshape(scores, flat, name);
 }
 
 // The scores, with the classes on the last axis: before a final softmax, axes of size 1 dropped
@@ -70,11 +68,10 @@ ValueId logits_of(Graph& graph) {
 std::pair<ValueId, ValueId> for_positions(Graph& graph, ValueId labels, ValueId weights) {
   const Shape all = graph.shape(labels), flat{static_cast<int32_t>(all.elements())};
   const Shape column{all[0], 1};
-  labels = graph.emit(Op::reshape, NoAttrs{}, {labels}, "labels/flat", &flat);
-  weights = graph.emit(Op::reshape, NoAttrs{}, {weights}, "weights/column", &column);
+  labels = graph.reshape(labels, flat, "labels/flat");
+  weights = graph.reshape(weights, column, "weights/column");
   weights = graph.emit(Op::broadcast_to, BroadcastAttrs{}, {weights}, "weights/positions", &all);
-  weights = graph.emit(Op::reshape, NoAttrs{}, {weights}, "weights/flat", &flat);
-  return {labels, weights};
+  return {labels, graph.reshape(weights, flat, "weights/flat")};
 }
 
 }  // namespace
@@ -129,15 +126,13 @@ AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient) {
 }
 
 void attach_probabilities(Graph& graph) {
-  const ValueId output = model_output(graph);
-  const Node* last = producer_of(graph, output);
-  if (last && last->op == Op::softmax && graph.shape(output) == graph.shape(logits_of(graph))) {
-    graph.outputs.push_back({"probabilities", output});
-    return;
-  }
+  ValueId probabilities = model_output(graph);
+  const Node* last = producer_of(graph, probabilities);
+  const bool normal = last && last->op == Op::softmax;
   const ValueId logits = logits_of(graph);
-  graph.outputs.push_back(
-      {"probabilities", graph.emit(Op::softmax, NoAttrs{}, {logits}, "probabilities")});
+  if (!normal || graph.shape(probabilities) != graph.shape(logits))
+    probabilities = graph.emit(Op::softmax, NoAttrs{}, {logits}, "probabilities");
+  graph.outputs.push_back({"probabilities", probabilities});
 }
 
 }  // namespace attune

@@ -49,21 +49,13 @@ OptimizerKind parse_optimizer(const std::string& name) {
 }
 
 std::string Optimizer::text() const {
-  const auto with_decay = [&](std::string text) {
-    return weight_decay != 0 ? fmt::format("{}, weight decay {}", text, weight_decay) : text;
-  };
-  switch (kind) {
-    case OptimizerKind::sgd:
-      return with_decay("sgd");
-    case OptimizerKind::momentum:
-      return with_decay(fmt::format("momentum {}{}", momentum, nesterov ? " nesterov" : ""));
-    case OptimizerKind::adam:
-    case OptimizerKind::adamw:
-      return with_decay(fmt::format("{} betas {} {}, epsilon {}",
-                                    kind == OptimizerKind::adam ? "adam" : "adamw", beta1, beta2,
-                                    epsilon));
-  }
-  return {};
+  std::string text = row_of(kind).name;
+  if (kind == OptimizerKind::momentum)
+    text += fmt::format(" {}{}", momentum, nesterov ? " nesterov" : "");
+  if (row_of(kind).op == Op::adam)
+    text += fmt::format(" betas {} {}, epsilon {}", beta1, beta2, epsilon);
+  if (weight_decay != 0) text += fmt::format(", weight decay {}", weight_decay);
+  return text;
 }
 
 std::vector<std::string> Optimizer::slot_names() const { return row_of(kind).slots; }
@@ -81,14 +73,11 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
     const int32_t axis = update.axis < 0 ? 0 : update.axis;
     const ValueId indices =
         update.axis < 0 ? kNone : graph.add_index_constant(name + ".channels", update.channels);
-    for (const std::string& slot : row.slots) {
-      Value value;
-      value.name = fmt::format("{}.{}", name, slot);
-      value.dtype = graph.real;
-      value.shape = graph.shape(update.gradient);
-      value.role = Role::state;
-      update.slots.push_back(graph.add_value(std::move(value)));
-    }
+    for (const std::string& slot : row.slots)
+      update.slots.push_back(graph.add_value({.name = fmt::format("{}.{}", name, slot),
+                                              .dtype = graph.real,
+                                              .shape = graph.shape(update.gradient),
+                                              .role = Role::state}));
     std::vector<ValueId> inputs = {update.parameter, update.gradient, rate, indices};
     inputs.insert(inputs.end(), update.slots.begin(), update.slots.end());
     if (counts) inputs.push_back(step);

@@ -448,6 +448,22 @@ TEST_CASE("graphs of every batch share the model's own bytes, in whatever layout
   }
 }
 
+TEST_CASE("a weight that is reshaped after its transpose is still the model's parameter") {
+  OnnxBuilder b;
+  b.input("x", {-1, 2, 3, 3}).tensor("w", {3, 3, 1, 2}).output("y");
+  set_ints(b.node("Transpose", {"w"}, {"t"}), "perm", {3, 2, 0, 1});
+  set_int(b.node("Conv", {"x", "t"}, {"y"}), "group", 2);
+  const Graph graph = import_f64(b, 1);
+  const auto is_parameter = [](const Value& value) { return value.role == Role::parameter; };
+  CHECK(std::count_if(graph.values.begin(), graph.values.end(), is_parameter) == 1);
+  std::vector<double> want(2);
+  for (int c = 0; c < 2; ++c)
+    for (int i = 0; i < 9; ++i)
+      want[c] += test_element(c * 9 + i) *
+                 static_cast<double>(0.1f + 0.01f * static_cast<float>(i * 2 + c));
+  check_close(run(graph), want);
+}
+
 TEST_CASE("tensors of every readable type are read") {
   onnx::TensorProto half;
   half.set_data_type(onnx::TensorProto::FLOAT16);

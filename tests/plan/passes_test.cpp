@@ -152,6 +152,29 @@ TEST_CASE("batch norm folds into frozen layers, and the backward pass with it") 
       }
 }
 
+TEST_CASE("batch norms fold in whatever order they come") {
+  Graph before;
+  before.real = DType::f64;
+  const ValueId x = before.add_input("x", DType::f64, {4, 3});
+  const Shape vector{5};
+  const ValueId w = parameter(before, "w", {5, 3}, 1), v = parameter(before, "v", {5, 3}, 2);
+  const ValueId first = before.emit(Op::linear, LinearAttrs{}, {x, w}, "first");
+  const ValueId second = before.emit(Op::linear, LinearAttrs{}, {x, v}, "second");
+  for (const ValueId y : {second, first}) {
+    const std::string name = before.value(y).name + "/norm";
+    const ValueId gamma = parameter(before, name + ".gamma", vector, 3, false, 0.5, 1.5);
+    const ValueId beta = parameter(before, name + ".beta", vector, 4, true);
+    const ValueId mean = before.add_constant(name + ".mean", vector, numbers(5, 5));
+    const ValueId var = before.add_constant(name + ".var", vector, numbers(5, 6, 0.5, 2));
+    before.outputs.push_back(
+        {name, before.emit(Op::batch_norm, BatchNormAttrs{}, {y, gamma, beta, mean, var}, name)});
+  }
+  Graph after = before;
+  fold_batch_norm(after);
+  CHECK(count(after, Op::batch_norm) == 0);
+  check_same(before, after);
+}
+
 TEST_CASE("batch norm stays where something that it would fold is trained or read") {
   for (const Block& block :
        {Block{.train_weight = true}, Block{.train_gamma = true}, Block{.second_reader = true}}) {

@@ -2,47 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <numeric>
+#include <type_traits>
 
+#include "graph/import/common/element_type.h"
 #include "graph/ir/error.h"
+#include "graph/ir/perm.h"
 
 namespace attune {
 namespace {
-
-int64_t wrap(ElementType type, int64_t value) {
-  switch (type) {
-    case ElementType::u8:
-      return static_cast<uint8_t>(value);
-    case ElementType::i8:
-      return static_cast<int8_t>(value);
-    case ElementType::u16:
-      return static_cast<uint16_t>(value);
-    case ElementType::i16:
-      return static_cast<int16_t>(value);
-    case ElementType::i32:
-      return static_cast<int32_t>(value);
-    case ElementType::u32:
-      return static_cast<uint32_t>(value);
-    case ElementType::boolean:
-      return value != 0;
-    default:
-      return value;
-  }
-}
-
-// To the nearest half, ties to even.
-double rounded_to_half(double value) {
-  if (!std::isfinite(value)) return value;
-  const double magnitude = std::max(std::fabs(value), 0x1p-14);
-  const double unit = std::ldexp(1, std::ilogb(magnitude) - 10);
-  const double half = std::nearbyint(value / unit) * unit;
-  return std::fabs(half) > 65504 ? std::copysign(HUGE_VAL, value) : half;
-}
-
-double rounded(ElementType type, double value) {
-  if (type == ElementType::f16) return rounded_to_half(value);
-  return type == ElementType::f64 ? value : static_cast<float>(value);
-}
 
 int64_t checked_elements(const Dims& dims) {
   const int64_t n = count_elements(dims);
@@ -50,44 +18,78 @@ int64_t checked_elements(const Dims& dims) {
   return n;
 }
 
-// A tensor under computation. Its elements, in the vector of their kind, become its data.
-struct Computed {
-  KnownTensor tensor;
-  std::vector<double> reals;
-  std::vector<int64_t> ints;
-
-  KnownTensor done() {
-    tensor.data = tensor.real() ? Data::of_reals(std::move(reals)) : Data::of_ints(std::move(ints));
-    return std::move(tensor);
-  }
-};
-
 // Whether what is computed from a tensor is computed from the contents of an initializer.
 bool is_trainable(const KnownTensor& x) { return x.derived || (x.view && x.real()); }
 
-Computed computed_from(const KnownTensor& x, ElementType type, Dims dims) {
-  Computed y;
-  y.tensor.type = type;
-  y.tensor.dims = std::move(dims);
-  y.tensor.derived = is_trainable(x);
-  const size_t n = static_cast<size_t>(checked_elements(y.tensor.dims));
-  if (y.tensor.real())
-    y.reals.resize(n);
-  else
-    y.ints.resize(n);
-  return y;
-}
+// A tensor under computation. Its elements, in the vector of their kind, become its data.
+class Computed {
+ public:
+  Computed(ElementType type, const Dims& dims, bool derived) {
+    tensor_.type = type;
+    tensor_.dims = dims;
+    tensor_.derived = derived;
+    const auto n = static_cast<size_t>(checked_elements(dims));
+    reals_.resize(tensor_.real() ? n : 0);
+    ints_.resize(tensor_.real() ? 0 : n);
+  }
 
-// Calls f(to, from) for the elements of both, which are of one kind.
+  // Element i becomes a number, as the type holds it.
+  template <class T>
+  void set(size_t i, T number) {
+    if (tensor_.real()) {
+      reals_[i] = as_element(tensor_.type, static_cast<double>(number));
+    } else if (tensor_.type == ElementType::boolean) {
+      ints_[i] = number != 0;
+    } else {
+      if (std::is_floating_point_v<T> && !(std::fabs(number) < 9e18))
+        throw_error("{} does not fit into an integer", number);
+      ints_[i] = as_element(tensor_.type, static_cast<int64_t>(number));
+    }
+  }
+
+  KnownTensor done() {
+    tensor_.data =
+        tensor_.real() ? Data::of_reals(std::move(reals_)) : Data::of_ints(std::move(ints_));
+    return std::move(tensor_);
+  }
+
+ private:
+  KnownTensor tensor_;
+  std::vector<double> reals_;
+  std::vector<int64_t> ints_;
+};
+
+// Calls f with the elements of a tensor: doubles, or integers.
 template <class F>
-void each_data(Computed& y, const KnownTensor& x, F&& f) {
+void with_elements(const KnownTensor& x, F&& f) {
   if (x.real())
-    f(y.reals, x.data->reals());
+    f(x.data->reals());
   else
-    f(y.ints, x.data->ints());
+    f(x.data->ints());
 }
 
-double apply(Binary op, double a, double b) {
+// With those of two tensors, which must be of one kind.
+template <class F>
+void with_elements(const KnownTensor& a, const KnownTensor& b, F&& f) {
+  if (a.real() != b.real()) throw_error("an integer and a float tensor");
+  if (a.real())
+    f(a.data->reals(), b.data->reals());
+  else
+    f(a.data->ints(), b.data->ints());
+}
+
+template <class T>
+T apply(Binary op, T a, T b) {
+  if constexpr (std::is_integral_v<T>) {
+    const bool divides = op == Binary::div || op == Binary::mod;
+    if (divides && b == 0) throw_error("division of {} by zero", a);
+    if (divides && b == -1) return op == Binary::div ? apply(Binary::mul, a, b) : 0;
+    T exact;
+    if ((op == Binary::add && __builtin_add_overflow(a, b, &exact)) ||
+        (op == Binary::sub && __builtin_sub_overflow(a, b, &exact)) ||
+        (op == Binary::mul && __builtin_mul_overflow(a, b, &exact)))
+      throw_error("integer overflow");
+  }
   switch (op) {
     case Binary::add:
       return a + b;
@@ -98,7 +100,10 @@ double apply(Binary op, double a, double b) {
     case Binary::div:
       return a / b;
     case Binary::mod:
-      return std::fmod(a, b);
+      if constexpr (std::is_integral_v<T>)
+        return a % b != 0 && (a % b < 0) != (b < 0) ? a % b + b : a % b;
+      else
+        return std::fmod(a, b);
     case Binary::min:
       return std::min(a, b);
     case Binary::max:
@@ -113,39 +118,50 @@ double apply(Binary op, double a, double b) {
   return 0;
 }
 
-int64_t apply(Binary op, int64_t a, int64_t b) {
-  const bool divides = op == Binary::div || op == Binary::mod;
-  if (divides && b == 0) throw_error("division of {} by zero", a);
-  if (divides && b == -1) return op == Binary::div ? apply(Binary::sub, int64_t{0}, a) : 0;
-  int64_t y = 0;
-  bool overflow = false;
+template <class T>
+T apply(Unary op, T x) {
+  constexpr bool is_integer = std::is_integral_v<T>;
   switch (op) {
-    case Binary::add:
-      overflow = __builtin_add_overflow(a, b, &y);
-      break;
-    case Binary::sub:
-      overflow = __builtin_sub_overflow(a, b, &y);
-      break;
-    case Binary::mul:
-      overflow = __builtin_mul_overflow(a, b, &y);
-      break;
-    case Binary::div:
-      return a / b;
-    case Binary::mod:
-      return a % b != 0 && (a % b < 0) != (b < 0) ? a % b + b : a % b;
-    case Binary::min:
-      return std::min(a, b);
-    case Binary::max:
-      return std::max(a, b);
-    case Binary::equal:
-      return a == b;
-    case Binary::less:
-      return a < b;
-    case Binary::greater:
-      return a > b;
+    case Unary::neg:
+      return apply(Binary::mul, x, T{-1});
+    case Unary::abs:
+      return std::signbit(x) ? apply(Unary::neg, x) : x;
+    case Unary::sqrt:
+      if (is_integer) throw_error("Sqrt of integers");
+      return static_cast<T>(std::sqrt(x));
+    case Unary::floor:
+      return is_integer ? x : static_cast<T>(std::floor(x));
+    case Unary::ceil:
+      return is_integer ? x : static_cast<T>(std::ceil(x));
+    case Unary::logical_not:
+      if (!is_integer) throw_error("Not of floats");
+      return x == 0;
   }
-  if (overflow) throw_error("integer overflow");
-  return y;
+  return 0;
+}
+
+// From `start` on, `delta` apart, before `limit`.
+template <class T>
+KnownTensor range_of(const KnownTensor& start, const KnownTensor& limit, const KnownTensor& delta) {
+  const auto number = [](const KnownTensor& x) {
+    T value;
+    x.data->read(0, std::span(&value, 1));
+    return value;
+  };
+  const T first = number(start), step = number(delta);
+  if (step == 0) throw_error("a step of zero");
+  const T distance = apply(Binary::sub, number(limit), first);
+  T n = apply(Binary::div, distance, step);
+  if constexpr (std::is_integral_v<T>)
+    n += apply(Binary::mod, distance, step) != 0 && (distance < 0) == (step < 0);
+  else
+    n = std::ceil(n);
+  if (!(n <= static_cast<T>(kMaxComputedElements))) throw_error("it is too long");
+  const auto count = static_cast<int64_t>(std::max(n, T{0}));
+  Computed y(start.type, {count}, is_trainable(start));
+  for (int64_t i = 0; i < count; ++i)
+    y.set(static_cast<size_t>(i), first + static_cast<T>(i) * step);
+  return y.done();
 }
 
 }  // namespace
@@ -177,117 +193,47 @@ KnownTensor broadcast(const KnownTensor& x, const Dims& dims) {
 }
 
 KnownTensor compute(Binary op, const KnownTensor& a, const KnownTensor& b) {
-  if (a.real() != b.real()) throw_error("an integer and a float tensor");
   const bool compares = op == Binary::equal || op == Binary::less || op == Binary::greater;
   const Dims dims = broadcast_dims(a.dims, b.dims);
-  checked_elements(dims);
-  const KnownTensor wide_a = broadcast(a, dims), wide_b = broadcast(b, dims);
-  Computed y = computed_from(wide_a, compares ? ElementType::boolean : a.type, dims);
-  y.tensor.derived = y.tensor.derived || is_trainable(wide_b);
-  if (!a.real()) {
-    const auto p = wide_a.data->ints(), q = wide_b.data->ints();
-    for (size_t i = 0; i < p.size(); ++i) y.ints[i] = wrap(y.tensor.type, apply(op, p[i], q[i]));
-  } else {
-    const auto p = wide_a.data->reals(), q = wide_b.data->reals();
-    for (size_t i = 0; i < p.size(); ++i) {
-      const double result = apply(op, p[i], q[i]);
-      if (compares)
-        y.ints[i] = result != 0;
-      else
-        y.reals[i] = rounded(y.tensor.type, result);
-    }
-  }
+  Computed y(compares ? ElementType::boolean : a.type, dims, is_trainable(a) || is_trainable(b));
+  with_elements(broadcast(a, dims), broadcast(b, dims), [&](const auto& p, const auto& q) {
+    for (size_t i = 0; i < p.size(); ++i) y.set(i, apply(op, p[i], q[i]));
+  });
   return y.done();
 }
 
 KnownTensor compute(Unary op, const KnownTensor& x) {
-  Computed y = computed_from(x, x.type, x.dims);
-  const auto reals = x.data->reals();
-  for (size_t i = 0; i < reals.size(); ++i) {
-    const double v = reals[i];
-    double result = v;
-    switch (op) {
-      case Unary::neg:
-        result = -v;
-        break;
-      case Unary::abs:
-        result = std::fabs(v);
-        break;
-      case Unary::sqrt:
-        result = std::sqrt(v);
-        break;
-      case Unary::floor:
-        result = std::floor(v);
-        break;
-      case Unary::ceil:
-        result = std::ceil(v);
-        break;
-      case Unary::logical_not:
-        throw_error("Not of floats");
-    }
-    y.reals[i] = rounded(y.tensor.type, result);
-  }
-  const auto ints = x.data->ints();
-  for (size_t i = 0; i < ints.size(); ++i) {
-    const int64_t v = ints[i];
-    const bool negates = op == Unary::neg || (op == Unary::abs && v < 0);
-    int64_t result = negates ? apply(Binary::sub, int64_t{0}, v) : v;
-    if (op == Unary::logical_not) result = v == 0;
-    if (op == Unary::sqrt) throw_error("Sqrt of integers");
-    y.ints[i] = wrap(y.tensor.type, result);
-  }
+  Computed y(x.type, x.dims, is_trainable(x));
+  with_elements(x, [&](const auto& from) {
+    for (size_t i = 0; i < from.size(); ++i) y.set(i, apply(op, from[i]));
+  });
   return y.done();
 }
 
 KnownTensor cast(const KnownTensor& x, ElementType type) {
-  if (x.type == type) return x;
-  if (x.real() && is_real(type) && element_bytes(type) > element_bytes(x.type)) {
-    KnownTensor wider = x;
-    wider.type = type;
-    return wider;
-  }
-  Computed y = computed_from(x, type, x.dims);
-  if (x.real() && y.tensor.real() && x.view) {  // a parameter in another precision is the same
-    y.tensor.view = x.view;
-    y.tensor.derived = x.derived;
-  }
-  const auto reals = x.data->reals();
-  for (size_t i = 0; i < reals.size(); ++i) {
-    const double v = reals[i];
-    if (y.tensor.real()) {
-      y.reals[i] = rounded(type, v);
-    } else if (type == ElementType::boolean) {
-      y.ints[i] = v != 0;
-    } else {
-      if (!(std::fabs(v) < 9e18)) throw_error("{} does not fit into an integer", v);
-      y.ints[i] = wrap(type, static_cast<int64_t>(v));
-    }
-  }
-  const auto ints = x.data->ints();
-  for (size_t i = 0; i < ints.size(); ++i) {
-    if (y.tensor.real())
-      y.reals[i] = rounded(type, static_cast<double>(ints[i]));
-    else
-      y.ints[i] = wrap(type, ints[i]);
-  }
-  return y.done();
+  KnownTensor y = x;
+  y.type = type;
+  if (x.type == type) return y;
+  const bool widens = x.real() && y.real() && element_bytes(type) > element_bytes(x.type);
+  if (widens) return y;
+  Computed converted(type, x.dims, is_trainable(x));
+  with_elements(x, [&](const auto& from) {
+    for (size_t i = 0; i < from.size(); ++i) converted.set(i, from[i]);
+  });
+  // A parameter in another precision is the same.
+  if (!x.real() || !y.real() || !x.view) return converted.done();
+  y.data = converted.done().data;
+  return y;
 }
 
 KnownTensor where(const KnownTensor& condition, const KnownTensor& a, const KnownTensor& b) {
-  if (a.real() != b.real()) throw_error("an integer and a float tensor");
   if (condition.real()) throw_error("a condition of floats");
   const Dims dims = broadcast_dims(condition.dims, broadcast_dims(a.dims, b.dims));
-  checked_elements(dims);
-  const auto chosen = broadcast(condition, dims).data->ints();
-  const KnownTensor wide_a = broadcast(a, dims), wide_b = broadcast(b, dims);
-  Computed y = computed_from(wide_a, a.type, dims);
-  y.tensor.derived = y.tensor.derived || is_trainable(wide_b);
-  const auto choose = [&](auto& to, const auto& from, bool where_true) {
-    for (size_t i = 0; i < to.size(); ++i)
-      if ((chosen[i] != 0) == where_true) to[i] = from[i];
-  };
-  each_data(y, wide_a, [&](auto& to, const auto& from) { choose(to, from, true); });
-  each_data(y, wide_b, [&](auto& to, const auto& from) { choose(to, from, false); });
+  Computed y(a.type, dims, is_trainable(a) || is_trainable(b));
+  const Dims chosen = broadcast(condition, dims).data->ints();
+  with_elements(broadcast(a, dims), broadcast(b, dims), [&](const auto& p, const auto& q) {
+    for (size_t i = 0; i < p.size(); ++i) y.set(i, chosen[i] != 0 ? p[i] : q[i]);
+  });
   return y.done();
 }
 
@@ -297,12 +243,9 @@ KnownTensor reshape(const KnownTensor& x, const Dims& dims) {
   KnownTensor y = x;
   y.dims = dims;
   if (!x.view || x.dims == dims) return y;
-  std::vector<int> straight(x.view->perm.size());
-  for (size_t i = 0; i < straight.size(); ++i) straight[i] = static_cast<int>(i);
-  if (x.view->perm == straight) {
+  if (is_identity(x.view->perm)) {
     y.view->view_shape = dims;
-    y.view->perm.resize(dims.size());
-    for (size_t i = 0; i < dims.size(); ++i) y.view->perm[i] = static_cast<int>(i);
+    y.view->perm = identity_perm(static_cast<int>(dims.size()));
   } else {
     y.view.reset();
     y.derived = y.real();
@@ -310,42 +253,36 @@ KnownTensor reshape(const KnownTensor& x, const Dims& dims) {
   return y;
 }
 
-KnownTensor transpose(const KnownTensor& x, const std::vector<int>& perm) {
-  Dims dims;
-  for (int axis : perm) dims.push_back(x.dims[axis]);
+KnownTensor transpose(const KnownTensor& x, const Perm& perm) {
   KnownTensor y = x;
-  y.dims = dims;
+  y.dims = permuted(x.dims, perm);
   y.data = x.data->permuted(x.dims, perm);
-  if (x.view)
-    for (size_t i = 0; i < perm.size(); ++i) y.view->perm[i] = x.view->perm[perm[i]];
+  if (x.view) y.view->perm = compose(x.view->perm, perm);
   return y;
 }
 
-KnownTensor concat(const std::vector<KnownPtr>& parts, int axis) {
-  Dims dims = parts[0]->dims;
+KnownTensor concat(const std::vector<KnownTensor>& parts, int axis) {
+  Dims dims = parts[0].dims;
   dims[axis] = 0;
   bool derived = false;
-  for (const KnownPtr& part : parts) {
-    Dims expected = part->dims;
-    if (part->type != parts[0]->type || expected.size() != dims.size())
+  for (const KnownTensor& part : parts) {
+    Dims expected = part.dims;
+    if (part.type != parts[0].type || expected.size() != dims.size())
       throw_error("inputs of different types or ranks");
     expected[axis] = dims[axis];
     if (expected != dims) throw_error("inputs that differ in more than axis {}", axis);
-    if (__builtin_add_overflow(dims[axis], part->dims[axis], &dims[axis]))
+    if (__builtin_add_overflow(dims[axis], part.dims[axis], &dims[axis]))
       throw_error("the axis is too long");
-    derived = derived || is_trainable(*part);
+    derived = derived || is_trainable(part);
   }
-  Computed y = computed_from(*parts[0], parts[0]->type, dims);
-  y.tensor.derived = derived;
-  int64_t outer = 1, inner = 1;
-  for (int i = 0; i < axis; ++i) outer *= dims[i];
-  for (size_t i = axis + 1; i < dims.size(); ++i) inner *= dims[i];
+  Computed y(parts[0].type, dims, derived);
+  const int64_t inner = count_elements(Dims(dims.begin() + axis + 1, dims.end()));
   int64_t start = 0;
-  for (const KnownPtr& part : parts) {
-    const int64_t run = part->dims[axis] * inner;
-    each_data(y, *part, [&](auto& to, const auto& from) {
-      for (int64_t i = 0; i < outer && run > 0; ++i)
-        std::copy_n(from.begin() + i * run, run, to.begin() + i * dims[axis] * inner + start);
+  for (const KnownTensor& part : parts) {
+    const auto run = static_cast<size_t>(part.dims[axis] * inner);
+    with_elements(part, [&](const auto& from) {
+      for (size_t i = 0; i < from.size(); ++i)
+        y.set(i / run * (dims[axis] * inner) + start + i % run, from[i]);
     });
     start += run;
   }
@@ -354,23 +291,24 @@ KnownTensor concat(const std::vector<KnownPtr>& parts, int axis) {
 
 KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis) {
   if (indices.real()) throw_error("indices that are floats");
+  const int64_t size = x.dims[axis];
+  Dims places = indices.data->ints();
+  for (int64_t& place : places) {
+    if (place < -size || place >= size) throw_error("index {} of an axis of {}", place, size);
+    if (place < 0) place += size;
+  }
   Dims dims(x.dims.begin(), x.dims.begin() + axis);
   dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
-  dims.insert(dims.end(), x.dims.begin() + axis + 1, x.dims.end());
-  Computed y = computed_from(x, x.type, dims);
-  const auto places = indices.data->ints();
-  int64_t outer = 1, inner = 1;
-  for (int i = 0; i < axis; ++i) outer *= x.dims[i];
-  for (size_t i = axis + 1; i < x.dims.size(); ++i) inner *= x.dims[i];
-  each_data(y, x, [&](auto& to, const auto& from) {
-    auto out = to.begin();
-    for (int64_t i = 0; i < outer && !to.empty(); ++i)
-      for (int64_t index : places) {
-        if (index < -x.dims[axis] || index >= x.dims[axis])
-          throw_error("index {} of an axis of {}", index, x.dims[axis]);
-        if (index < 0) index += x.dims[axis];
-        out = std::copy_n(from.begin() + (i * x.dims[axis] + index) * inner, inner, out);
-      }
+  const Dims rest(x.dims.begin() + axis + 1, x.dims.end());
+  dims.insert(dims.end(), rest.begin(), rest.end());
+  Computed y(x.type, dims, is_trainable(x));
+  const auto inner = static_cast<size_t>(count_elements(rest));
+  with_elements(x, [&](const auto& from) {
+    const auto n = static_cast<size_t>(count_elements(dims));
+    for (size_t i = 0; i < n; ++i) {
+      const size_t outer = i / inner / places.size(), place = places[i / inner % places.size()];
+      y.set(i, from[(outer * size + place) * inner + i % inner]);
+    }
   });
   return y.done();
 }
@@ -385,56 +323,30 @@ KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const Know
   if (start.type != limit.type || start.type != delta.type || start.elements() != 1 ||
       limit.elements() != 1 || delta.elements() != 1)
     throw_error("its inputs are not three numbers of one type");
-  const auto bound = [&](double n) {
-    if (!(n <= static_cast<double>(kMaxComputedElements))) throw_error("it is too long");
-    return n > 0 ? static_cast<int64_t>(n) : 0;
-  };
-  if (start.real()) {
-    const double a = scalar(start), d = scalar(delta);
-    if (d == 0) throw_error("a step of zero");
-    Computed y = computed_from(start, start.type, {bound(std::ceil((scalar(limit) - a) / d))});
-    for (size_t i = 0; i < y.reals.size(); ++i)
-      y.reals[i] = rounded(y.tensor.type, a + static_cast<double>(i) * d);
-    return y.done();
-  }
-  const int64_t a = start.data->ints()[0], d = delta.data->ints()[0];
-  if (d == 0) throw_error("a step of zero");
-  const int64_t distance = apply(Binary::sub, limit.data->ints()[0], a);
-  int64_t n = apply(Binary::div, distance, d);
-  if (n >= 0 && n * d != distance && (distance < 0) == (d < 0)) ++n;
-  Computed y = computed_from(start, start.type, {bound(static_cast<double>(n))});
-  for (size_t i = 0; i < y.ints.size(); ++i) y.ints[i] = a + static_cast<int64_t>(i) * d;
-  return y.done();
+  return start.real() ? range_of<double>(start, limit, delta)
+                      : range_of<int64_t>(start, limit, delta);
 }
 
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep) {
-  Dims kept, dims;
+  Dims dims;
+  Perm perm, reduced;  // reduced axes go last
   for (size_t i = 0; i < x.dims.size(); ++i) {
-    kept.push_back(axes[i] ? 1 : x.dims[i]);
-    if (keep || !axes[i]) dims.push_back(kept.back());
+    (axes[i] ? reduced : perm).push_back(static_cast<int>(i));
+    if (keep || !axes[i]) dims.push_back(axes[i] ? 1 : x.dims[i]);
   }
-  Computed y = computed_from(x, x.type, kept);
-  std::fill(y.reals.begin(), y.reals.end(), 1);
-  std::fill(y.ints.begin(), y.ints.end(), 1);
-  each_data(y, x, [&](auto& to, const auto& from) {
-    for (size_t i = 0; i < from.size(); ++i) {
-      int64_t rest = static_cast<int64_t>(i), at = 0, step = 1;
-      for (int a = static_cast<int>(kept.size()) - 1; a >= 0; --a) {
-        at += (rest % x.dims[a]) * (axes[a] ? 0 : step);
-        rest /= x.dims[a];
-        step *= kept[a];
-      }
-      to[at] = apply(Binary::mul, to[at], from[i]);
+  perm.insert(perm.end(), reduced.begin(), reduced.end());
+  Computed y(x.type, dims, is_trainable(x));
+  with_elements(transpose(x, perm), [&](const auto& from) {
+    const int64_t products = count_elements(dims);
+    auto next = from.begin();
+    for (int64_t i = 0; i < products; ++i) {
+      const auto end = next + static_cast<int64_t>(from.size()) / products;
+      using T = std::decay_t<decltype(*next)>;
+      y.set(static_cast<size_t>(i),
+            std::accumulate(next, end, T{1}, [](T a, T b) { return apply(Binary::mul, a, b); }));
+      next = end;
     }
   });
-  y.tensor.dims = dims;
-  return y.done();
-}
-
-KnownTensor filled(const Dims& dims, const KnownTensor& value) {
-  if (value.elements() != 1) throw_error("a value of shape {}", dims_text(value.dims));
-  Computed y = computed_from(value, value.type, dims);
-  each_data(y, value, [](auto& to, const auto& from) { std::fill(to.begin(), to.end(), from[0]); });
   return y.done();
 }
 

@@ -19,16 +19,15 @@ Dims broadcast_dims(const Dims& a, const Dims& b);
 
 // These keep an initializer's view where they can.
 KnownTensor reshape(const KnownTensor& x, const Dims& dims);
-KnownTensor transpose(const KnownTensor& x, const std::vector<int>& perm);
+KnownTensor transpose(const KnownTensor& x, const Perm& perm);
 
-KnownTensor concat(const std::vector<KnownPtr>& parts, int axis);
+KnownTensor concat(const std::vector<KnownTensor>& parts, int axis);
 KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis);
 // `count` elements from `start` on, `step` apart (it may be negative), along an axis.
 KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step);
 
 KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const KnownTensor& delta);
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep);
-KnownTensor filled(const Dims& dims, const KnownTensor& value);
 KnownTensor vector_of(Dims values);  // i64, rank 1
 
 }  // namespace attune

@@ -69,10 +69,7 @@ void import_Gather(OnnxNode& n) {
   if (index < -dims[axis] || index >= dims[axis])
     n.fail("index {} of an axis of {}", index, dims[axis]);
   if (index < 0) index += dims[axis];
-  dims[axis] = 1;
-  const Shape shape = to_shape(dims);
-  const SliceAttrs attrs{axis, static_cast<int32_t>(index)};
-  const ValueId slice = n.emit(Op::slice, attrs, {n.value(0)}, "slice", &shape);
+  const ValueId slice = n.slice(n.value(0), axis, index, 1, "slice");
   dims.erase(dims.begin() + axis);
   dims.insert(dims.begin() + axis, indices.dims.begin(), indices.dims.end());
   n.set(0, n.reshape(slice, dims, nullptr));
@@ -105,15 +102,5 @@ void import_Sqrt(OnnxNode& n) {
 }
 void import_Abs(OnnxNode& n) { import_unary(n, Unary::abs); }
 void import_Not(OnnxNode& n) { import_unary(n, Unary::logical_not); }
-
-void import_ReduceProd(OnnxNode& n) {
-  const KnownTensor& x = n.known(0, "input");
-  const auto axes = n.opset() < 18 ? n.ints_of("axes", 255) : n.ints_of("axes", 1);
-  std::vector<bool> reduced(x.dims.size(), !axes || axes->empty());
-  if (axes)
-    for (int64_t axis : *axes) reduced[normal_axis(axis, static_cast<int>(x.dims.size()))] = true;
-  if (axes && axes->empty() && n.integer("noop_with_empty_axes", 0) != 0) return n.alias(0, 0);
-  n.set(0, reduce_prod(x, reduced, n.integer("keepdims", 1) != 0));
-}
 
 }  // namespace attune

@@ -4,34 +4,23 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/import/common/element_type.h"
 #include "graph/ir/error.h"
 
 namespace attune {
+
 size_t element_bytes(ElementType type) {
-  switch (type) {
-    case ElementType::u8:
-    case ElementType::i8:
-    case ElementType::boolean:
-      return 1;
-    case ElementType::u16:
-    case ElementType::i16:
-    case ElementType::f16:
-      return 2;
-    case ElementType::f32:
-    case ElementType::i32:
-    case ElementType::u32:
-      return 4;
-    case ElementType::i64:
-    case ElementType::f64:
-      return 8;
-  }
-  return 0;
+  return with_element(type, [](auto element) { return sizeof(element); });
 }
 
 std::optional<ElementType> element_type(int32_t onnx_number) {
-  const auto type = static_cast<ElementType>(onnx_number);
-  if (element_bytes(type) == 0) return std::nullopt;
-  return type;
+  switch (onnx_number) {
+#define ELEMENT(name, number, Type) case number:
+#include "graph/import/common/element_types.def"
+#undef ELEMENT
+    return static_cast<ElementType>(onnx_number);
+  }
+  return std::nullopt;
 }
 
 bool is_real(ElementType type) {
@@ -80,8 +69,6 @@ Shape to_shape(const Dims& dims) {
   }
   return shape;
 }
-
-Dims to_dims(const Shape& shape) { return Dims(shape.dims, shape.dims + shape.rank); }
 
 std::string dims_text(const Dims& dims) { return fmt::format("[{}]", fmt::join(dims, ",")); }
 

@@ -7,24 +7,16 @@
 #include <vector>
 
 #include "graph/ir/graph.h"
+#include "graph/ir/perm.h"
 
 namespace attune {
 
 using Dims = std::vector<int64_t>;
 
-// ONNX's numbers of the element types that are read.
 enum class ElementType : int32_t {
-  f32 = 1,
-  u8 = 2,
-  i8 = 3,
-  u16 = 4,
-  i16 = 5,
-  i32 = 6,
-  i64 = 7,
-  boolean = 9,
-  f16 = 10,
-  f64 = 11,
-  u32 = 12,
+#define ELEMENT(name, number, Type) name = number,
+#include "graph/import/common/element_types.def"
+#undef ELEMENT
 };
 std::optional<ElementType> element_type(int32_t onnx_number);
 size_t element_bytes(ElementType type);
@@ -38,7 +30,7 @@ inline constexpr int64_t kMaxComputedElements = int64_t{1} << 24;
 struct View {
   std::string tensor;
   Dims model_shape, view_shape;
-  std::vector<int> perm;
+  Perm perm;
 };
 
 // A tensor whose contents import knows: an initializer, a constant, or computed from such. Rank and
@@ -66,7 +58,6 @@ double scalar(const KnownTensor& tensor);
 
 // Throws Error where a shape is not one that values can have.
 Shape to_shape(const Dims& dims);
-Dims to_dims(const Shape& shape);
 std::string dims_text(const Dims& dims);
 
 }  // namespace attune

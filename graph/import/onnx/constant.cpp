@@ -24,11 +24,11 @@ void import_Constant(OnnxNode& n) {
 }
 
 void import_ConstantOfShape(OnnxNode& n) {
-  KnownTensor zero;
-  zero.type = ElementType::f32;
-  zero.data = Data::of_reals({0});
-  const auto value = n.tensor("value");
-  n.set(0, filled(n.known_ints(0, "shape"), value ? *value : zero));
+  KnownTensor value;
+  value.type = ElementType::f32;
+  value.data = Data::of_reals({0});
+  if (const auto given = n.tensor("value")) value = reshape(*given, {});
+  n.set(0, broadcast(value, n.known_ints(0, "shape")));
 }
 
 void import_Identity(OnnxNode& n) { n.alias(0, 0); }

@@ -1,25 +1,15 @@
 #include "graph/import/onnx/window.h"
 
 namespace attune {
-namespace {
-
-// [O,I,K] as [O,I,1,K].
-Dims weight_as_image(const OnnxNode& n) {
-  Dims weight = n.dims(1);
-  if (static_cast<int>(weight.size()) != n.rank(0))
-    n.fail("a weight of shape {} for an input of shape {}", dims_text(weight),
-           dims_text(n.dims(0)));
-  if (weight.size() == 3) weight.insert(weight.begin() + 2, 1);
-  return weight;
-}
-
-}  // namespace
 
 void import_Conv(OnnxNode& n) {
   const Dims x_dims = n.dims(0), w_dims = n.dims(1);
   if (x_dims.size() != 3 && x_dims.size() != 4)
     n.fail("its input has shape {}; one or two spatial axes are supported", dims_text(x_dims));
-  const Dims weight = weight_as_image(n);
+  if (w_dims.size() != x_dims.size())
+    n.fail("a weight of shape {} for an input of shape {}", dims_text(w_dims), dims_text(x_dims));
+  Dims weight = w_dims;
+  if (weight.size() == 3) weight.insert(weight.begin() + 2, 1);  // [O,I,K] as [O,I,1,K]
   const Dims kernel(w_dims.begin() + 2, w_dims.end());
   if (n.ints("kernel_shape", kernel) != kernel)
     n.fail("kernel_shape {} and a weight of shape {}", dims_text(n.ints("kernel_shape")),

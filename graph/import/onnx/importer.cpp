@@ -248,8 +248,7 @@ void Importer::import_nodes() {
   if (replaced_batch_ > 0)
     text += fmt::format(
         "\nThe model was exported for batch size {} and is imported for {}, which nodes with fixed "
-        "shapes "
-        "do not follow; export it with a dynamic batch axis, or use batch size {}",
+        "shapes do not follow; export it with a dynamic batch axis, or use batch size {}",
         replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
 }
@@ -300,12 +299,10 @@ ValueId Importer::emit_padding(const Padding& padding, const std::string& name) 
 }
 
 ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, const Dims& view,
-                           const std::vector<int>& perm) {
+                           const Perm& perm) {
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", name, dims_text(tensor.dims), dims_text(view));
-  Dims dims;
-  for (int axis : perm) dims.push_back(view[axis]);
-  const Shape shape = to_shape(dims);
+  const Shape shape = to_shape(permuted(view, perm));
   DType dtype = options_.real;
   if (!tensor.real()) {
     dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
@@ -317,78 +314,48 @@ ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, c
   return graph.add_known(name, dtype, shape, tensor.data->permuted(view, perm));
 }
 
-ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view,
-                            const std::vector<int>& perm) {
-  // The initializer's own view and transpose come first; two transposes are one where nothing is
-  // reshaped between them.
+ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view, const Perm& perm) {
   const View& own = *tensor.view;
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", own.tensor, dims_text(tensor.dims), dims_text(view));
-  const bool straight = own.perm == identity_perm(static_cast<int>(own.perm.size()));
-  Dims first_view = view;
-  std::vector<int> first_perm = perm;
-  if (!straight && view == tensor.dims) {
-    first_view = own.view_shape;
-    for (int& axis : first_perm) axis = own.perm[axis];
+  const std::string name = own.tensor + "/layout";
+  const bool straight = is_identity(own.perm);
+  if (!straight && view != tensor.dims) {
+    const ValueId whole =
+        parameter(tensor, tensor.dims, identity_perm(static_cast<int>(tensor.dims.size())));
+    return graph.transpose(graph.reshape(whole, to_shape(view), name), perm, name);
   }
-  const bool direct = straight || view == tensor.dims;
-  Dims dims;
-  for (int axis : perm) dims.push_back(view[axis]);
-  const Shape shape = to_shape(dims);
+  // Nothing is reshaped between the initializer's own transpose and this one: they are one.
+  const Dims& from = straight ? view : own.view_shape;
+  const Perm order = straight ? perm : compose(own.perm, perm);
   auto& layouts = parameters_[own.tensor];
-  const auto emit_transpose = [&](ValueId x, const std::vector<int>& axes) {
-    if (axes == identity_perm(static_cast<int>(axes.size()))) return x;
-    TransposeAttrs attrs;
-    std::copy(axes.begin(), axes.end(), attrs.perm);
-    return graph.emit(Op::transpose, attrs, {x}, own.tensor + "/layout");
-  };
-  const auto emit_reshape = [&](ValueId x, const Dims& to) {
-    const Shape wanted = to_shape(to);
-    if (graph.shape(x) == wanted) return x;
-    return graph.emit(Op::reshape, NoAttrs{}, {x}, own.tensor + "/layout", &wanted);
-  };
-  if (direct) {
-    for (const Layout& layout : layouts)
-      if (layout.view == first_view && layout.perm == first_perm) return layout.value;
+  for (const Layout& layout : layouts)
+    if (layout.view == from && layout.perm == order) return layout.value;
+  if (!layouts.empty()) {
+    // Undo the first layout, then make this one.
+    const Layout& first = layouts.front();
+    const ValueId plain = graph.transpose(first.value, inverse(first.perm), name);
+    const ValueId value = graph.transpose(graph.reshape(plain, to_shape(from), name), order, name);
+    layouts.push_back({from, order, value});
+    return value;
   }
-  if (layouts.empty()) {
-    tensor.data->each_block([&](size_t, std::span<const double> block) {
-      for (const double x : block)
-        if (!std::isfinite(x))
-          throw_error(
-              "{}: weight '{}' holds {}, and nothing can be computed with it; export the model "
-              "again",
-              path(), own.tensor, x);
-    });
-    Value value;
-    value.name = own.tensor;
-    value.dtype = options_.real;
-    value.role = Role::parameter;
-    value.origin.tensor = own.tensor;
-    value.origin.model_shape = own.model_shape;
-    // Contents of `tensor` are in its own order already.
-    const Dims& kept_view = direct ? first_view : own.view_shape;
-    const std::vector<int>& kept_perm = direct ? first_perm : own.perm;
-    value.shape = direct ? shape : to_shape(tensor.dims);
-    value.origin.view_shape = to_shape(kept_view);
-    std::copy(kept_perm.begin(), kept_perm.end(), value.origin.perm.begin());
-    value.data = direct ? tensor.data->permuted(view, perm) : tensor.data;
-    const ValueId id = graph.add_value(std::move(value));
-    layouts.push_back({kept_view, kept_perm, id});
-    if (direct) return id;
-  }
-  // Undo the first layout, then make this one.
-  const Layout first = layouts.front();
-  std::vector<int> inverse(first.perm.size());
-  for (size_t i = 0; i < inverse.size(); ++i) inverse[first.perm[i]] = static_cast<int>(i);
-  ValueId x = emit_transpose(first.value, inverse);
-  if (!direct) {
-    x = emit_transpose(emit_reshape(x, own.view_shape), own.perm);
-    return emit_transpose(emit_reshape(x, view), perm);
-  }
-  x = emit_transpose(emit_reshape(x, first_view), first_perm);
-  layouts.push_back({first_view, first_perm, x});
-  return x;
+  tensor.data->each_block([&](size_t, std::span<const double> block) {
+    for (const double x : block)
+      if (!std::isfinite(x))
+        throw_error(
+            "{}: weight '{}' holds {}, and nothing can be computed with it; export the model "
+            "again",
+            path(), own.tensor, x);
+  });
+  Value value{.name = own.tensor,
+              .dtype = options_.real,
+              .shape = to_shape(permuted(view, perm)),
+              .role = Role::parameter,
+              .data = tensor.data->permuted(view, perm),
+              .origin = {own.tensor, own.model_shape, to_shape(from)}};
+  std::copy(order.begin(), order.end(), value.origin.perm.begin());
+  layouts.push_back({from, order, graph.add_value(std::move(value))});
+  return layouts.front().value;
 }
 
 }  // namespace attune

@@ -43,17 +43,17 @@ class Importer {
   // Trainable: the initializer's elements (in the order of its `tensor.dims`) seen as `view`, then
   // transposed by `perm`. One value for every layout asked for; the second layout of an initializer
   // is computed from the first one.
-  ValueId parameter(const KnownTensor& tensor, const Dims& view, const std::vector<int>& perm);
+  ValueId parameter(const KnownTensor& tensor, const Dims& view, const Perm& perm);
   // Not trainable, else alike.
   ValueId constant(const KnownTensor& tensor, const std::string& name, const Dims& view,
-                   const std::vector<int>& perm);
+                   const Perm& perm);
   // The value of a tensor: emits its padding, or makes a constant of its contents.
   ValueId value(const std::string& name);
 
  private:
   struct Layout {
     Dims view;
-    std::vector<int> perm;
+    Perm perm;
     ValueId value;
   };
 

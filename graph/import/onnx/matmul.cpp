@@ -8,8 +8,7 @@ namespace {
 
 // x W for a known matrix W: the leading axes of x are one.
 void import_linear(const OnnxNode& n, const Dims& a, const Dims& b, const Dims& y) {
-  int64_t rows = 1;
-  for (size_t i = 0; i + 1 < a.size(); ++i) rows *= a[i];
+  const int64_t rows = count_elements(Dims(a.begin(), a.end() - 1));
   const ValueId x = n.reshape(n.value(0), {rows, a.back()}, "rows");
   const ValueId w = n.weight(1, b, {1, 0}, "weight");
   const bool ends = y == Dims{rows, b[1]};
@@ -39,8 +38,7 @@ void import_MatMul(OnnxNode& n) {
 
   ValueId left = n.reshape(n.operand(0), a, "a"), right = n.reshape(n.operand(1), b, "b");
   if (b.size() == 2 && a.size() > 2) {  // one matrix b for all
-    int64_t rows = 1;
-    for (size_t i = 0; i + 1 < a.size(); ++i) rows *= a[i];
+    const int64_t rows = count_elements(Dims(a.begin(), a.end() - 1));
     left = n.reshape(left, {rows, a.back()}, "rows");
     full = {rows, b.back()};
   } else {

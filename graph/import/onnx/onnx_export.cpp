@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
 #include <map>
 #include <unordered_set>
 
+#include "graph/import/common/element_type.h"
 #include "graph/import/onnx/onnx_model.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
@@ -14,31 +14,11 @@
 namespace attune {
 namespace {
 
-// IEEE 754 half precision, rounded to the nearest, ties to even.
-uint16_t to_half(double value) {
-  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-  const double magnitude = std::fabs(value);
-  if (std::isnan(value)) return sign | 0x7e00;
-  if (magnitude >= 65520) return sign | 0x7c00;
-  if (magnitude == 0) return sign;
-  int exponent = 0;
-  std::frexp(magnitude, &exponent);  // magnitude in [2^(exponent - 1), 2^exponent)
-  const int unit = std::max(exponent - 11, -24);
-  const auto units = static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, -unit)));
-  // Subnormals count units of 2^-24; a carry out of the fraction raises the exponent by itself.
-  if (unit == -24) return sign | units;
-  return static_cast<uint16_t>(sign | (((unit + 24) << 10) + units));
-}
-
-template <class T>
-void append(std::string* bytes, T value) {
-  bytes->append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
-
 void append_real(std::string* bytes, ElementType type, double value) {
-  if (type == ElementType::f64) return append(bytes, value);
-  if (type == ElementType::f16) return append(bytes, to_half(value));
-  append(bytes, static_cast<float>(value));
+  with_element(type, [&](auto element) {
+    element = static_cast<decltype(element)>(value);
+    bytes->append(reinterpret_cast<const char*>(&element), sizeof(element));
+  });
 }
 
 double rounded_to(DType real, double value) {

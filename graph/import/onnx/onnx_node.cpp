@@ -3,7 +3,6 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "graph/import/onnx/onnx_tensor.h"
 
@@ -25,17 +24,18 @@ bool looks_generated(const std::string& name) {
          std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// [N,C,..] -> [N,..,C]
+Perm channels_last(int rank) {
+  Perm perm = identity_perm(rank);
+  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  return perm;
+}
+
 }  // namespace
 
 int normal_axis(int64_t axis, int rank) {
   if (axis < -rank || axis >= rank) throw_error("there is no axis {} in {} axes", axis, rank);
   return static_cast<int>(axis < 0 ? axis + rank : axis);
-}
-
-std::vector<int> identity_perm(int rank) {
-  std::vector<int> perm(rank);
-  std::iota(perm.begin(), perm.end(), 0);
-  return perm;
 }
 
 OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto)
@@ -121,13 +121,6 @@ bool OnnxNode::all_known() const {
   return true;
 }
 
-KnownPtr OnnxNode::known_pointer(int input) const {
-  const OnnxTensor& tensor = input_tensor(input);
-  if (tensor.known == nullptr)
-    fail("input {} ('{}') must be known when the model is imported", input, input_name(input));
-  return tensor.known;
-}
-
 const KnownTensor& OnnxNode::known(int input, const char* what) const {
   if (!is_known(input))
     fail("its {} ('{}') is computed from the model's inputs; only a constant is supported", what,
@@ -164,16 +157,14 @@ ValueId OnnxNode::operand(int input) const {
                              identity_perm(static_cast<int>(known->dims.size())));
 }
 
-ValueId OnnxNode::weight(int input, const Dims& view, const std::vector<int>& perm,
-                         const char* what) const {
+ValueId OnnxNode::weight(int input, const Dims& view, const Perm& perm, const char* what) const {
   const KnownTensor& tensor = known(input, what);
   if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
   if (tensor.view) return importer_.parameter(tensor, view, perm);
   if (tensor.derived)
     fail(
         "its {} '{}' is computed from other tensors, so it cannot be trained; export the model "
-        "with "
-        "constants folded",
+        "with constants folded",
         what, input_name(input));
   return importer_.constant(tensor, input_name(input), view, perm);
 }
@@ -196,29 +187,34 @@ std::shared_ptr<const Padding> OnnxNode::padding(int input) const {
   return input_tensor(input).padding;
 }
 
+std::string OnnxNode::part_name(const char* suffix) const {
+  return suffix == nullptr ? name_ : name_ + "/" + suffix;
+}
+
 ValueId OnnxNode::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix,
                        const Shape* shape) const {
-  std::string name = suffix == nullptr ? name_ : name_ + "/" + suffix;
-  return importer_.graph.emit(op, std::move(attrs), std::move(inputs), std::move(name), shape);
+  return importer_.graph.emit(op, std::move(attrs), std::move(inputs), part_name(suffix), shape);
 }
 
 ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const {
-  const Shape wanted = to_shape(dims);
-  if (wanted == shape(x)) return x;
-  return emit(Op::reshape, NoAttrs{}, {x}, suffix, &wanted);
+  return importer_.graph.reshape(x, to_shape(dims), part_name(suffix));
 }
 
-ValueId OnnxNode::transpose(ValueId x, const std::vector<int>& perm, const char* suffix) const {
-  if (perm == identity_perm(static_cast<int>(perm.size()))) return x;
-  TransposeAttrs attrs;
-  std::copy(perm.begin(), perm.end(), attrs.perm);
-  return emit(Op::transpose, attrs, {x}, suffix);
+ValueId OnnxNode::transpose(ValueId x, const Perm& perm, const char* suffix) const {
+  return importer_.graph.transpose(x, perm, part_name(suffix));
+}
+
+ValueId OnnxNode::slice(ValueId x, int axis, int64_t start, int64_t count,
+                        const char* suffix) const {
+  Dims dims = to_dims(shape(x));
+  dims[axis] = count;
+  const Shape part = to_shape(dims);
+  if (part == shape(x)) return x;
+  return emit(Op::slice, SliceAttrs{axis, static_cast<int32_t>(start)}, {x}, suffix, &part);
 }
 
 ValueId OnnxNode::to_channels_last(ValueId x) const {
-  std::vector<int> perm = identity_perm(shape(x).rank);
-  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
-  return transpose(x, perm, "channels_last");
+  return transpose(x, channels_last(shape(x).rank), "channels_last");
 }
 
 int OnnxNode::output_count() const { return proto_.output_size(); }
@@ -241,7 +237,7 @@ OnnxTensor& OnnxNode::output_tensor(int output) const {
 namespace {
 
 // Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
-void note_tensor(Graph& graph, ValueId value, const std::string& name, const std::vector<int>& perm,
+void note_tensor(Graph& graph, ValueId value, const std::string& name, const Perm& perm,
                  const std::string& value_name) {
   Value& v = graph.value(value);
   if (!v.model_tensor.empty() || v.role != Role::temporary) return;
@@ -262,12 +258,9 @@ void OnnxNode::set(int output, ValueId value) const {
 void OnnxNode::set_channels_last(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
-  std::vector<int> perm = identity_perm(shape(value).rank);
-  std::rotate(perm.begin() + 1, perm.begin() + 2, perm.end());
+  const Perm perm = channels_last(shape(value).rank);
   note_tensor(importer_.graph, value, name, perm, name);
-  std::vector<int> back = identity_perm(shape(value).rank);
-  std::rotate(back.begin() + 1, back.end() - 1, back.end());
-  const ValueId first = transpose(value, back, "channels_first");
+  const ValueId first = transpose(value, inverse(perm), "channels_first");
   note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
               name + "/channels_first");
   output_tensor(output).value = first;

@@ -48,7 +48,6 @@ class OnnxNode {
   bool is_known(int input) const;
   bool all_known() const;  // every input there is
   const KnownTensor& known(int input, const char* what) const;
-  KnownPtr known_pointer(int input) const;
   Dims known_ints(int input, const char* what) const;  // rank 0 or 1
   double known_scalar(int input, const char* what) const;
   // Attribute `name` up to some opset, input `input` after it. Empty where both are absent.
@@ -61,7 +60,7 @@ class OnnxNode {
   ValueId operand(int input) const;
   // A float tensor that this operator trains, seen as `view` and transposed. It must be known, and
   // an initializer or a constant as such, not computed from one.
-  ValueId weight(int input, const Dims& view, const std::vector<int>& perm, const char* what) const;
+  ValueId weight(int input, const Dims& view, const Perm& perm, const char* what) const;
   ValueId vector_weight(int input, int64_t size, const char* what) const;
   // The same as a constant.
   ValueId statistic(int input, int64_t size, const char* what) const;
@@ -72,8 +71,10 @@ class OnnxNode {
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix = nullptr,
                const Shape* shape = nullptr) const;
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
-  ValueId transpose(ValueId x, const std::vector<int>& perm, const char* suffix) const;
+  ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
+  // `count` elements from `start` on along an axis: x where these are all.
+  ValueId slice(ValueId x, int axis, int64_t start, int64_t count, const char* suffix) const;
   const Shape& shape(ValueId id) const { return importer_.graph.shape(id); }
 
   int output_count() const;
@@ -93,6 +94,7 @@ class OnnxNode {
   const std::string& input_name(int input) const;
   OnnxTensor& input_tensor(int input) const;
   OnnxTensor& output_tensor(int output) const;
+  std::string part_name(const char* suffix) const;
 
   Importer& importer_;
   const onnx::NodeProto& proto_;
@@ -101,7 +103,6 @@ class OnnxNode {
 
 // Axis counted from the end where negative. Throws Error outside -rank .. rank - 1.
 int normal_axis(int64_t axis, int rank);
-std::vector<int> identity_perm(int rank);
 
 // The operators, each with its importer function in a file of this folder.
 #define ONNX(name) void import_##name(OnnxNode& n);

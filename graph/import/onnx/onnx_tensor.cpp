@@ -3,86 +3,58 @@
 #include <onnx/onnx_pb.h>
 
 #include <cstring>
+#include <type_traits>
 
+#include "graph/import/common/element_type.h"
 #include "graph/ir/error.h"
 
 namespace attune {
 namespace {
 
-DataPtr held(Data::Type type, const void* bytes, size_t elements,
-             const std::shared_ptr<const void>& owner) {
+// The typed field that holds elements of type T where they are not raw.
+template <class T>
+const auto& field_of(const onnx::TensorProto& proto) {
+  if constexpr (std::is_same_v<T, float>)
+    return proto.float_data();
+  else if constexpr (std::is_same_v<T, double>)
+    return proto.double_data();
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return proto.int64_data();
+  else if constexpr (std::is_same_v<T, uint32_t>)
+    return proto.uint64_data();
+  else
+    return proto.int32_data();
+}
+
+template <class T>
+DataPtr read_reals(const onnx::TensorProto& proto, size_t elements,
+                   const std::shared_ptr<const void>& owner) {
+  constexpr Data::Type type = sizeof(T) == 2   ? Data::Type::f16
+                              : sizeof(T) == 4 ? Data::Type::f32
+                                               : Data::Type::f64;
+  const void* bytes = field_of<T>(proto).data();
+  if (proto.has_raw_data()) {
+    bytes = proto.raw_data().data();
+  } else if (type == Data::Type::f16) {
+    const std::vector<uint16_t> bits(proto.int32_data().begin(), proto.int32_data().end());
+    return Data::copy(type, bits.data(), elements);
+  }
   return owner ? Data::view(type, bytes, elements, owner) : Data::copy(type, bytes, elements);
 }
 
-// Integers as T, raw or of the typed field, whose low bits count where T is narrower.
-template <class T, class Field>
-DataPtr integers(const onnx::TensorProto& proto, const Field& field, size_t elements) {
+// Raw or of the typed field, whose low bits count where T is narrower.
+template <class T>
+DataPtr read_integers(const onnx::TensorProto& proto, size_t elements) {
   std::vector<int64_t> ints(elements);
   for (size_t i = 0; i < elements; ++i) {
-    T value{};
+    std::conditional_t<std::is_same_v<T, bool>, uint8_t, T> bits{};
     if (proto.has_raw_data())
-      std::memcpy(&value, proto.raw_data().data() + i * sizeof(T), sizeof(T));
+      std::memcpy(&bits, proto.raw_data().data() + i * sizeof(T), sizeof(T));
     else
-      value = static_cast<T>(field.Get(static_cast<int>(i)));
-    ints[i] = static_cast<int64_t>(value);
-    if (proto.data_type() == onnx::TensorProto::BOOL) ints[i] = ints[i] != 0;
+      bits = static_cast<decltype(bits)>(field_of<T>(proto).Get(static_cast<int>(i)));
+    ints[i] = static_cast<T>(bits);
   }
   return Data::of_ints(std::move(ints));
-}
-
-// The typed field that holds elements of a type, where they are not raw: f's argument.
-template <class F>
-auto with_field(const onnx::TensorProto& proto, ElementType type, F&& f) {
-  switch (type) {
-    case ElementType::f32:
-      return f(proto.float_data());
-    case ElementType::f64:
-      return f(proto.double_data());
-    case ElementType::i64:
-      return f(proto.int64_data());
-    case ElementType::u32:
-      return f(proto.uint64_data());
-    default:
-      return f(proto.int32_data());
-  }
-}
-
-DataPtr read_elements(const onnx::TensorProto& proto, ElementType type, size_t elements,
-                      const std::shared_ptr<const void>& owner) {
-  const bool raw = proto.has_raw_data();
-  switch (type) {
-    case ElementType::f32:
-      return held(
-          Data::Type::f32,
-          raw ? static_cast<const void*>(proto.raw_data().data()) : proto.float_data().data(),
-          elements, owner);
-    case ElementType::f64:
-      return held(
-          Data::Type::f64,
-          raw ? static_cast<const void*>(proto.raw_data().data()) : proto.double_data().data(),
-          elements, owner);
-    case ElementType::f16: {
-      if (raw) return held(Data::Type::f16, proto.raw_data().data(), elements, owner);
-      const std::vector<uint16_t> bits(proto.int32_data().begin(), proto.int32_data().end());
-      return Data::copy(Data::Type::f16, bits.data(), elements);
-    }
-    case ElementType::i64:
-      return integers<int64_t>(proto, proto.int64_data(), elements);
-    case ElementType::i32:
-      return integers<int32_t>(proto, proto.int32_data(), elements);
-    case ElementType::u32:
-      return integers<uint32_t>(proto, proto.uint64_data(), elements);
-    case ElementType::i16:
-      return integers<int16_t>(proto, proto.int32_data(), elements);
-    case ElementType::u16:
-      return integers<uint16_t>(proto, proto.int32_data(), elements);
-    case ElementType::i8:
-      return integers<int8_t>(proto, proto.int32_data(), elements);
-    case ElementType::u8:
-    case ElementType::boolean:
-      return integers<uint8_t>(proto, proto.int32_data(), elements);
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -107,12 +79,18 @@ KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where
     throw_error("{}: it has {} bytes, where shape {} needs {}", where, proto.raw_data().size(),
                 dims_text(tensor.dims), elements * element_bytes(*type));
   // Nothing is allocated before the file is known to hold as much.
-  const auto held =
-      static_cast<size_t>(with_field(proto, *type, [](const auto& field) { return field.size(); }));
+  const auto held = static_cast<size_t>(
+      with_element(*type, [&](auto element) { return field_of<decltype(element)>(proto).size(); }));
   if (!proto.has_raw_data() && held != elements)
     throw_error("{}: it has {} elements, where shape {} needs {}", where, held,
                 dims_text(tensor.dims), elements);
-  tensor.data = read_elements(proto, *type, elements, owner);
+  tensor.data = with_element(*type, [&](auto element) {
+    using T = decltype(element);
+    if constexpr (std::is_integral_v<T>)
+      return read_integers<T>(proto, elements);
+    else
+      return read_reals<T>(proto, elements, owner);
+  });
   return tensor;
 }
 

@@ -33,19 +33,12 @@ void import_Pad(OnnxNode& n) {
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t before = pads[i], after = pads[axes.size() + i];
     const int axis = axes[i];
-    const auto in_range = [](int64_t p) {
-      return p == std::clamp<int64_t>(p, -kLargest, kLargest);
-    };
-    if (!in_range(before) || !in_range(after)) n.fail("padding {}, {}", before, after);
+    for (const int64_t pad : {before, after})
+      if (pad < -kLargest || pad > kLargest) n.fail("padding {}, {}", before, after);
     if (std::count(axes.begin(), axes.end(), axis) > 1) n.fail("axis {} is padded twice", axis);
     const int64_t cut = std::max<int64_t>(-before, 0) + std::max<int64_t>(-after, 0);
     if (cut >= dims[axis]) n.fail("nothing is left of axis {}", axis);
-    if (cut > 0) {
-      Shape shape = n.shape(padding.x);
-      shape[axis] -= static_cast<int32_t>(cut);
-      const SliceAttrs attrs{axis, static_cast<int32_t>(std::max<int64_t>(-before, 0))};
-      padding.x = n.emit(Op::slice, attrs, {padding.x}, "cut", &shape);
-    }
+    padding.x = n.slice(padding.x, axis, std::max<int64_t>(-before, 0), dims[axis] - cut, "cut");
     padding.before[axis] = std::max<int64_t>(before, 0);
     padding.after[axis] = std::max<int64_t>(after, 0);
   }

@@ -57,9 +57,7 @@ void import_Slice(OnnxNode& n) {
       continue;
     }
     if (steps[i] != 1 && extent.count > 1) n.fail("a step of {} along axis {}", steps[i], axis);
-    const Shape shape = to_shape(result);
-    const SliceAttrs attrs{axis, static_cast<int32_t>(extent.start)};
-    x = n.emit(Op::slice, attrs, {x}, i + 1 < starts.size() ? "slice" : nullptr, &shape);
+    x = n.slice(x, axis, extent.start, extent.count, i + 1 < starts.size() ? "slice" : nullptr);
   }
   if (x != kNone) return n.set(0, x);
   n.set(0, std::move(known));
@@ -93,18 +91,27 @@ void import_Split(OnnxNode& n) {
     if (n.is_known(0)) {
       n.set(i, slice(n.known(0, "input"), axis, start, sizes[i], 1));
     } else if (n.wants(i)) {
-      Dims part = dims;
-      part[axis] = sizes[i];
-      const Shape shape = to_shape(part);
-      const SliceAttrs attrs{axis, static_cast<int32_t>(start)};
       const std::string suffix = fmt::format("split{}", i);
-      n.set(i, shape == n.shape(n.value(0))
-                   ? n.value(0)
-                   : n.emit(Op::slice, attrs, {n.value(0)}, suffix.c_str(), &shape));
+      n.set(i, n.slice(n.value(0), axis, start, sizes[i], suffix.c_str()));
     }
     start += sizes[i];
   }
   if (start != dims[axis]) n.fail("sizes {} of an axis of {}", dims_text(sizes), dims[axis]);
+}
+
+void import_Concat(OnnxNode& n) {
+  if (n.input_count() == 0) n.fail("it has no inputs");
+  const int axis = normal_axis(n.integer("axis", 1), n.rank(0));
+  if (n.all_known()) {
+    std::vector<KnownTensor> parts;
+    for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.known(i, "part"));
+    return n.set(0, concat(parts, axis));
+  }
+  std::vector<ValueId> parts;
+  for (int i = 0; i < n.input_count(); ++i)
+    if (!n.is_known(i) || n.known(i, "part").elements() > 0) parts.push_back(n.operand(i));
+  if (parts.size() == 1) return n.set(0, parts[0]);
+  n.set(0, n.emit(Op::concat, AxisAttrs{axis}, parts));
 }
 
 }  // namespace attune

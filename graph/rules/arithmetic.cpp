@@ -42,4 +42,17 @@ void gradient_div(GradientContext& g) {
   if (g.needs(0)) set_reduced(g, 0, quotient);
 }
 
+// dx = factor * dy
+void gradient_scale(GradientContext& g) {
+  const double factor = g.node().as<ScaleAttrs>().factor;
+  g.set(0,
+        factor == 1 ? g.dy() : g.emit(Op::scale, ScaleAttrs{.factor = factor}, {g.dy()}, "grad"));
+}
+
+// dx = dy / y / 2
+void gradient_sqrt(GradientContext& g) {
+  const ValueId quotient = g.emit(Op::div, NoAttrs{}, {g.dy(), g.y()}, "quotient");
+  g.set(0, g.emit(Op::scale, ScaleAttrs{.factor = 0.5}, {quotient}, "grad"));
+}
+
 }  // namespace attune
