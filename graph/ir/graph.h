@@ -69,6 +69,10 @@ struct Value {
   // the model's axis model_perm[i]), is the model's tensor `model_tensor`. For verification only.
   std::string model_tensor = {};
   std::array<int32_t, kMaxRank> model_perm = {0, 1, 2, 3, 4, 5};
+
+  int64_t bytes() const {
+    return static_cast<int64_t>(dtype_bytes(dtype, static_cast<size_t>(shape.elements())));
+  }
 };
 
 struct Node {

@@ -17,11 +17,6 @@ int64_t alignment_of(int64_t bytes) {
   return std::min(power, static_cast<int64_t>(kTensorAlignment));
 }
 
-int64_t bytes_of(const Value& value) {
-  return static_cast<int64_t>(
-      dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
-}
-
 bool lives_in_arena(const Value& value) {
   return value.role == Role::input || value.role == Role::temporary;
 }
@@ -199,7 +194,7 @@ class Assignment {
 
   // A node that writes y where it lies leaves alone what is still read there.
   void check_overwritten(const Node& node, ValueId y, int step) {
-    const int64_t begin = map_.at[index(y)], end = begin + bytes_of(graph_.value(y));
+    const int64_t begin = map_.at[index(y)], end = begin + graph_.value(y).bytes();
     for (ValueId* next = &members_of(y).read; *next != kNone;) {
       const ValueId v = *next;
       const int last = last_read_[index(v)];
@@ -209,7 +204,7 @@ class Assignment {
       }
       next = &next_read_[index(v)];
       const int64_t at = map_.at[index(v)];
-      if (v == y || at >= end || at + bytes_of(graph_.value(v)) <= begin) continue;
+      if (v == y || at >= end || at + graph_.value(v).bytes() <= begin) continue;
       if (last == step && reads_before_writing(node, v, y)) continue;
       throw_error("bad graph (a bug of Attune): {} '{}' overwrites '{}' before its last reader",
                   op_name(node.op), node.name, graph_.value(v).name);
@@ -254,7 +249,7 @@ class Assignment {
   }
 
   void add_pieces(ValueId v, int64_t alignment) {
-    const int64_t at = map_.at[index(v)], bytes = bytes_of(graph_.value(v));
+    const int64_t at = map_.at[index(v)], bytes = graph_.value(v).bytes();
     const Life life = lives_[index(v)];
     const auto slices = read_whole_[index(v)] ? slices_.end() : slices_.find(v);
     if (slices == slices_.end() || in_crumbs(v, slices->second))
@@ -288,7 +283,7 @@ class Assignment {
   void finish(Storage& storage, ValueId first_member) {
     int64_t extent = 0;
     for (ValueId v = first_member; v != kNone; v = next_member_[index(v)])
-      extent = std::max(extent, map_.at[index(v)] + bytes_of(graph_.value(v)));
+      extent = std::max(extent, map_.at[index(v)] + graph_.value(v).bytes());
     const int64_t alignment = storage.alignment = alignment_of(extent);
     storage.bytes = (extent + alignment - 1) / alignment * alignment;
     if (!storage.in_arena) return;
@@ -424,7 +419,7 @@ int64_t advance_of(const Graph& graph, const StorageMap& storage, ValueId id) {
   if (graph.repeat.count == 1 || root.role != Role::input ||
       !graph.repeat.contains(graph.value(id).producer))
     return 0;
-  return bytes_of(root) / graph.repeat.count;
+  return root.bytes() / graph.repeat.count;
 }
 
 StorageMap assign_storage(const Graph& graph, std::span<const int> order) {

@@ -35,9 +35,9 @@ class LiveBytes {
     const Node& node = graph_.nodes[static_cast<size_t>(n)];
     int64_t bytes = 0;
     for (ValueId v : node.outputs)
-      if (v != kNone && graph_.value(v).updates == kNone) bytes += bytes_of(v);
+      if (v != kNone && graph_.value(v).updates == kNone) bytes += graph_.value(v).bytes();
     for (ValueId v : distinct(node.inputs))
-      if (counted(v) && left_[static_cast<size_t>(v)].count == 1) bytes -= bytes_of(v);
+      if (counted(v) && left_[static_cast<size_t>(v)].count == 1) bytes -= graph_.value(v).bytes();
     return bytes;
   }
 
@@ -69,11 +69,6 @@ class LiveBytes {
   }
   bool counted(ValueId v) const {
     return graph_.value(v).role == Role::temporary || graph_.value(v).role == Role::input;
-  }
-  int64_t bytes_of(ValueId v) const {
-    const Value& value = graph_.value(v);
-    return static_cast<int64_t>(
-        dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
   }
 
   const Graph& graph_;

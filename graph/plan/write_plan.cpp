@@ -20,9 +20,7 @@ namespace fb = flatbuffers;
 
 size_t align_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
-size_t stored_size(const Value& value) {
-  return dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
-}
+size_t stored_size(const Value& value) { return static_cast<size_t>(value.bytes()); }
 
 // Calls f(offset, bytes) for a value's contents as the plan stores them, some at a time.
 template <class F>
@@ -177,10 +175,9 @@ class PlanWriter {
     state_bytes_ = state_.size();
     for (const PlanParameter& parameter : contents_.parameters)
       for (const std::string& slot : parameter.slot_value_names) {
-        const Value* value = values_.at(slot);
         state_bytes_ = align_up(state_bytes_, kTensorAlignment);
         state_offsets_[slot] = state_bytes_;
-        state_bytes_ += dtype_bytes(value->dtype, static_cast<size_t>(value->shape.elements()));
+        state_bytes_ += stored_size(*values_.at(slot));
       }
   }
 

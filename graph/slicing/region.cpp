@@ -58,11 +58,9 @@ class RegionMaker {
     if (is_new) {
       const Value& value = graph_.value(v);
       const int rows = value.shape[axis];
-      const auto bytes = static_cast<int64_t>(
-          dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
       const bool together = value.shape.product(0, axis) == 1;
       region_.values.push_back(
-          {v, axis, rows, bytes / rows, together, kNone, is_read_outside(v), {}});
+          {v, axis, rows, value.bytes() / rows, together, kNone, is_read_outside(v), {}});
     }
     return at->second;
   }

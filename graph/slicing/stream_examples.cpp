@@ -56,11 +56,6 @@ class Streaming {
   bool has_batch(ValueId v) const {
     return graph_.shape(v).rank > 0 && graph_.shape(v)[0] == batch_;
   }
-  int64_t bytes_of(ValueId v) const {
-    const Value& value = graph_.value(v);
-    return static_cast<int64_t>(
-        dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
-  }
 
   // The batch is what the model's first input has in front.
   bool find_batch() {
@@ -120,9 +115,9 @@ class Streaming {
       if (!reads_batched(at)) continue;
       int64_t weights = 0, examples = 0;
       for (ValueId v : at.inputs)
-        if (v != kNone) (is_batched(v) ? examples : weights) += bytes_of(v);
+        if (v != kNone) (is_batched(v) ? examples : weights) += graph_.value(v).bytes();
       for (ValueId y : at.outputs)
-        if (y != kNone) examples += bytes_of(y);
+        if (y != kNone) examples += graph_.value(y).bytes();
       if (examples / batch_ < worth_.times_weights * weights) break;
       // A sum over the batch that the forward pass goes on with wants the whole of it.
       const auto is_sum = [&](ValueId y) { return y != kNone && !is_batched(y); };

@@ -134,11 +134,7 @@ int examples_at_once(const CompileOptions& options) {
 // The examples of `count` micro-batches of this graph.
 int64_t input_bytes(const Graph& graph, int count) {
   int64_t bytes = 0;
-  for (const Port& port : graph.inputs) {
-    const Value& value = graph.value(port.value);
-    bytes +=
-        static_cast<int64_t>(dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements())));
-  }
+  for (const Port& port : graph.inputs) bytes += graph.value(port.value).bytes();
   return count * bytes;
 }
 

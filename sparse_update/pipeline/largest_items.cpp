@@ -61,7 +61,7 @@ std::vector<LargestItem> largest_in_flash(const PlanContents& contents, size_t c
     for (size_t v = 0; v < program.graph.values.size(); ++v) {
       const Value& value = program.graph.values[v];
       if (value.data && program.memory.storage.of_value[v] >= 0)
-        bytes[value.name] = dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
+        bytes[value.name] = static_cast<uint64_t>(value.bytes());
     }
   std::vector<LargestItem> items;
   for (const auto& [name, amount] : bytes) items.push_back({name, amount});

@@ -26,7 +26,7 @@ std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::
       value.origin.view_shape[static_cast<int>(i)] = p->view_shape()->Get(i);
     }
     value.fresh = p->head();
-    const size_t bytes = dtype_bytes(value.dtype, static_cast<size_t>(value.shape.elements()));
+    const size_t bytes = static_cast<size_t>(value.bytes());
     if (p->state_offset() + bytes > state.size())
       throw_error("{}: {} bytes of state do not hold parameter {}", plan.name(), state.size(),
                   value.origin.tensor);
