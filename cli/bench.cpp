@@ -350,13 +350,11 @@ Verb add_bench(CLI::App& app) {
   verb->add_option("--program", options->program,
                    "Measure only this one: train_step, evaluate or predict (default: all of them, "
                    "step by step the first that the plan has)")
-      ->always_capture_default(false)
       ->check(CLI::IsMember({"train_step", "evaluate", "predict"}));
   verb->add_option("--repeats", options->repeats, "Runs of each program that count")
       ->check(CLI::Range(1, 1000000));
   verb->add_flag("--no-peak", options->no_peak,
-                 "Leave out measuring the machine, which takes a few seconds and 256 MiB")
-      ->always_capture_default(false);
+                 "Leave out measuring the machine, which takes a few seconds and 256 MiB");
   options->target.add(verb);
   options->session.add(verb);
   options->output.add(verb);

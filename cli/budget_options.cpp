@@ -26,16 +26,13 @@ Target measured_here(const SessionChoice& session, const Model& model,
 
 void BudgetOptions::add(CLI::App* verb) {
   verb_ = verb;
-  const auto option = [&](const char* name, std::string& value, const char* text) {
-    verb->add_option(name, value, text)->always_capture_default(false);
-  };
-  option("--memory", memory_,
-         "The RAM that a session may take: state, arena, workspace and session, e.g. 256KiB "
-         "(default: any)");
-  option("--flash", flash_, "What the plan file may take, e.g. 1MiB (default: any)");
-  option("--latency", latency_,
-         "What a training step may take, e.g. 40ms, on --target, or else measured here (default: "
-         "any)");
+  verb->add_option("--memory", memory_,
+                   "The RAM that a session may take: state, arena, workspace and session, e.g. "
+                   "256KiB (default: any)");
+  verb->add_option("--flash", flash_, "What the plan file may take, e.g. 1MiB (default: any)");
+  verb->add_option("--latency", latency_,
+                   "What a training step may take, e.g. 40ms, on --target, or else measured here "
+                   "(default: any)");
   target_.add(verb);
 }
 

@@ -16,10 +16,8 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* description, con
 }
 
 void OutputOptions::add(CLI::App* app) {
-  app->add_flag("--json", json, "Print the result as one JSON document")
-      ->always_capture_default(false);
-  app->add_flag("--quiet,-q", quiet, "Print nothing but the result and errors")
-      ->always_capture_default(false);
+  app->add_flag("--json", json, "Print the result as one JSON document");
+  app->add_flag("--quiet,-q", quiet, "Print nothing but the result and errors");
 }
 
 void SessionChoice::add(CLI::App* app) {
@@ -56,8 +54,7 @@ SessionOptions SessionChoice::options() const {
 
 void TargetChoice::add(CLI::App* app) {
   app->add_option("--target", path,
-                  "Estimate times on this machine, a JSON file (`attune profile` writes one)")
-      ->always_capture_default(false);
+                  "Estimate times on this machine, a JSON file (`attune profile` writes one)");
 }
 
 std::optional<Target> TargetChoice::target(int threads) const {

@@ -207,8 +207,7 @@ Verb add_compile(CLI::App& app) {
   verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
   verb->add_flag("--bake-kernels", options->bake_kernels,
                  "Choose each step's kernel now, as --backend does on this machine; sessions of "
-                 "the plan then run these")
-      ->always_capture_default(false);
+                 "the plan then run these");
   options->search.budget.add(verb);
   CLI::App* searching = verb->add_option_group("Of --scheme auto", "See `attune search`");
   options->search.add(searching, false);

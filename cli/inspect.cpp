@@ -406,18 +406,14 @@ Verb add_inspect(CLI::App& app) {
                kExamples);
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
   CLI::Option* scheme = verb->add_flag("--scheme", options->scheme,
-                                       "Print the resolved scheme, as JSON, and nothing else")
-                            ->always_capture_default(false);
+                                       "Print the resolved scheme, as JSON, and nothing else");
   verb->add_option("--html", options->html, "Write a page with pictures to this file (.html)")
-      ->always_capture_default(false)
       ->excludes(scheme);
   verb->add_option("--front", options->front,
                    "Draw the schemes that a search found on that page, a JSON file (`attune search "
-                   "--front` writes one)")
-      ->always_capture_default(false);
+                   "--front` writes one)");
   verb->add_option("--dot", options->dot,
                    "Write a program's graph for Graphviz to this file, or to standard output")
-      ->always_capture_default(false)
       ->expected(0, 1)
       ->default_str(kStandardOutput)
       ->excludes(scheme);

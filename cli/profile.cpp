@@ -131,10 +131,8 @@ Verb add_profile(CLI::App& app) {
                kExamples);
   verb->add_option("-o,--output", options->output, "The target to write (.json)")->required();
   verb->add_option("plans", options->plans,
-                   "Plans whose steps to measure (default: networks of the usual kinds)")
-      ->always_capture_default(false);
-  verb->add_option("--name", options->name, "The machine's name (default: its host name)")
-      ->always_capture_default(false);
+                   "Plans whose steps to measure (default: networks of the usual kinds)");
+  verb->add_option("--name", options->name, "The machine's name (default: its host name)");
   verb->add_option("--rounds", options->rounds, "How often all plans are measured")
       ->check(CLI::Range(1, 1000));
   options->session.add(verb);

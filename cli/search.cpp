@@ -194,10 +194,8 @@ Verb add_search(CLI::App& app) {
   options->search.add(verb, true);
   verb->add_option("--front", options->front,
                    "Write the schemes that are best for their memory and for their time to this "
-                   "file (.json)")
-      ->always_capture_default(false);
-  verb->add_option("--picture", options->picture, "Draw them into this file (.svg)")
-      ->always_capture_default(false);
+                   "file (.json)");
+  verb->add_option("--picture", options->picture, "Draw them into this file (.svg)");
   options->search.session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

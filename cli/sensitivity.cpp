@@ -133,8 +133,7 @@ Verb add_sensitivity(CLI::App& app) {
   options->compile.add(verb, false);
   options->sensitivity.add(verb, true, false);
   verb->add_flag("--compare", options->compare,
-                 "Also tell how well Fisher information orders the choices")
-      ->always_capture_default(false);
+                 "Also tell how well Fisher information orders the choices");
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

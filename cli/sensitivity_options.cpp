@@ -12,8 +12,7 @@ namespace attune::cli {
 
 void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
   verb->add_option("--data", data, "Labelled data to estimate gains on; see `attune train`")
-      ->required(required)
-      ->always_capture_default(false);
+      ->required(required);
   verb->add_option("--estimator", estimator,
                    "fisher: Fisher information of a few gradients, which takes seconds; measured: "
                    "a short fine-tuning of every choice, which takes minutes")
@@ -45,8 +44,7 @@ void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
   }
   verb->add_option("--cache", cache,
                    "Where what was fine-tuned is kept, so that a run that was interrupted goes on "
-                   "(default: beside the output, .gains.jsonl)")
-      ->always_capture_default(false);
+                   "(default: beside the output, .gains.jsonl)");
   verb->add_option("--jobs", jobs, "Choices to work on at a time (default: as many as processors)")
       ->check(CLI::Range(1, 1024))
       ->default_str("");
