@@ -71,6 +71,15 @@ std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
   return found ? std::make_unique<Rates>(std::move(*found)) : nullptr;
 }
 
+CLI::Validator is_seed() {
+  const auto check = [](const std::string& text) {
+    uint64_t seed = 0;
+    return parse_number(text, &seed) ? std::string()
+                                     : text + " is no whole number in 0 .. 2^64 - 1";
+  };
+  return CLI::Validator(check, "");
+}
+
 void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }

@@ -53,6 +53,9 @@ struct TargetChoice {
   std::unique_ptr<Rates> rates(int threads) const;
 };
 
+// What --seed takes: conversion alone would wrap a negative number and cut a large one.
+CLI::Validator is_seed();
+
 // Ordered as written, so that people can read it.
 using Json = nlohmann::ordered_json;
 

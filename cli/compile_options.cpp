@@ -1,10 +1,8 @@
 #include "cli/compile_options.h"
 
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 
-#include "cli/seed.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
@@ -30,22 +28,12 @@ namespace {
 
 // "NAME:1x3x224x224"; the name may hold colons itself.
 std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string& text) {
-  const auto fail = [&] {
-    throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
-  };
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) fail();
   std::vector<int64_t> dims;
-  const char *at = text.data() + colon + 1, *const end = text.data() + text.size();
-  for (;;) {
-    int64_t dim = 0;
-    const auto [next, error] = std::from_chars(at, end, dim);
-    if (error != std::errc() || dim < 1 || dim > INT32_MAX) fail();
-    dims.push_back(dim);
-    if (next == end) break;
-    if (*next != 'x') fail();
-    at = next + 1;
-  }
+  if (colon != std::string::npos && colon > 0)
+    dims = parse_sizes(text.substr(colon + 1), INT32_MAX);
+  if (dims.empty())
+    throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
   return {text.substr(0, colon), dims};
 }
 

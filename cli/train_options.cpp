@@ -1,19 +1,10 @@
 #include "cli/train_options.h"
 
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 
-#include "cli/seed.h"
-
 namespace attune::cli {
 namespace {
-
-template <class T>
-bool parse_number(std::string_view text, T* number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 // For a shell: quoted where it has to be.
 std::string quoted(const std::string& text) {

@@ -1,7 +1,6 @@
 #include "sparse_update/scheme.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -12,6 +11,7 @@
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/layers.h"
+#include "sparse_update/number_text.h"
 
 namespace attune {
 namespace {
@@ -110,10 +110,8 @@ class SchemeBuilder {
 int64_t parse_count(const SchemeBuilder& builder, const std::string& spec,
                     const std::string& prefix) {
   int64_t count = 0;
-  const char* end = spec.data() + spec.size();
-  const auto [rest, error] = std::from_chars(spec.data() + prefix.size(), end, count);
-  if (error != std::errc() || rest != end || count < 0)
-    builder.fail("'{}' is no number of layers", spec.substr(prefix.size()));
+  const std::string text = spec.substr(prefix.size());
+  if (!parse_number(text, &count) || count < 0) builder.fail("'{}' is no number of layers", text);
   return count;
 }
 
@@ -181,7 +179,6 @@ int64_t count_or_zero(const SchemeBuilder& builder, const Json& object, const ch
 }
 
 Json read_json(const SchemeBuilder& builder, const std::string& path) {
-  if (path.starts_with('{')) return read_json_text(path, "scheme " + shown_name(path));
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure))
     builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
