@@ -1,7 +1,7 @@
 #include "cli/budget_options.h"
 
 #include "cli/profile_machine.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune::cli {
 namespace {

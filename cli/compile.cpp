@@ -13,7 +13,7 @@
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/bake_kernels.h"
 #include "sparse_update/pipeline/largest_items.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
 

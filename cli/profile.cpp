@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include "sparse_update/cost/representative.h"
 #include "sparse_update/pipeline/compile.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune::cli {
 namespace {

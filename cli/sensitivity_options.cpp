@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune::cli {
 

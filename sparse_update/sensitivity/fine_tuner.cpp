@@ -6,7 +6,7 @@
 #include "attune/trainer.h"
 #include "engine/format/plan_generated.h"
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune {
 namespace {

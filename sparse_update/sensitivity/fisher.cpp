@@ -7,7 +7,7 @@
 #include "engine/batch.h"
 #include "graph/ir/error.h"
 #include "sparse_update/parallel.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune {
 namespace {

@@ -3,7 +3,7 @@
 #include "attune/trainer.h"
 #include "graph/ir/error.h"
 #include "sparse_update/pipeline/export.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune {
 

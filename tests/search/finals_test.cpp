@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "tests/cost/support.h"
 #include "tests/search/subjects.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/search/evolution.h"
 #include "sparse_update/search/front.h"
 #include "tests/cost/support.h"
