@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <string_view>
-#include <vector>
 
 #include "graph/ir/error.h"
 #include "sparse_update/number_text.h"
@@ -54,21 +52,20 @@ std::string memory_advice(const Cost& cost) {
 
 }  // namespace
 
-bool Budget::allows(const Cost& cost) const {
-  return !(memory_bytes && cost.ram_bytes() > *memory_bytes) &&
-         !(flash_bytes && cost.flash_bytes() > *flash_bytes) &&
-         !(latency_ms && cost.train_step_ms > *latency_ms);
+std::vector<double> Budget::shares(const Cost& cost) const {
+  const auto share = [](size_t taken, size_t limit) {
+    return static_cast<double>(taken) / static_cast<double>(limit);
+  };
+  std::vector<double> shares;
+  if (memory_bytes) shares.push_back(share(cost.ram_bytes(), *memory_bytes));
+  if (flash_bytes) shares.push_back(share(cost.flash_bytes(), *flash_bytes));
+  if (latency_ms) shares.push_back(cost.train_step_ms / *latency_ms);
+  return shares;
 }
 
 double Budget::excess(const Cost& cost) const {
   double most = 0;
-  if (memory_bytes)
-    most =
-        std::max(most, static_cast<double>(cost.ram_bytes()) / static_cast<double>(*memory_bytes));
-  if (flash_bytes)
-    most =
-        std::max(most, static_cast<double>(cost.flash_bytes()) / static_cast<double>(*flash_bytes));
-  if (latency_ms) most = std::max(most, cost.train_step_ms / *latency_ms);
+  for (double share : shares(cost)) most = std::max(most, share);
   return most;
 }
 
