@@ -1,5 +1,7 @@
 #include "cli/budget_options.h"
 
+#include <deque>
+
 #include "cli/profile_machine.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
 
@@ -10,14 +12,13 @@ constexpr int kRounds = 2;  // of measuring
 
 Target measured_here(const SessionChoice& session, const Model& model,
                      const CompileOptions& options, const std::vector<std::string>& schemes) {
-  std::vector<std::unique_ptr<PlanInMemory>> memory;
+  std::deque<PlanInMemory> memory;  // plans stay where they are
   std::vector<ProfiledPlan> plans;
   for (const std::string& scheme : schemes) {
     CompileOptions compile_with = options;
     compile_with.scheme = scheme;
-    memory.push_back(
-        std::make_unique<PlanInMemory>(compile(model, compile_with).plan, model.path()));
-    plans.push_back({scheme, &memory.back()->plan()});
+    memory.emplace_back(compile(model, compile_with).plan, model.path());
+    plans.push_back({scheme, &memory.back().plan()});
   }
   return profile_machine(plans, {session, kRounds, ""}, [](const std::string&) {});
 }

@@ -61,6 +61,8 @@ using Json = nlohmann::ordered_json;
 
 // One JSON document on standard output; bytes that are not UTF-8 become U+FFFD.
 void print_json(const Json& json);
+// JSON has no infinity: null.
+Json number_json(double number);
 std::string dump_line(const Json& json);
 
 // "attune: text" on standard error.

@@ -1,5 +1,3 @@
-#include <filesystem>
-
 #include "cli/output_file.h"
 #include "cli/report/dot.h"
 #include "cli/report/page.h"
@@ -318,10 +316,6 @@ void print_programs(const LoadedPlan& loaded, const Estimates& estimates) {
   }
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  write_file(path, std::as_bytes(std::span(text)));
-}
-
 void check_outputs(const Options& options) {
   if (!options.front.empty() && options.html.empty())
     throw_error("--front is drawn on the page of --html; give --html FILE, too");
@@ -330,11 +324,7 @@ void check_outputs(const Options& options) {
   if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
   if (!options.dot.empty() && options.dot != kStandardOutput)
     check_replaceable(options.dot, "a graph of a plan", is_dot_file);
-  const auto place = [](const std::string& path) {
-    std::error_code none;
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, none), none);
-  };
-  if (!options.html.empty() && place(options.html) == place(options.dot))
+  if (same_file(options.html, options.dot))
     throw_error("--html and --dot {}: choose another name for one of them", options.dot);
 }
 

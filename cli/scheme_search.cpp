@@ -1,5 +1,7 @@
 #include "cli/scheme_search.h"
 
+#include "cli/progress_line.h"
+
 namespace attune::cli {
 
 void SchemeSearch::add(CLI::App* verb, bool required) {
@@ -17,8 +19,8 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
   const EstimateOptions estimate =
       search.sensitivity.options(SessionChoice(), options.seed, search.output);
   const ExamplesInMemory examples = open_task(model, options, search.sensitivity);
-  WorkProgress progress(search.quiet);
-  const Progress report = progress.report();
+  ProgressLine line(search.quiet);
+  const Progress report = work_progress(line);
   SearchedScheme searched;
   searched.estimator = search.sensitivity.estimator;
   Estimate estimated = estimate_gains(model, options, examples, estimate, report);

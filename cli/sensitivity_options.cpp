@@ -1,7 +1,5 @@
 #include "cli/sensitivity_options.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <thread>
@@ -88,34 +86,6 @@ ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
   throw_if_error(Session::create(loaded.plan(), session_options, &session));
   const auto data = open_data(*session, ProgramKind::train_step, sensitivity.data);
   return take_examples(*data, *session, sensitivity.examples, options.seed);
-}
-
-WorkProgress::WorkProgress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
-
-WorkProgress::~WorkProgress() { finish(); }
-
-void WorkProgress::finish() {
-  if (line_open_) std::fputc('\n', stderr);
-  line_open_ = false;
-}
-
-Progress WorkProgress::report() {
-  return [this](const std::string& what, size_t done, size_t of, double seconds_left) {
-    if (quiet_) return;
-    if (!terminal_) {
-      if (what != last_) fmt::print(stderr, "{} ...\n", what);
-      last_ = what;
-      return;
-    }
-    if (what != last_) finish();
-    last_ = what;
-    std::string text = what;
-    if (of > 1) text += fmt::format("  {}/{}", done, of);
-    if (seconds_left >= 0) text += fmt::format("  {} left", duration_text(seconds_left));
-    fmt::print(stderr, "\r\x1b[K{}", text);
-    std::fflush(stderr);
-    line_open_ = true;
-  };
 }
 
 }  // namespace attune::cli
