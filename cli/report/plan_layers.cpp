@@ -10,7 +10,6 @@
 #include <set>
 #include <utility>
 
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/rules/cut.h"
 
