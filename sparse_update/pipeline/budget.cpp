@@ -95,22 +95,22 @@ void check_budget(const Budget& budget, const Cost& cost, const PlanContents& co
   if (budget.allows(cost)) return;
   std::vector<std::string> broken;
   if (budget.memory_bytes && cost.ram_bytes() > *budget.memory_bytes)
-    broken.push_back(fmt::format(
-        "needs {} of memory, --memory allows {}: {}; largest in the arena: {}; {}",
-        exact_bytes_text(cost.ram_bytes()), exact_bytes_text(*budget.memory_bytes),
-        parts_text(cost), items_text(largest_in_arena(contents, 3)), memory_advice(cost)));
+    broken.push_back(
+        fmt::format("needs {} of memory, --memory allows {}: {}; largest in the arena: {}; {}",
+                    exact_bytes_text(cost.ram_bytes()), exact_bytes_text(*budget.memory_bytes),
+                    parts_text(cost), largest_in_arena(contents, 3), memory_advice(cost)));
   if (budget.flash_bytes && cost.flash_bytes() > *budget.flash_bytes)
     broken.push_back(fmt::format(
         "needs {} of flash, --flash allows {}: constants {}, program {}; largest: {}",
         exact_bytes_text(cost.flash_bytes()), exact_bytes_text(*budget.flash_bytes),
         count_text(cost.constants_bytes), count_text(cost.flash_bytes() - cost.constants_bytes),
-        items_text(largest_in_flash(contents, 3))));
+        largest_in_flash(contents, 3)));
   if (budget.latency_ms && cost.train_step_ms > *budget.latency_ms)
     broken.push_back(
         fmt::format("takes {:.3g} ms a training step ({} multiply-adds), --latency allows {:.3g} "
                     "ms; largest: {}",
                     cost.train_step_ms, count_text(cost.train_macs), *budget.latency_ms,
-                    items_text(largest_in_time(contents, 3))));
+                    largest_in_time(contents, 3)));
   throw_error("{} {}", subject, fmt::join(broken, "; it "));
 }
 
