@@ -1,7 +1,6 @@
 #include "sparse_update/sensitivity/estimate_gains.h"
 
 #include "sparse_update/sensitivity/fisher.h"
-#include "sparse_update/sensitivity/warm_up.h"
 
 namespace attune {
 namespace {

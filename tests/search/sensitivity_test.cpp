@@ -10,7 +10,6 @@
 #include "sparse_update/sensitivity/estimate_gains.h"
 #include "sparse_update/sensitivity/fisher.h"
 #include "sparse_update/sensitivity/result_cache.h"
-#include "sparse_update/sensitivity/warm_up.h"
 #include "tests/search/subjects.h"
 
 namespace attune::test {
