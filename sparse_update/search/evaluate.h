@@ -7,6 +7,7 @@
 
 #include "sparse_update/cost/cost.h"
 #include "sparse_update/pipeline/compile.h"
+#include "sparse_update/progress.h"
 #include "sparse_update/sensitivity/gains.h"
 #include "sparse_update/sensitivity/space.h"
 
@@ -37,10 +38,11 @@ class SchemeEvaluator {
   const SearchSpace& space() const { return space_; }
   const Gains& gains() const { return gains_; }
   FoundScheme evaluate(const SchemePoint& point) { return evaluate(std::vector{point}).front(); }
-  // Several schemes, compiled at the same time.
-  std::vector<FoundScheme> evaluate(const std::vector<SchemePoint>& points);
+  // Several schemes, compiled at the same time. `count` may be null.
+  std::vector<FoundScheme> evaluate(const std::vector<SchemePoint>& points,
+                                    WorkCount* count = nullptr);
   // Far quicker where evaluate() compiles tiled plans. Not kept.
-  std::vector<PlainCost> plain_costs(const std::vector<SchemePoint>& points);
+  std::vector<PlainCost> plain_costs(const std::vector<SchemePoint>& points, WorkCount* count);
   Compiled compiled(const SchemePoint& point) const;
 
   // Schemes compiled so far.

@@ -6,7 +6,6 @@ namespace attune {
 namespace {
 
 constexpr size_t kMostLabels = 4000;  // a picture needs no more
-constexpr size_t kAtATime = 16;
 
 // About `count` solutions, spread over the gains, both ends among them.
 std::vector<SchemePoint> spread(const std::vector<Solution>& front, size_t count) {
@@ -50,15 +49,8 @@ SchemeFronts scheme_fronts(SchemeEvaluator& evaluator, const ChoiceCosts& costs,
     const auto front = knapsack_front(problem, unlimited, counts, kMostLabels).front;
     for (SchemePoint& point : spread(front, points)) wanted.push_back(std::move(point));
   }
-  std::vector<FoundScheme> schemes;
-  for (size_t begin = 0; begin < wanted.size(); begin += kAtATime) {
-    const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto last =
-        first + static_cast<std::ptrdiff_t>(std::min(kAtATime, wanted.size() - begin));
-    for (FoundScheme& scheme : evaluator.evaluate({first, last}))
-      schemes.push_back(std::move(scheme));
-    if (progress) progress("front", schemes.size(), wanted.size(), -1);
-  }
+  WorkCount count(progress, "front", wanted.size());
+  const std::vector<FoundScheme> schemes = evaluator.evaluate(wanted, &count);
   SchemeFronts fronts;
   fronts.memory = undominated(schemes, [](const FoundScheme& s) { return s.cost.ram_bytes(); });
   fronts.time = undominated(schemes, [](const FoundScheme& s) {

@@ -11,7 +11,7 @@ namespace attune {
 namespace {
 
 // Schemes compiled together; fixed, so that threads decide nothing.
-constexpr size_t kAtATime = 16, kFewAtATime = 4;
+constexpr size_t kAtATime = 4;
 constexpr size_t kPromising = 8;  // solutions of a problem that are compiled
 constexpr int kCorrections = 24;
 
@@ -86,9 +86,9 @@ class Search {
   // Compiles the promising ones, the best first, until one fits: those behind it gain no more.
   void consider(const std::vector<Solution>& solutions) {
     const size_t count = std::min(kPromising, solutions.size());
-    for (size_t begin = 0; begin < count; begin += kFewAtATime) {
+    for (size_t begin = 0; begin < count; begin += kAtATime) {
       std::vector<SchemePoint> points;
-      for (size_t i = begin; i < std::min(begin + kFewAtATime, count); ++i)
+      for (size_t i = begin; i < std::min(begin + kAtATime, count); ++i)
         if (!best_ || solutions[i].gain > best_->gain) points.push_back(solutions[i].point);
       if (points.empty()) return;
       for (const FoundScheme& scheme : evaluator_.evaluate(points)) add(scheme);
@@ -148,30 +148,16 @@ ChoiceCosts::ChoiceCosts(SchemeEvaluator& evaluator, const Progress& progress)
     : gains_(evaluator.gains()) {
   const SearchSpace& space = evaluator.space();
   const std::vector<SchemePoint> points = single_choices(space, true);
-  const auto bias_count = static_cast<size_t>(space.depth()) + 1;
-  const auto biases = points.begin() + space.depth() + 1;
-  WorkCount count(progress, "costs", points.size() + bias_count);
-  const auto in_turns = [&](auto first, auto last, const auto& compile) {
-    while (first != last) {
-      const auto end = first + std::min(std::ptrdiff_t{kAtATime}, last - first);
-      compile(std::vector<SchemePoint>(first, end));
-      count.add(static_cast<size_t>(end - first), true);
-      first = end;
-    }
-  };
-  std::vector<PlainCost> plain;
-  in_turns(points.begin(), points.end(), [&](const std::vector<SchemePoint>& some) {
-    for (const PlainCost& cost : evaluator.plain_costs(some)) plain.push_back(cost);
-  });
-  in_turns(points.begin(), biases, [&](const std::vector<SchemePoint>& some) {
-    for (const FoundScheme& scheme : evaluator.evaluate(some)) bias_.push_back(scheme.cost);
-  });
-  size_t next = 0;
-  for (int k = 0; k <= space.depth(); ++k) plain_bias_.push_back(plain[next++]);
+  const auto biases = points.begin() + space.depth() + 1;  // where weights begin
+  WorkCount count(progress, "costs", points.size() + static_cast<size_t>(space.depth()) + 1);
+  const std::vector<PlainCost> plain = evaluator.plain_costs(points, &count);
+  for (const FoundScheme& scheme : evaluator.evaluate({points.begin(), biases}, &count))
+    bias_.push_back(scheme.cost);
+  auto next = plain.begin() + space.depth() + 1;
+  plain_bias_.assign(plain.begin(), next);
   for (const SpaceLayer& layer : space.layers) {
-    std::vector<PlainCost> row;
-    for (size_t o = 0; o < layer.options.size(); ++o) row.push_back(plain[next++]);
-    weight_.push_back(std::move(row));
+    weight_.emplace_back(next, next + std::ssize(layer.options));
+    next += std::ssize(layer.options);
   }
 }
 
