@@ -21,8 +21,8 @@ struct MachinePeak {
   };
 
   const char* instructions = "";  // avx512f, avx2+fma or baseline
-  std::vector<Compute> compute;   // 1, 2, 4 .. as many
-  std::vector<Memory> memory;     // with as many threads as asked for, by size
+  std::vector<Compute> compute;   // 1, 2, 4 .. as many threads as asked for
+  std::vector<Memory> memory;     // with all of these threads, by size
 
   // With as many threads as are best.
   double gflops() const;
