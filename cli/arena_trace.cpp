@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
 #include "kernels/attrs.h"

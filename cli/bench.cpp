@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <map>
+#include <numeric>
 #include <optional>
 #include <string>
 
@@ -11,7 +11,6 @@
 #include "cli/step_times.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/program_estimate.h"
 
@@ -54,6 +53,7 @@ struct Options {
 
 // The work and the time of a step, or of all steps of one operator.
 struct Work {
+  int steps = 0;
   double seconds = 0, share = 0;
   uint64_t macs = 0, bytes = 0;
   double roof_seconds = 0;  // the least that the machine needs
@@ -64,6 +64,7 @@ struct Work {
   double of_peak() const { return seconds > 0 ? roof_seconds / seconds : 0; }
   const char* bound() const { return compute_seconds > memory_seconds ? "compute" : "memory"; }
   void add(const Work& other) {
+    steps += other.steps;
     seconds += other.seconds, share += other.share;
     macs += other.macs, bytes += other.bytes;
     roof_seconds += other.roof_seconds;
@@ -71,54 +72,16 @@ struct Work {
   }
 };
 
-// A program as measured, with what its steps do.
-struct Measured {
-  ProgramTimes times;
-  std::vector<Work> steps;
-  struct Operator {
-    const char* name;
-    int count = 0;
-    Work work;
-  };
-  std::vector<Operator> operators;  // the slowest first
-  uint64_t macs = 0;
-  std::optional<ProgramEstimate> estimate;
-  // Of the estimate, as a share of the fastest run: 0.1 is ten percent too much.
-  double error() const { return 1e-3 * estimate->ms() / times.fastest - 1; }
-};
-
-Measured add_work(const Session& session, ProgramTimes times,
-                  const std::optional<MachinePeak>& peak) {
-  Measured measured;
-  const ProgramKind kind = times.kind;
-  double sum = 0;
-  for (double seconds : times.steps) sum += seconds;
-  std::map<Op, size_t> places;
-  for (int i = 0; i < session.step_count(kind); ++i) {
-    Work work;
-    work.seconds = times.steps[static_cast<size_t>(i)];
-    work.share = sum > 0 ? work.seconds / sum : 0;
-    const uint64_t runs = runs_of(*session.plan().program(kind), i);
-    const uint64_t bytes = moved_bytes(session.step_op(kind, i), session.step_args(kind, i));
-    work.macs = runs * step_macs(session, kind, i);
-    work.bytes = runs * bytes;
-    if (peak) {
-      work.compute_seconds = 2e-9 * static_cast<double>(work.macs) / peak->gflops();
-      work.memory_seconds = 1e-9 * static_cast<double>(work.bytes) / peak->gb_s(bytes);
-      work.roof_seconds = std::max(work.compute_seconds, work.memory_seconds);
-    }
-    measured.macs += work.macs;
-    const Op op = session.step_op(kind, i);
-    const auto [place, is_new] = places.emplace(op, measured.operators.size());
-    if (is_new) measured.operators.push_back({op_name(op), 0, {}});
-    ++measured.operators[place->second].count;
-    measured.operators[place->second].work.add(work);
-    measured.steps.push_back(work);
+// Of one step. `all`: seconds of all steps.
+Work work_of(const StepWork& step, double seconds, double all,
+             const std::optional<MachinePeak>& peak) {
+  Work work{1, seconds, all > 0 ? seconds / all : 0, step.runs * step.macs, step.runs * step.bytes};
+  if (peak) {
+    work.compute_seconds = 2e-9 * static_cast<double>(work.macs) / peak->gflops();
+    work.memory_seconds = 1e-9 * static_cast<double>(work.bytes) / peak->gb_s(step.bytes);
+    work.roof_seconds = std::max(work.compute_seconds, work.memory_seconds);
   }
-  std::stable_sort(measured.operators.begin(), measured.operators.end(),
-                   [](const auto& a, const auto& b) { return a.work.seconds > b.work.seconds; });
-  measured.times = std::move(times);
-  return measured;
+  return work;
 }
 
 // getrusage alone would count the program that started this one, if that was larger.
@@ -153,137 +116,133 @@ Json machine_json(const MachinePeak& peak) {
   return json;
 }
 
-Json program_json(const Session& session, const Measured& measured, bool has_peak) {
-  const ProgramTimes& times = measured.times;
+// `estimate` may be null.
+Json program_json(const Session& session, const ProgramTimes& times,
+                  const std::optional<MachinePeak>& peak, const ProgramEstimate* estimate) {
   const ProgramKind kind = times.kind;
+  const std::vector<StepWork> done = program_work(session, kind);
+  const double all = std::accumulate(times.steps.begin(), times.steps.end(), 0.0);
+  std::vector<std::pair<Op, Work>> operators;
+  uint64_t macs = 0;
+  Json steps = Json::array();
+  for (size_t i = 0; i < done.size(); ++i) {
+    const Work work = work_of(done[i], times.steps[i], all, peak);
+    macs += work.macs;
+    auto of_op = std::find_if(operators.begin(), operators.end(),
+                              [&](const auto& o) { return o.first == done[i].op; });
+    if (of_op == operators.end()) of_op = operators.insert(of_op, {done[i].op, {}});
+    of_op->second.add(work);
+    Json entry{{"phase", phase_name(times.step_phase[i])},
+               {"op", op_name(done[i].op)},
+               {"name", session.step_name(kind, static_cast<int>(i))},
+               {"backend", backend_name(done[i].backend)}};
+    entry.update(work_json(work, peak.has_value()));
+    if (estimate)
+      entry.update(Json{{"fastest_ms", 1e3 * times.fastest_steps[i]},
+                        {"estimated_ms", 1e-3 * estimate->steps[i].us},
+                        {"basis", basis_name(estimate->steps[i].basis)}});
+    steps.push_back(std::move(entry));
+  }
+  // The slowest first.
+  std::stable_sort(operators.begin(), operators.end(), [](const auto& a, const auto& b) {
+    return a.second.seconds > b.second.seconds;
+  });
   const int batch = session.batch(kind);
   Json json{{"name", program_name(kind)},       {"batch", batch},
             {"ms", 1e3 * times.total},          {"fastest_ms", 1e3 * times.fastest},
-            {"first_ms", 1e3 * times.first},    {"macs", measured.macs},
+            {"first_ms", 1e3 * times.first},    {"macs", macs},
             {"examples_s", batch / times.total}};
   if (kind == ProgramKind::train_step)
     for (int p = 0; p < kPhaseCount; ++p)
       json[std::string(phase_name(static_cast<Phase>(p))) + "_ms"] = 1e3 * times.phases[p];
-  if (measured.estimate)
-    json.update(Json{{"estimated_ms", measured.estimate->ms()},
-                     {"error", measured.error()},
-                     {"measured_share", measured.estimate->measured_share()}});
+  if (estimate)
+    json.update(Json{{"estimated_ms", estimate->ms()},
+                     // As a share of the fastest run: 0.1 is ten percent too much.
+                     {"error", 1e-3 * estimate->ms() / times.fastest - 1},
+                     {"measured_share", estimate->measured_share()}});
   json["operators"] = Json::array();
-  for (const auto& op : measured.operators) {
-    Json entry{{"op", op.name}, {"steps", op.count}};
-    entry.update(work_json(op.work, has_peak));
+  for (const auto& [op, work] : operators) {
+    Json entry{{"op", op_name(op)}, {"steps", work.steps}};
+    entry.update(work_json(work, peak.has_value()));
     json["operators"].push_back(std::move(entry));
   }
-  json["steps"] = Json::array();
-  for (int i = 0; i < session.step_count(kind); ++i) {
-    const auto at = static_cast<size_t>(i);
-    Json entry{{"phase", phase_name(times.step_phase[at])},
-               {"op", op_name(session.step_op(kind, i))},
-               {"name", session.step_name(kind, i)},
-               {"backend", backend_name(session.step_backend(kind, i))}};
-    entry.update(work_json(measured.steps[at], has_peak));
-    if (measured.estimate) {
-      const StepTime& time = measured.estimate->steps[at];
-      entry["fastest_ms"] = 1e3 * times.fastest_steps[at];
-      entry["estimated_ms"] = 1e-3 * time.us;
-      entry["basis"] = basis_name(time.basis);
-    }
-    json["steps"].push_back(std::move(entry));
-  }
+  json["steps"] = std::move(steps);
   return json;
 }
 
 // ---- For people ----
 
-std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
-
-std::vector<std::string> work_cells(const Work& work, bool has_peak) {
-  std::vector<std::string> cells = {fmt::format("{:.3f}", 1e3 * work.seconds), percent(work.share),
-                                    work.macs > 0 ? fmt::format("{:.1f}", work.gflops()) : "",
-                                    fmt::format("{:.1f}", work.gb_s())};
-  if (has_peak) {
-    cells.push_back(percent(work.of_peak()));
-    cells.push_back(work.bound());
-  }
-  return cells;
-}
-
-Table work_table(std::vector<std::string> headers, bool has_peak) {
-  for (const char* header : {">ms", ">share", ">GFLOP/s", ">GB/s"}) headers.push_back(header);
-  if (has_peak) headers.insert(headers.end(), {">of peak", "bound"});
-  return Table(std::move(headers));
-}
-
-std::string milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
-
-void print_totals(const Session& session, const std::vector<Measured>& programs) {
+void print_totals(const Json& programs) {
   Table table({"program", ">batch", ">ms", ">fastest", ">first", ">examples/s", ">GFLOP/s"});
-  for (const Measured& m : programs) {
-    const ProgramTimes& times = m.times;
-    const int batch = session.batch(times.kind);
-    table.row({program_name(times.kind), std::to_string(batch), milliseconds(times.total),
-               milliseconds(times.fastest), milliseconds(times.first),
-               fmt::format("{:.1f}", batch / times.total),
-               fmt::format("{:.1f}", 2e-9 * static_cast<double>(m.macs) / times.total)});
-    if (times.kind != ProgramKind::train_step) continue;
-    for (int p = 0; p < kPhaseCount; ++p)
-      table.row({fmt::format("  {}", phase_name(static_cast<Phase>(p))), "",
-                 fmt::format("{:.3f}", 1e3 * times.phases[p])});
+  const CellText ms = fixed_cell(3), rate = fixed_cell(1);
+  for (const Json& p : programs) {
+    table.row({p["name"], plain_cell(p["batch"]), ms(p["ms"]), ms(p["fastest_ms"]),
+               ms(p["first_ms"]), rate(p["examples_s"]),
+               rate(2e-6 * p["macs"].get<double>() / p["ms"].get<double>())});
+    for (const std::string phase : {"forward", "backward", "update"})
+      if (p.contains(phase + "_ms")) table.row({"  " + phase, "", ms(p[phase + "_ms"])});
   }
   fmt::print("{}", table.text());
 }
 
-void print_estimates(const std::vector<Measured>& programs, const Target& target) {
-  Table table({"estimate: " + shown(target.name), ">ms", ">fastest", ">error", ">of it measured"});
-  for (const Measured& m : programs)
-    table.row({program_name(m.times.kind), fmt::format("{:.3f}", m.estimate->ms()),
-               milliseconds(m.times.fastest), fmt::format("{:+.1f} %", 100 * m.error()),
-               percent(m.estimate->measured_share())});
-  fmt::print("\n{}", table.text());
-}
-
-void print_machine(const MachinePeak& peak) {
-  Table compute({"peak: " + std::string(peak.instructions), ">GFLOP/s"});
-  for (const auto& c : peak.compute)
-    compute.row({fmt::format("{} thread{}", c.threads, c.threads == 1 ? "" : "s"),
-                 fmt::format("{:.1f}", c.gflops)});
-  Table memory({">working set", ">read GB/s", ">copy GB/s"});
-  for (const auto& m : peak.memory)
-    memory.row({bytes_text(m.bytes), fmt::format("{:.1f}", m.read_gb_s),
-                fmt::format("{:.1f}", m.copy_gb_s)});
+void print_machine(const Json& machine) {
+  Table compute({"peak: " + machine["instructions"].get<std::string>(), ">GFLOP/s"});
+  for (const Json& c : machine["compute"])
+    compute.row({fmt::format("{} thread{}", c["threads"].get<int>(), c["threads"] == 1 ? "" : "s"),
+                 fixed_cell(1)(c["gflop_s"])});
+  const Table memory = table_of(
+      machine["memory"],
+      {{">working set", "bytes", [](const Json& bytes) { return bytes_text(bytes.get<size_t>()); }},
+       {">read GB/s", "read_gb_s", fixed_cell(1)},
+       {">copy GB/s", "copy_gb_s", fixed_cell(1)}});
   fmt::print("\n{}\n{}", compute.text(), memory.text());
 }
 
-void print_steps(const Session& session, const Measured& measured, bool has_peak) {
-  const ProgramTimes& times = measured.times;
-  fmt::print("\n{} by operator\n", program_name(times.kind));
-  Table operators = work_table({"operator", ">steps"}, has_peak);
-  for (const auto& op : measured.operators) {
-    std::vector<std::string> cells = {op.name, std::to_string(op.count)};
-    for (std::string& cell : work_cells(op.work, has_peak)) cells.push_back(std::move(cell));
-    operators.row(std::move(cells));
+// A table of objects with work_json, which these columns come before.
+Table work_table(const Json& objects, std::vector<Column> columns) {
+  const auto gflops = [](const Json& rate) { return rate == 0 ? "" : fixed_cell(1)(rate); };
+  columns.insert(columns.end(), {{">ms", "ms", fixed_cell(3)},
+                                 {">share", "share", percent_cell(1)},
+                                 {">GFLOP/s", "gflop_s", gflops},
+                                 {">GB/s", "gb_s", fixed_cell(1)},
+                                 {">of peak", "of_peak", percent_cell(1)},
+                                 {"bound", "bound"}});
+  return table_of(objects, std::move(columns));
+}
+
+void print_steps(const Json& program) {
+  const Table operators =
+      work_table(program["operators"], {{"operator", "op"}, {">steps", "steps"}});
+  const Table steps = work_table(program["steps"], {{">step", ""},
+                                                    {"phase", "phase"},
+                                                    {"operator", "op"},
+                                                    {"name", "name"},
+                                                    {"backend", "backend"},
+                                                    {">estimate", "estimated_ms", fixed_cell(3)},
+                                                    {"basis", "basis"},
+                                                    {">fastest", "fastest_ms", fixed_cell(3)}});
+  const auto name = program["name"].get<std::string>();
+  fmt::print("\n{0} by operator\n{1}\n{0} by step\n{2}", name, operators.text(2), steps.text(2));
+}
+
+void print_tables(const Json& bench, bool quiet) {
+  print_totals(bench["programs"]);
+  if (bench.contains("target")) {
+    const auto error = [](const Json& e) {
+      return fmt::format("{:+.1f} %", 100 * e.get<double>());
+    };
+    const Table table =
+        table_of(bench["programs"], {{"estimate: " + shown(bench["target"]["name"]), "name"},
+                                     {">ms", "estimated_ms", fixed_cell(3)},
+                                     {">fastest", "fastest_ms", fixed_cell(3)},
+                                     {">error", "error", error},
+                                     {">of it measured", "measured_share", percent_cell(1)}});
+    fmt::print("\n{}", table.text());
   }
-  fmt::print("{}\n{} by step\n", operators.text(2), program_name(times.kind));
-  std::vector<std::string> headers = {">step", "phase", "operator", "name", "backend"};
-  if (measured.estimate) headers.insert(headers.end(), {">estimate", "basis", ">fastest"});
-  Table steps = work_table(std::move(headers), has_peak);
-  for (int i = 0; i < session.step_count(times.kind); ++i) {
-    const auto at = static_cast<size_t>(i);
-    std::vector<std::string> cells = {std::to_string(i), phase_name(times.step_phase[at]),
-                                      op_name(session.step_op(times.kind, i)),
-                                      session.step_name(times.kind, i),
-                                      backend_name(session.step_backend(times.kind, i))};
-    if (measured.estimate) {
-      const StepTime& time = measured.estimate->steps[at];
-      cells.push_back(fmt::format("{:.3f}", 1e-3 * time.us));
-      cells.push_back(basis_name(time.basis));
-      cells.push_back(milliseconds(times.fastest_steps[at]));
-    }
-    for (std::string& cell : work_cells(measured.steps[at], has_peak))
-      cells.push_back(std::move(cell));
-    steps.row(std::move(cells));
-  }
-  fmt::print("{}", steps.text(2));
+  if (quiet) return;
+  fmt::print("\nloading {} ms\n", fixed_cell(3)(bench["load_ms"]));
+  if (bench.contains("machine")) print_machine(bench["machine"]);
+  print_steps(bench["programs"].front());
 }
 
 int run(const Options& options) {
@@ -311,33 +270,23 @@ int run(const Options& options) {
   std::optional<MachinePeak> peak;
   if (!options.no_peak)
     peak = measure_machine(session.threads(), static_cast<DType>(loaded->table().real()));
-  std::vector<Measured> measured;
-  for (ProgramTimes& t : times) measured.push_back(add_work(session, std::move(t), peak));
+  std::vector<ProgramEstimate> estimates;
+  if (rates) estimates = estimate(session, *rates);
+  Json json{{"plan", options.plan},           {"backend", options.session.backend},
+            {"threads", session.threads()},   {"repeats", options.repeats},
+            {"load_ms", 1e3 * load},          {"memory_bytes", session.memory().total()},
+            {"peak_resident_bytes", resident}};
+  if (peak) json["machine"] = machine_json(*peak);
   if (rates)
-    for (ProgramEstimate& e : estimate(session, *rates))
-      for (Measured& m : measured)
-        if (m.times.kind == e.kind) m.estimate = std::move(e);
-
-  if (options.output.json) {
-    Json json{{"plan", options.plan},           {"backend", options.session.backend},
-              {"threads", session.threads()},   {"repeats", options.repeats},
-              {"load_ms", 1e3 * load},          {"memory_bytes", session.memory().total()},
-              {"peak_resident_bytes", resident}};
-    if (peak) json["machine"] = machine_json(*peak);
-    if (rates)
-      json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
-    json["programs"] = Json::array();
-    for (const Measured& m : measured)
-      json["programs"].push_back(program_json(session, m, peak.has_value()));
+    json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
+  json["programs"] = Json::array();
+  for (size_t i = 0; i < times.size(); ++i)  // the session's programs, as of `estimates`
+    json["programs"].push_back(
+        program_json(session, times[i], peak, rates ? &estimates[i] : nullptr));
+  if (options.output.json)
     print_json(json);
-    return 0;
-  }
-  print_totals(session, measured);
-  if (rates) print_estimates(measured, rates->target());
-  if (options.output.quiet) return 0;
-  fmt::print("\nloading {} ms\n", milliseconds(load));
-  if (peak) print_machine(*peak);
-  print_steps(session, measured.front(), peak.has_value());
+  else
+    print_tables(json, options.output.quiet);
   return 0;
 }
 
@@ -352,13 +301,11 @@ Verb add_bench(CLI::App& app) {
   verb->add_option("--program", options->program,
                    "Measure only this one: train_step, evaluate or predict (default: all of them, "
                    "step by step the first that the plan has)")
-      ->always_capture_default(false)
       ->check(CLI::IsMember({"train_step", "evaluate", "predict"}));
   verb->add_option("--repeats", options->repeats, "Runs of each program that count")
       ->check(CLI::Range(1, 1000000));
   verb->add_flag("--no-peak", options->no_peak,
-                 "Leave out measuring the machine, which takes a few seconds and 256 MiB")
-      ->always_capture_default(false);
+                 "Leave out measuring the machine, which takes a few seconds and 256 MiB");
   options->target.add(verb);
   options->session.add(verb);
   options->output.add(verb);

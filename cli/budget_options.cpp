@@ -1,7 +1,9 @@
 #include "cli/budget_options.h"
 
+#include <deque>
+
 #include "cli/profile_machine.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune::cli {
 namespace {
@@ -10,14 +12,13 @@ constexpr int kRounds = 2;  // of measuring
 
 Target measured_here(const SessionChoice& session, const Model& model,
                      const CompileOptions& options, const std::vector<std::string>& schemes) {
-  std::vector<std::unique_ptr<PlanInMemory>> memory;
+  std::deque<PlanInMemory> memory;  // plans stay where they are
   std::vector<ProfiledPlan> plans;
   for (const std::string& scheme : schemes) {
     CompileOptions compile_with = options;
     compile_with.scheme = scheme;
-    memory.push_back(
-        std::make_unique<PlanInMemory>(compile(model, compile_with).plan, model.path()));
-    plans.push_back({scheme, &memory.back()->plan()});
+    memory.emplace_back(compile(model, compile_with).plan, model.path());
+    plans.push_back({scheme, &memory.back().plan()});
   }
   return profile_machine(plans, {session, kRounds, ""}, [](const std::string&) {});
 }
@@ -26,16 +27,13 @@ Target measured_here(const SessionChoice& session, const Model& model,
 
 void BudgetOptions::add(CLI::App* verb) {
   verb_ = verb;
-  const auto option = [&](const char* name, std::string& value, const char* text) {
-    verb->add_option(name, value, text)->always_capture_default(false);
-  };
-  option("--memory", memory_,
-         "The RAM that a session may take: state, arena, workspace and session, e.g. 256KiB "
-         "(default: any)");
-  option("--flash", flash_, "What the plan file may take, e.g. 1MiB (default: any)");
-  option("--latency", latency_,
-         "What a training step may take, e.g. 40ms, on --target, or else measured here (default: "
-         "any)");
+  verb->add_option("--memory", memory_,
+                   "The RAM that a session may take: state, arena, workspace and session, e.g. "
+                   "256KiB (default: any)");
+  verb->add_option("--flash", flash_, "What the plan file may take, e.g. 1MiB (default: any)");
+  verb->add_option("--latency", latency_,
+                   "What a training step may take, e.g. 40ms, on --target, or else measured here "
+                   "(default: any)");
   target_.add(verb);
 }
 

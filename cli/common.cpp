@@ -1,9 +1,9 @@
 #include "cli/common.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include "attune/checkpoint.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 
 namespace attune::cli {
@@ -16,10 +16,8 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* description, con
 }
 
 void OutputOptions::add(CLI::App* app) {
-  app->add_flag("--json", json, "Print the result as one JSON document")
-      ->always_capture_default(false);
-  app->add_flag("--quiet,-q", quiet, "Print nothing but the result and errors")
-      ->always_capture_default(false);
+  app->add_flag("--json", json, "Print the result as one JSON document");
+  app->add_flag("--quiet,-q", quiet, "Print nothing but the result and errors");
 }
 
 void SessionChoice::add(CLI::App* app) {
@@ -37,27 +35,22 @@ void SessionChoice::add(CLI::App* app) {
 SessionOptions SessionChoice::options() const {
   SessionOptions options;
   options.threads = threads;
-  options.backend = backend == "reference" ? BackendChoice::reference
-                    : backend == "eigen"   ? BackendChoice::eigen
-                    : backend == "simd"    ? BackendChoice::simd
-                    : backend == "xnnpack" ? BackendChoice::xnnpack
-                                           : BackendChoice::best;
-  if (options.backend == BackendChoice::eigen && !backend_available(Backend::eigen))
-    throw_error("--backend eigen: this program was built without it");
-  if (options.backend == BackendChoice::simd && !backend_available(Backend::simd))
-    throw_error(
-        "--backend simd: this program was built without it, or the processor lacks what it needs");
-  if (options.backend == BackendChoice::xnnpack && !backend_available(Backend::xnnpack))
-    throw_error(
-        "--backend xnnpack: this program was built without it, or the processor lacks what "
-        "it needs");
+  for (int i = 0; i < kBackendCount; ++i) {
+    const auto asked = static_cast<Backend>(i);
+    if (backend != backend_name(asked)) continue;
+    if (!backend_available(asked))
+      throw_error("--backend {}: this program was built without it{}", backend,
+                  asked == Backend::eigen ? "" : ", or the processor lacks what it needs");
+    // `best` stands before the backends.
+    static_assert(static_cast<int>(BackendChoice::simd) == static_cast<int>(Backend::simd) + 1);
+    options.backend = static_cast<BackendChoice>(i + 1);
+  }
   return options;
 }
 
 void TargetChoice::add(CLI::App* app) {
   app->add_option("--target", path,
-                  "Estimate times on this machine, a JSON file (`attune profile` writes one)")
-      ->always_capture_default(false);
+                  "Estimate times on this machine, a JSON file (`attune profile` writes one)");
 }
 
 std::optional<Target> TargetChoice::target(int threads) const {
@@ -74,9 +67,20 @@ std::unique_ptr<Rates> TargetChoice::rates(int threads) const {
   return found ? std::make_unique<Rates>(std::move(*found)) : nullptr;
 }
 
+CLI::Validator is_seed() {
+  const auto check = [](const std::string& text) {
+    uint64_t seed = 0;
+    return parse_number(text, &seed) ? std::string()
+                                     : text + " is no whole number in 0 .. 2^64 - 1";
+  };
+  return CLI::Validator(check, "");
+}
+
 void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
+
+Json number_json(double number) { return std::isfinite(number) ? Json(number) : Json(); }
 
 std::string dump_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -53,11 +53,16 @@ struct TargetChoice {
   std::unique_ptr<Rates> rates(int threads) const;
 };
 
+// What --seed takes: conversion alone would wrap a negative number and cut a large one.
+CLI::Validator is_seed();
+
 // Ordered as written, so that people can read it.
 using Json = nlohmann::ordered_json;
 
 // One JSON document on standard output; bytes that are not UTF-8 become U+FFFD.
 void print_json(const Json& json);
+// JSON has no infinity: null.
+Json number_json(double number);
 std::string dump_line(const Json& json);
 
 // "attune: text" on standard error.

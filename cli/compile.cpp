@@ -1,19 +1,18 @@
 #include "sparse_update/pipeline/compile.h"
 
-#include <filesystem>
 #include <optional>
 #include <set>
 
 #include "cli/compile_options.h"
 #include "cli/output_file.h"
+#include "cli/report/plan_layers.h"
 #include "cli/scheme_search.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/bake_kernels.h"
 #include "sparse_update/pipeline/largest_items.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
 
@@ -83,16 +82,8 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
             const Cost& cost, std::optional<double> rate) {
   const format::Plan& table = plan.table();
   uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
-  for (unsigned i = 0; i < parameters; ++i) {
-    const format::Parameter& p = *table.parameters()->Get(i);
-    uint64_t elements = 1;
-    for (int32_t d : *p.shape()) elements *= static_cast<uint64_t>(d);
-    if (p.slice_axis() >= 0)
-      elements = elements /
-                 static_cast<uint64_t>(p.shape()->Get(static_cast<unsigned>(p.slice_axis()))) *
-                 p.slice()->size();
-    trained += elements;
-  }
+  for (unsigned i = 0; i < parameters; ++i)
+    trained += elements_trained(*table.parameters()->Get(i));
   const format::Program* train = plan.program(ProgramKind::train_step);
   const int micro_batch = micro_batch_of_plan(plan);
   if (options.output.json) {
@@ -176,9 +167,7 @@ int run(const Options& options) {
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
   if (!searches && has_data)
     throw_error("--data: is for --scheme auto, not {}", compile_with.scheme);
-  if (std::filesystem::path(options.search.sensitivity.cache).lexically_normal() ==
-      std::filesystem::path(options.plan).lexically_normal())
-    throw_error("-o and --cache are both {}; give each a file of its own", options.plan);
+  check_files_differ({{"-o", options.plan}, {"--cache", options.search.sensitivity.cache}});
   options.search.budget.budget();  // refused before anything is read
   ModelPtr model = load_model(options.compile.model);
   std::optional<double> rate;
@@ -207,8 +196,7 @@ Verb add_compile(CLI::App& app) {
   verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
   verb->add_flag("--bake-kernels", options->bake_kernels,
                  "Choose each step's kernel now, as --backend does on this machine; sessions of "
-                 "the plan then run these")
-      ->always_capture_default(false);
+                 "the plan then run these");
   options->search.budget.add(verb);
   CLI::App* searching = verb->add_option_group("Of --scheme auto", "See `attune search`");
   options->search.add(searching, false);

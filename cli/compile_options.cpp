@@ -1,10 +1,8 @@
 #include "cli/compile_options.h"
 
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 
-#include "cli/seed.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
@@ -30,22 +28,12 @@ namespace {
 
 // "NAME:1x3x224x224"; the name may hold colons itself.
 std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string& text) {
-  const auto fail = [&] {
-    throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
-  };
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) fail();
   std::vector<int64_t> dims;
-  const char *at = text.data() + colon + 1, *const end = text.data() + text.size();
-  for (;;) {
-    int64_t dim = 0;
-    const auto [next, error] = std::from_chars(at, end, dim);
-    if (error != std::errc() || dim < 1 || dim > INT32_MAX) fail();
-    dims.push_back(dim);
-    if (next == end) break;
-    if (*next != 'x') fail();
-    at = next + 1;
-  }
+  if (colon != std::string::npos && colon > 0)
+    dims = parse_sizes(text.substr(colon + 1), INT32_MAX);
+  if (dims.empty())
+    throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
   return {text.substr(0, colon), dims};
 }
 
@@ -109,28 +97,24 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb->add_option("--loss", loss_, "cross_entropy or mean_squared_error");
   verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
   verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
-  verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum")->always_capture_default(false);
+  verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum");
   verb->add_option("--weight-decay", compile.optimizer.weight_decay, "Weight decay");
   verb->add_option("--batch-size", compile.batch, "Examples in a training step");
   verb->add_option("--micro-batch", compile.micro_batch,
                    "Go through the batch so many examples at a time, add up the gradients, and "
                    "update once: less memory, more steps (default: all at once, unless --memory "
                    "needs less)")
-      ->check(CLI::Range(1, 65536))
-      ->always_capture_default(false);
+      ->check(CLI::Range(1, 65536));
   verb->add_option("--input-shape", input_shapes_,
                    "NAME:1x3x224x224, for an input whose size the model leaves open; again for "
-                   "another input")
-      ->always_capture_default(false);
+                   "another input");
   verb->add_option("--classes", compile.classes,
                    "Replace the last layer by a fresh one for so many classes (default: keep it)")
-      ->check(CLI::Range(1, 1000000))
-      ->always_capture_default(false);
+      ->check(CLI::Range(1, 1000000));
   verb->add_option("--seed", compile.seed, "Of the fresh layer's weights, and of a search")
       ->check(is_seed());
   verb->add_option("--labels", labels_,
-                   "Class names, one a line, or a folder of class folders (default: numbers)")
-      ->always_capture_default(false);
+                   "Class names, one a line, or a folder of class folders (default: numbers)");
   verb->add_option("--preprocess", preprocess_,
                    "How raw data becomes the model's input; see below");
   verb->add_option(

@@ -1,12 +1,9 @@
-#include <filesystem>
-
 #include "cli/output_file.h"
 #include "cli/report/dot.h"
 #include "cli/report/page.h"
 #include "cli/report/plan_layers.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/program_estimate.h"
 #include "sparse_update/json_file.h"
@@ -49,23 +46,9 @@ struct Options {
 // A plan's programs on a target; empty where no target is given.
 using Estimates = std::vector<ProgramEstimate>;
 
-const ProgramEstimate* find_estimate(const Estimates& estimates, ProgramKind kind) {
-  for (const ProgramEstimate& e : estimates)
-    if (e.kind == kind) return &e;
-  return nullptr;
-}
-
 template <class Vector>
 std::string shape_text(const Vector* shape) {
   return shape ? fmt::format("{}", fmt::join(shape->begin(), shape->end(), "x")) : "";
-}
-
-template <class Vector>
-Json list_json(const Vector* vector) {
-  Json json = Json::array();
-  if (vector)
-    for (auto value : *vector) json.push_back(value);
-  return json;
 }
 
 // "all", or "8 of 32 along axis 1", an axis of the model's tensor.
@@ -81,12 +64,12 @@ Json parameters_json(const format::Plan& plan) {
   for (const format::Parameter* p : *plan.parameters()) {
     Json json;
     json["name"] = p->name()->str();
-    json["shape"] = list_json(p->model_shape());
+    json["shape"] = list_of(p->model_shape());
     json["trained_elements"] = elements_trained(*p);
     json["elements"] = elements_of(*p);
     if (p->slice_axis() >= 0) {
       json["axis"] = sliced_axis(*p);
-      json["channels"] = list_json(p->slice());
+      json["channels"] = list_of(p->slice());
     }
     json["fresh"] = p->head();
     list.push_back(std::move(json));
@@ -94,28 +77,11 @@ Json parameters_json(const format::Plan& plan) {
   return list;
 }
 
-// One step as both the table and the JSON need it.
-struct StepRow {
-  const char* op;
-  std::string name, shape;
-  uint64_t macs, bytes;
-  const char* backend;
-};
-
-StepRow describe_step(const Session& session, ProgramKind kind, const format::Program& program,
-                      int index) {
-  const format::Step& step = *program.steps()->Get(static_cast<unsigned>(index));
-  const uint64_t runs = runs_of(program, index);
-  StepRow row{op_name(session.step_op(kind, index)),
-              session.step_name(kind, index),
-              "",
-              runs * step.macs(),
-              runs * moved_bytes(session.step_op(kind, index), session.step_args(kind, index)),
-              backend_name(session.step_backend(kind, index))};
-  const auto outputs = list_of(step.outputs());
-  if (!outputs.empty() && outputs[0] >= 0)
-    row.shape = shape_text(program.tensors()->Get(static_cast<unsigned>(outputs[0]))->shape());
-  return row;
+// Of the first output of a step.
+std::string output_shape(const format::Program& program, int step) {
+  const auto outputs = list_of(program.steps()->Get(static_cast<unsigned>(step))->outputs());
+  if (outputs.empty() || outputs[0] < 0) return "";
+  return shape_text(program.tensors()->Get(static_cast<unsigned>(outputs[0]))->shape());
 }
 
 Json port_json(const SessionPort& port) {
@@ -159,7 +125,7 @@ Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
     json["macs"] = total_macs(*program);
     json["arena_bytes"] = program->arena_bytes();
     json["arena_lower_bound"] = program->arena_lower_bound();
-    const ProgramEstimate* estimated = find_estimate(estimates, kind);
+    const ProgramEstimate* estimated = estimates.empty() ? nullptr : &estimates[list.size()];
     if (estimated) {
       json["estimated_ms"] = estimated->ms();
       json["measured_share"] = estimated->measured_share();
@@ -168,14 +134,15 @@ Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
     for (int i = 0; i < loaded.session->port_count(kind); ++i)
       json["ports"].push_back(port_json(loaded.session->port(kind, i)));
     json["steps"] = Json::array();
-    for (int i = 0; i < loaded.session->step_count(kind); ++i) {
-      const StepRow row = describe_step(*loaded.session, kind, *program, i);
-      json["steps"].push_back(Json{{"op", row.op},
-                                   {"name", row.name},
-                                   {"output", row.shape},
-                                   {"macs", row.macs},
-                                   {"bytes", row.bytes},
-                                   {"backend", row.backend}});
+    const std::vector<StepWork> work = program_work(*loaded.session, kind);
+    for (int i = 0; i < std::ssize(work); ++i) {
+      const StepWork& step = work[static_cast<size_t>(i)];
+      json["steps"].push_back(Json{{"op", op_name(step.op)},
+                                   {"name", loaded.session->step_name(kind, i)},
+                                   {"output", output_shape(*program, i)},
+                                   {"macs", step.runs * step.macs},
+                                   {"bytes", step.runs * step.bytes},
+                                   {"backend", backend_name(step.backend)}});
       if (!estimated) continue;
       const StepTime& time = estimated->steps[static_cast<size_t>(i)];
       json["steps"].back().update(
@@ -186,8 +153,8 @@ Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
   return list;
 }
 
-void print_as_json(const LoadedPlan& loaded, const Options& options, const Rates* rates,
-                   const Estimates& estimates) {
+Json plan_json(const LoadedPlan& loaded, const Options& options, const Rates* rates,
+               const Estimates& estimates) {
   const format::Plan& plan = loaded.table();
   const MemoryReport memory = loaded.session->memory();
   Json json;
@@ -216,25 +183,23 @@ void print_as_json(const LoadedPlan& loaded, const Options& options, const Rates
   if (rates)
     json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
   json["programs"] = programs_json(loaded, estimates);
-  print_json(json);
+  return json;
 }
 
-void print_summary(const LoadedPlan& loaded, const Options& options) {
-  const format::Plan& plan = loaded.table();
+void print_summary(const Json& plan, const std::string& inputs) {
   Table table({"", ""});
-  table.row({"plan", fmt::format("{}, {}, by {}", options.plan,
-                                 bytes_text(loaded.plan.file_bytes()), text_of(plan.producer()))});
-  table.row({"model", text_of(plan.model_name())});
-  table.row({"takes", inputs_text(*loaded.session)});
-  table.row({"computes in", dtype_name(static_cast<DType>(plan.real()))});
-  table.row({"loss", text_of(plan.loss())});
-  table.row({"optimizer", text_of(plan.optimizer())});
-  table.row({"preprocessing", preprocess_text(loaded.plan.preprocess())});
-  if (plan.class_count() > 0) {
-    std::string classes = std::to_string(plan.class_count());
-    if (plan.classes() && plan.classes()->size() > 0)
-      for (unsigned i = 0; i < plan.classes()->size(); ++i)
-        classes += (i == 0 ? ": " : ", ") + plan.classes()->Get(i)->str();
+  table.row({"plan", fmt::format("{}, {}, by {}", plain_cell(plan["plan"]),
+                                 bytes_text(plan["file_bytes"]), plain_cell(plan["producer"]))});
+  table.row({"model", plan["model"]});
+  table.row({"takes", inputs});
+  table.row({"computes in", plan["real"]});
+  table.row({"loss", plan["loss"]});
+  table.row({"optimizer", plan["optimizer"]});
+  table.row({"preprocessing", plan["preprocess"]});
+  if (plan["class_count"] > 0) {
+    std::string classes = plain_cell(plan["class_count"]);
+    for (const Json& name : plan["classes"])
+      classes += (&name == &plan["classes"].front() ? ": " : ", ") + plain_cell(name);
     table.row({"classes", classes});
   }
   fmt::print("{}", table.text());
@@ -268,53 +233,39 @@ void print_parameters(const format::Plan& plan) {
   fmt::print("\n{}", table.text());
 }
 
-void print_estimates(const Estimates& estimates, const Rates* rates) {
-  if (!rates) {
+void print_estimates(const Json& plan) {
+  if (!plan.contains("target")) {
     fmt::print(
         "\nNo times without a machine: `attune profile -o machine.json`, then --target "
         "machine.json\n");
     return;
   }
-  Table table({"estimate: " + shown(rates->target().name), ">ms", ">of it measured"});
-  for (const ProgramEstimate& e : estimates)
-    table.row({program_name(e.kind), fmt::format("{:.3f}", e.ms()),
-               fmt::format("{:.0f} %", 100 * e.measured_share())});
+  const Table table =
+      table_of(plan["programs"], {{"estimate: " + shown(plan["target"]["name"]), "name"},
+                                  {">ms", "estimated_ms", fixed_cell(3)},
+                                  {">of it measured", "measured_share", percent_cell(0)}});
   fmt::print("\n{}", table.text());
 }
 
-void print_programs(const LoadedPlan& loaded, const Estimates& estimates) {
-  for (int k = 0; k < kProgramCount; ++k) {
-    const auto kind = static_cast<ProgramKind>(k);
-    const format::Program* program = loaded.plan.program(kind);
-    if (!program) continue;
-    const int micro = kind == ProgramKind::train_step ? micro_batch_of_plan(loaded.plan) : 0;
-    fmt::print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n", program_name(kind),
-               program->batch(), micro > 0 ? fmt::format(" in micro-batches of {}", micro) : "",
-               program->steps()->size(), count_text(total_macs(*program)),
-               bytes_text(program->arena_bytes()), bytes_text(program->arena_lower_bound()));
-    const ProgramEstimate* estimated = find_estimate(estimates, kind);
-    std::vector<std::string> headers = {">step", "operator", "name",   "output",
-                                        ">MACs", ">bytes",   "backend"};
-    if (estimated) headers.insert(headers.end(), {">estimated ms", "basis"});
-    Table table(std::move(headers));
-    for (int i = 0; i < loaded.session->step_count(kind); ++i) {
-      const StepRow row = describe_step(*loaded.session, kind, *program, i);
-      std::vector<std::string> cells = {
-          std::to_string(i),     row.op,     row.name, row.shape, count_text(row.macs),
-          count_text(row.bytes), row.backend};
-      if (estimated) {
-        const StepTime& time = estimated->steps[static_cast<size_t>(i)];
-        cells.push_back(fmt::format("{:.4f}", 1e-3 * time.us));
-        cells.push_back(basis_name(time.basis));
-      }
-      table.row(std::move(cells));
-    }
+void print_programs(const Json& programs) {
+  for (const Json& p : programs) {
+    const std::string micro_batch =
+        p.contains("micro_batch") ? " in micro-batches of " + plain_cell(p["micro_batch"]) : "";
+    fmt::print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n",
+               plain_cell(p["name"]), plain_cell(p["batch"]), micro_batch, p["steps"].size(),
+               count_cell(p["macs"]), bytes_text(p["arena_bytes"]),
+               bytes_text(p["arena_lower_bound"]));
+    const Table table = table_of(p["steps"], {{">step", ""},
+                                              {"operator", "op"},
+                                              {"name", "name"},
+                                              {"output", "output"},
+                                              {">MACs", "macs", count_cell},
+                                              {">bytes", "bytes", count_cell},
+                                              {"backend", "backend"},
+                                              {">estimated ms", "estimated_ms", fixed_cell(4)},
+                                              {"basis", "basis"}});
     fmt::print("{}", table.text(2));
   }
-}
-
-void write_text(const std::string& path, const std::string& text) {
-  write_file(path, std::as_bytes(std::span(text)));
 }
 
 void check_outputs(const Options& options) {
@@ -325,11 +276,7 @@ void check_outputs(const Options& options) {
   if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
   if (!options.dot.empty() && options.dot != kStandardOutput)
     check_replaceable(options.dot, "a graph of a plan", is_dot_file);
-  const auto place = [](const std::string& path) {
-    std::error_code none;
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, none), none);
-  };
-  if (!options.html.empty() && place(options.html) == place(options.dot))
+  if (same_file(options.html, options.dot))
     throw_error("--html and --dot {}: choose another name for one of them", options.dot);
 }
 
@@ -379,16 +326,17 @@ int run(const Options& options) {
   const Estimates estimates = rates ? estimate(*loaded->session, *rates) : Estimates();
   const bool pictures = !options.html.empty() || !options.dot.empty();
   if (pictures) write_pictures(*loaded, options, rates.get(), estimates);
+  if (pictures && !options.output.json) return 0;
+  const Json json = plan_json(*loaded, options, rates.get(), estimates);
   if (options.output.json) {
-    print_as_json(*loaded, options, rates.get(), estimates);
+    print_json(json);
     return 0;
   }
-  if (pictures) return 0;
-  print_summary(*loaded, options);
+  print_summary(json, inputs_text(*loaded->session));
   print_memory(loaded->session->memory());
   print_parameters(loaded->table());
-  print_estimates(estimates, rates.get());
-  if (!options.output.quiet) print_programs(*loaded, estimates);
+  print_estimates(json);
+  if (!options.output.quiet) print_programs(json["programs"]);
   return 0;
 }
 
@@ -401,18 +349,14 @@ Verb add_inspect(CLI::App& app) {
                kExamples);
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
   CLI::Option* scheme = verb->add_flag("--scheme", options->scheme,
-                                       "Print the resolved scheme, as JSON, and nothing else")
-                            ->always_capture_default(false);
+                                       "Print the resolved scheme, as JSON, and nothing else");
   verb->add_option("--html", options->html, "Write a page with pictures to this file (.html)")
-      ->always_capture_default(false)
       ->excludes(scheme);
   verb->add_option("--front", options->front,
                    "Draw the schemes that a search found on that page, a JSON file (`attune search "
-                   "--front` writes one)")
-      ->always_capture_default(false);
+                   "--front` writes one)");
   verb->add_option("--dot", options->dot,
                    "Write a program's graph for Graphviz to this file, or to standard output")
-      ->always_capture_default(false)
       ->expected(0, 1)
       ->default_str(kStandardOutput)
       ->excludes(scheme);

@@ -106,7 +106,6 @@ MachinePeak measure_machine(int threads, DType real) {
   const MachineLoops& loops = machine_loops();
   MachinePeak peak;
   peak.instructions = loops.instructions;
-  peak.threads = threads;
   for (int t = 1; t < threads; t *= 2) peak.compute.push_back({t, measure_compute(loops, t, real)});
   peak.compute.push_back({threads, measure_compute(loops, threads, real)});
   measure_memory(loops, threads, &peak.memory);

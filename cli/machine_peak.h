@@ -21,9 +21,8 @@ struct MachinePeak {
   };
 
   const char* instructions = "";  // avx512f, avx2+fma or baseline
-  int threads = 1;
-  std::vector<Compute> compute;  // 1, 2, 4 .. threads
-  std::vector<Memory> memory;    // with `threads`, by size
+  std::vector<Compute> compute;   // 1, 2, 4 .. as many threads as asked for
+  std::vector<Memory> memory;     // with all of these threads, by size
 
   // With as many threads as are best.
   double gflops() const;

@@ -1,13 +1,13 @@
 #include "cli/output_file.h"
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "attune/plan.h"
-#include "graph/import/model.h"
 #include "graph/ir/error.h"
+#include "sparse_update/cost/target.h"
 #include "sparse_update/json_file.h"
+#include "sparse_update/pipeline/compile.h"
 
 namespace attune::cli {
 
@@ -15,12 +15,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
-nlohmann::json json_of(const std::string& path) {
+template <class Read>
+bool can_read(const std::string& path, const Read& read) {
   try {
-    return read_json_file(path, path);
+    read(path);
+    return true;
   } catch (const Error&) {
-    return {};
+    return false;
   }
+}
+
+nlohmann::json json_of(const std::string& path) {
+  nlohmann::json json;
+  can_read(path, [&](const std::string& file) { json = read_json_file(file, file); });
+  return json;
 }
 
 }  // namespace
@@ -38,38 +46,53 @@ void check_replaceable(const std::string& path, const char* kind,
     throw_error("{}: exists and is not {}; it is left alone, choose another name", path, kind);
 }
 
-bool is_plan_file(const std::string& path) {
+bool file_starts_with(const std::string& path, std::string_view start) {
   std::ifstream file(path, std::ios::binary);
-  char magic[sizeof(kPlanMagic)] = {};
-  file.read(magic, sizeof(magic));
-  return file.good() && std::memcmp(magic, kPlanMagic, sizeof(magic)) == 0;
+  std::string read(start.size(), '\0');
+  file.read(read.data(), static_cast<std::streamsize>(read.size()));
+  return file.good() && read == start;
+}
+
+bool is_plan_file(const std::string& path) {
+  return file_starts_with(path, {kPlanMagic, sizeof(kPlanMagic)});
 }
 
 bool is_scheme_file(const std::string& path) {
   const nlohmann::json json = json_of(path);
-  return json.is_object() &&
-         (json.contains("bias_last") || json.contains("layers") || json.contains("parameters"));
+  return json.contains("bias_last") || json.contains("layers") || json.contains("parameters");
 }
 
 bool is_front_file(const std::string& path) {
   const nlohmann::json json = json_of(path);
-  return json.is_object() && json.contains("memory_front") && json.contains("time_front");
+  return json.contains("memory_front") && json.contains("time_front");
 }
 
-bool is_svg_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  char start[4] = {};
-  file.read(start, sizeof(start));
-  return file.good() && std::memcmp(start, "<svg", sizeof(start)) == 0;
+bool is_trace_file(const std::string& path) { return json_of(path).contains("traceEvents"); }
+
+bool is_svg_file(const std::string& path) { return file_starts_with(path, "<svg"); }
+
+bool is_model_file(const std::string& path) { return can_read(path, load_model); }
+
+bool is_target_file(const std::string& path) { return can_read(path, read_target); }
+
+bool same_file(const std::string& a, const std::string& b) {
+  const auto place = [](const std::string& path) {
+    std::error_code none;
+    return fs::weakly_canonical(fs::absolute(path, none), none);
+  };
+  return !a.empty() && !b.empty() && place(a) == place(b);
 }
 
-bool is_model_file(const std::string& path) {
-  try {
-    load_model(path);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
+void check_files_differ(std::initializer_list<std::pair<const char*, std::string>> options) {
+  for (const auto& a : options)
+    for (const auto& b : options)
+      if (&a < &b && same_file(a.second, b.second))
+        throw_error("{} and {} are both {}; give each a file of its own", a.first, b.first,
+                    a.second);
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  write_file(path, std::as_bytes(std::span(text)));
 }
 
 }  // namespace attune::cli

@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "engine/batch.h"
 #include "engine/format/plan_generated.h"
+#include "graph/ir/interpret.h"
 
 namespace attune::cli {
 namespace {
@@ -26,27 +27,12 @@ struct Options {
   SessionChoice session;
 };
 
-// The first example of an output, as doubles.
+// The first example of an output.
 std::vector<double> first_example(const Tensor& tensor) {
-  const int64_t batch = tensor.shape.rank > 0 ? tensor.shape[0] : 1;
-  const int64_t count = tensor.shape.elements() / std::max<int64_t>(batch, 1);
-  std::vector<double> values(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) {
-    switch (tensor.dtype) {
-      case DType::f32:
-        values[static_cast<size_t>(i)] = tensor.as<float>()[i];
-        break;
-      case DType::f64:
-        values[static_cast<size_t>(i)] = tensor.as<double>()[i];
-        break;
-      case DType::i32:
-        values[static_cast<size_t>(i)] = tensor.as<int32_t>()[i];
-        break;
-      default:
-        values[static_cast<size_t>(i)] = tensor.as<uint8_t>()[i];
-        break;
-    }
-  }
+  const auto* bytes = tensor.as<std::byte>();
+  const HostTensor batch{tensor.dtype, tensor.shape, {bytes, bytes + tensor.bytes()}};
+  std::vector<double> values = batch.reals();
+  if (tensor.shape.rank > 0) values.resize(values.size() / static_cast<size_t>(tensor.shape[0]));
   return values;
 }
 

@@ -7,8 +7,6 @@
 
 #include "cli/machine_peak.h"
 #include "cli/step_times.h"
-#include "engine/format/plan_generated.h"
-#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/program_estimate.h"
 
 namespace attune::cli {
@@ -32,10 +30,9 @@ class Measurements {
                       work.program_bytes);
       const auto [step, is_new] = steps_.try_emplace(key, Step{work, {}});
       const auto place = std::make_pair(Program{source, times.kind}, i);
-      const auto runs =
-          static_cast<double>(runs_of(*session.plan().program(times.kind), static_cast<int>(i)));
       const double us = std::max(1e6 * times.fastest_steps[i], kLeastUs);
-      const auto [fastest, first] = step->second.times.try_emplace(place, Time{us, runs});
+      const auto [fastest, first] =
+          step->second.times.try_emplace(place, Time{us, static_cast<double>(work.runs)});
       if (!first) fastest->second.us = std::min(fastest->second.us, us);
     }
   }

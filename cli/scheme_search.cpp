@@ -1,5 +1,7 @@
 #include "cli/scheme_search.h"
 
+#include "cli/progress_line.h"
+
 namespace attune::cli {
 
 void SchemeSearch::add(CLI::App* verb, bool required) {
@@ -17,8 +19,8 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
   const EstimateOptions estimate =
       search.sensitivity.options(SessionChoice(), options.seed, search.output);
   const ExamplesInMemory examples = open_task(model, options, search.sensitivity);
-  WorkProgress progress(search.quiet);
-  const Progress report = progress.report();
+  ProgressLine line(search.quiet);
+  const Progress report = work_progress(line);
   SearchedScheme searched;
   searched.estimator = search.sensitivity.estimator;
   Estimate estimated = estimate_gains(model, options, examples, estimate, report);
@@ -32,23 +34,20 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
   compile_with.split_gradients = options.split_gradients || smallest;
   const auto cost_model =
       search.budget.cost_model(search.session, model, compile_with, {"head", "full"});
-  SchemeEvaluator evaluator(model, compile_with, searched.space, *cost_model,
+  SchemeEvaluator evaluator(model, compile_with, searched.space, searched.gains, *cost_model,
                             search.sensitivity.threads());
-  const ChoiceCosts costs(searched.space, evaluator, report);
+  const ChoiceCosts costs(evaluator, report);
   const SearchOptions search_options{budget, static_cast<size_t>(search.evaluations), options.seed};
-  searched.result =
-      search_scheme(searched.space, searched.gains, costs, evaluator, search_options, report);
+  searched.result = search_scheme(evaluator, costs, search_options, report);
   if (search.sensitivity.finalists > 0) {
     FinalsOptions finals{static_cast<size_t>(search.sensitivity.finalists), estimate.measure};
     finals.measure.steps = search.sensitivity.finalist_steps;
-    searched.finalists =
-        hold_finals(model, options, searched.space, searched.gains, searched.result.fitting,
-                    evaluator, budget, examples, finals, report);
+    searched.finalists = hold_finals(model, options, evaluator, searched.result.fitting, budget,
+                                     examples, finals, report);
     searched.result.best = searched.finalists.front().scheme;
   }
   if (search.front_points > 0)
-    searched.fronts = scheme_fronts(searched.space, searched.gains, costs, evaluator,
-                                    search.front_points, report);
+    searched.fronts = scheme_fronts(evaluator, costs, search.front_points, report);
   // The plan need not be the smallest: it has as few steps as fit.
   compile_with = options;
   compile_with.scheme = scheme_json(searched.space, searched.result.best.point);

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <filesystem>
 
 #include "cli/output_file.h"
 #include "cli/report/front_picture.h"
@@ -40,13 +39,6 @@ std::string scheme_file_text(const SearchedScheme& searched) {
     text += fmt::format("{}\n    {}", i > 0 ? "," : "", scheme["layers"][i].dump());
   return text + (scheme["layers"].empty() ? "]\n}\n" : "\n  ]\n}\n");
 }
-
-void write_text(const std::string& path, const std::string& text) {
-  write_file(path, std::as_bytes(std::span(text)));
-}
-
-// JSON has no infinity.
-Json number_json(double number) { return std::isfinite(number) ? Json(number) : Json(); }
 
 // Of the ten best.
 std::string finals_text(const SearchedScheme& searched, bool classifies) {
@@ -140,24 +132,11 @@ void report(const Options& options, const SearchedScheme& searched) {
              finals_text(searched, options.compile.options().loss == Loss::cross_entropy));
 }
 
-// One file for two results would keep the last one only.
-void check_outputs_differ(const Options& options) {
-  const std::pair<const char*, const std::string*> outputs[] = {
-      {"-o", &options.search.output},
-      {"--front", &options.front},
-      {"--picture", &options.picture},
-      {"--cache", &options.search.sensitivity.cache}};
-  for (const auto& a : outputs)
-    for (const auto& b : outputs)
-      if (&a < &b && !a.second->empty() &&
-          std::filesystem::path(*a.second).lexically_normal() ==
-              std::filesystem::path(*b.second).lexically_normal())
-        throw_error("{} and {} are both {}; give each a file of its own", a.first, b.first,
-                    *a.second);
-}
-
 int run(Options& options) {
-  check_outputs_differ(options);
+  check_files_differ({{"-o", options.search.output},
+                      {"--front", options.front},
+                      {"--picture", options.picture},
+                      {"--cache", options.search.sensitivity.cache}});
   check_replaceable(options.search.output, "a scheme", is_scheme_file);
   if (!options.front.empty()) check_replaceable(options.front, "a front", is_front_file);
   if (!options.picture.empty()) check_replaceable(options.picture, "an SVG picture", is_svg_file);
@@ -194,10 +173,8 @@ Verb add_search(CLI::App& app) {
   options->search.add(verb, true);
   verb->add_option("--front", options->front,
                    "Write the schemes that are best for their memory and for their time to this "
-                   "file (.json)")
-      ->always_capture_default(false);
-  verb->add_option("--picture", options->picture, "Draw them into this file (.svg)")
-      ->always_capture_default(false);
+                   "file (.json)");
+  verb->add_option("--picture", options->picture, "Draw them into this file (.svg)");
   options->search.session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <optional>
 
-#include "cli/output_file.h"
+#include "cli/progress_line.h"
 #include "cli/sensitivity_options.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -27,9 +27,6 @@ struct Options {
   SessionChoice session;
   OutputOptions output;
 };
-
-// JSON has no infinity: a run that diverged.
-Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 Json estimate_json(const Estimate& estimate) {
   Json json;
@@ -73,10 +70,7 @@ void print_tables(const Estimate& estimate) {
         std::to_string(l), estimate.space.layers[l].name, "", "", "", ""};
     const auto& options = estimate.space.layers[l].options;
     for (size_t o = 0; o < options.size(); ++o) {
-      const size_t column = options[o].ratio == 1     ? 5
-                            : options[o].ratio == 0.5 ? 4
-                            : options[o].ratio < 0.2  ? 2
-                                                      : 3;
+      const auto column = static_cast<size_t>(5 + std::lround(std::log2(options[o].ratio)));
       row[column] = gain_text(gains, gains.weight[l][o]);
     }
     weights.row(row);
@@ -94,18 +88,17 @@ int run(Options& options) {
         "measured");
   const ModelPtr model = load_model(options.compile.model);
   const ExamplesInMemory examples = open_task(*model, compile_with, options.sensitivity);
-  WorkProgress progress(options.output.quiet);
-  const Estimate estimate =
-      estimate_gains(*model, compile_with, examples, estimate_with, progress.report());
+  ProgressLine line(options.output.quiet);
+  const Progress progress = work_progress(line);
+  const Estimate estimate = estimate_gains(*model, compile_with, examples, estimate_with, progress);
   std::optional<RankAgreement> agreement;
   if (options.compare) {
     EstimateOptions cheap = estimate_with;
     cheap.estimator = Estimator::fisher;
     agreement = rank_agreement(
-        estimate_gains(*model, compile_with, examples, cheap, progress.report()).gains,
-        estimate.gains);
+        estimate_gains(*model, compile_with, examples, cheap, progress).gains, estimate.gains);
   }
-  progress.finish();
+  line.finish();
   if (options.output.json) {
     Json json = estimate_json(estimate);
     if (agreement)
@@ -133,8 +126,7 @@ Verb add_sensitivity(CLI::App& app) {
   options->compile.add(verb, false);
   options->sensitivity.add(verb, true, false);
   verb->add_flag("--compare", options->compare,
-                 "Also tell how well Fisher information orders the choices")
-      ->always_capture_default(false);
+                 "Also tell how well Fisher information orders the choices");
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -1,19 +1,16 @@
 #include "cli/sensitivity_options.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <thread>
 
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune::cli {
 
 void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
   verb->add_option("--data", data, "Labelled data to estimate gains on; see `attune train`")
-      ->required(required)
-      ->always_capture_default(false);
+      ->required(required);
   verb->add_option("--estimator", estimator,
                    "fisher: Fisher information of a few gradients, which takes seconds; measured: "
                    "a short fine-tuning of every choice, which takes minutes")
@@ -45,8 +42,7 @@ void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
   }
   verb->add_option("--cache", cache,
                    "Where what was fine-tuned is kept, so that a run that was interrupted goes on "
-                   "(default: beside the output, .gains.jsonl)")
-      ->always_capture_default(false);
+                   "(default: beside the output, .gains.jsonl)");
   verb->add_option("--jobs", jobs, "Choices to work on at a time (default: as many as processors)")
       ->check(CLI::Range(1, 1024))
       ->default_str("");
@@ -90,34 +86,6 @@ ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
   throw_if_error(Session::create(loaded.plan(), session_options, &session));
   const auto data = open_data(*session, ProgramKind::train_step, sensitivity.data);
   return take_examples(*data, *session, sensitivity.examples, options.seed);
-}
-
-WorkProgress::WorkProgress(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
-
-WorkProgress::~WorkProgress() { finish(); }
-
-void WorkProgress::finish() {
-  if (line_open_) std::fputc('\n', stderr);
-  line_open_ = false;
-}
-
-Progress WorkProgress::report() {
-  return [this](const std::string& what, size_t done, size_t of, double seconds_left) {
-    if (quiet_) return;
-    if (!terminal_) {
-      if (what != last_) fmt::print(stderr, "{} ...\n", what);
-      last_ = what;
-      return;
-    }
-    if (what != last_) finish();
-    last_ = what;
-    std::string text = what;
-    if (of > 1) text += fmt::format("  {}/{}", done, of);
-    if (seconds_left >= 0) text += fmt::format("  {} left", duration_text(seconds_left));
-    fmt::print(stderr, "\r\x1b[K{}", text);
-    std::fflush(stderr);
-    line_open_ = true;
-  };
 }
 
 }  // namespace attune::cli

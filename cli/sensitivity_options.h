@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "cli/common.h"
@@ -27,20 +26,5 @@ struct SensitivityOptions {
 // The task that gains are estimated on: some of the user's data, as the model takes them.
 ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
                            const SensitivityOptions& sensitivity);
-
-// The progress line of what takes long, on standard error: rewritten in place on a terminal, a
-// line for every part otherwise.
-class WorkProgress {
- public:
-  explicit WorkProgress(bool quiet);
-  ~WorkProgress();
-  Progress report();
-  // Other output may follow.
-  void finish();
-
- private:
-  bool quiet_, terminal_, line_open_ = false;
-  std::string last_;
-};
 
 }  // namespace attune::cli

@@ -3,11 +3,11 @@
 #include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <numeric>
 
 #include "engine/batch.h"
-#include "engine/format/plan_generated.h"
 #include "engine/random.h"
 #include "graph/ir/error.h"
 
@@ -21,10 +21,6 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-const format::Step& step_of(const Session& session, ProgramKind kind, int step) {
-  return *session.plan().program(kind)->steps()->Get(static_cast<unsigned>(step));
 }
 
 // Inputs of a program, kept apart, since a run may overwrite the arena's.
@@ -128,16 +124,11 @@ class Observation {
 
 }  // namespace
 
-uint64_t step_macs(const Session& session, ProgramKind kind, int step) {
-  return step_of(session, kind, step).macs();
-}
-
 ProgramTimes measure_program(Session& session, ProgramKind kind, int repeats,
                              StepClockKind clock_kind) {
   const auto steps = static_cast<size_t>(session.step_count(kind));
   ProgramTimes times;
   times.kind = kind;
-  times.repeats = repeats;
   times.step_phase = step_phases(*session.plan().program(kind));
   const Inputs inputs(session, kind);
   StepClock clock;

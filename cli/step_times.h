@@ -1,8 +1,6 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "attune/session.h"
@@ -10,12 +8,9 @@
 
 namespace attune::cli {
 
-uint64_t step_macs(const Session& session, ProgramKind kind, int step);
-
 // Median times of a program's repeats, in seconds.
 struct ProgramTimes {
   ProgramKind kind = ProgramKind::train_step;
-  int repeats = 0;
   double total = 0, fastest = 0;    // of whole runs
   double first = 0;                 // the first run, which meets memory that nobody has touched
   double phases[kPhaseCount] = {};  // each the median of its sums

@@ -1,8 +1,14 @@
 #include "cli/table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "sparse_update/number_text.h"
+
 namespace attune::cli {
+
+using Json = nlohmann::ordered_json;
 
 size_t display_width(const std::string& text) {
   return static_cast<size_t>(
@@ -48,6 +54,40 @@ std::string Table::text(int indent) const {
     text += line + '\n';
   }
   return text;
+}
+
+std::string plain_cell(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+CellText fixed_cell(int digits) {
+  return
+      [digits](const Json& value) { return fmt::format("{:.{}f}", value.get<double>(), digits); };
+}
+
+CellText percent_cell(int digits) {
+  return [digits](const Json& value) {
+    return fmt::format("{:.{}f} %", 100 * value.get<double>(), digits);
+  };
+}
+
+std::string count_cell(const Json& value) { return count_text(value.get<uint64_t>()); }
+
+Table table_of(const Json& objects, std::vector<Column> columns) {
+  std::erase_if(columns, [&](const Column& column) {
+    return !column.key.empty() && !objects.empty() && !objects.front().contains(column.key);
+  });
+  std::vector<std::string> cells;
+  for (const Column& column : columns) cells.push_back(column.header);
+  Table table(cells);
+  for (size_t row = 0; row < objects.size(); ++row) {
+    cells.clear();
+    for (const Column& column : columns)
+      cells.push_back(column.key.empty() ? std::to_string(row)
+                                         : column.text(objects[row][column.key]));
+    table.row(cells);
+  }
+  return table;
 }
 
 }  // namespace attune::cli

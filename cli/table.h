@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,23 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
   bool has_headers_ = false;
 };
+
+// A number or a text of JSON as a cell: as it is, with so many digits behind the point, as percent,
+// in groups of three digits.
+using CellText = std::function<std::string(const nlohmann::ordered_json&)>;
+std::string plain_cell(const nlohmann::ordered_json& value);
+CellText fixed_cell(int digits);
+CellText percent_cell(int digits);
+std::string count_cell(const nlohmann::ordered_json& value);
+
+// What a table shows of JSON objects: the value of a key, or the row's number where that is empty.
+struct Column {
+  std::string header;  // as of Table
+  std::string key;
+  CellText text = plain_cell;
+};
+// A row for each object; a column whose key they lack is left out.
+Table table_of(const nlohmann::ordered_json& objects, std::vector<Column> columns);
 
 // Columns that a text takes on a terminal, taking each UTF-8 code point as one.
 size_t display_width(const std::string& text);

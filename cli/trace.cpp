@@ -1,25 +1,13 @@
 #include "cli/trace.h"
 
-#include <cmath>
-#include <fstream>
 #include <span>
 
 #include "cli/output_file.h"
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
-#include "sparse_update/cost/step_work.h"
-#include "sparse_update/pipeline/compile.h"
+#include "sparse_update/cost/program_estimate.h"
 
 namespace attune::cli {
-namespace {
-
-bool is_trace_file(const std::string& path) {
-  std::ifstream file(path);
-  const Json json = Json::parse(file, nullptr, false);
-  return json.is_object() && json.contains("traceEvents");
-}
-
-}  // namespace
 
 Trace::Trace(const std::string& path, Session& session, Dataset& data)
     : path_(path), session_(session), data_(data) {
@@ -82,6 +70,7 @@ void Trace::write() const {
   };
   name_of("process_name", "attune train");
   name_of("thread_name", "training");
+  const std::vector<StepWork> steps = program_work(session_, ProgramKind::train_step);
   for (const Event& event : events_) {
     Json json{{"name", event.name},
               {"cat", event.category},
@@ -91,18 +80,16 @@ void Trace::write() const {
               {"ts", microseconds(event.start)},
               {"dur", microseconds(event.end) - microseconds(event.start)}};
     if (event.step >= 0) {
-      constexpr auto kKind = ProgramKind::train_step;
-      const Op op = session_.step_op(kKind, event.step);
+      const StepWork& work = steps[static_cast<size_t>(event.step)];
       json["args"] = Json{{"step", event.step},
-                          {"operator", op_name(op)},
-                          {"backend", backend_name(session_.step_backend(kKind, event.step))},
-                          {"macs", step_macs(session_, kKind, event.step)},
-                          {"bytes", moved_bytes(op, session_.step_args(kKind, event.step))}};
+                          {"operator", op_name(work.op)},
+                          {"backend", backend_name(work.backend)},
+                          {"macs", work.macs},
+                          {"bytes", work.bytes}};
     }
     list.push_back(std::move(json));
   }
-  const std::string text = dump_line(Json{{"displayTimeUnit", "ms"}, {"traceEvents", list}}) + '\n';
-  write_file(path_, std::as_bytes(std::span(text)));
+  write_text(path_, dump_line(Json{{"displayTimeUnit", "ms"}, {"traceEvents", list}}) + '\n');
 }
 
 }  // namespace attune::cli

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "cli/interrupt.h"
+#include "cli/output_file.h"
 #include "cli/subset.h"
 #include "cli/table.h"
 #include "cli/trace.h"
@@ -116,7 +117,7 @@ class Run {
     while (!trainer_.done() && !interrupted()) step();
     // The last epoch's end may have saved this very state.
     if (saved_step_ != trainer_.progress().step) save();
-    progress_.finish_line();
+    progress_.finish();
     trace_.write();
     if (!trainer_.done()) {
       log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});
@@ -172,14 +173,8 @@ class Run {
     json["steps"] = trainer_.progress().step;
     json["examples"] = data_.training->size();
     json["last_loss"] = trainer_.progress().last_loss;
-    if (epoch_) {
-      json["loss"] = epoch_->loss;
-      if (classifies_) json["accuracy"] = epoch_->accuracy;
-    }
-    if (validation_) {
-      json["validation_loss"] = validation_->loss;
-      if (classifies_) json["validation_accuracy"] = validation_->accuracy;
-    }
+    if (epoch_) add_evaluation(json, "", *epoch_, classifies_);
+    if (validation_) add_evaluation(json, "validation_", *validation_, classifies_);
     json["step_ms"] = progress_.step_ms();
     json["memory_bytes"] = session_.memory().total();
     return json;
@@ -217,7 +212,7 @@ class Run {
   std::string path_;
   int64_t saved_step_ = -1;
   std::optional<Evaluation> epoch_, validation_;
-  Progress progress_;
+  TrainProgressLine progress_;
   TrainLog log_;
 };
 
@@ -232,12 +227,6 @@ int train(const TrainCommand& command) {
   const TrainOptions options = command.options(resumes ? &resumed : nullptr);
 
   const std::string path = command.checkpoint_path();
-  std::error_code missing;
-  const auto same_file = [&](const std::string& a, const std::string& b) {
-    return !a.empty() && !b.empty() &&
-           std::filesystem::weakly_canonical(a, missing) ==
-               std::filesystem::weakly_canonical(b, missing);
-  };
   if (same_file(command.log, path))
     throw_error("--log {}: is the checkpoint's name; choose another", command.log);
   if (same_file(command.profile, path) || same_file(command.profile, command.log))
@@ -270,6 +259,7 @@ int train(const TrainCommand& command) {
   Run run(command, *loaded, data, *trainer, trace, resumes);
   if (!resumes && !command.output.quiet && loaded->classes() > 0)
     note_absent_classes(command.data, *loaded, *data.training);
+  std::error_code missing;
   // After all that may be refused: an error is one line, and a run that cannot start replaces
   // nothing.
   if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))

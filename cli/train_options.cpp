@@ -1,19 +1,10 @@
 #include "cli/train_options.h"
 
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 
-#include "cli/seed.h"
-
 namespace attune::cli {
 namespace {
-
-template <class T>
-bool parse_number(std::string_view text, T* number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 // For a shell: quoted where it has to be.
 std::string quoted(const std::string& text) {
@@ -49,23 +40,18 @@ void TrainCommand::add(CLI::App* verb) {
                    "constant, cosine (to zero at the end), or step:EVERY[:FACTOR] (times FACTOR, "
                    "0.1 unless given, every EVERY steps)");
   verb->add_option("--warmup", warmup, "Steps in which the rate rises linearly to --learning-rate");
-  verb->add_flag("--no-shuffle", no_shuffle, "Take the examples in the data's order")
-      ->always_capture_default(false);
+  verb->add_flag("--no-shuffle", no_shuffle, "Take the examples in the data's order");
   verb->add_option("--seed", seed, "Decides every epoch's order, and the validation split")
       ->check(is_seed());
   verb->add_option("--checkpoint", checkpoint,
                    "Where to save what is trained, after every epoch and at the end "
-                   "(default: PLAN.atc, beside the plan)")
-      ->always_capture_default(false);
-  verb->add_option("--resume", resume, "Continue the run that wrote this checkpoint")
-      ->always_capture_default(false);
-  verb->add_option("--log", log, "Write every step and epoch to this file, as JSON lines")
-      ->always_capture_default(false);
+                   "(default: PLAN.atc, beside the plan)");
+  verb->add_option("--resume", resume, "Continue the run that wrote this checkpoint");
+  verb->add_option("--log", log, "Write every step and epoch to this file, as JSON lines");
   verb->add_option("--profile", profile,
                    "Write a trace of the run's first 50 steps to this file when it ends, for "
                    "ui.perfetto.dev or chrome://tracing: every step of the plan, reading data, "
-                   "validation and checkpoints")
-      ->always_capture_default(false);
+                   "validation and checkpoints");
   session.add(verb);
   output.add(verb);
 }

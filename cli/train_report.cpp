@@ -10,54 +10,45 @@
 #include <utility>
 
 namespace attune::cli {
+namespace {
 
-Progress::Progress(bool quiet, bool classifies, size_t memory_bytes)
-    : quiet_(quiet),
-      classifies_(classifies),
-      terminal_(isatty(STDERR_FILENO) == 1),
-      memory_bytes_(memory_bytes) {}
-
-Progress::~Progress() { finish_line(); }
-
-void Progress::finish_line() {
-  if (line_open_) std::fputc('\n', stderr);
-  line_open_ = false;
+// Of the epoch that has just ended, or else is under way.
+Evaluation epoch_so_far(const Trainer& trainer) {
+  if (trainer.epoch_ended()) return trainer.last_epoch();
+  const TrainProgress& p = trainer.progress();
+  return {.loss = p.loss_sum / p.weight_sum, .accuracy = p.correct_sum / p.weight_sum};
 }
 
-std::string Progress::line(const Trainer& trainer, double loss, double accuracy) const {
+}  // namespace
+
+std::string TrainProgressLine::figures(const Trainer& trainer, const Evaluation& epoch) const {
   const TrainProgress& p = trainer.progress();
   const double left = step_ms() / 1e3 * static_cast<double>(trainer.total_steps() - p.step);
-  std::string text = fmt::format("step {}/{}  loss {:.4f}", p.step, trainer.total_steps(), loss);
-  if (classifies_) text += fmt::format("  accuracy {:.1f} %", 100 * accuracy);
+  std::string text =
+      fmt::format("step {}/{}  loss {:.4f}", p.step, trainer.total_steps(), epoch.loss);
+  if (classifies_) text += fmt::format("  accuracy {:.1f} %", 100 * epoch.accuracy);
   return text + fmt::format("  rate {:.3g}  {:.1f} ms/step  {} left  memory {}", p.last_rate,
                             step_ms(), duration_text(left), bytes_text(memory_bytes_));
 }
 
-void Progress::step(const Trainer& trainer) {
+void TrainProgressLine::step(const Trainer& trainer) {
   const auto now = std::chrono::steady_clock::now();
-  if (quiet_ || !terminal_ || trainer.epoch_ended() || now - last_ < std::chrono::milliseconds(100))
+  if (!line_.rewrites() || trainer.epoch_ended() || now - last_ < std::chrono::milliseconds(100))
     return;
   last_ = now;
-  const TrainProgress& p = trainer.progress();
-  const std::string text =
-      fmt::format("epoch {}  {}", p.epoch + 1,
-                  line(trainer, p.loss_sum / p.weight_sum, p.correct_sum / p.weight_sum));
-  fmt::print(stderr, "\r\x1b[K{}", text);
-  std::fflush(stderr);
-  line_open_ = true;
+  line_.show(fmt::format("epoch {}  {}", trainer.progress().epoch + 1,
+                         figures(trainer, epoch_so_far(trainer))));
 }
 
-void Progress::epoch(const Trainer& trainer, const std::optional<Evaluation>& validation) {
-  if (quiet_) return;
-  const Evaluation& epoch = trainer.last_epoch();
-  std::string text = fmt::format("epoch {}  {}", trainer.progress().epoch,
-                                 line(trainer, epoch.loss, epoch.accuracy));
+void TrainProgressLine::epoch(const Trainer& trainer, const std::optional<Evaluation>& validation) {
+  std::string text =
+      fmt::format("epoch {}  {}", trainer.progress().epoch, figures(trainer, trainer.last_epoch()));
   if (validation) {
     text += fmt::format("  validation loss {:.4f}", validation->loss);
     if (classifies_) text += fmt::format(" accuracy {:.1f} %", 100 * validation->accuracy);
   }
-  fmt::print(stderr, "{}{}\n", line_open_ ? "\r\x1b[K" : "", text);
-  line_open_ = false;
+  line_.show(text);
+  line_.finish();
 }
 
 namespace {
@@ -114,6 +105,12 @@ void TrainLog::write(const Json& event) {
     throw_error("--log {}: cannot be written: {}", path_, strerror(errno));
 }
 
+void add_evaluation(Json& json, const std::string& prefix, const Evaluation& evaluation,
+                    bool classifies) {
+  json[prefix + "loss"] = evaluation.loss;
+  if (classifies) json[prefix + "accuracy"] = evaluation.accuracy;
+}
+
 Json step_event(const Trainer& trainer, double ms, bool classifies) {
   const TrainProgress& p = trainer.progress();
   Json json;
@@ -121,13 +118,7 @@ Json step_event(const Trainer& trainer, double ms, bool classifies) {
   json["step"] = p.step;
   json["epoch"] = trainer.epoch_ended() ? p.epoch : p.epoch + 1;
   json["loss"] = p.last_loss;
-  if (trainer.epoch_ended()) {
-    json["epoch_loss"] = trainer.last_epoch().loss;
-    if (classifies) json["epoch_accuracy"] = trainer.last_epoch().accuracy;
-  } else {
-    json["epoch_loss"] = p.loss_sum / p.weight_sum;
-    if (classifies) json["epoch_accuracy"] = p.correct_sum / p.weight_sum;
-  }
+  add_evaluation(json, "epoch_", epoch_so_far(trainer), classifies);
   json["learning_rate"] = p.last_rate;
   json["ms"] = ms;
   return json;
@@ -140,12 +131,8 @@ Json epoch_event(const Trainer& trainer, const std::optional<Evaluation>& valida
   json["epoch"] = trainer.progress().epoch;
   json["step"] = trainer.progress().step;
   json["examples"] = trainer.last_epoch().examples;
-  json["loss"] = trainer.last_epoch().loss;
-  if (classifies) json["accuracy"] = trainer.last_epoch().accuracy;
-  if (validation) {
-    json["validation_loss"] = validation->loss;
-    if (classifies) json["validation_accuracy"] = validation->accuracy;
-  }
+  add_evaluation(json, "", trainer.last_epoch(), classifies);
+  if (validation) add_evaluation(json, "validation_", *validation, classifies);
   return json;
 }
 

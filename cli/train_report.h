@@ -8,29 +8,28 @@
 
 #include "attune/trainer.h"
 #include "cli/common.h"
+#include "cli/progress_line.h"
 
 namespace attune::cli {
 
-// The progress line on standard error: rewritten in place on a terminal, one line an epoch
-// otherwise.
-class Progress {
+// The progress line: one line an epoch where it cannot be rewritten.
+class TrainProgressLine {
  public:
-  Progress(bool quiet, bool classifies, size_t memory_bytes);
-  ~Progress();
+  TrainProgressLine(bool quiet, bool classifies, size_t memory_bytes)
+      : line_(quiet), classifies_(classifies), memory_bytes_(memory_bytes) {}
   void step(const Trainer& trainer);
   void epoch(const Trainer& trainer, const std::optional<Evaluation>& validation);
-  // Ends the line that is being rewritten, so that other output starts on its own.
-  void finish_line();
+  void finish() { line_.finish(); }
 
   double step_ms() const { return steps_ > 0 ? 1e3 * seconds_ / static_cast<double>(steps_) : 0; }
   // Time spent in Trainer::step goes here.
   void add_step(double seconds) { seconds_ += seconds, ++steps_; }
 
  private:
-  std::string line(const Trainer& trainer, double loss, double accuracy) const;
+  std::string figures(const Trainer& trainer, const Evaluation& epoch) const;
 
-  bool quiet_, classifies_, terminal_;
-  bool line_open_ = false;
+  ProgressLine line_;
+  bool classifies_;
   size_t memory_bytes_;
   double seconds_ = 0;
   int64_t steps_ = 0;
@@ -53,6 +52,9 @@ class TrainLog {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
 };
 
+// "loss" and "accuracy", after `prefix`.
+void add_evaluation(Json& json, const std::string& prefix, const Evaluation& evaluation,
+                    bool classifies);
 Json step_event(const Trainer& trainer, double ms, bool classifies);
 Json epoch_event(const Trainer& trainer, const std::optional<Evaluation>& validation,
                  bool classifies);

@@ -1,7 +1,6 @@
 #include "sparse_update/scheme.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -12,6 +11,7 @@
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/layers.h"
+#include "sparse_update/number_text.h"
 
 namespace attune {
 namespace {
@@ -106,14 +106,9 @@ class SchemeBuilder {
   std::map<ValueId, TrainedSlice> slices_;
 };
 
-// "bias:12" with `prefix` "bias:" gives 12.
-int64_t parse_count(const SchemeBuilder& builder, const std::string& spec,
-                    const std::string& prefix) {
+int64_t parse_count(const SchemeBuilder& builder, const std::string& text) {
   int64_t count = 0;
-  const char* end = spec.data() + spec.size();
-  const auto [rest, error] = std::from_chars(spec.data() + prefix.size(), end, count);
-  if (error != std::errc() || rest != end || count < 0)
-    builder.fail("'{}' is no number of layers", spec.substr(prefix.size()));
+  if (!parse_number(text, &count) || count < 0) builder.fail("'{}' is no number of layers", text);
   return count;
 }
 
@@ -181,7 +176,6 @@ int64_t count_or_zero(const SchemeBuilder& builder, const Json& object, const ch
 }
 
 Json read_json(const SchemeBuilder& builder, const std::string& path) {
-  if (path.starts_with('{')) return read_json_text(path, "scheme " + shown_name(path));
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure))
     builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
@@ -236,14 +230,12 @@ Scheme parse_scheme(const std::string& spec, const Graph& forward) {
       if (forward.values[i].role == Role::parameter) builder.train(static_cast<ValueId>(i));
     return builder.scheme();
   }
-  if (spec == "head" || spec.starts_with("last:") || spec.starts_with("bias:")) {
+  const bool last = spec.starts_with("last:"), bias = spec.starts_with("bias:");
+  if (spec == "head" || last || bias) {
     builder.train_layer(builder.layers().back());
-    if (spec.starts_with("last:"))
-      for (const Layer& layer : builder.last(parse_count(builder, spec, "last:")))
-        builder.train_layer(layer);
-    if (spec.starts_with("bias:"))
-      for (const Layer& layer : builder.last(parse_count(builder, spec, "bias:")))
-        builder.train(layer.bias);
+    const int64_t count = last || bias ? parse_count(builder, spec.substr(5)) : 0;
+    for (const Layer& layer : builder.last(count))
+      last ? builder.train_layer(layer) : builder.train(layer.bias);
     return builder.scheme();
   }
   add_json(builder, spec.starts_with('{') ? read_json_text(spec, "scheme " + shown_name(spec))

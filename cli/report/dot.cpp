@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <map>
 #include <set>
 
+#include "cli/output_file.h"
 #include "cli/report/plan_layers.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/plan/read_plan.h"
 #include "sparse_update/json_file.h"
@@ -167,11 +166,6 @@ class DotWriter {
 
 std::string program_dot(const Plan& plan, ProgramKind kind) { return DotWriter(plan, kind).run(); }
 
-bool is_dot_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string start(kStart.size(), '\0');
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  return file.good() && start == kStart;
-}
+bool is_dot_file(const std::string& path) { return file_starts_with(path, kStart); }
 
 }  // namespace attune::cli

@@ -141,14 +141,17 @@ std::string front_section(const SchemeFront& front, uint64_t plan_memory) {
                         : Axis{[](const SchemeFront::Point& p) { return p.macs; }, macs_text};
   const Axis up = height_axis(front);
   const std::string name = height_name(front);
+  const std::string keys =
+      key("dot", "no scheme found is better and smaller") +
+      key("chosen",
+          fmt::format("chosen: {}, {}, {}", up.text(up.value(front.chosen)),
+                      memory.text(front.chosen.memory), time.text(time.value(front.chosen)))) +
+      key("bound line", "memory of this plan, " + bytes_text(plan_memory));
   return fmt::format(
-      "<section id=\"front\"><h2>Schemes to choose from</h2>\n<p class=\"keys\"><span "
-      "class=\"key\"><i class=\"dot\"></i>no scheme found is better and smaller</span><span "
-      "class=\"key\"><i class=\"chosen\"></i>chosen: {}, {}, {}</span><span class=\"key\"><i "
-      "class=\"bound line\"></i>memory of this plan, {}</span></p>\n<div class=\"fronts\">{}{}"
-      "</div><p class=\"note\">The chosen scheme: <code>{}</code></p></section>\n",
-      up.text(up.value(front.chosen)), memory.text(front.chosen.memory),
-      time.text(time.value(front.chosen)), bytes_text(plan_memory),
+      "<section id=\"front\"><h2>Schemes to choose from</h2>\n<p class=\"keys\">{}</p>\n<div "
+      "class=\"fronts\">{}{}</div><p class=\"note\">The chosen scheme: <code>{}</code></p>"
+      "</section>\n",
+      keys,
       picture(front.by_memory, front.chosen, memory, up, static_cast<double>(plan_memory),
               name + " over memory"),
       picture(front.by_time, front.chosen, time, up, std::nullopt,

@@ -16,79 +16,53 @@ struct Dot {
 };
 
 // One plot: a front as a line with dots, the chosen scheme, the limit.
-class Panel {
- public:
-  Panel(double left, std::string x_name, std::string y_name, std::vector<Dot> dots, Dot chosen,
-        std::optional<double> limit)
-      : left_(left),
-        x_name_(std::move(x_name)),
-        y_name_(std::move(y_name)),
-        dots_(std::move(dots)),
-        chosen_(chosen),
-        limit_(limit),
-        x_(chosen.x),
-        y_(chosen.y) {
-    for (const Dot& dot : dots_) x_.cover(dot.x), y_.cover(dot.y);
-    // A limit far off would squeeze the rest.
-    if (limit_ && *limit_ < x_.high + x_.size()) x_.cover(*limit_);
-    x_.widen(0.06), y_.widen(0.06);
-  }
+std::string panel(double left, const std::string& x_name, const std::string& y_name,
+                  const std::vector<Dot>& dots, Dot chosen, std::optional<double> limit) {
+  PlotRange xs(chosen.x), ys(chosen.y);
+  for (const Dot& dot : dots) xs.cover(dot.x), ys.cover(dot.y);
+  // A limit far off would squeeze the rest.
+  if (limit && *limit < xs.high + xs.size()) xs.cover(*limit);
+  xs.widen(0.06), ys.widen(0.06);
+  const auto x = [&](double value) { return left + kPlot * ((value - xs.low) / xs.size()); };
+  const auto y = [&](double value) {
+    return kBottom - (kBottom - kTop) * ((value - ys.low) / ys.size());
+  };
 
-  std::string svg() const {
-    std::string text = fmt::format(
-        "<rect x=\"{:.1f}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>\n",
-        left_, kTop, kPlot, kBottom - kTop);
-    text += axes();
-    if (limit_ && *limit_ >= x_.low && *limit_ <= x_.high)
-      text += fmt::format(
-          "<path d=\"M{0:.1f} {1}V{2}\" stroke=\"#c33\" stroke-dasharray=\"5 4\"/>\n"
-          "<text x=\"{3:.1f}\" y=\"{4}\" fill=\"#c33\" text-anchor=\"end\">budget</text>\n",
-          x(*limit_), kTop, kBottom, x(*limit_) - 4, kTop + 14);
-    std::string path;
-    for (const Dot& dot : dots_)
-      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(dot.x), y(dot.y));
-    if (!path.empty())
-      text += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"#36c\"/>\n", path);
-    for (const Dot& dot : dots_)
-      text += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"#36c\"/>\n", x(dot.x),
-                          y(dot.y));
-    return text + fmt::format(
-                      "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\" fill=\"none\" stroke=\"#c33\" "
-                      "stroke-width=\"2\"/>\n",
-                      x(chosen_.x), y(chosen_.y));
-  }
+  std::string text = fmt::format(
+      "<rect x=\"{:.1f}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>\n",
+      left, kTop, kPlot, kBottom - kTop);
+  for (const double t : ticks(xs, 4))
+    text += fmt::format(
+        "<path d=\"M{0:.1f} {1}v4\" stroke=\"#999\"/>"
+        "<text x=\"{0:.1f}\" y=\"{2}\" text-anchor=\"middle\">{3:.4g}</text>\n",
+        x(t), kBottom, kBottom + 18, t);
+  for (const double t : ticks(ys, 4))
+    text += fmt::format(
+        "<path d=\"M{0:.1f} {1:.1f}h-4\" stroke=\"#999\"/>"
+        "<text x=\"{2:.1f}\" y=\"{3:.1f}\" text-anchor=\"end\">{4:.4g}</text>\n",
+        left, y(t), left - 7, y(t) + 4, t);
+  text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+                      left + kPlot / 2, kBottom + 40, escaped(x_name));
+  text += fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", left, kTop - 8, escaped(y_name));
 
- private:
-  double x(double value) const { return left_ + kPlot * ((value - x_.low) / x_.size()); }
-  double y(double value) const {
-    return kBottom - (kBottom - kTop) * ((value - y_.low) / y_.size());
+  if (limit && *limit >= xs.low && *limit <= xs.high)
+    text += fmt::format(
+        "<path d=\"M{0:.1f} {1}V{2}\" stroke=\"#c33\" stroke-dasharray=\"5 4\"/>\n"
+        "<text x=\"{3:.1f}\" y=\"{4}\" fill=\"#c33\" text-anchor=\"end\">budget</text>\n",
+        x(*limit), kTop, kBottom, x(*limit) - 4, kTop + 14);
+  std::string path, circles;
+  for (const Dot& dot : dots) {
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(dot.x), y(dot.y));
+    circles += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"#36c\"/>\n",
+                           x(dot.x), y(dot.y));
   }
-
-  std::string axes() const {
-    std::string text;
-    for (const double t : ticks(x_, 4))
-      text += fmt::format(
-          "<path d=\"M{0:.1f} {1}v4\" stroke=\"#999\"/>"
-          "<text x=\"{0:.1f}\" y=\"{2}\" text-anchor=\"middle\">{3:.4g}</text>\n",
-          x(t), kBottom, kBottom + 18, t);
-    for (const double t : ticks(y_, 4))
-      text += fmt::format(
-          "<path d=\"M{0:.1f} {1:.1f}h-4\" stroke=\"#999\"/>"
-          "<text x=\"{2:.1f}\" y=\"{3:.1f}\" text-anchor=\"end\">{4:.4g}</text>\n",
-          left_, y(t), left_ - 7, y(t) + 4, t);
-    text += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-                        left_ + kPlot / 2, kBottom + 40, escaped(x_name_));
-    return text + fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", left_, kTop - 8,
-                              escaped(y_name_));
-  }
-
-  double left_;
-  std::string x_name_, y_name_;
-  std::vector<Dot> dots_;
-  Dot chosen_;
-  std::optional<double> limit_;
-  PlotRange x_, y_;
-};
+  if (!path.empty()) text += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"#36c\"/>\n", path);
+  return text + circles +
+         fmt::format(
+             "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\" fill=\"none\" stroke=\"#c33\" "
+             "stroke-width=\"2\"/>\n",
+             x(chosen.x), y(chosen.y));
+}
 
 }  // namespace
 
@@ -112,16 +86,17 @@ std::string front_picture(const SchemeFronts& fronts, const Gains& gains, const 
   std::optional<double> memory_limit, time_limit;
   if (budget.memory_bytes) memory_limit = static_cast<double>(*budget.memory_bytes) / 1024;
   if (budget.latency_ms && timed) time_limit = budget.latency_ms;
-  const Panel memory(70, "memory, KiB", y_name, by_memory, {kib(chosen), value(chosen)},
-                     memory_limit);
-  const Panel step(520, timed ? "a training step, ms" : "a training step, million multiply-adds",
-                   y_name, by_time, {time(chosen), value(chosen)}, time_limit);
+  const std::string memory =
+      panel(70, "memory, KiB", y_name, by_memory, {kib(chosen), value(chosen)}, memory_limit);
+  const std::string step =
+      panel(520, timed ? "a training step, ms" : "a training step, million multiply-adds", y_name,
+            by_time, {time(chosen), value(chosen)}, time_limit);
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
       "height=\"{1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n"
       "<text x=\"70\" y=\"26\" font-size=\"15\">{2}</text>\n{3}{4}</svg>\n",
-      kWidth, kHeight, escaped(title), memory.svg(), step.svg());
+      kWidth, kHeight, escaped(title), memory, step);
 }
 
 }  // namespace attune::cli

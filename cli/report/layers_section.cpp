@@ -91,20 +91,15 @@ std::string bars(const std::vector<PlanLayer>& layers, const std::vector<Costs>&
   return plot.html("The cost of every layer: forward, gradients, update");
 }
 
-std::string key(const char* kind, const std::string& text) {
-  return fmt::format("<span class=\"key\"><i class=\"{}\"></i>{}</span>", kind, text);
-}
-
 std::string table(const std::vector<PlanLayer>& layers, const std::vector<Costs>& costs,
                   const StepCosts& unit) {
   std::string rows;
   for (size_t i = 0; i < layers.size(); ++i) {
     const PlanLayer& layer = layers[i];
-    rows += fmt::format(
-        "<tr><td class=\"n\">{}<td>{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td><span "
-        "class=\"key\"><i class=\"{}\"></i>{}</span>",
-        i, escaped(layer.name), layer.op, layer.weight_shape, count_text(elements(layer)),
-        kind_of(layer), escaped(trained_text(layer)));
+    rows +=
+        fmt::format("<tr><td class=\"n\">{}<td>{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td>{}",
+                    i, escaped(layer.name), layer.op, layer.weight_shape,
+                    count_text(elements(layer)), key(kind_of(layer), escaped(trained_text(layer))));
     for (size_t p = 0; p < kPhaseCount; ++p)
       rows += fmt::format("<td class=\"n\">{}", costs[i][p] > 0 ? unit.text(costs[i][p]) : "");
     rows += "</tr>\n";

@@ -61,6 +61,10 @@ std::string escaped(std::string_view text, size_t at_most) {
   return cut ? result + "..." : result;
 }
 
+std::string key(const std::string& kind, const std::string& text) {
+  return fmt::format("<span class=\"key\"><i class=\"{}\"></i>{}</span>", kind, text);
+}
+
 double tick_step(double range, int at_most) {
   const double raw = range / at_most, power = std::pow(10, std::floor(std::log10(raw)));
   for (double factor : {1.0, 2.0, 5.0})

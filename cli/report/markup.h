@@ -11,6 +11,9 @@ namespace attune::cli {
 // longer than so many bytes, markup escaped, what is no printable UTF-8 replaced.
 std::string escaped(std::string_view text, size_t at_most = 120);
 
+// What a colour stands for: `kind` is the class of the shapes that have it, `text` is markup.
+std::string key(const std::string& kind, const std::string& text);
+
 // A plot's picture stretches to the page; what is written around it does not. Coordinates are data:
 // x from 0 to `width`, y from 0, at the bottom, to `height`.
 class Plot {

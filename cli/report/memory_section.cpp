@@ -5,7 +5,6 @@
 #include "cli/common.h"
 #include "cli/report/markup.h"
 #include "cli/report/sections.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 
 namespace attune::cli {
@@ -161,18 +160,12 @@ std::string keys(const ProgramView& view) {
     used[static_cast<int>(kind_of(view, content))] = true;
   std::string html = "<p class=\"keys\">";
   for (int k = 0; k < kKinds; ++k)
-    if (used[k])
-      html += fmt::format("<span class=\"key\"><i class=\"k{}\"></i>{}</span>", k, kKindTexts[k]);
-  html += fmt::format(
-      "<span class=\"key\"><i class=\"bound line\"></i>{}: no packing is smaller</span><span "
-      "class=\"key\"><i class=\"peak line\"></i>"
-      "the peak, {}</span>",
-      bytes_text(view.program.arena_lower_bound()), step_text(view, view.trace.peak_step()));
+    if (used[k]) html += key(fmt::format("k{}", k), kKindTexts[k]);
+  html += key("bound line", fmt::format("{}: no packing is smaller",
+                                        bytes_text(view.program.arena_lower_bound()))) +
+          key("peak line", "the peak, " + step_text(view, view.trace.peak_step()));
   if (const int gradients = first_gradient(view); gradients > 0)
-    html += fmt::format(
-        "<span class=\"key\"><i class=\"phase line\"></i>gradients from step {}"
-        "</span>",
-        gradients);
+    html += key("phase line", fmt::format("gradients from step {}", gradients));
   return html + "</p>\n";
 }
 
@@ -190,10 +183,8 @@ std::string peak_table(const ProgramView& view) {
     const ArenaContent& content = view.trace.contents[static_cast<size_t>(alive[i])];
     const Kind kind = kind_of(view, content);
     rows += fmt::format(
-        "<tr><td class=\"n\">{}<td>{}<td><span class=\"key\"><i class=\"k{}\"></i>"
-        "{}</span></tr>\n",
-        bytes_text(bytes), name_of(view, content), static_cast<int>(kind),
-        kKindTexts[static_cast<int>(kind)]);
+        "<tr><td class=\"n\">{}<td>{}<td>{}</tr>\n", bytes_text(bytes), name_of(view, content),
+        key(fmt::format("k{}", static_cast<int>(kind)), kKindTexts[static_cast<int>(kind)]));
   }
   if (rest > 0)
     rows += fmt::format("<tr><td class=\"n\">{}<td>{} smaller<td></tr>\n", bytes_text(rest),

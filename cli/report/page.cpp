@@ -1,11 +1,9 @@
 #include "cli/report/page.h"
 
-#include <fstream>
-
+#include "cli/output_file.h"
 #include "cli/report/markup.h"
 #include "cli/report/page_style.h"
 #include "cli/report/sections.h"
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/plan_options.h"
 
@@ -31,8 +29,7 @@ std::string memory_bar(const MemoryReport& memory) {
   std::string boxes, keys;
   for (const auto& [name, bytes] : parts) {
     boxes += fmt::format("<i class=\"{}\" style=\"flex:{}\" title=\"{}\"></i>", name, bytes, name);
-    keys += fmt::format("<span class=\"key\"><i class=\"{}\"></i>{} {}</span>", name, name,
-                        bytes_text(bytes));
+    keys += key(name, fmt::format("{} {}", name, bytes_text(bytes)));
   }
   return fmt::format("<div class=\"bar\">{}</div><p class=\"keys\">{}</p>\n", boxes, keys);
 }
@@ -40,9 +37,8 @@ std::string memory_bar(const MemoryReport& memory) {
 std::string header(const Report& report, const ProgramView& view) {
   const format::Plan& plan = report.loaded.table();
   const MemoryReport memory = report.loaded.session->memory();
-  const size_t ram = memory.state + memory.arena + memory.workspace + memory.session;
   const size_t flash = report.loaded.plan.file_bytes();
-  std::string figures = figure("memory", bytes_text(ram), "all that a session takes") +
+  std::string figures = figure("memory", bytes_text(memory.ram()), "all that a session takes") +
                         figure("flash", bytes_text(flash),
                                fmt::format("{} constants, {} program", bytes_text(memory.constants),
                                            bytes_text(flash - memory.constants)));
@@ -92,7 +88,6 @@ std::string report_page(const Report& report) {
       views.emplace_back(plan, *p);
   if (views.empty()) throw_error("{}: the plan has no programs", report.loaded.plan.name());
   const ProgramView& first = views.front();
-  const MemoryReport memory = report.loaded.session->memory();
   std::string page(kStart);
   page += fmt::format(
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -101,19 +96,12 @@ std::string report_page(const Report& report) {
       kScriptHash, escaped(text_of(plan.model_name())), kStyle);
   page += header(report, first) + layers_section(first, costs_of(report, first));
   page += memory_section(views);
-  if (report.front)
-    page += front_section(*report.front,
-                          memory.state + memory.arena + memory.workspace + memory.session);
+  if (report.front) page += front_section(*report.front, report.loaded.session->memory().ram());
   page += fmt::format("<footer>{}</footer>\n<output id=\"hover\"></output>\n",
                       escaped(text_of(plan.producer())));
   return page + fmt::format("<script>{}</script>\n</body></html>\n", kScript);
 }
 
-bool is_report_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string start(kStart.size(), '\0');
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  return file.good() && start == kStart;
-}
+bool is_report_file(const std::string& path) { return file_starts_with(path, kStart); }
 
 }  // namespace attune::cli

@@ -10,7 +10,6 @@
 #include <set>
 #include <utility>
 
-#include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/rules/cut.h"
 
@@ -258,13 +257,10 @@ uint64_t elements_of(const format::Parameter& parameter) {
 }
 
 uint64_t elements_trained(const format::Parameter& parameter) {
-  if (parameter.slice_axis() < 0) return elements_of(parameter);
+  const uint64_t all = elements_of(parameter);
+  if (parameter.slice_axis() < 0) return all;
   const auto axis = static_cast<unsigned>(parameter.slice_axis());
-  uint64_t elements = 1;
-  for (unsigned i = 0; i < parameter.shape()->size(); ++i)
-    elements *=
-        i == axis ? parameter.slice()->size() : static_cast<uint64_t>(parameter.shape()->Get(i));
-  return elements;
+  return all / static_cast<uint64_t>(parameter.shape()->Get(axis)) * parameter.slice()->size();
 }
 
 unsigned sliced_axis(const format::Parameter& parameter) {

@@ -26,6 +26,7 @@ std::vector<StepWork> program_work(const Session& session, ProgramKind kind) {
     steps.push_back(step_work(session.step_op(kind, i), session.step_backend(kind, i),
                               session.step_args(kind, i),
                               program.steps()->Get(static_cast<unsigned>(i))->macs()));
+    steps.back().runs = runs_of(program, i);
     bytes += steps.back().bytes;
   }
   for (StepWork& step : steps) step.program_bytes = rounded_program_bytes(bytes);
@@ -39,9 +40,8 @@ std::vector<ProgramEstimate> estimate(const Session& session, const Rates& rates
     if (!session.has(kind)) continue;
     ProgramEstimate estimate{kind, {}};
     for (const StepWork& step : program_work(session, kind)) {
-      const int s = static_cast<int>(estimate.steps.size());
       estimate.steps.push_back(rates.time(step));
-      estimate.steps.back().us *= static_cast<double>(runs_of(*session.plan().program(kind), s));
+      estimate.steps.back().us *= static_cast<double>(step.runs);
     }
     programs.push_back(std::move(estimate));
   }

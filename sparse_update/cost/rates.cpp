@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+
+#include "sparse_update/number_text.h"
 
 namespace attune {
 namespace {
@@ -22,16 +23,10 @@ constexpr double kSameProgram = 2.5;
 double tensor_bytes(std::string_view text) {
   const size_t colon = text.find(':');
   if (colon == text.npos) return 0;
+  if (text.ends_with('*')) text.remove_suffix(1);
   size_t elements = 1;
-  const char* at = text.data() + colon + 1;
-  const char* const end = text.data() + text.size();
-  while (at < end) {
-    int64_t dim = 0;
-    const auto [rest, error] = std::from_chars(at, end, dim);
-    if (error != std::errc()) break;
-    elements *= static_cast<size_t>(dim);
-    at = rest < end && *rest == 'x' ? rest + 1 : end;
-  }
+  for (int64_t size : parse_sizes(text.substr(colon + 1), INT64_MAX))
+    elements *= static_cast<size_t>(size);
   for (int i = 0; i < kDTypeCount; ++i)
     if (text.substr(0, colon) == dtype_name(static_cast<DType>(i)))
       return static_cast<double>(dtype_bytes(static_cast<DType>(i), elements));

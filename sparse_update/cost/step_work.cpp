@@ -95,12 +95,9 @@ std::string kind_of(const Signature& row, const Attrs& attrs, const KernelArgs& 
 }
 
 std::string kind_of(Op op, const KernelArgs& args) {
-  std::string kind;
-  with_attrs_type(op, [&](auto type) {
-    kind = kind_of(signature(op), *static_cast<const decltype(type)*>(args.attrs), args);
-    return 0;
+  return with_attrs_type(op, [&](auto type) {
+    return kind_of(signature(op), *static_cast<const decltype(type)*>(args.attrs), args);
   });
-  return kind;
 }
 
 }  // namespace

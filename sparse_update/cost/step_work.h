@@ -22,6 +22,7 @@ struct StepWork {
   // What all steps of its program move, rounded: between two runs of a step so much passes through
   // the caches, so it tells where weights and optimizer state come from. 0: not known.
   uint64_t program_bytes = 0;
+  uint64_t runs = 1;  // each time its program runs; the rest is of one of them
 };
 
 // For StepWork::program_bytes: to the nearest power of the square root of two, so that programs of

@@ -160,17 +160,9 @@ std::string target_text(const Target& target) {
   const auto dump = [](const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
   };
-  std::string text = fmt::format(
-      "{{\n  \"name\": {},\n  \"threads\": {},\n  \"gflop_s\": {},\n  \"step_us\": {},\n"
-      "  \"bandwidth\": [",
-      dump(target.name), target.threads, rounded(target.gflop_s), rounded(target.step_us));
-  const char* separator = "\n    ";
-  for (const Target::Bandwidth& b : target.bandwidth) {
-    text += separator + dump(Json{{"bytes", std::llround(b.bytes)}, {"gb_s", rounded(b.gb_s)}});
-    separator = ",\n    ";
-  }
-  text += "\n  ],\n  \"points\": [";
-  separator = "\n    ";
+  std::vector<std::string> bandwidth, points;
+  for (const Target::Bandwidth& b : target.bandwidth)
+    bandwidth.push_back(dump(Json{{"bytes", std::llround(b.bytes)}, {"gb_s", rounded(b.gb_s)}}));
   for (const RatePoint& p : target.points) {
     Json json{{"op", op_name(p.op)}};
     if (p.backend) json["backend"] = backend_name(*p.backend);
@@ -179,10 +171,13 @@ std::string target_text(const Target& target) {
     json.update(Json{{"macs", p.macs}, {"bytes", p.bytes}});
     if (p.program_bytes > 0) json["program_bytes"] = p.program_bytes;
     json["us"] = rounded(p.us);
-    text += separator + dump(json);
-    separator = ",\n    ";
+    points.push_back(dump(json));
   }
-  return text + "\n  ]\n}\n";
+  return fmt::format(
+      "{{\n  \"name\": {},\n  \"threads\": {},\n  \"gflop_s\": {},\n  \"step_us\": {},\n"
+      "  \"bandwidth\": [\n    {}\n  ],\n  \"points\": [\n    {}\n  ]\n}}\n",
+      dump(target.name), target.threads, rounded(target.gflop_s), rounded(target.step_us),
+      fmt::join(bandwidth, ",\n    "), fmt::join(points, ",\n    "));
 }
 
 }  // namespace attune

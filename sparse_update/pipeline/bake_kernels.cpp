@@ -1,7 +1,7 @@
 #include "sparse_update/pipeline/bake_kernels.h"
 
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune {
 

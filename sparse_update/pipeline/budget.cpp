@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <string_view>
-#include <vector>
 
 #include "graph/ir/error.h"
 #include "sparse_update/number_text.h"
@@ -54,21 +52,20 @@ std::string memory_advice(const Cost& cost) {
 
 }  // namespace
 
-bool Budget::allows(const Cost& cost) const {
-  return !(memory_bytes && cost.ram_bytes() > *memory_bytes) &&
-         !(flash_bytes && cost.flash_bytes() > *flash_bytes) &&
-         !(latency_ms && cost.train_step_ms > *latency_ms);
+std::vector<double> Budget::shares(const Cost& cost) const {
+  const auto share = [](size_t taken, size_t limit) {
+    return static_cast<double>(taken) / static_cast<double>(limit);
+  };
+  std::vector<double> shares;
+  if (memory_bytes) shares.push_back(share(cost.ram_bytes(), *memory_bytes));
+  if (flash_bytes) shares.push_back(share(cost.flash_bytes(), *flash_bytes));
+  if (latency_ms) shares.push_back(cost.train_step_ms / *latency_ms);
+  return shares;
 }
 
 double Budget::excess(const Cost& cost) const {
   double most = 0;
-  if (memory_bytes)
-    most =
-        std::max(most, static_cast<double>(cost.ram_bytes()) / static_cast<double>(*memory_bytes));
-  if (flash_bytes)
-    most =
-        std::max(most, static_cast<double>(cost.flash_bytes()) / static_cast<double>(*flash_bytes));
-  if (latency_ms) most = std::max(most, cost.train_step_ms / *latency_ms);
+  for (double share : shares(cost)) most = std::max(most, share);
   return most;
 }
 
@@ -98,22 +95,22 @@ void check_budget(const Budget& budget, const Cost& cost, const PlanContents& co
   if (budget.allows(cost)) return;
   std::vector<std::string> broken;
   if (budget.memory_bytes && cost.ram_bytes() > *budget.memory_bytes)
-    broken.push_back(fmt::format(
-        "needs {} of memory, --memory allows {}: {}; largest in the arena: {}; {}",
-        exact_bytes_text(cost.ram_bytes()), exact_bytes_text(*budget.memory_bytes),
-        parts_text(cost), items_text(largest_in_arena(contents, 3)), memory_advice(cost)));
+    broken.push_back(
+        fmt::format("needs {} of memory, --memory allows {}: {}; largest in the arena: {}; {}",
+                    exact_bytes_text(cost.ram_bytes()), exact_bytes_text(*budget.memory_bytes),
+                    parts_text(cost), largest_in_arena(contents, 3), memory_advice(cost)));
   if (budget.flash_bytes && cost.flash_bytes() > *budget.flash_bytes)
     broken.push_back(fmt::format(
         "needs {} of flash, --flash allows {}: constants {}, program {}; largest: {}",
         exact_bytes_text(cost.flash_bytes()), exact_bytes_text(*budget.flash_bytes),
         count_text(cost.constants_bytes), count_text(cost.flash_bytes() - cost.constants_bytes),
-        items_text(largest_in_flash(contents, 3))));
+        largest_in_flash(contents, 3)));
   if (budget.latency_ms && cost.train_step_ms > *budget.latency_ms)
     broken.push_back(
         fmt::format("takes {:.3g} ms a training step ({} multiply-adds), --latency allows {:.3g} "
                     "ms; largest: {}",
                     cost.train_step_ms, count_text(cost.train_macs), *budget.latency_ms,
-                    items_text(largest_in_time(contents, 3))));
+                    largest_in_time(contents, 3)));
   throw_error("{} {}", subject, fmt::join(broken, "; it "));
 }
 

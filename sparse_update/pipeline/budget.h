@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "graph/plan/write_plan.h"
 #include "sparse_update/cost/cost.h"
@@ -16,8 +17,10 @@ struct Budget {
   std::optional<double> latency_ms;    // a training step
 
   bool empty() const { return !memory_bytes && !flash_bytes && !latency_ms; }
-  bool allows(const Cost& cost) const;
-  // The largest share of a limit that is taken; more than 1 where a limit is broken.
+  // What is taken of each limit that there is, as a share of it: more than 1 breaks it.
+  std::vector<double> shares(const Cost& cost) const;
+  bool allows(const Cost& cost) const { return excess(cost) <= 1; }
+  // The largest of the shares.
   double excess(const Cost& cost) const;
 };
 

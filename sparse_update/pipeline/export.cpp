@@ -33,11 +33,7 @@ void add_frozen_head(const Model& model, const CompileOptions& options,
 }  // namespace
 
 std::string exported_model(const Model& model, const Plan& plan, std::span<const std::byte> state) {
-  if (plan.table().model_hash() != model.hash())
-    throw_error(
-        "{}: the plan was compiled from another model ({}), or the model has changed since; give "
-        "the model that {} was compiled from",
-        model.path(), text_of(plan.table().model_name()), plan.name());
+  check_compiled_from(plan, model);
   const CompileOptions options = options_of_plan(plan);
   std::vector<ModelTensor> tensors = trained_tensors(plan, state);
   add_frozen_head(model, options, &tensors);

@@ -12,11 +12,17 @@
 namespace attune {
 namespace {
 
-std::vector<LargestItem> largest(std::vector<LargestItem> items, size_t count) {
+// Tensors or steps, and what they take.
+using Items = std::vector<std::pair<std::string, uint64_t>>;
+
+std::string largest(Items items, size_t count) {
   std::stable_sort(items.begin(), items.end(),
-                   [](const LargestItem& a, const LargestItem& b) { return a.amount > b.amount; });
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   if (items.size() > count) items.resize(count);
-  return items;
+  std::string text;
+  for (const auto& [name, amount] : items)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count_text(amount));
+  return text.empty() ? "nothing" : text;
 }
 
 int64_t bytes_alive(const Storage& storage, int step) {
@@ -35,27 +41,26 @@ int fullest_step(const PlanProgram& program) {
   return static_cast<int>(std::max_element(alive.begin(), alive.end()) - alive.begin()) - 1;
 }
 
-ArenaPeak largest_in_arena(const PlanContents& contents, size_t count) {
-  ArenaPeak peak;
+std::string largest_in_arena(const PlanContents& contents, size_t count) {
   const auto program = std::max_element(contents.programs.begin(), contents.programs.end(),
                                         [](const PlanProgram& a, const PlanProgram& b) {
                                           return a.memory.arena_bytes < b.memory.arena_bytes;
                                         });
-  if (program == contents.programs.end()) return peak;
+  if (program == contents.programs.end()) return largest({}, count);
   const int step = fullest_step(*program);
-  peak.program = program_name(program->kind);
-  const auto& nodes = program->graph.nodes;
-  if (step >= 0 && step < static_cast<int>(nodes.size()))
-    peak.step = nodes[static_cast<size_t>(step)].name;
-  std::vector<LargestItem> tensors;
+  Items tensors;
   for (const Storage& s : program->memory.storage.storages)
     if (const int64_t bytes = s.in_arena ? bytes_alive(s, step) : 0)
-      tensors.push_back({program->graph.value(s.root).name, static_cast<uint64_t>(bytes)});
-  peak.tensors = largest(std::move(tensors), count);
-  return peak;
+      tensors.emplace_back(program->graph.value(s.root).name, bytes);
+  const std::string text = largest(std::move(tensors), count);
+  const auto& nodes = program->graph.nodes;
+  const bool in_step = step >= 0 && step < static_cast<int>(nodes.size());
+  const std::string place = in_step ? nodes[static_cast<size_t>(step)].name : "";
+  if (place.empty()) return text;
+  return fmt::format("{} at {} of {}", text, place, program_name(program->kind));
 }
 
-std::vector<LargestItem> largest_in_flash(const PlanContents& contents, size_t count) {
+std::string largest_in_flash(const PlanContents& contents, size_t count) {
   std::map<std::string, uint64_t> bytes;  // programs share what has one name
   for (const PlanProgram& program : contents.programs)
     for (size_t v = 0; v < program.graph.values.size(); ++v) {
@@ -63,33 +68,16 @@ std::vector<LargestItem> largest_in_flash(const PlanContents& contents, size_t c
       if (value.data && program.memory.storage.of_value[v] >= 0)
         bytes[value.name] = static_cast<uint64_t>(value.bytes());
     }
-  std::vector<LargestItem> items;
-  for (const auto& [name, amount] : bytes) items.push_back({name, amount});
+  return largest({bytes.begin(), bytes.end()}, count);
+}
+
+std::string largest_in_time(const PlanContents& contents, size_t count) {
+  Items items;
+  for (const PlanProgram& program : contents.programs)
+    if (program.kind == ProgramKind::train_step)
+      for (const Node& node : program.graph.nodes)
+        if (const int64_t macs = op_macs(program.graph, node)) items.emplace_back(node.name, macs);
   return largest(std::move(items), count);
-}
-
-std::vector<LargestItem> largest_in_time(const PlanContents& contents, size_t count) {
-  std::vector<LargestItem> items;
-  for (const PlanProgram& program : contents.programs) {
-    if (program.kind != ProgramKind::train_step) continue;
-    for (const Node& node : program.graph.nodes)
-      if (const int64_t macs = op_macs(program.graph, node))
-        items.push_back({node.name, static_cast<uint64_t>(macs)});
-  }
-  return largest(std::move(items), count);
-}
-
-std::string items_text(const std::vector<LargestItem>& items) {
-  std::string text;
-  for (const LargestItem& item : items)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", item.name, count_text(item.amount));
-  return text.empty() ? "nothing" : text;
-}
-
-std::string items_text(const ArenaPeak& peak) {
-  std::string text = items_text(peak.tensors);
-  if (!peak.step.empty()) text += fmt::format(" at {} of {}", peak.step, peak.program);
-  return text;
 }
 
 }  // namespace attune

@@ -1,6 +1,5 @@
 #include "sparse_update/pipeline/plan_options.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/format/plan_tensor.h"
@@ -16,6 +15,14 @@ int micro_batch_of_plan(const Plan& plan) {
   const auto& stated = json["micro_batch"];
   const int64_t size = stated.is_number_integer() ? stated.get<int64_t>() : 0;
   return size > 0 && size < train->batch() ? static_cast<int>(size) : 0;
+}
+
+void check_compiled_from(const Plan& plan, const Model& model) {
+  if (plan.table().model_hash() != model.hash())
+    throw_error(
+        "{}: the plan was compiled from another model ({}), or the model has changed since; give "
+        "the model that {} was compiled from",
+        model.path(), text_of(plan.table().model_name()), plan.name());
 }
 
 CompileOptions options_of_plan(const Plan& plan) {

@@ -10,6 +10,9 @@ namespace attune {
 // plan does not tell them.
 CompileOptions options_of_plan(const Plan& plan);
 
+// Throws Error where a plan was compiled from another model.
+void check_compiled_from(const Plan& plan, const Model& model);
+
 // How many examples a training step goes through at a time; 0: all of its batch.
 int micro_batch_of_plan(const Plan& plan);
 

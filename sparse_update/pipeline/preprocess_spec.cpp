@@ -1,7 +1,6 @@
 #include "sparse_update/pipeline/preprocess_spec.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
+#include "sparse_update/number_text.h"
 
 namespace attune {
 namespace {
@@ -27,26 +27,12 @@ void set_normalization(ImagePreprocess& image, int channel, double mean, double 
   image.offset[channel] = static_cast<float>(-mean / deviation);
 }
 
-// "224x160" or "224x160x1".
-std::vector<int> parse_sides(const std::string& text) {
-  std::vector<int> sides;
-  const char *at = text.data(), *const end = at + text.size();
-  for (;;) {
-    int side = 0;
-    const auto [next, error] = std::from_chars(at, end, side);
-    if (error != std::errc() || side < 1 || side > kMaxSide) return {};
-    sides.push_back(side);
-    if (next == end) return sides;
-    if (*next != 'x') return {};
-    at = next + 1;
-  }
-}
-
 Preprocess image_preset(const std::string& name, const std::string& sides_text,
                         const std::string& spec) {
   const bool imagenet = name == "imagenet";
-  const std::vector<int> sides =
-      parse_sides(imagenet && sides_text.empty() ? "224x224" : sides_text);
+  // "224x160" or "224x160x1".
+  const std::vector<int64_t> sides =
+      parse_sizes(imagenet && sides_text.empty() ? "224x224" : sides_text, kMaxSide);
   const bool channels_given = sides.size() == 3;
   if (sides.size() < 2 || sides.size() > 3 || (channels_given && imagenet) ||
       (channels_given && sides[2] != 1 && sides[2] != 3))
@@ -55,9 +41,9 @@ Preprocess image_preset(const std::string& name, const std::string& sides_text,
   Preprocess result;
   result.front_end = FrontEnd::image;
   ImagePreprocess& image = result.image;
-  image.width = sides[0];
-  image.height = sides[1];
-  image.channels = channels_given ? sides[2] : 3;
+  image.width = static_cast<int32_t>(sides[0]);
+  image.height = static_cast<int32_t>(sides[1]);
+  image.channels = channels_given ? static_cast<int32_t>(sides[2]) : 3;
   if (imagenet) {
     image.resize = Resize::center_crop;
     image.resize_shorter =

@@ -86,11 +86,7 @@ class Verification {
         options_(options),
         compiled_(options_of_plan(plan)),
         examples_(plan, data, options.seed) {
-    if (plan.table().model_hash() != model.hash())
-      throw_error(
-          "{}: the plan was compiled from another model ({}), or the model has changed since; give "
-          "the model that {} was compiled from",
-          model.path(), text_of(plan.table().model_name()), plan.name());
+    check_compiled_from(plan, model);
     report_.exact_tolerance = compiled_.real == DType::f64 ? kExactToleranceF64 : kExactTolerance;
     report_.session_tolerance =
         compiled_.real == DType::f64 ? kExactToleranceF64 : kSessionTolerance;
@@ -331,33 +327,18 @@ class Verification {
   VerifyReport report_;
 };
 
-nlohmann::json json_of(const TensorDifference& d) {
-  return {{"tensor", d.tensor},
-          {"node", d.node},
-          {"program", d.program},
-          {"arithmetic", d.arithmetic},
-          {"relative_error", d.relative_error},
-          {"max_abs", d.max_abs},
-          {"index", d.index},
-          {"expected", d.expected},
-          {"actual", d.actual}};
-}
-
 }  // namespace
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TensorDifference, tensor, node, program, arithmetic,
+                                   relative_error, max_abs, index, expected, actual)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VerifyReport, examples, tensors, parameters, exact_tolerance,
+                                   session_tolerance, worst_exact, worst_session, loss_model,
+                                   loss_plan, loss_session)
+
 std::string VerifyReport::json() const {
-  nlohmann::json json = {{"ok", ok()},
-                         {"examples", examples},
-                         {"tensors", tensors},
-                         {"parameters", parameters},
-                         {"exact_tolerance", exact_tolerance},
-                         {"session_tolerance", session_tolerance},
-                         {"worst_exact", json_of(worst_exact)},
-                         {"worst_session", json_of(worst_session)},
-                         {"loss_model", loss_model},
-                         {"loss_plan", loss_plan},
-                         {"loss_session", loss_session}};
-  json["first"] = first ? json_of(*first) : nlohmann::json();
+  nlohmann::json json = *this;
+  json["ok"] = ok();
+  json["first"] = first ? nlohmann::json(*first) : nlohmann::json();
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -14,6 +14,11 @@ void set_all(HostTensor* tensor, double value) {
                 : HostTensor::of_ints(tensor->dtype, tensor->shape, {all.begin(), all.end()});
 }
 
+HostTensor in_double(const HostTensor& tensor) {
+  return is_real(tensor.dtype) ? HostTensor::of_reals(DType::f64, tensor.shape, tensor.reals())
+                               : tensor;
+}
+
 }  // namespace
 
 VerifyExamples::VerifyExamples(const Plan& plan, Dataset* data, uint64_t seed)
@@ -81,12 +86,8 @@ ProgramInputs VerifyExamples::for_model(const Graph& model, const ProgramInputs&
       throw_error("{}: the plan has no input '{}', which the model has", plan_.name(), port.name);
     const HostTensor& tensor = given->second;
     const Value& value = model.value(port.value);
-    if (!(tensor.shape == value.shape))
-      result[port.name] = normalized_planes(tensor, value.shape);
-    else if (is_real(tensor.dtype))
-      result[port.name] = HostTensor::of_reals(DType::f64, tensor.shape, tensor.reals());
-    else
-      result[port.name] = tensor;
+    result[port.name] =
+        tensor.shape == value.shape ? in_double(tensor) : normalized_planes(tensor, value.shape);
   }
   return result;
 }
@@ -109,10 +110,8 @@ HostTensor VerifyExamples::normalized_planes(const HostTensor& bytes, const Shap
 }
 
 ProgramInputs VerifyExamples::for_plan(const ProgramInputs& inputs) {
-  ProgramInputs result = inputs;
-  for (auto& [name, tensor] : result)
-    if (is_real(tensor.dtype))
-      tensor = HostTensor::of_reals(DType::f64, tensor.shape, tensor.reals());
+  ProgramInputs result;
+  for (const auto& [name, tensor] : inputs) result[name] = in_double(tensor);
   return result;
 }
 

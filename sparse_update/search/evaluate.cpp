@@ -24,8 +24,14 @@ int64_t alive_at_loss(const PlanContents& contents) {
 }  // namespace
 
 SchemeEvaluator::SchemeEvaluator(const Model& model, const CompileOptions& options,
-                                 const SearchSpace& space, CostModel& cost_model, int threads)
-    : model_(model), options_(options), space_(space), cost_model_(cost_model), threads_(threads) {}
+                                 const SearchSpace& space, const Gains& gains,
+                                 CostModel& cost_model, int threads)
+    : model_(model),
+      options_(options),
+      space_(space),
+      gains_(gains),
+      cost_model_(cost_model),
+      threads_(threads) {}
 
 Compiled SchemeEvaluator::compiled(const SchemePoint& point) const {
   CompileOptions options = options_;
@@ -38,7 +44,8 @@ Cost SchemeEvaluator::cost_of(const Compiled& plan) {
   return cost_model_.cost(plan.contents);
 }
 
-std::vector<PlainCost> SchemeEvaluator::plain_costs(const std::vector<SchemePoint>& points) {
+std::vector<PlainCost> SchemeEvaluator::plain_costs(const std::vector<SchemePoint>& points,
+                                                    WorkCount* count) {
   std::vector<PlainCost> made(points.size());
   for_each_in_parallel(points.size(), threads_, [&](size_t i) {
     CompileOptions options = options_;
@@ -47,11 +54,13 @@ std::vector<PlainCost> SchemeEvaluator::plain_costs(const std::vector<SchemePoin
     options.scheme = scheme_json(space_, points[i]);
     const Compiled plan = compile(model_, options);
     made[i] = {cost_of(plan), alive_at_loss(plan.contents)};
+    if (count) count->add(1, true);
   });
   return made;
 }
 
-std::vector<Cost> SchemeEvaluator::costs(const std::vector<SchemePoint>& points) {
+std::vector<FoundScheme> SchemeEvaluator::evaluate(const std::vector<SchemePoint>& points,
+                                                   WorkCount* count) {
   std::vector<std::string> keys;
   std::map<std::string, const SchemePoint*> fresh;
   for (const SchemePoint& point : points) {
@@ -60,11 +69,15 @@ std::vector<Cost> SchemeEvaluator::costs(const std::vector<SchemePoint>& points)
   }
   const std::vector<std::pair<std::string, const SchemePoint*>> wanted(fresh.begin(), fresh.end());
   std::vector<Cost> made(wanted.size());
-  for_each_in_parallel(wanted.size(), threads_,
-                       [&](size_t i) { made[i] = cost_of(compiled(*wanted[i].second)); });
+  if (count) count->add(points.size() - wanted.size(), false);
+  for_each_in_parallel(wanted.size(), threads_, [&](size_t i) {
+    made[i] = cost_of(compiled(*wanted[i].second));
+    if (count) count->add(1, true);
+  });
   for (size_t i = 0; i < wanted.size(); ++i) known_[wanted[i].first] = made[i];
-  std::vector<Cost> result;
-  for (const std::string& key : keys) result.push_back(known_.at(key));
+  std::vector<FoundScheme> result;
+  for (size_t i = 0; i < points.size(); ++i)
+    result.push_back({points[i], gains_.of(points[i]), known_.at(keys[i])});
   return result;
 }
 

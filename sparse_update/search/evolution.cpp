@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "engine/random.h"
-#include "sparse_update/search/mutation.h"
-
 namespace attune {
 namespace {
 
@@ -16,26 +13,22 @@ constexpr int kTries = 400;         // offspring made for a generation, most of 
 
 class Evolution {
  public:
-  Evolution(const SearchSpace& space, const Gains& gains, const SeparableProblem& least,
-            const Amounts& limits, const SearchOptions& options)
-      : space_(space),
-        gains_(gains),
+  Evolution(const SchemeEvaluator& evaluator, const SeparableProblem& least, const Amounts& limits,
+            const SearchOptions& options)
+      : space_(evaluator.space()),
+        gains_(evaluator.gains()),
         least_(least),
         limits_(limits),
         budget_(options.budget),
         random_(options.seed, 0) {}
 
-  void add(FoundScheme scheme) {
+  void add(const FoundScheme& scheme) {
     seen_.insert(scheme_json(space_, scheme.point));
-    if (budget_.allows(scheme.cost) && (!has_best_ || better(scheme, best_))) {
-      best_ = scheme;
-      has_best_ = true;
-    }
-    population_.push_back(std::move(scheme));
+    if (budget_.allows(scheme.cost) && (!best_ || better(scheme, *best_))) best_ = scheme;
+    population_.push_back(scheme);
   }
 
-  bool has_best() const { return has_best_; }
-  const FoundScheme& best() const { return best_; }
+  const std::optional<FoundScheme>& best() const { return best_; }
 
   // The fittest stay: those that fit by their gain, before those that do not by how far they are.
   void select() {
@@ -57,7 +50,7 @@ class Evolution {
       const uint64_t mutations = 1 + random_.below(3);
       for (uint64_t m = 0; m < mutations; ++m) mutate(space_, child, random_);
       trim(child);
-      if (has_best_ && gains_.of(child) <= best_.gain) continue;
+      if (best_ && gains_.of(child) <= best_->gain) continue;
       if (!may_fit(child) || !seen_.insert(scheme_json(space_, child)).second) continue;
       made.push_back(std::move(child));
     }
@@ -73,14 +66,8 @@ class Evolution {
   // How far over the budget, as a share of it, all limits together.
   double excess(const Cost& cost) const {
     double over = 0;
-    const auto add = [&](double used, double limit) {
-      if (used > limit) over += used / limit - 1;
-    };
-    if (budget_.memory_bytes)
-      add(static_cast<double>(cost.ram_bytes()), static_cast<double>(*budget_.memory_bytes));
-    if (budget_.flash_bytes)
-      add(static_cast<double>(cost.flash_bytes()), static_cast<double>(*budget_.flash_bytes));
-    if (budget_.latency_ms) add(cost.train_step_ms, *budget_.latency_ms);
+    for (double share : budget_.shares(cost))
+      if (share > 1) over += share - 1;
     return over;
   }
 
@@ -115,38 +102,52 @@ class Evolution {
   Random random_;
   std::vector<FoundScheme> population_;
   std::set<std::string> seen_;
-  FoundScheme best_;
-  bool has_best_ = false;
+  std::optional<FoundScheme> best_;
 };
 
 }  // namespace
 
-bool evolve(const SearchSpace& space, const Gains& gains, const SeparableProblem& least,
-            const Amounts& limits, double bound, std::vector<FoundScheme> known,
-            SchemeEvaluator& evaluator, const SearchOptions& options, const Progress& progress,
-            FoundScheme* found) {
-  Evolution evolution(space, gains, least, limits, options);
-  for (FoundScheme& scheme : known) evolution.add(std::move(scheme));
+void mutate(const SearchSpace& space, SchemePoint& point, Random& random) {
+  const auto depth = static_cast<uint64_t>(space.depth());
+  if (random.below(4) == 0) {
+    const auto step = static_cast<int>(random.below(random.below(4) == 0 ? depth + 1 : 4));
+    point.bias_last += random.below(2) == 0 ? step : -step;
+    point.bias_last = std::clamp(point.bias_last, 0, space.depth());
+    return;
+  }
+  if (point.bias_last == 0) return;
+  const size_t layer = depth - 1 - random.below(static_cast<uint64_t>(point.bias_last));
+  const uint64_t options = space.layers[layer].options.size();
+  point.options[layer] = static_cast<int>(random.below(options + 1)) - 1;
+}
+
+void trim(SchemePoint& point) {
+  const size_t first = point.options.size() - static_cast<size_t>(point.bias_last);
+  std::fill(point.options.begin(), point.options.begin() + static_cast<std::ptrdiff_t>(first), -1);
+}
+
+std::optional<FoundScheme> evolve(SchemeEvaluator& evaluator, const SeparableProblem& least,
+                                  const Amounts& limits, double bound,
+                                  const std::vector<FoundScheme>& known,
+                                  const SearchOptions& options, const Progress& progress) {
+  Evolution evolution(evaluator, least, limits, options);
+  for (const FoundScheme& scheme : known) evolution.add(scheme);
   size_t compiled = 0;
   int barren = 0;
   while (compiled < options.evaluations && barren < kBarren &&
-         !(evolution.has_best() && evolution.best().gain >= bound)) {
+         !(evolution.best() && evolution.best()->gain >= bound)) {
     evolution.select();
-    const double before = evolution.has_best() ? evolution.best().gain : 0;
-    const bool had_best = evolution.has_best();
+    const std::optional<FoundScheme> before = evolution.best();
     std::vector<SchemePoint> points = evolution.offspring();
     points.resize(std::min(points.size(), options.evaluations - compiled));
     if (points.empty()) break;
-    const std::vector<Cost> costs = evaluator.costs(points);
-    for (size_t i = 0; i < points.size(); ++i)
-      evolution.add({points[i], gains.of(points[i]), costs[i]});
+    for (const FoundScheme& scheme : evaluator.evaluate(points)) evolution.add(scheme);
     compiled += points.size();
-    const bool improved = evolution.has_best() && (!had_best || evolution.best().gain > before);
+    const bool improved = evolution.best() && (!before || evolution.best()->gain > before->gain);
     barren = improved ? 0 : barren + 1;
     if (progress) progress("evolution", compiled, options.evaluations, -1);
   }
-  if (evolution.has_best()) *found = evolution.best();
-  return evolution.has_best();
+  return evolution.best();
 }
 
 }  // namespace attune

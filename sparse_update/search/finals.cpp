@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <set>
 
 #include "graph/ir/error.h"
 #include "graph/training/loss.h"
 #include "sparse_update/parallel.h"
-#include "sparse_update/search/mutation.h"
+#include "sparse_update/search/evolution.h"
 
 namespace attune {
 namespace {
@@ -71,11 +70,10 @@ SchemePoint plain_point(const SearchSpace& space, int n, const PlainFamily& fami
 
 class Finals {
  public:
-  Finals(const Model& model, const CompileOptions& options, const SearchSpace& space,
-         const Gains& gains, SchemeEvaluator& evaluator, const Budget& budget,
-         const ExamplesInMemory& examples, const FinalsOptions& finals, const Progress& progress)
-      : space_(space),
-        gains_(gains),
+  Finals(const Model& model, const CompileOptions& options, SchemeEvaluator& evaluator,
+         const Budget& budget, const ExamplesInMemory& examples, const FinalsOptions& finals,
+         const Progress& progress)
+      : space_(evaluator.space()),
         evaluator_(evaluator),
         budget_(budget),
         finals_(finals),
@@ -131,37 +129,49 @@ class Finals {
 
   bool is_new(const SchemePoint& point) { return seen_.insert(scheme_json(space_, point)).second; }
 
+  // Of several rows of schemes, of which each takes no less than the one before it, the number of
+  // the last one that fits; 0 where none does. All rows are halved at once.
+  template <class Point>
+  std::vector<int> last_that_fit(const std::vector<int>& ends, const Point& point) {
+    std::vector<int> low(ends.size()), high = ends;
+    for (;;) {
+      std::vector<SchemePoint> points;
+      std::vector<size_t> open;
+      for (size_t row = 0; row < ends.size(); ++row) {
+        if (low[row] == high[row]) continue;
+        open.push_back(row);
+        points.push_back(point(row, (low[row] + high[row] + 1) / 2));
+      }
+      if (open.empty()) return low;
+      const std::vector<FoundScheme> schemes = evaluator_.evaluate(points);
+      for (size_t i = 0; i < open.size(); ++i) {
+        int &from = low[open[i]], &to = high[open[i]];
+        const int middle = (from + to + 1) / 2;
+        if (budget_.allows(schemes[i].cost))
+          from = middle;
+        else
+          to = middle - 1;
+      }
+    }
+  }
+
   // Of every family that with the largest n that fits, then, as training less is sometimes better,
   // that with two thirds of it. A larger n takes no less.
   std::vector<FoundScheme> plain_schemes() {
-    constexpr size_t kFamilies = std::size(kPlainFamilies);
     const auto point = [&](size_t f, int n) { return plain_point(space_, n, kPlainFamilies[f]); };
-    int low[kFamilies] = {}, high[kFamilies];
-    std::fill(std::begin(high), std::end(high), space_.depth());
-    while (!std::equal(std::begin(low), std::end(low), std::begin(high))) {
-      std::vector<SchemePoint> points;
-      for (size_t f = 0; f < kFamilies; ++f) points.push_back(point(f, (low[f] + high[f] + 1) / 2));
-      const std::vector<Cost> costs = evaluator_.costs(points);
-      for (size_t f = 0; f < kFamilies; ++f) {
-        const int middle = (low[f] + high[f] + 1) / 2;
-        if (budget_.allows(costs[f]))
-          low[f] = std::max(low[f], middle);
-        else
-          high[f] = middle - 1;
-      }
-    }
+    const std::vector<int> largest =
+        last_that_fit(std::vector<int>(std::size(kPlainFamilies), space_.depth()), point);
     std::vector<SchemePoint> points;
-    for (size_t f = 0; f < kFamilies; ++f) points.push_back(point(f, low[f]));
-    for (size_t f = 0; f < kFamilies; ++f) points.push_back(point(f, (2 * low[f] + 1) / 3));
+    for (size_t f = 0; f < largest.size(); ++f) points.push_back(point(f, largest[f]));
+    for (size_t f = 0; f < largest.size(); ++f)
+      points.push_back(point(f, (2 * largest[f] + 1) / 3));
     return those_that_fit(points);
   }
 
   std::vector<FoundScheme> those_that_fit(const std::vector<SchemePoint>& points) {
-    const std::vector<Cost> costs = evaluator_.costs(points);
-    std::vector<FoundScheme> fitting;
-    for (size_t i = 0; i < points.size(); ++i)
-      if (budget_.allows(costs[i])) fitting.push_back({points[i], gains_.of(points[i]), costs[i]});
-    return fitting;
+    std::vector<FoundScheme> schemes = evaluator_.evaluate(points);
+    std::erase_if(schemes, [&](const FoundScheme& s) { return !budget_.allows(s.cost); });
+    return schemes;
   }
 
   // In turns: the largest gain of a number of biases, and two plain schemes.
@@ -212,39 +222,16 @@ class Finals {
   // Raises shares of the layers whose biases are trained, in a random order and by random steps,
   // as far as they fit: the longest start of the order, and behind what does not fit again.
   void fill(std::vector<SchemePoint>& points, Random& random) {
-    struct Filling {
-      std::vector<Raise> raises;
-      size_t low = 0, high = 0;  // raises that fit, and that may
-    };
-    std::vector<Filling> fillings(points.size());
-    for (size_t i = 0; i < points.size(); ++i) fillings[i].raises = raises(points[i], random);
+    std::vector<std::vector<Raise>> left;
+    for (const SchemePoint& point : points) left.push_back(raises(point, random));
+    const auto filled = [&](size_t i, int count) { return raised(points[i], left[i], count); };
     for (int pass = 0; pass < kFillings; ++pass) {
-      for (Filling& f : fillings) f.low = 0, f.high = f.raises.size();
-      for (;;) {
-        std::vector<SchemePoint> tried;
-        std::vector<size_t> open;
-        for (size_t i = 0; i < points.size(); ++i) {
-          const Filling& f = fillings[i];
-          if (f.low == f.high) continue;
-          open.push_back(i);
-          tried.push_back(raised(points[i], f.raises, (f.low + f.high + 1) / 2));
-        }
-        if (open.empty()) break;
-        const std::vector<Cost> costs = evaluator_.costs(tried);
-        for (size_t t = 0; t < open.size(); ++t) {
-          Filling& f = fillings[open[t]];
-          const size_t middle = (f.low + f.high + 1) / 2;
-          if (budget_.allows(costs[t]))
-            f.low = middle;
-          else
-            f.high = middle - 1;
-        }
-      }
+      std::vector<int> ends;
+      for (const std::vector<Raise>& raises : left) ends.push_back(static_cast<int>(raises.size()));
+      const std::vector<int> fit = last_that_fit(ends, filled);
       for (size_t i = 0; i < points.size(); ++i) {
-        std::vector<Raise>& all = fillings[i].raises;
-        points[i] = raised(points[i], all, fillings[i].low);
-        const size_t behind = std::min(all.size(), fillings[i].low + 1);
-        all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(behind));
+        points[i] = filled(i, fit[i]);
+        left[i].erase(left[i].begin(), left[i].begin() + std::min(ends[i], fit[i] + 1));
       }
     }
   }
@@ -267,23 +254,33 @@ class Finals {
     return all;
   }
 
-  static SchemePoint raised(SchemePoint point, const std::vector<Raise>& raises, size_t count) {
-    for (size_t i = 0; i < count; ++i) point.options[raises[i].layer] = raises[i].option;
+  static SchemePoint raised(SchemePoint point, const std::vector<Raise>& raises, int count) {
+    for (int i = 0; i < count; ++i) {
+      const Raise& raise = raises[static_cast<size_t>(i)];
+      point.options[raise.layer] = raise.option;
+    }
     return point;
+  }
+
+  // The mean of so many results; where one of them diverged, it has, too.
+  template <class F>
+  static Reached mean_of(size_t count, const F& result) {
+    Reached sum = {0, 0};
+    for (size_t i = 0; i < count; ++i) {
+      const Reached next = result(i);
+      sum.accuracy += next.accuracy;
+      sum.loss += next.loss;
+      if (diverged(sum)) return {};
+    }
+    return {sum.accuracy / static_cast<double>(count), sum.loss / static_cast<double>(count)};
   }
 
   // The mean of a run with each of the parts to judge by.
   Reached reached(const std::string& scheme, const FineTuning& how,
                   std::vector<TaskExamples>& parts) {
-    Reached sum = {0, 0};
-    for (TaskExamples& part : parts) {
-      const Reached next = tuner_.run(scheme, part.training, part.validation, how);
-      sum.accuracy += next.accuracy;
-      sum.loss += next.loss;
-      if (diverged(sum)) return {};
-    }
-    const auto count = static_cast<double>(parts.size());
-    return {sum.accuracy / count, sum.loss / count};
+    return mean_of(parts.size(), [&](size_t i) {
+      return tuner_.run(scheme, parts[i].training, parts[i].validation, how);
+    });
   }
 
   // Up from the given rate as long as that helps; if it does not at once, down, and on to where
@@ -334,15 +331,11 @@ class Finals {
     finalist->runs = kSeeds * static_cast<int>(longer_[0].size());
     finalist->steps = how.steps;
     for (int halvings = 0; halvings <= kRateSteps; ++halvings) {
-      Reached sum = {0, 0};
       how.rate = finalist->rate;
-      for (uint64_t seed = 0; seed < kSeeds && !diverged(sum); ++seed) {
+      finalist->reached = mean_of(kSeeds, [&](size_t seed) {
         how.seed = finals_.measure.seed + seed;
-        const Reached next = reached(json, how, longer_[seed]);
-        sum.accuracy += next.accuracy;
-        sum.loss += next.loss;
-      }
-      finalist->reached = {sum.accuracy / kSeeds, sum.loss / kSeeds};
+        return reached(json, how, longer_[seed]);
+      });
       if (!diverged(finalist->reached)) return;
       finalist->rate /= 2;
     }
@@ -350,18 +343,14 @@ class Finals {
 
   template <class F>
   void in_parallel(size_t count, F&& f) {
-    std::mutex reporting;
-    size_t done = 0;
+    WorkCount work(progress_, "finals", count);
     for_each_in_parallel(count, finals_.measure.threads, [&](size_t i) {
       f(i);
-      const std::lock_guard lock(reporting);
-      ++done;
-      if (progress_) progress_("finals", done, count, -1);
+      work.add(1, false);
     });
   }
 
   const SearchSpace& space_;
-  const Gains& gains_;
   SchemeEvaluator& evaluator_;
   const Budget& budget_;
   const FinalsOptions& finals_;
@@ -378,12 +367,10 @@ class Finals {
 }  // namespace
 
 std::vector<Finalist> hold_finals(const Model& model, const CompileOptions& options,
-                                  const SearchSpace& space, const Gains& gains,
-                                  const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
+                                  SchemeEvaluator& evaluator, const std::vector<FoundScheme>& found,
                                   const Budget& budget, const ExamplesInMemory& examples,
                                   const FinalsOptions& finals, const Progress& progress) {
-  return Finals(model, options, space, gains, evaluator, budget, examples, finals, progress)
-      .run(found);
+  return Finals(model, options, evaluator, budget, examples, finals, progress).run(found);
 }
 
 }  // namespace attune

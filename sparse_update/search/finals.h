@@ -33,8 +33,7 @@ struct Finalist {
 // fresh classifier; `found`: schemes that fit, the largest gain first. The same options give the
 // same result, whatever the number of threads. Throws Error, also where every scheme diverges.
 std::vector<Finalist> hold_finals(const Model& model, const CompileOptions& options,
-                                  const SearchSpace& space, const Gains& gains,
-                                  const std::vector<FoundScheme>& found, SchemeEvaluator& evaluator,
+                                  SchemeEvaluator& evaluator, const std::vector<FoundScheme>& found,
                                   const Budget& budget, const ExamplesInMemory& examples,
                                   const FinalsOptions& finals, const Progress& progress = {});
 

@@ -1,13 +1,11 @@
 #include "sparse_update/search/front.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace attune {
 namespace {
 
 constexpr size_t kMostLabels = 4000;  // a picture needs no more
-constexpr size_t kAtATime = 16;
 
 // About `count` solutions, spread over the gains, both ends among them.
 std::vector<SchemePoint> spread(const std::vector<Solution>& front, size_t count) {
@@ -39,28 +37,20 @@ std::vector<FoundScheme> undominated(std::vector<FoundScheme> schemes, Key key) 
 
 }  // namespace
 
-SchemeFronts scheme_fronts(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
-                           SchemeEvaluator& evaluator, size_t points, const Progress& progress) {
-  std::vector<SchemePoint> wanted = {frozen_point(space)};
+SchemeFronts scheme_fronts(SchemeEvaluator& evaluator, const ChoiceCosts& costs, size_t points,
+                           const Progress& progress) {
+  std::vector<SchemePoint> wanted = {frozen_point(evaluator.space())};
   const Amounts unlimited = {kNoLimit, kNoLimit};
   for (size_t amount = 0; amount < kAmounts; ++amount) {
     std::array<bool, kAmounts> counts = {};
     counts[amount] = true;
     // What each choice takes by itself: the arena too, which a smaller plan depends on.
-    const SeparableProblem problem = costs.problem(gains, 1);
+    const SeparableProblem problem = costs.problem(1);
     const auto front = knapsack_front(problem, unlimited, counts, kMostLabels).front;
     for (SchemePoint& point : spread(front, points)) wanted.push_back(std::move(point));
   }
-  std::vector<FoundScheme> schemes;
-  for (size_t begin = 0; begin < wanted.size(); begin += kAtATime) {
-    const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto last =
-        first + static_cast<std::ptrdiff_t>(std::min(kAtATime, wanted.size() - begin));
-    const std::vector<Cost> taken = evaluator.costs({first, last});
-    for (size_t i = 0; i < taken.size(); ++i)
-      schemes.push_back({wanted[begin + i], gains.of(wanted[begin + i]), taken[i]});
-    if (progress) progress("front", schemes.size(), wanted.size(), -1);
-  }
+  WorkCount count(progress, "front", wanted.size());
+  const std::vector<FoundScheme> schemes = evaluator.evaluate(wanted, &count);
   SchemeFronts fronts;
   fronts.memory = undominated(schemes, [](const FoundScheme& s) { return s.cost.ram_bytes(); });
   fronts.time = undominated(schemes, [](const FoundScheme& s) {

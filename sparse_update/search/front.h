@@ -13,8 +13,7 @@ struct SchemeFronts {
 
 // About `points` schemes for each front, between the smallest plan and the largest gain, whatever
 // the budget: those of the separable problem, compiled to know what they take.
-SchemeFronts scheme_fronts(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
-                           SchemeEvaluator& evaluator, size_t points,
+SchemeFronts scheme_fronts(SchemeEvaluator& evaluator, const ChoiceCosts& costs, size_t points,
                            const Progress& progress = {});
 
 }  // namespace attune

@@ -74,11 +74,12 @@ class Knapsack {
   bool exact() const { return exact_; }
   size_t depth() const { return stages_.size() - 1; }
 
-  // All complete solutions of depth k that fit.
-  std::vector<Solution> solutions(size_t k) const {
+  // All complete solutions that fit.
+  std::vector<Solution> solutions() const {
     std::vector<Solution> found;
-    for (size_t i = 0; i < stages_[k].size(); ++i)
-      if (fits(stages_[k][i].cost, k, {})) found.push_back(solution(k, i));
+    for (size_t k = 0; k <= depth(); ++k)
+      for (size_t i = 0; i < stages_[k].size(); ++i)
+        if (fits(stages_[k][i].cost, k, {})) found.push_back(solution(k, i));
     return found;
   }
 
@@ -155,12 +156,7 @@ KnapsackResult knapsack_front(const SeparableProblem& problem, const Amounts& li
   const Knapsack knapsack(problem, limits, counts, most);
   KnapsackResult result;
   result.exact = knapsack.exact();
-  std::vector<Solution> all;
-  for (size_t k = 0; k <= knapsack.depth(); ++k) {
-    auto found = knapsack.solutions(k);
-    all.insert(all.end(), std::make_move_iterator(found.begin()),
-               std::make_move_iterator(found.end()));
-  }
+  std::vector<Solution> all = knapsack.solutions();
   std::vector<Label> labels;
   for (size_t i = 0; i < all.size(); ++i)
     labels.push_back({all[i].gain, all[i].cost, static_cast<int32_t>(i), -1});

@@ -1,7 +1,6 @@
 #include "sparse_update/search/search.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -12,7 +11,7 @@ namespace attune {
 namespace {
 
 // Schemes compiled together; fixed, so that threads decide nothing.
-constexpr size_t kAtATime = 16, kFewAtATime = 4;
+constexpr size_t kAtATime = 4;
 constexpr size_t kPromising = 8;  // solutions of a problem that are compiled
 constexpr int kCorrections = 24;
 
@@ -35,20 +34,18 @@ Amounts limits_of(const SearchOptions& options) {
 
 class Search {
  public:
-  Search(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
-         SchemeEvaluator& evaluator, const SearchOptions& options, const Progress& progress)
-      : space_(space),
-        gains_(gains),
+  Search(SchemeEvaluator& evaluator, const ChoiceCosts& costs, const SearchOptions& options,
+         const Progress& progress)
+      : evaluator_(evaluator),
         costs_(costs),
-        evaluator_(evaluator),
         options_(options),
         progress_(progress),
         limits_(limits_of(options)) {}
 
   SearchResult run() {
-    const SeparableProblem least = costs_.problem(gains_, 0);
+    const SeparableProblem least = costs_.problem(0);
     // The classifier alone has the smallest backward pass.
-    consider({{frozen_point(space_), 0.0, {}}});
+    consider({{frozen_point(evaluator_.space()), 0.0, {}}});
     bool exact = true;
     const std::vector<Solution> optimistic = best_of(least, &exact);
     if (!exact)
@@ -58,24 +55,23 @@ class Search {
     consider(optimistic);
     if (!done()) correct();
     if (!done() && options_.evaluations > 0)
-      has_best_ = evolve(space_, gains_, least, limits_, bound_, known_, evaluator_, options_,
-                         progress_, &best_) ||
-                  has_best_;
-    if (!has_best_) fail();
-    return {best_, std::max(bound_, best_.gain), evaluator_.evaluations(), fitting()};
+      best_ = evolve(evaluator_, least, limits_, bound_, known_, options_, progress_);
+    if (!best_) fail();
+    return {*best_, std::max(bound_, best_->gain), evaluator_.evaluations(), fitting()};
   }
 
  private:
   std::vector<FoundScheme> fitting() const {
-    std::vector<FoundScheme> fit = {best_};
+    std::vector<FoundScheme> fit = {*best_};
     for (const FoundScheme& scheme : known_)
-      if (options_.budget.allows(scheme.cost) && scheme.point != best_.point) fit.push_back(scheme);
+      if (options_.budget.allows(scheme.cost) && scheme.point != best_->point)
+        fit.push_back(scheme);
     std::stable_sort(fit.begin(), fit.end(),
                      [](const FoundScheme& a, const FoundScheme& b) { return a.gain > b.gain; });
     return fit;
   }
 
-  bool done() const { return has_best_ && best_.gain >= bound_; }
+  bool done() const { return best_ && best_->gain >= bound_; }
 
   // The best of each depth, the most promising first.
   std::vector<Solution> best_of(const SeparableProblem& problem, bool* exact = nullptr) const {
@@ -90,13 +86,12 @@ class Search {
   // Compiles the promising ones, the best first, until one fits: those behind it gain no more.
   void consider(const std::vector<Solution>& solutions) {
     const size_t count = std::min(kPromising, solutions.size());
-    for (size_t begin = 0; begin < count; begin += kFewAtATime) {
+    for (size_t begin = 0; begin < count; begin += kAtATime) {
       std::vector<SchemePoint> points;
-      for (size_t i = begin; i < std::min(begin + kFewAtATime, count); ++i)
-        if (!has_best_ || solutions[i].gain > best_.gain) points.push_back(solutions[i].point);
+      for (size_t i = begin; i < std::min(begin + kAtATime, count); ++i)
+        if (!best_ || solutions[i].gain > best_->gain) points.push_back(solutions[i].point);
       if (points.empty()) return;
-      const std::vector<Cost> costs = evaluator_.costs(points);
-      for (size_t i = 0; i < points.size(); ++i) add({points[i], gains_.of(points[i]), costs[i]});
+      for (const FoundScheme& scheme : evaluator_.evaluate(points)) add(scheme);
     }
   }
 
@@ -104,15 +99,15 @@ class Search {
   // compiled, by what it really takes the problem is corrected, and solved again: at first for
   // all depths, as it is the forward pass that has room beside what is saved; then for its own.
   void correct() {
-    SeparableProblem problem = costs_.problem(gains_, 1);
+    SeparableProblem problem = costs_.problem(1);
     for (int t = 0; t < kCorrections && !done(); ++t) {
       const std::vector<Solution> solutions = best_of(problem);
       if (solutions.empty()) return;
       const Solution& solution = solutions.front();
-      if (t > 0 && has_best_ && solution.gain <= best_.gain) return;
-      const Cost cost = evaluator_.cost(solution.point);
-      add({solution.point, gains_.of(solution.point), cost});
-      const int64_t error = static_cast<int64_t>(cost.ram_bytes()) - solution.cost[0];
+      if (t > 0 && best_ && solution.gain <= best_->gain) return;
+      const FoundScheme scheme = evaluator_.evaluate(solution.point);
+      add(scheme);
+      const int64_t error = static_cast<int64_t>(scheme.cost.ram_bytes()) - solution.cost[0];
       if (error == 0) return;
       for (size_t k = 0; k < problem.bias_cost.size(); ++k)
         if (t == 0 || static_cast<int>(k) == solution.point.bias_last)
@@ -120,12 +115,10 @@ class Search {
     }
   }
 
-  void add(FoundScheme scheme) {
-    if (options_.budget.allows(scheme.cost) && (!has_best_ || scheme.gain > best_.gain)) {
+  void add(const FoundScheme& scheme) {
+    if (options_.budget.allows(scheme.cost) && (!best_ || scheme.gain > best_->gain))
       best_ = scheme;
-      has_best_ = true;
-    }
-    known_.push_back(std::move(scheme));
+    known_.push_back(scheme);
   }
 
   [[noreturn]] void fail() const {
@@ -135,74 +128,42 @@ class Search {
         });
     check_budget(options_.budget, nearest->cost, evaluator_.compiled(nearest->point).contents,
                  "no scheme fits: the smallest plan found (it trains " +
-                     scheme_text(space_, nearest->point) + ")");
+                     scheme_text(evaluator_.space(), nearest->point) + ")");
     throw_error("no scheme fits the budget");
   }
 
-  const SearchSpace& space_;
-  const Gains& gains_;
-  const ChoiceCosts& costs_;
   SchemeEvaluator& evaluator_;
+  const ChoiceCosts& costs_;
   const SearchOptions& options_;
   const Progress& progress_;
   Amounts limits_;
   std::vector<FoundScheme> known_;
-  FoundScheme best_;
-  bool has_best_ = false;
+  std::optional<FoundScheme> best_;
   double bound_ = 0;
 };
 
 }  // namespace
 
-ChoiceCosts::ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator,
-                         const Progress& progress) {
-  using Clock = std::chrono::steady_clock;
-  std::vector<SchemePoint> points;
-  for (int k = 0; k <= space.depth(); ++k) {
-    points.push_back(frozen_point(space));
-    points.back().bias_last = k;
-  }
-  for (size_t l = 0; l < space.layers.size(); ++l)
-    for (size_t o = 0; o < space.layers[l].options.size(); ++o) {
-      points.push_back(points[space.layers.size() - l]);
-      points.back().options[l] = static_cast<int>(o);
-    }
-  const auto bias_count = static_cast<size_t>(space.depth()) + 1;
-  const auto biases = points.begin() + space.depth() + 1;
-  const auto start = Clock::now();
-  size_t done = 0;
-  const auto in_turns = [&](auto first, auto last, const auto& compile) {
-    while (first != last) {
-      const auto end = first + std::min(std::ptrdiff_t{kAtATime}, last - first);
-      compile(std::vector<SchemePoint>(first, end));
-      done += static_cast<size_t>(end - first);
-      first = end;
-      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      const size_t all = points.size() + bias_count;
-      if (progress)
-        progress("costs", done, all,
-                 seconds / static_cast<double>(done) * static_cast<double>(all - done));
-    }
-  };
-  std::vector<PlainCost> plain;
-  in_turns(points.begin(), points.end(), [&](const std::vector<SchemePoint>& some) {
-    for (const PlainCost& cost : evaluator.plain_costs(some)) plain.push_back(cost);
-  });
-  in_turns(points.begin(), biases, [&](const std::vector<SchemePoint>& some) {
-    for (const Cost& cost : evaluator.costs(some)) bias_.push_back(cost);
-  });
-  size_t next = 0;
-  for (int k = 0; k <= space.depth(); ++k) plain_bias_.push_back(plain[next++]);
+ChoiceCosts::ChoiceCosts(SchemeEvaluator& evaluator, const Progress& progress)
+    : gains_(evaluator.gains()) {
+  const SearchSpace& space = evaluator.space();
+  const std::vector<SchemePoint> points = single_choices(space, true);
+  const auto biases = points.begin() + space.depth() + 1;  // where weights begin
+  WorkCount count(progress, "costs", points.size() + static_cast<size_t>(space.depth()) + 1);
+  const std::vector<PlainCost> plain = evaluator.plain_costs(points, &count);
+  for (const FoundScheme& scheme : evaluator.evaluate({points.begin(), biases}, &count))
+    bias_.push_back(scheme.cost);
+  auto next = plain.begin() + space.depth() + 1;
+  plain_bias_.assign(plain.begin(), next);
   for (const SpaceLayer& layer : space.layers) {
-    std::vector<PlainCost> row;
-    for (size_t o = 0; o < layer.options.size(); ++o) row.push_back(plain[next++]);
-    weight_.push_back(std::move(row));
+    weight_.emplace_back(next, next + std::ssize(layer.options));
+    next += std::ssize(layer.options);
   }
 }
 
-SeparableProblem ChoiceCosts::problem(const Gains& gains, double caution) const {
+SeparableProblem ChoiceCosts::problem(double caution) const {
   SeparableProblem problem;
-  problem.bias_gain = gains.bias;
+  problem.bias_gain = gains_.bias;
   for (const Cost& cost : bias_)
     problem.bias_cost.push_back({static_cast<int64_t>(cost.ram_bytes()), time_of(cost)});
   const auto part = [&](int64_t change) {
@@ -219,17 +180,16 @@ SeparableProblem ChoiceCosts::problem(const Gains& gains, double caution) const 
                             difference(with.session_bytes, without.session_bytes) +
                             part(difference(with.workspace_bytes, without.workspace_bytes)) +
                             part(weight_[l][o].saved_bytes - plain.saved_bytes);
-      row.push_back({gains.weight[l][o], {bytes, time_of(with) - time_of(without)}});
+      row.push_back({gains_.weight[l][o], {bytes, time_of(with) - time_of(without)}});
     }
     problem.options.push_back(std::move(row));
   }
   return problem;
 }
 
-SearchResult search_scheme(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
-                           SchemeEvaluator& evaluator, const SearchOptions& options,
-                           const Progress& progress) {
-  return Search(space, gains, costs, evaluator, options, progress).run();
+SearchResult search_scheme(SchemeEvaluator& evaluator, const ChoiceCosts& costs,
+                           const SearchOptions& options, const Progress& progress) {
+  return Search(evaluator, costs, options, progress).run();
 }
 
 }  // namespace attune

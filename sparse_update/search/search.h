@@ -4,10 +4,9 @@
 #include <vector>
 
 #include "sparse_update/pipeline/budget.h"
+#include "sparse_update/progress.h"
 #include "sparse_update/search/evaluate.h"
 #include "sparse_update/search/knapsack.h"
-#include "sparse_update/sensitivity/gains.h"
-#include "sparse_update/sensitivity/measured.h"
 
 namespace attune {
 
@@ -15,13 +14,6 @@ struct SearchOptions {
   Budget budget;
   size_t evaluations = 400;  // schemes that evolution may compile
   uint64_t seed = 0;
-};
-
-// A scheme, what it is expected to gain, and what it takes.
-struct FoundScheme {
-  SchemePoint point;
-  double gain = 0;
-  Cost cost;
 };
 
 struct SearchResult {
@@ -38,14 +30,15 @@ struct SearchResult {
 // say, those with a weight without tiling.
 class ChoiceCosts {
  public:
-  ChoiceCosts(const SearchSpace& space, SchemeEvaluator& evaluator, const Progress& progress);
+  ChoiceCosts(SchemeEvaluator& evaluator, const Progress& progress);
 
   // The problem in which costs add up. `caution` 0: what a choice adds at the very least, which
   // leaves out the arena, as its fullest moment may be another; 1: the activations that it keeps
   // for the backward pass, too.
-  SeparableProblem problem(const Gains& gains, double caution) const;
+  SeparableProblem problem(double caution) const;
 
  private:
+  const Gains& gains_;
   std::vector<Cost> bias_;                      // [k]
   std::vector<PlainCost> plain_bias_;           // [k]
   std::vector<std::vector<PlainCost>> weight_;  // [layer][option], with the fewest biases
@@ -56,8 +49,7 @@ class ChoiceCosts {
 // the workspace decides, compiling corrects the knapsack, and evolution searches on. The same
 // options give the same scheme, whatever the number of threads. Throws Error where nothing fits:
 // what the smallest plan takes, and for what.
-SearchResult search_scheme(const SearchSpace& space, const Gains& gains, const ChoiceCosts& costs,
-                           SchemeEvaluator& evaluator, const SearchOptions& options,
-                           const Progress& progress = {});
+SearchResult search_scheme(SchemeEvaluator& evaluator, const ChoiceCosts& costs,
+                           const SearchOptions& options, const Progress& progress = {});
 
 }  // namespace attune

@@ -1,28 +1,9 @@
 #include "sparse_update/sensitivity/estimate_gains.h"
 
-#include <chrono>
-#include <numeric>
-
 #include "sparse_update/sensitivity/fisher.h"
-#include "sparse_update/sensitivity/warm_up.h"
 
 namespace attune {
 namespace {
-
-FisherInformation fisher(const Model& model, const CompileOptions& options,
-                         const SearchSpace& space, TaskExamples& examples,
-                         const EstimateOptions& estimate, const Progress& progress) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  const auto report = [&](int64_t done, int64_t of) {
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (progress)
-      progress("Fisher information", static_cast<size_t>(done), static_cast<size_t>(of),
-               seconds / static_cast<double>(done) * static_cast<double>(of - done));
-  };
-  return fisher_information(model, options, space, examples.training, estimate.fisher_examples,
-                            estimate.measure.session, estimate.measure.threads, report);
-}
 
 // The rate of plain gradient descent that an optimizer comes to; 0 where it sets its own steps.
 double descent_rate(const Optimizer& optimizer, double rate) {
@@ -54,7 +35,8 @@ Estimate estimate_gains(const Model& model, const CompileOptions& options,
   kept.classes = 0;
   if (estimate.estimator == Estimator::fisher || estimate.fisher_channels) {
     const FisherInformation information =
-        fisher(*warm, kept, result.space, examples, estimate, progress);
+        fisher_information(*warm, kept, result.space, examples.training, estimate.fisher_examples,
+                           estimate.measure.session, estimate.measure.threads, progress);
     if (estimate.fisher_channels) {
       std::vector<std::vector<double>> scores;
       for (const GradientMoments& moments : information.weight) scores.push_back(moments.trace);

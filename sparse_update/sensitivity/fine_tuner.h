@@ -25,6 +25,12 @@ struct Reached {
   double loss = std::numeric_limits<double>::infinity();
 };
 
+// A model whose classifier has learned the task: the gradients of a fresh one say little about the
+// layers before it. Trains the classifier alone, with a cosine from `rate` to zero. Compile the
+// result with `options` but without `classes`. Throws Error.
+ModelPtr warm_up_head(const Model& model, CompileOptions options, Dataset& training, int64_t epochs,
+                      double rate, const SessionOptions& session, uint64_t seed);
+
 // Fine-tunes schemes of one model, and judges them. Results are kept: they are known again by a
 // hash of the model, the examples and all settings, and by the scheme. Several threads may use one.
 class FineTuner {

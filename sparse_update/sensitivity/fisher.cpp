@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
 #include "engine/batch.h"
 #include "graph/ir/error.h"
 #include "sparse_update/parallel.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 namespace attune {
 namespace {
@@ -129,7 +128,7 @@ struct Total {
 FisherInformation fisher_information(const Model& model, const CompileOptions& options,
                                      const SearchSpace& space, Dataset& examples, int64_t count,
                                      const SessionOptions& session, int threads,
-                                     const FisherProgress& progress) {
+                                     const Progress& progress) {
   CompileOptions full = options;
   full.scheme = "full";
   full.batch = full.evaluate_batch = full.predict_batch = 1;
@@ -145,14 +144,12 @@ FisherInformation fisher_information(const Model& model, const CompileOptions& o
 
   count = std::clamp<int64_t>(count, 1, examples.size());
   std::vector<std::vector<Sums>> parts(kParts, std::vector<Sums>(2 * space.layers.size()));
-  std::mutex reporting;
-  int64_t done = 0;
+  WorkCount work(progress, "Fisher information", static_cast<size_t>(count));
   for_each_in_parallel(kParts, threads, [&](size_t part) {
     GradientReader reader(loaded.plan(), space, examples, train_only);
     for (auto i = static_cast<int64_t>(part); i < count; i += kParts) {
       reader.add_example(i, &parts[part]);
-      const std::lock_guard lock(reporting);
-      if (progress) progress(++done, count);
+      work.add(1, true);
     }
   });
   FisherInformation information;

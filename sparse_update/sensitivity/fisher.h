@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "attune/dataset.h"
 #include "attune/session.h"
 #include "sparse_update/pipeline/compile.h"
+#include "sparse_update/progress.h"
 #include "sparse_update/sensitivity/gains.h"
 
 namespace attune {
@@ -22,16 +22,13 @@ struct FisherInformation {
   std::vector<GradientMoments> bias;    // [layer], one sum for all channels; empty: no bias
 };
 
-// Called now and then with how many of how many examples are done.
-using FisherProgress = std::function<void(int64_t done, int64_t of)>;
-
 // Runs the complete backward pass for one example at a time, of the first `count`, in several
 // threads; the result does not depend on how many. Channels may be ranked by the trace, as in
 // TinyTrain (Kwon et al., ICML 2024, arXiv 2307.09988). `model` as warm_up_head gives it.
 FisherInformation fisher_information(const Model& model, const CompileOptions& options,
                                      const SearchSpace& space, Dataset& examples, int64_t count,
                                      const SessionOptions& session, int threads,
-                                     const FisherProgress& progress = {});
+                                     const Progress& progress = {});
 
 // By how much a step of gradient descent is expected to lower the loss,
 //   rate m - rate^2 / 2 * share t^2 / batch

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <functional>
 #include <string>
 
+#include "sparse_update/progress.h"
 #include "sparse_update/sensitivity/fine_tuner.h"
 #include "sparse_update/sensitivity/gains.h"
 
@@ -13,10 +13,6 @@ struct MeasureOptions : FineTuning {
   int threads = 1;    // choices at a time
   std::string cache;  // a file of JSON lines; "": none
 };
-
-// What is being done, how far, and the seconds left (negative: not known).
-using Progress =
-    std::function<void(const std::string& what, size_t done, size_t of, double seconds_left)>;
 
 // The gains of every choice of the space, by a short fine-tuning of each: the accuracy (where the
 // model learns numbers: the loss) on `validation` after training it together with the classifier,

@@ -86,6 +86,20 @@ SchemePoint frozen_point(const SearchSpace& space) {
   return {0, std::vector<int>(space.layers.size(), -1)};
 }
 
+std::vector<SchemePoint> single_choices(const SearchSpace& space, bool deep) {
+  std::vector<SchemePoint> points;
+  for (int k = 0; k <= space.depth(); ++k) {
+    points.push_back(frozen_point(space));
+    points.back().bias_last = k;
+  }
+  for (size_t l = 0; l < space.layers.size(); ++l)
+    for (size_t o = 0; o < space.layers[l].options.size(); ++o) {
+      points.push_back(points[deep ? space.layers.size() - l : 0]);
+      points.back().options[l] = static_cast<int>(o);
+    }
+  return points;
+}
+
 std::string scheme_json(const SearchSpace& space, const SchemePoint& point) {
   nlohmann::ordered_json json;
   json["bias_last"] = point.bias_last;

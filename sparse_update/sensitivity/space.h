@@ -52,6 +52,9 @@ struct SchemePoint {
 };
 
 SchemePoint frozen_point(const SearchSpace& space);
+// Every choice by itself: the last k biases, k = 0 .. depth, then every option of every layer.
+// `deep`: these with the biases of all layers behind, as the backward pass goes there.
+std::vector<SchemePoint> single_choices(const SearchSpace& space, bool deep);
 
 // The scheme as parse_scheme reads it.
 std::string scheme_json(const SearchSpace& space, const SchemePoint& point);

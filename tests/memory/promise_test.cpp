@@ -16,7 +16,7 @@
 #include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
 #include "sparse_update/pipeline/compile_within.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/sensitivity/space.h"
 #include "tests/support/allocations.h"
 

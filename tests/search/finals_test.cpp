@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "tests/cost/support.h"
 #include "tests/search/subjects.h"
 
@@ -49,7 +49,7 @@ struct Subject {
 
   std::vector<Finalist> finals(size_t finalists, int threads = 1, const std::string& cache = "",
                                int64_t steps = 12) {
-    SchemeEvaluator evaluator(model, options, space, cost_model, threads);
+    SchemeEvaluator evaluator(model, options, space, gains, cost_model, threads);
     FinalsOptions with;
     with.finalists = finalists;
     with.measure.steps = steps;
@@ -57,8 +57,8 @@ struct Subject {
     with.measure.session.backend = BackendChoice::reference;
     with.measure.threads = threads;
     with.measure.cache = cache;
-    const FoundScheme head = {frozen_point(space), 0, evaluator.cost(frozen_point(space))};
-    return hold_finals(model, options, space, gains, {head}, evaluator, budget, *examples, with);
+    const FoundScheme head = evaluator.evaluate(frozen_point(space));
+    return hold_finals(model, options, evaluator, {head}, budget, *examples, with);
   }
 };
 
@@ -157,6 +157,19 @@ TEST_CASE("weights in the middle take part in finals") {
                     [&](const Finalist& finalist) { return finalist.scheme.point == middle; }));
 }
 
+TEST_CASE("finals end where the biases of some plain schemes are too much by themselves") {
+  Subject subject(3);
+  REQUIRE(subject.space.depth() == 10);
+  // Two thirds of the layers are seven.
+  SchemePoint six = frozen_point(subject.space), seven = six;
+  six.bias_last = 6, seven.bias_last = 7;
+  subject.budget.memory_bytes = subject.cost(scheme_json(subject.space, six));
+  REQUIRE(subject.cost(scheme_json(subject.space, seven)) > *subject.budget.memory_bytes);
+  const std::vector<Finalist> finalists = subject.finals(4);
+  CHECK(!finalists.empty());
+  for (const Finalist& finalist : finalists) CHECK(subject.budget.allows(finalist.scheme.cost));
+}
+
 TEST_CASE("the best third of the finalists runs for longer and with several seeds") {
   Subject subject;
   const std::vector<Finalist> finalists = subject.finals(8);
@@ -245,7 +258,8 @@ TEST_CASE("finals end alike with any number of threads, and go on where they wer
 TEST_CASE("a finalist that diverges is tried at smaller rates") {
   Subject subject;
   subject.budget.memory_bytes = size_t{1} << 30;
-  SchemeEvaluator evaluator(subject.model, subject.options, subject.space, subject.cost_model, 1);
+  SchemeEvaluator evaluator(subject.model, subject.options, subject.space, subject.gains,
+                            subject.cost_model, 1);
   SchemePoint all = frozen_point(subject.space);
   all.bias_last = subject.space.depth();
   for (size_t l = 0; l < all.options.size(); ++l)
@@ -256,9 +270,8 @@ TEST_CASE("a finalist that diverges is tried at smaller rates") {
   with.measure.session.backend = BackendChoice::reference;
   const auto finals = [&](double rate) {
     with.measure.rate = rate;
-    return hold_finals(subject.model, subject.options, subject.space, subject.gains,
-                       {{all, 0, evaluator.cost(all)}}, evaluator, subject.budget,
-                       *subject.examples, with);
+    return hold_finals(subject.model, subject.options, evaluator, {evaluator.evaluate(all)},
+                       subject.budget, *subject.examples, with);
   };
   const std::vector<Finalist> finalists = finals(600);
   const auto full = std::find_if(finalists.begin(), finalists.end(), [&](const Finalist& finalist) {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/search/evolution.h"
 #include "sparse_update/search/front.h"
 #include "tests/cost/support.h"
@@ -39,14 +39,13 @@ struct Bench {
   }
 
   SchemeEvaluator evaluator(int threads = 1) {
-    return SchemeEvaluator(model, options, space, cost_model, threads);
+    return SchemeEvaluator(model, options, space, gains, cost_model, threads);
   }
   SearchResult search(const Budget& budget, int threads = 1, uint64_t seed = 0,
                       size_t evaluations = 200) {
     SchemeEvaluator made = evaluator(threads);
-    const ChoiceCosts costs(space, made, {});
-    return search_scheme(space, gains, costs, made,
-                         {.budget = budget, .evaluations = evaluations, .seed = seed});
+    const ChoiceCosts costs(made, {});
+    return search_scheme(made, costs, {.budget = budget, .evaluations = evaluations, .seed = seed});
   }
 
   // Every scheme of the space.
@@ -79,23 +78,23 @@ TEST_CASE("the search finds the best of all schemes, and its cost is true") {
     bench.space.layers[0].options.clear();
     bench.gains.weight[0].clear();
     const std::vector<SchemePoint> points = bench.all();
-    const std::vector<Cost> costs = evaluator.costs(points);
-    const size_t smallest = evaluator.cost(frozen_point(bench.space)).ram_bytes();
+    const std::vector<FoundScheme> schemes = evaluator.evaluate(points);
+    const size_t smallest = evaluator.evaluate(frozen_point(bench.space)).cost.ram_bytes();
     size_t largest = 0;
-    for (const Cost& cost : costs) largest = std::max(largest, cost.ram_bytes());
+    for (const FoundScheme& s : schemes) largest = std::max(largest, s.cost.ram_bytes());
     for (const double share : {0.0, 0.2, 0.5, 0.8, 1.0}) {
       Budget budget;
       budget.memory_bytes =
           smallest + static_cast<size_t>(share * static_cast<double>(largest - smallest));
       double best = -INFINITY;
-      for (size_t i = 0; i < points.size(); ++i)
-        if (budget.allows(costs[i])) best = std::max(best, bench.gains.of(points[i]));
+      for (const FoundScheme& s : schemes)
+        if (budget.allows(s.cost)) best = std::max(best, s.gain);
       const SearchResult found = bench.search(budget, 2);
       CAPTURE(share);
       CHECK(found.best.gain == doctest::Approx(best));
       CHECK(found.bound >= found.best.gain);
       CHECK(budget.allows(found.best.cost));
-      CHECK(evaluator.cost(found.best.point).ram_bytes() == found.best.cost.ram_bytes());
+      CHECK(evaluator.evaluate(found.best.point).cost.ram_bytes() == found.best.cost.ram_bytes());
       CHECK(bench.gains.of(found.best.point) == found.best.gain);
     }
   }
@@ -109,21 +108,21 @@ TEST_CASE("where plans are tiled, the corrected knapsack alone comes close to th
   bench.gains.weight[0].clear();
   SchemeEvaluator evaluator = bench.evaluator(2);
   const std::vector<SchemePoint> points = bench.all();
-  const std::vector<Cost> costs = evaluator.costs(points);
-  const size_t smallest = evaluator.cost(frozen_point(bench.space)).ram_bytes();
+  const std::vector<FoundScheme> schemes = evaluator.evaluate(points);
+  const size_t smallest = evaluator.evaluate(frozen_point(bench.space)).cost.ram_bytes();
   size_t largest = 0;
-  for (const Cost& cost : costs) largest = std::max(largest, cost.ram_bytes());
+  for (const FoundScheme& s : schemes) largest = std::max(largest, s.cost.ram_bytes());
   for (const double share : {0.3, 0.7}) {
     CAPTURE(share);
     Budget budget;
     budget.memory_bytes =
         smallest + static_cast<size_t>(share * static_cast<double>(largest - smallest));
     double best = 0;
-    for (size_t i = 0; i < points.size(); ++i)
-      if (budget.allows(costs[i])) best = std::max(best, bench.gains.of(points[i]));
+    for (const FoundScheme& s : schemes)
+      if (budget.allows(s.cost)) best = std::max(best, s.gain);
     const SearchResult found = bench.search(budget, 2, 0, 0);
     CHECK(budget.allows(found.best.cost));
-    CHECK(evaluator.cost(found.best.point).ram_bytes() == found.best.cost.ram_bytes());
+    CHECK(evaluator.evaluate(found.best.point).cost.ram_bytes() == found.best.cost.ram_bytes());
     CHECK(found.best.gain >= 0.85 * best);
     CHECK(found.evaluations < points.size() / 4);
   }
@@ -132,7 +131,7 @@ TEST_CASE("where plans are tiled, the corrected knapsack alone comes close to th
 TEST_CASE("time and flash are budgets too") {
   Bench bench;
   SchemeEvaluator evaluator = bench.evaluator();
-  const Cost head = evaluator.cost(frozen_point(bench.space));
+  const Cost head = evaluator.evaluate(frozen_point(bench.space)).cost;
   Budget budget;
   budget.latency_ms = head.train_step_ms * 1.5;
   const SearchResult quick = bench.search(budget);
@@ -148,7 +147,7 @@ TEST_CASE("the same search gives the same scheme, with any number of threads") {
   Bench bench;
   SchemeEvaluator evaluator = bench.evaluator();
   Budget budget;
-  budget.memory_bytes = evaluator.cost(frozen_point(bench.space)).ram_bytes() + 9000;
+  budget.memory_bytes = evaluator.evaluate(frozen_point(bench.space)).cost.ram_bytes() + 9000;
   const SearchResult one = bench.search(budget, 1, 5), again = bench.search(budget, 1, 5),
                      three = bench.search(budget, 3, 5);
   CHECK(one.best.point == again.best.point);
@@ -176,27 +175,27 @@ TEST_CASE("where nothing fits, the error says what the smallest plan takes") {
 TEST_CASE("evolution alone finds the best of a small space, within its evaluations") {
   Bench bench;
   SchemeEvaluator evaluator = bench.evaluator(2);
-  const ChoiceCosts costs(bench.space, evaluator, {});
-  const SeparableProblem least = costs.problem(bench.gains, 0);
+  const ChoiceCosts costs(evaluator, {});
+  const SeparableProblem least = costs.problem(0);
   Budget budget;
-  budget.memory_bytes = evaluator.cost(frozen_point(bench.space)).ram_bytes() + 6000;
+  budget.memory_bytes = evaluator.evaluate(frozen_point(bench.space)).cost.ram_bytes() + 6000;
   const Amounts limits = {static_cast<int64_t>(*budget.memory_bytes), kNoLimit};
   const SearchOptions options{.budget = budget, .evaluations = 400, .seed = 2};
   const size_t before = evaluator.evaluations();
-  FoundScheme found;
-  const Cost head = evaluator.cost(frozen_point(bench.space));
-  REQUIRE(evolve(bench.space, bench.gains, least, limits, INFINITY,
-                 {{frozen_point(bench.space), 0, head}}, evaluator, options, {}, &found));
+  const std::optional<FoundScheme> found =
+      evolve(evaluator, least, limits, INFINITY, {evaluator.evaluate(frozen_point(bench.space))},
+             options, {});
+  REQUIRE(found.has_value());
   CHECK(evaluator.evaluations() <= before + 400);
-  CHECK(budget.allows(found.cost));
-  CHECK(found.gain >= 0.9 * bench.search(budget).best.gain);
+  CHECK(budget.allows(found->cost));
+  CHECK(found->gain >= 0.9 * bench.search(budget).best.gain);
 }
 
 TEST_CASE("fronts rise, and their schemes cost what they say") {
   Bench bench;
   SchemeEvaluator evaluator = bench.evaluator(2);
-  const ChoiceCosts costs(bench.space, evaluator, {});
-  const SchemeFronts fronts = scheme_fronts(bench.space, bench.gains, costs, evaluator, 8);
+  const ChoiceCosts costs(evaluator, {});
+  const SchemeFronts fronts = scheme_fronts(evaluator, costs, 8);
   REQUIRE(fronts.memory.size() >= 3);
   REQUIRE(fronts.time.size() >= 3);
   for (size_t i = 1; i < fronts.memory.size(); ++i) {

@@ -6,11 +6,10 @@
 
 #include "engine/batch.h"
 #include "graph/ir/error.h"
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/sensitivity/estimate_gains.h"
 #include "sparse_update/sensitivity/fisher.h"
 #include "sparse_update/sensitivity/result_cache.h"
-#include "sparse_update/sensitivity/warm_up.h"
 #include "tests/search/subjects.h"
 
 namespace attune::test {

@@ -1,4 +1,4 @@
-#include "sparse_update/pipeline/plan_memory.h"
+#include "sparse_update/pipeline/plan_in_memory.h"
 
 #include <cstring>
 #include <new>

@@ -1,0 +1,43 @@
+#include "cli/progress_line.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+#include "cli/common.h"
+
+namespace attune::cli {
+
+ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void ProgressLine::show(const std::string& text) {
+  if (quiet_) return;
+  fmt::print(stderr, "{}{}{}", terminal_ ? "\r\x1b[K" : "", text, terminal_ ? "" : "\n");
+  std::fflush(stderr);
+  open_ = terminal_;
+}
+
+void ProgressLine::finish() {
+  if (open_) std::fputc('\n', stderr);
+  open_ = false;
+}
+
+Progress work_progress(ProgressLine& line) {
+  return [&line, last = std::string()](const std::string& what, size_t done, size_t of,
+                                       double seconds_left) mutable {
+    const bool is_new = std::exchange(last, what) != what;
+    if (is_new) line.finish();
+    if (!line.rewrites()) {
+      if (is_new) line.show(what + " ...");
+      return;
+    }
+    std::string text = what;
+    if (of > 1) text += fmt::format("  {}/{}", done, of);
+    if (seconds_left >= 0) text += fmt::format("  {} left", duration_text(seconds_left));
+    line.show(text);
+  };
+}
+
+}  // namespace attune::cli
