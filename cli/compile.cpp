@@ -1,5 +1,6 @@
 #include "sparse_update/pipeline/compile.h"
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <optional>
 #include <set>

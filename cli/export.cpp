@@ -1,5 +1,6 @@
 #include "sparse_update/pipeline/export.h"
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "cli/output_file.h"

@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
+
 #include "cli/output_file.h"
 #include "cli/profile_machine.h"
 #include "cli/table.h"
