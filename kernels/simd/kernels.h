@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/geometry.h"
 #include "kernels/kernel.h"
 
 // The kernels of each file of the backend, for the processor it runs on. Null: not in this file.
@@ -21,12 +22,5 @@ const Kernel* find_normalize(Op op);
   HWY_EXPORT(find##_here);                                                    \
   const Kernel* find(Op op) { return HWY_DYNAMIC_DISPATCH(find##_here)(op); } \
   }
-
-// Whether the first inputs and the first output have elements.
-inline bool has_elements(const KernelArgs& args) {
-  for (int i = 0; i < args.num_inputs; ++i)
-    if (i < 2 && args.inputs[i].shape.elements() <= 0) return false;
-  return args.output(0).shape.elements() > 0;
-}
 
 }  // namespace attune::simd
