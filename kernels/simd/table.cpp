@@ -1,11 +1,10 @@
-#include "kernels/simd/table.h"
-
 #include <hwy/targets.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backends.h"
 #include "kernels/simd/kernels.h"
 
 namespace attune {
