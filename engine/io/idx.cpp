@@ -16,8 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxInflation = 1032;  // bytes that deflate can make of one
-constexpr uint8_t kUnsignedByte = 8;      // the type code of the only element type read
+constexpr uint8_t kUnsignedByte = 8;  // the type code of the only element type read
 
 struct IdxArray {
   std::vector<int64_t> shape;

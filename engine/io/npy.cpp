@@ -191,7 +191,7 @@ bool same_dims(std::span<const int64_t> dims, const Shape& shape) {
 }
 
 Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArray* array) {
-  if (file.size() < 10 || std::memcmp(file.data(), "\x93NUMPY", 6) != 0)
+  if (file.size() < 10 || !has_text(file, 0, "\x93NUMPY"))
     return file_error(where, "not a .npy array; write it with numpy.save or numpy.savez");
   const uint8_t version = u8_at(file, 6);
   if (version < 1 || version > 3)

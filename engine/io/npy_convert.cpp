@@ -1,4 +1,3 @@
-#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>
