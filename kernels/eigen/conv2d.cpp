@@ -28,12 +28,6 @@ PatchRows<T> patches(const T* x, const Shape& x_shape, int64_t out_h, int64_t ou
   return p;
 }
 
-bool supports(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  return has_elements(args) && a.groups >= 1 && a.stride_h >= 1 && a.stride_w >= 1 &&
-         a.dilation_h >= 1 && a.dilation_w >= 1;
-}
-
 // ---- Forward ---------------------------------------------------------------------------------
 
 template <class T>
@@ -167,11 +161,12 @@ void grad_input(const KernelArgs& args) {
 }
 
 template <class T>
-constexpr Kernel kForward{forward<T>, supports, forward_workspace<T>, nullptr, nullptr};
+constexpr Kernel kForward{forward<T>, has_elements, forward_workspace<T>, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradInput{grad_input<T>, supports, grad_input_workspace<T>, nullptr, nullptr};
+constexpr Kernel kGradInput{grad_input<T>, has_elements, grad_input_workspace<T>, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradWeight{grad_weight<T>, supports, grad_weight_workspace<T>, nullptr, nullptr};
+constexpr Kernel kGradWeight{grad_weight<T>, has_elements, grad_weight_workspace<T>, nullptr,
+                             nullptr};
 
 }  // namespace
 

@@ -64,12 +64,6 @@ struct Sums<T, 0> {
   }
 };
 
-bool supports(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  return has_elements(args) && a.stride_h >= 1 && a.stride_w >= 1 && a.dilation_h >= 1 &&
-         a.dilation_w >= 1;
-}
-
 template <class T>
 void forward(const KernelArgs& args) {
   const auto& a = args.attributes<Conv2dAttrs>();
@@ -189,11 +183,11 @@ void grad_weight(const KernelArgs& args) {
 }
 
 template <class T>
-constexpr Kernel kForward{forward<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kForward{forward<T>, has_elements, nullptr, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradInput{grad_input<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kGradInput{grad_input<T>, has_elements, nullptr, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradWeight{grad_weight<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kGradWeight{grad_weight<T>, has_elements, nullptr, nullptr, nullptr};
 
 }  // namespace
 

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "kernels/attrs.h"
 #include "kernels/reference/indexed.h"
 #include "kernels/reference/table.h"

@@ -28,9 +28,7 @@ PatchRows patches(const float* x, const Shape& x_shape, int64_t out_h, int64_t o
 }
 
 bool conv_supports(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  return has_elements(args) && a.groups == 1 && a.stride_h >= 1 && a.stride_w >= 1 &&
-         a.dilation_h >= 1 && a.dilation_w >= 1;
+  return has_elements(args) && args.attributes<Conv2dAttrs>().groups == 1;
 }
 
 // ---- Forward ---------------------------------------------------------------------------------
