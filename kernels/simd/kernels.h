@@ -14,7 +14,6 @@ const Kernel* find_update(Op op);
 const Kernel* find_reduce(Op op);
 const Kernel* find_max_pool2d(Op op);
 const Kernel* find_transpose(Op op);
-const Kernel* find_normalize(Op op);
 
 // Defines one of these, in a file that defines `find`_here for each target.
 #define ATTUNE_FIND_FOR_PROCESSOR(find)                                       \
