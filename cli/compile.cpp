@@ -1,6 +1,5 @@
 #include "sparse_update/pipeline/compile.h"
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <optional>
 #include <set>

@@ -1,6 +1,5 @@
 #include "sparse_update/pipeline/export.h"
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "cli/output_file.h"

@@ -1,7 +1,5 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/output_file.h"
 #include "cli/profile_machine.h"
 #include "cli/table.h"

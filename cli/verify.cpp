@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "sparse_update/pipeline/verify_against_model.h"
