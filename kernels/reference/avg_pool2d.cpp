@@ -54,13 +54,29 @@ ATTUNE_INSTANTIATE(avg_pool2d)
 template <class T>
 void avg_pool2d_grad(const KernelArgs& args) {
   const auto& attrs = args.attributes<Pool2dAttrs>();
-  const Image in(args.output(0).shape);
+  const Image out(args.input(0).shape), in(args.output(0).shape);
   const Window win_h = window_h(attrs, attrs.kernel_h), win_w = window_w(attrs, attrs.kernel_w);
-  for_taps_of_input<T>(args, win_h, win_w,
-                       [&](const T* s, T* t, int64_t oh, int64_t ow, int64_t, int64_t) {
-                         const T count = static_cast<T>(divisor(attrs, in, win_h, win_w, oh, ow));
-                         for (int64_t c = 0; c < in.c; ++c) t[c] += s[c] / count;
-                       });
+  const T* dy = args.input(0).as<T>();
+  T* dx = args.output(0).as<T>();
+
+  args.pool->parallel_for(in.n * in.h, 1, [&](int64_t row, int64_t) {
+    T* target = dx + row * in.w * in.c;
+    std::fill_n(target, in.w * in.c, T(0));
+    for (int64_t kh = 0; kh < win_h.size; ++kh) {
+      const int64_t oh = win_h.output_of(row % in.h, kh, out.h);
+      if (oh < 0) continue;
+      const T* source = dy + out.row(row / in.h, oh);
+      for (int64_t kw = 0; kw < win_w.size; ++kw) {
+        const Range range = win_w.outputs(kw, out.w, in.w);
+        for (int64_t ow = range.begin; ow < range.end; ++ow) {
+          const T count = static_cast<T>(divisor(attrs, in, win_h, win_w, oh, ow));
+          const T* s = source + ow * out.c;
+          T* t = target + win_w.source(ow, kw) * in.c;
+          for (int64_t c = 0; c < in.c; ++c) t[c] += s[c] / count;
+        }
+      }
+    }
+  });
 }
 ATTUNE_INSTANTIATE(avg_pool2d_grad)
 

@@ -52,15 +52,31 @@ ATTUNE_INSTANTIATE(depthwise_conv2d)
 template <class T>
 void depthwise_conv2d_grad_input(const KernelArgs& args) {
   const auto& attrs = args.attributes<Conv2dAttrs>();
+  const Image out(args.input(0).shape), in(args.output(0).shape);
   const Shape& filter = args.input(1).shape;
   const Window win_h = window_h(attrs, filter[0]), win_w = window_w(attrs, filter[1]);
+  const T* dy = args.input(0).as<T>();
   const T* w = args.input(1).as<T>();
-  const int64_t channels = filter[2];
-  for_taps_of_input<T>(args, win_h, win_w,
-                       [=](const T* s, T* t, int64_t, int64_t, int64_t kh, int64_t kw) {
-                         const T* factor = w + (kh * win_w.size + kw) * channels;
-                         for (int64_t c = 0; c < channels; ++c) t[c] += s[c] * factor[c];
-                       });
+  T* dx = args.output(0).as<T>();
+
+  args.pool->parallel_for(in.n * in.h, 1, [&](int64_t row, int64_t) {
+    T* target = dx + row * in.w * in.c;
+    std::fill_n(target, in.w * in.c, T(0));
+    for (int64_t kh = 0; kh < win_h.size; ++kh) {
+      const int64_t oh = win_h.output_of(row % in.h, kh, out.h);
+      if (oh < 0) continue;
+      const T* source = dy + out.row(row / in.h, oh);
+      for (int64_t kw = 0; kw < win_w.size; ++kw) {
+        const T* factor = w + (kh * win_w.size + kw) * in.c;
+        const Range range = win_w.outputs(kw, out.w, in.w);
+        for (int64_t ow = range.begin; ow < range.end; ++ow) {
+          T* t = target + win_w.source(ow, kw) * in.c;
+          const T* s = source + ow * out.c;
+          for (int64_t c = 0; c < in.c; ++c) t[c] += s[c] * factor[c];
+        }
+      }
+    }
+  });
   mask_grad_input<T>(args);
 }
 ATTUNE_INSTANTIATE(depthwise_conv2d_grad_input)

@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 // Windows that slide over an image: tap k of output o reads input o * stride + k * dilation - pad.
 namespace attune::reference {
@@ -64,29 +63,6 @@ Window window_h(const A& attrs, int64_t size) {
 template <class A>
 Window window_w(const A& attrs, int64_t size) {
   return {size, attrs.stride_w, attrs.pad_left, attrs.dilation_w};
-}
-
-// Zeros dx[N,H,W,C], output 0, then calls f(dy pixel, dx pixel, oh, ow, kh, kw) for every tap of
-// every window that lies inside, in the order of the taps for each pixel of dx.
-template <class T, class F>
-void for_taps_of_input(const KernelArgs& args, const Window& win_h, const Window& win_w, F&& f) {
-  const Image out(args.input(0).shape), in(args.output(0).shape);
-  const T* dy = args.input(0).as<T>();
-  T* dx = args.output(0).as<T>();
-  args.pool->parallel_for(in.n * in.h, 1, [&](int64_t row, int64_t) {
-    T* target = dx + row * in.w * in.c;
-    std::fill_n(target, in.w * in.c, T(0));
-    for (int64_t kh = 0; kh < win_h.size; ++kh) {
-      const int64_t oh = win_h.output_of(row % in.h, kh, out.h);
-      if (oh < 0) continue;
-      const T* source = dy + out.row(row / in.h, oh);
-      for (int64_t kw = 0; kw < win_w.size; ++kw) {
-        const Range range = win_w.outputs(kw, out.w, in.w);
-        for (int64_t ow = range.begin; ow < range.end; ++ow)
-          f(source + ow * out.c, target + win_w.source(ow, kw) * in.c, oh, ow, kh, kw);
-      }
-    }
-  });
 }
 
 }  // namespace attune::reference
