@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,11 @@
 #include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
 #include "sparse_update/number_text.h"
+
+// Its header takes five seconds to compile: files that add options include it themselves.
+namespace CLI {
+class App;
+}
 
 // What the verbs share.
 namespace attune::cli {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <CLI/CLI.hpp>
+
 #include "cli/common.h"
 
 // One function a verb, each in the file of its name.

@@ -2,37 +2,36 @@
 
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 namespace attune {
 
-double scalar(const Tensor& tensor) {
+namespace {
+
+// Calls f with the number that a scalar tensor holds.
+template <class F>
+auto with_number(const Tensor& tensor, F f) {
   switch (tensor.dtype) {
     case DType::f32:
-      return *tensor.as<float>();
+      return f(*tensor.as<float>());
     case DType::f64:
-      return *tensor.as<double>();
+      return f(*tensor.as<double>());
     case DType::i32:
-      return *tensor.as<int32_t>();
+      return f(*tensor.as<int32_t>());
     default:
-      return *tensor.as<uint8_t>();
+      return f(*tensor.as<uint8_t>());
   }
 }
 
+}  // namespace
+
+double scalar(const Tensor& tensor) {
+  return with_number(tensor, [](auto& number) { return static_cast<double>(number); });
+}
+
 void set_scalar(const Tensor& tensor, double value) {
-  switch (tensor.dtype) {
-    case DType::f32:
-      *tensor.as<float>() = static_cast<float>(value);
-      break;
-    case DType::f64:
-      *tensor.as<double>() = value;
-      break;
-    case DType::i32:
-      *tensor.as<int32_t>() = static_cast<int32_t>(value);
-      break;
-    default:
-      *tensor.as<uint8_t>() = static_cast<uint8_t>(value);
-      break;
-  }
+  with_number(tensor,
+              [value](auto& n) { n = static_cast<std::remove_reference_t<decltype(n)>>(value); });
 }
 
 namespace {

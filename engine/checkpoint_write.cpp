@@ -93,12 +93,6 @@ class Writer {
     }
   }
 
-  // One element at a time, from places `stride` elements apart.
-  template <class T>
-  void put_strided(const T* from, int64_t stride, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) put(from + i * stride, sizeof(T));
-  }
-
   // Writes what is left, with the checksum behind it. Returns 0 or what errno was.
   int finish() {
     const uint64_t checksum = hash64({reinterpret_cast<std::byte*>(block_), size_}, hash_);
@@ -146,15 +140,13 @@ void put_tensor(Writer& writer, const TensorInfo& tensor, std::span<const std::b
   writer.put(tensor.slot.data(), tensor.slot.size());
   const std::byte* const values = state.data() + tensor.state_offset;
   for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    const std::byte* from = values + static_cast<size_t>(first) * tensor.element_bytes;
+    const size_t bytes = tensor.element_bytes;
+    const std::byte* from = values + static_cast<size_t>(first) * bytes;
     if (stride == 1)
-      writer.put(from, static_cast<size_t>(count) * tensor.element_bytes);
-    else if (tensor.element_bytes == 8)
-      writer.put_strided(reinterpret_cast<const uint64_t*>(from), stride, count);
-    else if (tensor.element_bytes == 4)
-      writer.put_strided(reinterpret_cast<const uint32_t*>(from), stride, count);
+      writer.put(from, static_cast<size_t>(count) * bytes);
     else
-      writer.put_strided(reinterpret_cast<const uint8_t*>(from), stride, count);
+      for (int64_t i = 0; i < count; ++i, from += static_cast<size_t>(stride) * bytes)
+        writer.put(from, bytes);
     return true;
   });
 }

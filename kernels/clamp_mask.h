@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/tensor.h"
+#include "kernels/kernel.h"
 #include "kernels/thread_pool.h"
 
 namespace attune {
@@ -28,6 +28,15 @@ void write_clamp_mask(const T* y, int64_t elements, T min, T max, uint8_t* mask,
       mask[byte] = static_cast<uint8_t>(all * 0x0102040810204080u >> 56);
     }
   });
+}
+
+// That of output 0 into output 1, where it is there: what fused kernels do at their end.
+template <class T>
+void write_clamp_mask(const KernelArgs& args, double min, double max) {
+  const Tensor y = args.output(0), mask = args.output(1);
+  if (mask)
+    write_clamp_mask(y.as<T>(), y.shape.elements(), static_cast<T>(min), static_cast<T>(max),
+                     mask.as<uint8_t>(), *args.pool);
 }
 
 }  // namespace attune

@@ -1,70 +1,38 @@
-#include "kernels/kernel.h"
-#include "kernels/reference/table.h"
-
-#ifdef ATTUNE_HAVE_EIGEN
-#include "kernels/eigen/table.h"
-#endif
-#ifdef ATTUNE_HAVE_HWY
-#include "kernels/simd/table.h"
-#endif
-#ifdef ATTUNE_HAVE_XNNPACK
-#include "kernels/xnnpack/table.h"
-#endif
+#include "kernels/backends.h"
 
 namespace attune {
+namespace {
 
-bool backend_available(Backend backend) {
+// Null where this build lacks the backend.
+auto table_of(Backend backend) -> const Kernel* (*)(Op, DType) {
   switch (backend) {
     case Backend::reference:
-      return true;
-    case Backend::eigen:
+      return find_reference_kernel;
 #ifdef ATTUNE_HAVE_EIGEN
-      return true;
-#else
-      return false;
+    case Backend::eigen:
+      return find_eigen_kernel;
 #endif
-    case Backend::xnnpack:
 #ifdef ATTUNE_HAVE_XNNPACK
-      return true;
-#else
-      return false;
+    case Backend::xnnpack:
+      return find_xnnpack_kernel;
 #endif
-    case Backend::simd:
 #ifdef ATTUNE_HAVE_HWY
-      return simd_available();
-#else
-      return false;
+    case Backend::simd:
+      return simd_available() ? find_simd_kernel : nullptr;
 #endif
+    default:
+      return nullptr;
   }
-  return false;
 }
+
+}  // namespace
+
+bool backend_available(Backend backend) { return table_of(backend) != nullptr; }
 
 const Kernel* find_kernel(Backend backend, Op op, DType dtype) {
   // An id that a plan of a newer version brought must not index past the tables.
-  if (static_cast<int>(op) >= kOpCount) return nullptr;
-  switch (backend) {
-    case Backend::reference:
-      return find_reference_kernel(op, dtype);
-    case Backend::eigen:
-#ifdef ATTUNE_HAVE_EIGEN
-      return find_eigen_kernel(op, dtype);
-#else
-      return nullptr;
-#endif
-    case Backend::xnnpack:
-#ifdef ATTUNE_HAVE_XNNPACK
-      return find_xnnpack_kernel(op, dtype);
-#else
-      return nullptr;
-#endif
-    case Backend::simd:
-#ifdef ATTUNE_HAVE_HWY
-      return find_simd_kernel(op, dtype);
-#else
-      return nullptr;
-#endif
-  }
-  return nullptr;
+  const auto find = static_cast<int>(op) < kOpCount ? table_of(backend) : nullptr;
+  return find ? find(op, dtype) : nullptr;
 }
 
 }  // namespace attune

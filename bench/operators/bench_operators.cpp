@@ -6,9 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
+#include <deque>
 #include <map>
-#include <memory>
 #include <new>
 #include <random>
 #include <string>
@@ -17,12 +16,12 @@
 #include "bench/operators/calls.h"
 #include "cli/machine_peak.h"
 #include "engine/kernel_choice.h"
+#include "engine/platform/memory_block.h"
 #include "kernels/thread_pool.h"
 
 namespace attune::bench {
 namespace {
 
-constexpr size_t kAlignment = 64;
 constexpr size_t kSlack = 64;  // kernels may read past the end, as a session lets them
 
 struct Options {
@@ -32,15 +31,6 @@ struct Options {
   int batch = 1;
   bool no_peak = false;
 };
-
-using Memory = std::unique_ptr<void, void (*)(void*)>;
-
-Memory allocate(size_t bytes) {
-  void* memory =
-      std::aligned_alloc(kAlignment, (bytes + kSlack + kAlignment - 1) / kAlignment * kAlignment);
-  if (!memory) throw std::bad_alloc();
-  return Memory(memory, &std::free);
-}
 
 // A call with memory, and with a kernel that takes it or null.
 class BoundCall {
@@ -79,8 +69,7 @@ class BoundCall {
   // False where the kernel cannot be prepared.
   bool prepare() {
     if (kernel_->workspace_bytes) {
-      memory_.push_back(allocate(kernel_->workspace_bytes(args_, args_.pool->threads())));
-      args_.workspace = memory_.back().get();
+      args_.workspace = allocate(kernel_->workspace_bytes(args_, args_.pool->threads()));
     }
     if (!kernel_->prepare) return true;
     size_t held = 0;
@@ -90,11 +79,15 @@ class BoundCall {
   void run() { kernel_->run(args_); }
 
  private:
+  // As a session has it.
+  void* allocate(size_t bytes) {
+    if (!memory_.emplace_back().allocate(bytes + kSlack)) throw std::bad_alloc();
+    return memory_.back().data();
+  }
   Tensor tensor(const Operand& operand, bool frozen) {
     if (operand.shape.rank == 0) return {};
     Tensor tensor{.dtype = operand.dtype, .frozen = frozen, .shape = operand.shape};
-    memory_.push_back(allocate(tensor.bytes()));
-    tensor.data = memory_.back().get();
+    tensor.data = allocate(tensor.bytes());
     std::minstd_rand random(1);
     if (operand.dtype == DType::f32) {
       std::uniform_real_distribution<float> real(-1, 1);
@@ -107,7 +100,7 @@ class BoundCall {
   }
 
   const Kernel* kernel_;
-  std::vector<Memory> memory_;
+  std::deque<MemoryBlock> memory_;
   std::vector<Tensor> inputs_, outputs_;
   KernelArgs args_;
 };

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <string_view>
 
 namespace attune {
 
@@ -27,5 +29,13 @@ inline uint32_t big_endian_u32(std::span<const std::byte> bytes, size_t at) {
   return uint32_t{u8_at(bytes, at)} << 24 | uint32_t{u8_at(bytes, at + 1)} << 16 |
          uint32_t{u8_at(bytes, at + 2)} << 8 | uint32_t{u8_at(bytes, at + 3)};
 }
+
+// Whether `text` stands there.
+inline bool has_text(std::span<const std::byte> bytes, size_t at, std::string_view text) {
+  return bytes.size() >= at + text.size() &&
+         std::memcmp(bytes.data() + at, text.data(), text.size()) == 0;
+}
+
+inline constexpr uint64_t kMaxInflation = 1032;  // bytes that deflate can make of one
 
 }  // namespace attune

@@ -11,15 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The names in a folder that are not hidden, sorted by byte value.
-struct Listing {
-  std::vector<std::string> folders, files;
-};
-
-std::string join(const std::string& folder, const std::string& name) {
-  return folder.ends_with('/') ? folder + name : folder + "/" + name;
-}
-
 // Whether `inner` is `folder` or lies on the way to it: a link that leads back.
 bool leads_back(const fs::path& inner, const fs::path& folder) {
   std::error_code failure;
@@ -30,6 +21,24 @@ bool leads_back(const fs::path& inner, const fs::path& folder) {
   return std::mismatch(target.begin(), target.end(), here.begin(), here.end()).first ==
          target.end();
 }
+
+// Appends the files of `folder` that the front end takes.
+void append_examples(const std::string& folder, const Listing& listing, const ExampleFile& loader,
+                     std::vector<std::string>* paths) {
+  for (const std::string& file : listing.files)
+    if (loader.takes(extension_of(file))) paths->push_back((fs::path(folder) / file).string());
+}
+
+// What to say where a folder holds nothing of use.
+Status nothing_in(const std::string& folder, const ExampleFile& loader,
+                  const std::vector<std::string>& classes) {
+  if (classes.empty())
+    return file_error(folder, "holds no %s; add some or give another folder", loader.kind());
+  return file_error(folder, "holds no %s; add some or remove the folder (the model's classes: %s)",
+                    loader.kind(), name_list(classes).c_str());
+}
+
+}  // namespace
 
 Status list_folder(const std::string& path, Listing* listing) {
   std::error_code failure;
@@ -48,24 +57,6 @@ Status list_folder(const std::string& path, Listing* listing) {
   std::ranges::sort(listing->files);
   return Status::ok();
 }
-
-// Appends the files of `folder` that the front end takes.
-void append_examples(const std::string& folder, const Listing& listing, const ExampleFile& loader,
-                     std::vector<std::string>* paths) {
-  for (const std::string& file : listing.files)
-    if (loader.takes(extension_of(file))) paths->push_back(join(folder, file));
-}
-
-// What to say where a folder holds nothing of use.
-Status nothing_in(const std::string& folder, const ExampleFile& loader,
-                  const std::vector<std::string>& classes) {
-  if (classes.empty())
-    return file_error(folder, "holds no %s; add some or give another folder", loader.kind());
-  return file_error(folder, "holds no %s; add some or remove the folder (the model's classes: %s)",
-                    loader.kind(), name_list(classes).c_str());
-}
-
-}  // namespace
 
 Status list_class_folders(const std::string& path, std::vector<std::string>* names) {
   return guarded(path, [&]() -> Status {
@@ -104,7 +95,7 @@ Status open_class_folder(const std::string& path, const DatasetRequest& request,
                         name_list(request.class_names).c_str());
   }
   for (const std::string& name : top.folders) {
-    const std::string folder = join(path, name);
+    const std::string folder = (fs::path(path) / name).string();
     const auto known = std::ranges::find(request.class_names, name);
     if (classified && known == request.class_names.end())
       return file_error(folder,

@@ -9,17 +9,23 @@
 #include "engine/io/wav.h"
 
 namespace attune {
+namespace {
+
+Status does_not_fit(const DatasetRequest& request, const std::string& made) {
+  const ExampleSpec& example = request.example();
+  return Status::error("model input `%.*s`: the %s, the plan takes %s %s; compile anew",
+                       static_cast<int>(example.name.size()), example.name.data(), made.c_str(),
+                       dtype_name(example.dtype), dims_text(example.shape).c_str());
+}
+
+}  // namespace
 
 Status check_image_example(const DatasetRequest& request) {
   const ImagePreprocess& image = request.preprocess.image;
   ATTUNE_RETURN_IF_ERROR(check_image_preprocess(image));
   const Shape made{image.height, image.width, image.channels};
   if (request.example().dtype != DType::u8 || !(request.example().shape == made))
-    return Status::error(
-        "model input `%.*s`: the image front end makes u8 %s, the plan takes %s %s; compile anew",
-        static_cast<int>(request.example().name.size()), request.example().name.data(),
-        dims_text(made).c_str(), dtype_name(request.example().dtype),
-        dims_text(request.example().shape).c_str());
+    return does_not_fit(request, "image front end makes u8 " + dims_text(made));
   return Status::ok();
 }
 
@@ -36,12 +42,8 @@ Status ExampleFile::create(const DatasetRequest& request, std::unique_ptr<Exampl
       const int64_t frames = 1 + (mfcc.samples - mfcc.frame_length) / mfcc.frame_step;
       if (!is_real(request.example().dtype) ||
           request.example().shape.elements() != frames * mfcc.coefficients)
-        return Status::error(
-            "model input `%.*s`: the MFCC front end makes %lld x %d real numbers, the plan takes "
-            "%s %s; compile anew",
-            static_cast<int>(request.example().name.size()), request.example().name.data(),
-            static_cast<long long>(frames), mfcc.coefficients, dtype_name(request.example().dtype),
-            dims_text(request.example().shape).c_str());
+        return does_not_fit(request, "MFCC front end makes " + std::to_string(frames) + " x " +
+                                         std::to_string(mfcc.coefficients) + " real numbers");
       break;
     }
     default:
@@ -60,41 +62,26 @@ ExampleFile::ExampleFile(const DatasetRequest& request)
   }
 }
 
-bool ExampleFile::takes(std::string_view extension) const {
-  switch (preprocess_.front_end) {
-    case FrontEnd::none:
-      return extension == ".npy";
-    case FrontEnd::image:
-      return extension == ".png" || extension == ".jpg" || extension == ".jpeg" ||
-             extension == ".bmp";
-    case FrontEnd::mfcc:
-      return extension == ".wav";
-  }
-  return false;
+const ExampleFile::Source& ExampleFile::source() const {
+  static const Source kSources[] = {
+      // in the order of FrontEnd
+      {{".npy"},
+       ".npy arrays (for images or WAVs, compile with --preprocess)",
+       &ExampleFile::load_npy},
+      {{".png", ".jpg", ".jpeg", ".bmp"}, "PNG, JPEG or BMP images", &ExampleFile::load_image},
+      {{".wav"}, "WAV files", &ExampleFile::load_wav},
+  };
+  return kSources[static_cast<size_t>(preprocess_.front_end)];
 }
 
-const char* ExampleFile::kind() const {
-  switch (preprocess_.front_end) {
-    case FrontEnd::none:
-      return ".npy arrays (for images or WAVs, compile with --preprocess)";
-    case FrontEnd::image:
-      return "PNG, JPEG or BMP images";
-    case FrontEnd::mfcc:
-      return "WAV files";
-  }
-  return "";
+bool ExampleFile::takes(std::string_view extension) const {
+  return std::ranges::count(source().extensions, extension) > 0;
 }
+
+const char* ExampleFile::kind() const { return source().kind; }
 
 Status ExampleFile::load(const std::string& path, std::span<std::byte> input) {
-  switch (preprocess_.front_end) {
-    case FrontEnd::none:
-      return load_npy(path, input);
-    case FrontEnd::image:
-      return load_image(path, input);
-    case FrontEnd::mfcc:
-      return load_wav(path, input);
-  }
-  return Status::ok();
+  return (this->*source().load)(path, input);
 }
 
 Status ExampleFile::load_image(const std::string& path, std::span<std::byte> input) {

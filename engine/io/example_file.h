@@ -27,7 +27,15 @@ class ExampleFile {
   Status load(const std::string& path, std::span<std::byte> input);
 
  private:
+  // What a front end takes, and how a file of it becomes an example.
+  struct Source {
+    std::vector<std::string_view> extensions;
+    const char* kind;
+    Status (ExampleFile::*load)(const std::string& path, std::span<std::byte> input);
+  };
+
   explicit ExampleFile(const DatasetRequest& request);
+  const Source& source() const;
   Status load_image(const std::string& path, std::span<std::byte> input);
   Status load_wav(const std::string& path, std::span<std::byte> input);
   Status load_npy(const std::string& path, std::span<std::byte> input);

@@ -77,16 +77,10 @@ Status read_file(const std::string& path, std::vector<std::byte>* bytes) {
   return Status::ok();
 }
 
-std::string file_name_of(std::string_view path) {
-  const size_t slash = path.find_last_of('/');
-  return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
-}
+std::string file_name_of(std::string_view path) { return fs::path(path).filename().string(); }
 
 std::string extension_of(std::string_view path) {
-  const std::string name = file_name_of(path);
-  const size_t dot = name.find_last_of('.');
-  if (dot == std::string::npos || dot == 0) return "";
-  std::string extension = name.substr(dot);
+  std::string extension = fs::path(path).extension().string();
   for (char& c : extension)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return extension;

@@ -16,8 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxInflation = 1032;  // bytes that deflate can make of one
-constexpr uint8_t kUnsignedByte = 8;      // the type code of the only element type read
+constexpr uint8_t kUnsignedByte = 8;  // the type code of the only element type read
 
 struct IdxArray {
   std::vector<int64_t> shape;
@@ -257,19 +256,11 @@ Status read_labels(const std::string& images_path, const DatasetRequest& request
 
 Status find_idx_images(const std::string& folder, std::string* images_path) {
   images_path->clear();
-  std::vector<std::string> names;
-  std::error_code failure;
-  fs::directory_iterator entry(folder, failure);
-  for (; !failure && entry != fs::directory_iterator(); entry.increment(failure)) {
-    const std::string name = entry->path().filename().string();
-    std::error_code broken_link;
-    if (!name.starts_with('.') && images_part(name) != std::string::npos &&
-        fs::is_regular_file(entry->path(), broken_link))
-      names.push_back(name);
-  }
-  if (failure) return file_error(folder, "cannot be listed (%s)", failure.message().c_str());
+  Listing listing;
+  ATTUNE_RETURN_IF_ERROR(list_folder(folder, &listing));
+  std::vector<std::string>& names = listing.files;
+  std::erase_if(names, [](const std::string& name) { return images_part(name) == name.npos; });
   // The same images, plain and gzipped, count once: the plain ones come first.
-  std::ranges::sort(names);
   const auto same = [](std::string a, std::string b) {
     drop_suffix(&a, ".gz");
     drop_suffix(&b, ".gz");

@@ -28,18 +28,13 @@ namespace attune {
 namespace {
 
 constexpr int64_t kMaxPixels = int64_t{1} << 27;
-// A byte of deflate makes at most 1032 bytes, of eight pixels each.
-constexpr int64_t kMaxPixelsPerByte = 8 * 1032;
+constexpr int64_t kMaxPixelsPerByte = 8 * int64_t{kMaxInflation};
 // A block of 64 pixels takes a bit at least.
 constexpr int64_t kMaxJpegPixelsPerByte = 8 * 64;
 constexpr int kMaxScans = 64;  // a progressive picture has about ten
 constexpr const char* kCutShort = "the image is cut short; copy it again";
 
 // The decoder takes what is missing for zeros and checks no sums, so completeness is checked here.
-
-bool is_png(std::span<const std::byte> file) {
-  return file.size() >= 8 && std::memcmp(file.data(), "\x89PNG\r\n\x1a\n", 8) == 0;
-}
 
 Status check_png(std::string_view path, std::span<const std::byte> file) {
   size_t at = 8;
@@ -53,10 +48,6 @@ Status check_png(std::string_view path, std::span<const std::byte> file) {
     if (std::memcmp(type, "IEND", 4) == 0) return Status::ok();
     at += size_t{length} + 12;
   }
-}
-
-bool is_jpeg(std::span<const std::byte> file) {
-  return file.size() >= 3 && std::memcmp(file.data(), "\xff\xd8\xff", 3) == 0;
 }
 
 // Checks the Huffman tables whose segment has its length at `at`: stb_image before 2.28 writes
@@ -138,10 +129,6 @@ Status check_jpeg(std::string_view path, std::span<const std::byte>* whole) {
   return Status::ok();
 }
 
-bool is_bmp(std::span<const std::byte> file) {
-  return file.size() >= 2 && std::memcmp(file.data(), "BM", 2) == 0;
-}
-
 Status check_bmp(std::string_view path, std::span<const std::byte> file) {
   if (file.size() < 26) return file_error(path, "%s", kCutShort);
   const uint64_t data = little_endian_u32(file, 10);
@@ -173,12 +160,12 @@ Status check_bmp(std::string_view path, std::span<const std::byte> file) {
 
 Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image) {
   int64_t max_pixels_per_byte = kMaxPixelsPerByte;
-  if (is_png(file)) {
+  if (has_text(file, 0, "\x89PNG\r\n\x1a\n")) {
     ATTUNE_RETURN_IF_ERROR(check_png(path, file));
-  } else if (is_jpeg(file)) {
+  } else if (has_text(file, 0, "\xff\xd8\xff")) {
     ATTUNE_RETURN_IF_ERROR(check_jpeg(path, &file));
     max_pixels_per_byte = kMaxJpegPixelsPerByte;
-  } else if (is_bmp(file)) {
+  } else if (has_text(file, 0, "BM")) {
     ATTUNE_RETURN_IF_ERROR(check_bmp(path, file));
   } else {
     return file_error(path, "not a PNG, JPEG or BMP image; convert it to one of them");

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 
 #include "engine/io/file.h"
 
@@ -45,9 +44,13 @@ Status Labels::add_targets(std::string_view where, std::span<const double> numbe
   NpyArray array{NpyType::f64, {static_cast<int64_t>(numbers.size())}, {}};
   const auto* bytes = reinterpret_cast<const std::byte*>(numbers.data());
   array.bytes.assign(bytes, bytes + numbers.size_bytes());
+  return append_targets(where, array, 0);
+}
+
+Status Labels::append_targets(std::string_view where, const NpyArray& array, int64_t first) {
   const size_t start = bytes_.size();
   bytes_.resize(start + stride_);
-  return convert_elements(where, array, 0, target_elements(), target_dtype_,
+  return convert_elements(where, array, first, target_elements(), target_dtype_,
                           std::span(bytes_).subspan(start));
 }
 
@@ -56,13 +59,10 @@ Status Labels::add_array(std::string_view where, const NpyArray& array) {
   const Shape wanted = target_;
   // A column of single numbers may stand as [n] or [n,1].
   const bool single = wanted.elements() == 1 && (rest.empty() || same_dims(rest, Shape{1}));
-  if (array.shape.empty() || !(single || same_dims(rest, wanted))) {
-    std::string expected = "[n";
-    for (int axis = 0; axis < wanted.rank; ++axis) expected += "," + std::to_string(wanted[axis]);
+  if (array.shape.empty() || !(single || same_dims(rest, wanted)))
     return file_error(where, "shape %s, the model's %s take %s; reshape it",
                       dims_text(array.shape).c_str(), are_classes() ? "class labels" : "targets",
-                      (expected + "]").c_str());
-  }
+                      batch_text(wanted).c_str());
   const int64_t count = array.shape[0], width = wanted.elements();
   std::vector<double> numbers;
   for (int64_t i = 0; i < count; ++i) {
@@ -73,10 +73,7 @@ Status Labels::add_array(std::string_view where, const NpyArray& array) {
                                               std::as_writable_bytes(std::span(numbers))));
       for (double label : numbers) ATTUNE_RETURN_IF_ERROR(append_class(example, label));
     } else {
-      const size_t start = bytes_.size();
-      bytes_.resize(start + stride_);
-      ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i * width, width, target_dtype_,
-                                              std::span(bytes_).subspan(start)));
+      ATTUNE_RETURN_IF_ERROR(append_targets(example, array, i * width));
     }
   }
   return Status::ok();

@@ -40,6 +40,7 @@ class Labels {
 
  private:
   Status append_class(std::string_view where, double label);
+  Status append_targets(std::string_view where, const NpyArray& array, int64_t first);
   Status wrong_class(std::string_view where, double label) const;
 
   int32_t classes_;

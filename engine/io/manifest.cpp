@@ -1,4 +1,5 @@
 #include <charconv>
+#include <filesystem>
 #include <optional>
 
 #include "engine/io/example_file.h"
@@ -19,7 +20,7 @@ std::string_view trimmed(std::string_view text) {
 std::optional<std::vector<std::string>> split(std::string_view line) {
   std::vector<std::string> fields;
   while (true) {
-    while (!line.empty() && (line[0] == ' ' || line[0] == '\t')) line.remove_prefix(1);
+    line = trimmed(line);
     std::string field;
     if (line.starts_with('"')) {
       line.remove_prefix(1);
@@ -48,10 +49,7 @@ std::optional<std::vector<std::string>> split(std::string_view line) {
 class ManifestParser {
  public:
   ManifestParser(const std::string& path, const DatasetRequest& request)
-      : path_(path), request_(request), labels_(request) {
-    const size_t slash = path.find_last_of('/');
-    if (slash != std::string::npos) folder_ = path.substr(0, slash + 1);
-  }
+      : path_(path), request_(request), labels_(request) {}
 
   Status parse(std::string_view text) {
     if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
@@ -84,7 +82,7 @@ class ManifestParser {
     if (file.empty()) return file_error(where_, "no path; write path,label");
     if (file.find('\0') != std::string::npos)
       return file_error(where_, "a zero byte in the path; save the manifest as plain text");
-    paths_.push_back(file.starts_with('/') ? file : folder_ + file);
+    paths_.push_back((std::filesystem::path(path_).parent_path() / file).string());
     ATTUNE_RETURN_IF_ERROR(parse_label(std::span(*fields).subspan(1)));
     if (const Status found = check_regular_file(paths_.back()); !found)
       return file_error(where_, "%s", found.message());
@@ -120,7 +118,7 @@ class ManifestParser {
     return labels_.add_targets(where_, numbers);
   }
 
-  std::string path_, folder_, where_;
+  std::string path_, where_;
   const DatasetRequest& request_;
   Labels labels_;
   std::vector<std::string> paths_;

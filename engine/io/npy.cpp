@@ -15,16 +15,16 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "readers copy little-endian numbers");
 
 struct TypeRow {
-  NpyType type;
-  const char* descr;
+  const char *descr, *name;
   uint8_t bytes;
 };
 constexpr TypeRow kTypes[] = {
-    {NpyType::boolean, "b1", 1}, {NpyType::i8, "i1", 1},  {NpyType::i16, "i2", 2},
-    {NpyType::i32, "i4", 4},     {NpyType::i64, "i8", 8}, {NpyType::u8, "u1", 1},
-    {NpyType::u16, "u2", 2},     {NpyType::u32, "u4", 4}, {NpyType::u64, "u8", 8},
-    {NpyType::f16, "f2", 2},     {NpyType::f32, "f4", 4}, {NpyType::f64, "f8", 8},
+    // in the order of NpyType
+    {"b1", "bool", 1},   {"i1", "int8", 1},    {"i2", "int16", 2},   {"i4", "int32", 4},
+    {"i8", "int64", 8},  {"u1", "uint8", 1},   {"u2", "uint16", 2},  {"u4", "uint32", 4},
+    {"u8", "uint64", 8}, {"f2", "float16", 2}, {"f4", "float32", 4}, {"f8", "float64", 8},
 };
+const TypeRow& row_of(NpyType type) { return kTypes[static_cast<size_t>(type)]; }
 
 // Reads the header, a Python dictionary: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4),
 // }
@@ -114,7 +114,7 @@ Status parse_type(std::string_view where, std::string_view descr, NpyType* type)
     if (descr.size() != 3 || descr.substr(1) != row.descr) continue;
     if (descr[0] == '>' && row.bytes > 1)
       return file_error(where, "big-endian elements; save it with .astype('<%s')", row.descr);
-    *type = row.type;
+    *type = static_cast<NpyType>(&row - kTypes);
     return Status::ok();
   }
   return file_error(where, "elements of type '%s'; save it as float32, float64 or an integer type",
@@ -161,17 +161,8 @@ std::vector<std::byte> to_c_order(std::span<const std::byte> in, std::span<const
 
 }  // namespace
 
-size_t npy_type_bytes(NpyType type) {
-  for (const TypeRow& row : kTypes)
-    if (row.type == type) return row.bytes;
-  return 0;
-}
-
-const char* npy_type_name(NpyType type) {
-  constexpr const char* kNames[] = {"bool",   "int8",   "int16",  "int32",   "int64",   "uint8",
-                                    "uint16", "uint32", "uint64", "float16", "float32", "float64"};
-  return kNames[static_cast<size_t>(type)];
-}
+size_t npy_type_bytes(NpyType type) { return row_of(type).bytes; }
+const char* npy_type_name(NpyType type) { return row_of(type).name; }
 
 int64_t NpyArray::elements() const {
   int64_t n = 1;
@@ -190,13 +181,17 @@ std::string dims_text(const Shape& shape) {
   return dims_text(dims);
 }
 
+std::string batch_text(const Shape& example) {
+  return "[n" + std::string(example.rank > 0 ? "," : "") + dims_text(example).substr(1);
+}
+
 bool same_dims(std::span<const int64_t> dims, const Shape& shape) {
   return std::equal(dims.begin(), dims.end(), shape.dims, shape.dims + shape.rank,
                     [](int64_t a, int32_t b) { return a == b; });
 }
 
 Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArray* array) {
-  if (file.size() < 10 || std::memcmp(file.data(), "\x93NUMPY", 6) != 0)
+  if (file.size() < 10 || !has_text(file, 0, "\x93NUMPY"))
     return file_error(where, "not a .npy array; write it with numpy.save or numpy.savez");
   const uint8_t version = u8_at(file, 6);
   if (version < 1 || version > 3)
@@ -230,32 +225,22 @@ Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArr
 }
 
 std::vector<std::byte> format_npy(const NpyArray& array) {
-  assert(array.bytes.size() == static_cast<size_t>(array.elements()) * npy_type_bytes(array.type));
-  const char* descr = "";
-  for (const TypeRow& row : kTypes)
-    if (row.type == array.type) descr = row.descr;
-  std::string header = std::string("{'descr': '") + (npy_type_bytes(array.type) == 1 ? "|" : "<") +
-                       descr + "', 'fortran_order': False, 'shape': (";
+  const TypeRow& type = row_of(array.type);
+  assert(array.bytes.size() == static_cast<size_t>(array.elements()) * type.bytes);
+  std::string header = std::string("{'descr': '") + (type.bytes == 1 ? "|" : "<") + type.descr +
+                       "', 'fortran_order': False, 'shape': (";
   for (int64_t dim : array.shape) header += std::to_string(dim) + ", ";
   header += "), }";
   // The data starts at a multiple of 64 bytes.
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
-  const char prefix[10] = {'\x93',
-                           'N',
-                           'U',
-                           'M',
-                           'P',
-                           'Y',
-                           1,
-                           0,
-                           static_cast<char>(header.size() & 0xff),
-                           static_cast<char>(header.size() >> 8)};
-  std::vector<std::byte> file(sizeof(prefix) + header.size() + array.bytes.size());
-  std::memcpy(file.data(), prefix, sizeof(prefix));
-  std::memcpy(file.data() + sizeof(prefix), header.data(), header.size());
-  std::copy(array.bytes.begin(), array.bytes.end(),
-            file.begin() + static_cast<ptrdiff_t>(sizeof(prefix) + header.size()));
+  std::string start("\x93NUMPY\x01\x00", 8);
+  start += static_cast<char>(header.size() & 0xff);
+  start += static_cast<char>(header.size() >> 8);
+  start += header;
+  std::vector<std::byte> file(start.size() + array.bytes.size());
+  std::memcpy(file.data(), start.data(), start.size());
+  std::ranges::copy(array.bytes, file.begin() + static_cast<ptrdiff_t>(start.size()));
   return file;
 }
 

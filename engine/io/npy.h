@@ -39,6 +39,7 @@ std::vector<std::byte> format_npy(const NpyArray& array);
 // "[2,3]"
 std::string dims_text(std::span<const int64_t> dims);
 std::string dims_text(const Shape& shape);
+std::string batch_text(const Shape& example);  // "[n,2,3]"
 bool same_dims(std::span<const int64_t> dims, const Shape& shape);
 
 // Converts elements first .. first + count - 1 to `to`. NaN, Inf and what `to` cannot hold (a

@@ -1,4 +1,3 @@
-#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -92,32 +91,12 @@ Status convert_elements(std::string_view where, const NpyArray& array, int64_t f
   assert(to == DType::mask || out.size() == dtype_bytes(to, static_cast<size_t>(count)));
   const std::byte* in =
       array.bytes.data() + static_cast<size_t>(first) * npy_type_bytes(array.type);
-  switch (array.type) {
-    case NpyType::boolean:
-    case NpyType::u8:
-      return convert_from<uint8_t>(where, in, count, to, out.data());
-    case NpyType::i8:
-      return convert_from<int8_t>(where, in, count, to, out.data());
-    case NpyType::i16:
-      return convert_from<int16_t>(where, in, count, to, out.data());
-    case NpyType::i32:
-      return convert_from<int32_t>(where, in, count, to, out.data());
-    case NpyType::i64:
-      return convert_from<int64_t>(where, in, count, to, out.data());
-    case NpyType::u16:
-      return convert_from<uint16_t>(where, in, count, to, out.data());
-    case NpyType::u32:
-      return convert_from<uint32_t>(where, in, count, to, out.data());
-    case NpyType::u64:
-      return convert_from<uint64_t>(where, in, count, to, out.data());
-    case NpyType::f16:
-      return convert_from<Half>(where, in, count, to, out.data());
-    case NpyType::f32:
-      return convert_from<float>(where, in, count, to, out.data());
-    case NpyType::f64:
-      return convert_from<double>(where, in, count, to, out.data());
-  }
-  return file_error(where, "unknown element type; save it as float32");
+  constexpr decltype(&convert_from<float>) kConverters[] = {
+      // in the order of NpyType
+      convert_from<uint8_t>,  convert_from<int8_t>,  convert_from<int16_t>,  convert_from<int32_t>,
+      convert_from<int64_t>,  convert_from<uint8_t>, convert_from<uint16_t>, convert_from<uint32_t>,
+      convert_from<uint64_t>, convert_from<Half>,    convert_from<float>,    convert_from<double>};
+  return kConverters[static_cast<size_t>(array.type)](where, in, count, to, out.data());
 }
 
 }  // namespace attune

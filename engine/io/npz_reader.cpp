@@ -64,16 +64,12 @@ class ArrayReader : public Reader {
 };
 
 Status check_shape(const std::string& where, const ExampleSpec& example, const NpyArray& inputs) {
-  std::string expected = "[n";
-  for (int axis = 0; axis < example.shape.rank; ++axis)
-    expected += "," + std::to_string(example.shape[axis]);
-  expected += "]";
   const bool fits =
       !inputs.shape.empty() && same_dims(std::span(inputs.shape).subspan(1), example.shape);
   if (!fits)
     return file_error(where, "shape %s, the model's input `%.*s` takes %s; reshape it",
                       dims_text(inputs.shape).c_str(), static_cast<int>(example.name.size()),
-                      example.name.data(), expected.c_str());
+                      example.name.data(), batch_text(example.shape).c_str());
   if (inputs.shape[0] == 0) return file_error(where, "holds no example; write at least one");
   return Status::ok();
 }

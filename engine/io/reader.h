@@ -45,6 +45,12 @@ class Reader : public Dataset {
   std::string description_;
 };
 
+// The names in a folder that are not hidden, sorted by byte value.
+struct Listing {
+  std::vector<std::string> folders, files;
+};
+Status list_folder(const std::string& path, Listing* listing);
+
 // One opener per kind of data. Errors name the file, what is wrong and what to do.
 Status open_class_folder(const std::string& path, const DatasetRequest& request,
                          std::unique_ptr<Dataset>* dataset);

@@ -25,10 +25,6 @@ struct Format {
   int32_t sample_rate = 0;
 };
 
-bool has_tag(std::span<const std::byte> file, size_t at, const char* tag) {
-  return std::memcmp(file.data() + at, tag, 4) == 0;
-}
-
 Status parse_format(std::string_view path, std::span<const std::byte> chunk, Format* format) {
   if (chunk.size() < 16)
     return file_error(path, "the WAV's format chunk has %zu bytes, not 16; convert the file anew",
@@ -100,7 +96,7 @@ Status read_samples(std::string_view path, std::span<const std::byte> data, cons
 }  // namespace
 
 Status parse_wav(std::string_view path, std::span<const std::byte> file, Audio* audio) {
-  if (file.size() < 12 || !has_tag(file, 0, "RIFF") || !has_tag(file, 8, "WAVE"))
+  if (!has_text(file, 0, "RIFF") || !has_text(file, 8, "WAVE"))
     return file_error(path, "not a WAV file (no RIFF header); give 8-32 bit PCM or float WAV");
   const uint32_t riff_bytes = little_endian_u32(file, 4);
   const bool streamed = riff_bytes == kUnknownSize;
@@ -113,8 +109,8 @@ Status parse_wav(std::string_view path, std::span<const std::byte> file, Audio* 
   size_t at = 12;
   while (file.size() - at >= 8) {
     uint64_t bytes = little_endian_u32(file, at + 4);
-    const bool is_data = has_tag(file, at, "data");
-    const bool is_format = has_tag(file, at, "fmt ");
+    const bool is_data = has_text(file, at, "data");
+    const bool is_format = has_text(file, at, "fmt ");
     at += 8;
     if (is_data && streamed && bytes == kUnknownSize) bytes = file.size() - at;
     if (bytes > file.size() - at)

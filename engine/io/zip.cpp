@@ -19,8 +19,7 @@ constexpr uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEnd 
 constexpr uint32_t kEnd64 = 0x06064b50, kEnd64Locator = 0x07064b50;
 constexpr size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kEnd64Bytes = 56;
 constexpr size_t kEnd64LocatorBytes = 20;
-constexpr uint64_t kMaxInflation = 1032;  // bytes that deflate can make of one
-constexpr uint16_t kDosDate = 0x21;       // 1980-01-01
+constexpr uint16_t kDosDate = 0x21;  // 1980-01-01
 constexpr uint16_t kVersion = 20;
 
 Status damaged(std::string_view path, const char* what) {

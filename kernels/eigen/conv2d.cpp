@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <numeric>
 #include <type_traits>
 
 #include "kernels/clamp_mask.h"
@@ -29,18 +28,6 @@ PatchRows<T> patches(const T* x, const Shape& x_shape, int64_t out_h, int64_t ou
   return p;
 }
 
-// Whether patches are whole pixels, one after the other.
-bool is_pointwise(const Conv2dAttrs& a, int64_t kernel_h, int64_t kernel_w) {
-  return kernel_h == 1 && kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 &&
-         a.pad_left == 0 && a.pad_bottom == 0 && a.pad_right == 0;
-}
-
-bool supports(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  return has_elements(args) && a.groups >= 1 && a.stride_h >= 1 && a.stride_w >= 1 &&
-         a.dilation_h >= 1 && a.dilation_w >= 1;
-}
-
 // ---- Forward ---------------------------------------------------------------------------------
 
 template <class T>
@@ -54,7 +41,7 @@ template <class T>
 void forward(const KernelArgs& args) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor x = args.input(0), w = args.input(1), bias = args.input(2);
-  const Tensor y = args.output(0), mask = args.output(1);
+  const Tensor y = args.output(0);
   const int64_t outputs = w.shape[0] / a.groups, depth = w.shape.product(1, 4);
   const int64_t pixels = y.shape.product(0, 3), y_stride = y.shape[3];
   for (int group = 0; group < a.groups; ++group) {
@@ -76,9 +63,7 @@ void forward(const KernelArgs& args) {
       product(
           patches(x.as<T>(), x.shape, y.shape[1], y.shape[2], a, w.shape[1], w.shape[2], group));
   }
-  if (mask)
-    write_clamp_mask(y.as<T>(), y.shape.elements(), static_cast<T>(a.clamp_min),
-                     static_cast<T>(a.clamp_max), mask.as<uint8_t>(), *args.pool);
+  write_clamp_mask<T>(args, a.clamp_min, a.clamp_max);
 }
 
 // ---- Gradient of the weight --------------------------------------------------------------------
@@ -113,47 +98,16 @@ void grad_weight(const KernelArgs& args) {
 
 // ---- Gradient of the input ---------------------------------------------------------------------
 
-// The elements of one axis of dx that the same taps of the kernel reach: first, first + stride, ...
-// Their taps are first_tap, first_tap + tap_step, ...; `window` says which dy each tap reads.
-struct Phase {
-  int64_t first;
-  int64_t first_tap, tap_step;
-  WindowAxis window;  // window.taps == 0: nothing reaches them
-};
-
-// Phase `first` in [0, stride): element h takes tap k from dy index (h + pad - k * dilation) /
-// stride where that is whole.
-Phase phase_of(int64_t first, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel,
-               int64_t size, int64_t dy_size) {
-  Phase p;
-  p.first = first;
-  p.tap_step = stride / std::gcd(stride, dilation);
-  p.first_tap = 0;
-  while (p.first_tap < p.tap_step && (first + pad - p.first_tap * dilation) % stride != 0)
-    ++p.first_tap;
-  const bool reached = p.first_tap < p.tap_step && p.first_tap < kernel;
-  p.window.count = first < size ? (size - first + stride - 1) / stride : 0;
-  p.window.taps = reached ? (kernel - p.first_tap + p.tap_step - 1) / p.tap_step : 0;
-  p.window.stride = 1;
-  p.window.offset = reached ? (first + pad - p.first_tap * dilation) / stride : 0;
-  p.window.delta = -(p.tap_step * dilation / stride);
-  p.window.limit = dy_size;
-  return p;
-}
-
 // Rows (tap of h, tap of w, o), flat, of a phase: w[o, kh, kw, :].
 template <class T>
 struct PhaseWeightRows {
   const T* w;
-  Phase h, w_axis;
-  int64_t outputs, kernel_h, kernel_w, channels;
+  const InputPhase& phase;
+  int64_t kernel_h, kernel_w, channels;
 
   template <class F>
   void runs(int64_t row, int64_t begin, int64_t end, F&& f) const {
-    const int64_t o = row % outputs, tap = row / outputs;
-    const int64_t kh = h.first_tap + tap / w_axis.window.taps * h.tap_step;
-    const int64_t kw = w_axis.first_tap + tap % w_axis.window.taps * w_axis.tap_step;
-    f(int64_t{0}, w + ((o * kernel_h + kh) * kernel_w + kw) * channels + begin, end - begin);
+    f(int64_t{0}, w + phase.weight_row(row, kernel_h, kernel_w) * channels + begin, end - begin);
   }
 };
 
@@ -170,7 +124,7 @@ void grad_input(const KernelArgs& args) {
   const auto& a = args.attributes<Conv2dAttrs>();
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t outputs = w.shape[0] / a.groups, channels = w.shape[3];
-  const int64_t height = dx.shape[1], width = dx.shape[2], dx_stride = dx.shape[3];
+  const int64_t dx_stride = dx.shape[3];
   T* const workspace = static_cast<T*>(args.workspace);
   for (int group = 0; group < a.groups; ++group) {
     const T* dy_group = dy.as<T>() + group * outputs;
@@ -184,48 +138,35 @@ void grad_input(const KernelArgs& args) {
           outputs, Epilogue<T>{}, workspace, *args.pool);
       continue;
     }
-    for (int64_t ph = 0; ph < a.stride_h; ++ph) {
-      const Phase h =
-          phase_of(ph, a.stride_h, a.pad_top, a.dilation_h, w.shape[1], height, dy.shape[1]);
-      for (int64_t pw = 0; pw < a.stride_w; ++pw) {
-        const Phase v =
-            phase_of(pw, a.stride_w, a.pad_left, a.dilation_w, w.shape[2], width, dy.shape[2]);
-        const int64_t rows = dx.shape[0] * h.window.count * v.window.count;
-        const auto dx_row = [=, stride_h = a.stride_h, stride_w = a.stride_w](int64_t m) {
-          const int64_t j = m % v.window.count, i = m / v.window.count % h.window.count;
-          const int64_t n = m / (v.window.count * h.window.count);
-          const int64_t pixel = (n * height + ph + i * stride_h) * width + pw + j * stride_w;
-          return dx_group + pixel * dx_stride;
-        };
-        if (rows == 0) continue;
-        if (h.window.taps * v.window.taps == 0) {
-          args.pool->parallel_for(rows, 256, [&](int64_t begin, int64_t end) {
-            for (int64_t m = begin; m < end; ++m) std::fill_n(dx_row(m), channels, T(0));
-          });
-          continue;
-        }
-        PatchRows<T> patch;
-        patch.data = dy_group;
-        patch.h = h.window;
-        patch.w = v.window;
-        patch.channels = outputs;
-        patch.pixel_stride = dy.shape[3];
-        const PhaseWeightRows<T> weight{w_group, h, v, outputs, w.shape[1], w.shape[2], channels};
-        gemm(RowMajorA<T, PatchRows<T>>{patch}, RowMajorB<T, PhaseWeightRows<T>>{weight}, dx_row,
-             rows, channels, h.window.taps * v.window.taps * outputs, Epilogue<T>{}, workspace,
-             *args.pool);
+    for_phases(args, [&](const InputPhase& phase) {
+      const auto dx_row = [&](int64_t m) { return dx_group + phase.pixel(m) * dx_stride; };
+      if (phase.depth() == 0) {
+        args.pool->parallel_for(phase.rows(), 256, [&](int64_t begin, int64_t end) {
+          for (int64_t m = begin; m < end; ++m) std::fill_n(dx_row(m), channels, T(0));
+        });
+        return;
       }
-    }
+      PatchRows<T> patch;
+      patch.data = dy_group;
+      patch.h = phase.h.window;
+      patch.w = phase.w.window;
+      patch.channels = outputs;
+      patch.pixel_stride = dy.shape[3];
+      const PhaseWeightRows<T> weight{w_group, phase, w.shape[1], w.shape[2], channels};
+      gemm(RowMajorA<T, PatchRows<T>>{patch}, RowMajorB<T, PhaseWeightRows<T>>{weight}, dx_row,
+           phase.rows(), channels, phase.depth(), Epilogue<T>{}, workspace, *args.pool);
+    });
   }
   mask_grad_input<T>(args);
 }
 
 template <class T>
-constexpr Kernel kForward{forward<T>, supports, forward_workspace<T>, nullptr, nullptr};
+constexpr Kernel kForward{forward<T>, has_elements, forward_workspace<T>, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradInput{grad_input<T>, supports, grad_input_workspace<T>, nullptr, nullptr};
+constexpr Kernel kGradInput{grad_input<T>, has_elements, grad_input_workspace<T>, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradWeight{grad_weight<T>, supports, grad_weight_workspace<T>, nullptr, nullptr};
+constexpr Kernel kGradWeight{grad_weight<T>, has_elements, grad_weight_workspace<T>, nullptr,
+                             nullptr};
 
 }  // namespace
 

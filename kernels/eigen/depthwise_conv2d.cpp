@@ -5,6 +5,7 @@
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/packet.h"
 #include "kernels/mask_grad.h"
+#include "kernels/reference/window.h"
 #include "kernels/thread_pool.h"
 
 // Depthwise convolution: vectors run over channels, each lane with a sum of its own. Forward and
@@ -12,6 +13,8 @@
 // adds, image by image and line by line, the sums over the pixels of a line.
 namespace attune::eigen {
 namespace {
+
+using reference::Range, reference::window_h, reference::window_w;
 
 // Calls f.template operator()<P>(c) for [begin, end) in steps of P packets, or of one scalar at the
 // end (P = 0). Every element is computed the same way whichever it is.
@@ -61,38 +64,21 @@ struct Sums<T, 0> {
   }
 };
 
-bool supports(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  return has_elements(args) && a.stride_h >= 1 && a.stride_w >= 1 && a.dilation_h >= 1 &&
-         a.dilation_w >= 1;
-}
-
-// The taps t in [begin, end) with 0 <= start + t * dilation < limit.
-struct Taps {
-  int64_t begin, end;
-};
-Taps taps_inside(int64_t start, int64_t dilation, int64_t taps, int64_t limit) {
-  Taps t;
-  t.begin = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
-  t.end = start >= limit ? 0 : std::min(taps, (limit - start + dilation - 1) / dilation);
-  return t;
-}
-
 template <class T>
 void forward(const KernelArgs& args) {
   const auto& a = args.attributes<Conv2dAttrs>();
-  const Tensor x = args.input(0), w = args.input(1), bias = args.input(2);
-  const Tensor y = args.output(0), mask = args.output(1);
+  const Tensor x = args.input(0), w = args.input(1), bias = args.input(2), y = args.output(0);
   const int64_t channels = x.shape[3], height = x.shape[1], width = x.shape[2];
   const int64_t out_h = y.shape[1], out_w = y.shape[2];
+  const auto win_h = window_h(a, w.shape[0]), win_w = window_w(a, w.shape[1]);
   const T min = static_cast<T>(a.clamp_min), max = static_cast<T>(a.clamp_max);
   args.pool->parallel_for(x.shape[0] * out_h, 1, [&](int64_t line, int64_t) {
     const int64_t n = line / out_h, oh = line % out_h;
-    const int64_t y0 = oh * a.stride_h - a.pad_top;
-    const Taps th = taps_inside(y0, a.dilation_h, w.shape[0], height);
+    const int64_t y0 = win_h.source(oh, 0);
+    const Range th = win_h.taps(oh, 0, height);
     for (int64_t ow = 0; ow < out_w; ++ow) {
-      const int64_t x0 = ow * a.stride_w - a.pad_left;
-      const Taps tw = taps_inside(x0, a.dilation_w, w.shape[1], width);
+      const int64_t x0 = win_w.source(ow, 0);
+      const Range tw = win_w.taps(ow, 0, width);
       for_channels<T>(0, channels, [&]<int P>(int64_t c) {
         Sums<T, P> sums;
         for (int64_t kh = th.begin; kh < th.end; ++kh) {
@@ -107,8 +93,7 @@ void forward(const KernelArgs& args) {
       });
     }
   });
-  if (mask)
-    write_clamp_mask(y.as<T>(), y.shape.elements(), min, max, mask.as<uint8_t>(), *args.pool);
+  write_clamp_mask<T>(args, a.clamp_min, a.clamp_max);
 }
 
 // The taps that reach one element of dx along an axis: k_i = first + i * step for i in [0, count),
@@ -169,6 +154,7 @@ void grad_weight(const KernelArgs& args) {
   const Tensor x = args.input(0), dy = args.input(1), dw = args.output(0);
   const int64_t channels = x.shape[3], height = x.shape[1], width = x.shape[2];
   const int64_t out_h = dy.shape[1], out_w = dy.shape[2];
+  const auto win_h = window_h(a, dw.shape[0]), win_w = window_w(a, dw.shape[1]);
   // A cache line of channels a task at least.
   args.pool->parallel_for(channels, 64 / sizeof(T), [&](int64_t c_begin, int64_t c_end) {
     for (int64_t tap = 0; tap < dw.shape.product(0, 2); ++tap)
@@ -177,18 +163,16 @@ void grad_weight(const KernelArgs& args) {
       const int64_t n = line / out_h, oh = line % out_h;
       const T* dy_line = dy.as<T>() + line * out_w * channels;
       for (int64_t kh = 0; kh < dw.shape[0]; ++kh) {
-        const int64_t h = oh * a.stride_h - a.pad_top + kh * a.dilation_h;
+        const int64_t h = win_h.source(oh, kh);
         if (h < 0 || h >= height) continue;
         const T* x_line = x.as<T>() + (n * height + h) * width * channels;
         for (int64_t kw = 0; kw < dw.shape[1]; ++kw) {
-          // Pixel ow reads column ow * stride + x0.
-          const int64_t x0 = kw * a.dilation_w - a.pad_left;
-          const Taps pixels = taps_inside(x0, a.stride_w, out_w, width);
-          if (pixels.begin >= pixels.end) continue;
+          const Range pixels = win_w.outputs(kw, out_w, width);
+          if (pixels.size() == 0) continue;
           for_channels<T>(c_begin, c_end, [&]<int P>(int64_t c) {
             Sums<T, P> sums;
             for (int64_t ow = pixels.begin; ow < pixels.end; ++ow)
-              sums.add_product(x_line + (ow * a.stride_w + x0) * channels + c,
+              sums.add_product(x_line + win_w.source(ow, kw) * channels + c,
                                dy_line + ow * channels + c);
             sums.add_to(dw.as<T>() + (kh * dw.shape[1] + kw) * channels + c);
           });
@@ -199,11 +183,11 @@ void grad_weight(const KernelArgs& args) {
 }
 
 template <class T>
-constexpr Kernel kForward{forward<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kForward{forward<T>, has_elements, nullptr, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradInput{grad_input<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kGradInput{grad_input<T>, has_elements, nullptr, nullptr, nullptr};
 template <class T>
-constexpr Kernel kGradWeight{grad_weight<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kGradWeight{grad_weight<T>, has_elements, nullptr, nullptr, nullptr};
 
 }  // namespace
 

@@ -16,8 +16,7 @@ size_t linear_workspace(const KernelArgs& args, int) {
 template <class T>
 void linear(const KernelArgs& args) {
   const auto& a = args.attributes<LinearAttrs>();
-  const Tensor x = args.input(0), w = args.input(1), bias = args.input(2);
-  const Tensor y = args.output(0), mask = args.output(1);
+  const Tensor x = args.input(0), w = args.input(1), bias = args.input(2), y = args.output(0);
   const int64_t rows = x.shape[0], depth = x.shape[1], cols = w.shape[0];
   Epilogue<T> epilogue;
   epilogue.bias = bias.as<T>();
@@ -28,28 +27,10 @@ void linear(const KernelArgs& args) {
       RowMajorA<T, MatrixRows<T>>{{x.as<T>(), depth}}, ColMajorB<T>{w.as<T>(), depth},
       [data = y.as<T>(), cols](int64_t m) { return data + m * cols; }, rows, cols, depth, epilogue,
       static_cast<T*>(args.workspace), *args.pool);
-  if (mask)
-    write_clamp_mask(y.as<T>(), y.shape.elements(), epilogue.min, epilogue.max, mask.as<uint8_t>(),
-                     *args.pool);
+  write_clamp_mask<T>(args, a.clamp_min, a.clamp_max);
 }
 
 // ---- Matmul ------------------------------------------------------------------------------------
-
-struct MatmulSizes {
-  int64_t batch, rows, cols, depth;
-};
-
-MatmulSizes matmul_sizes(const KernelArgs& args) {
-  const auto& a = args.attributes<MatmulAttrs>();
-  const Shape &y = args.output(0).shape, &x = args.input(0).shape;
-  return {y.product(0, y.rank - 2), y[y.rank - 2], y[y.rank - 1],
-          x[x.rank - (a.transpose_a ? 2 : 1)]};
-}
-
-bool matmul_supports(const KernelArgs& args) {
-  return has_elements(args) && args.output(0).shape.rank >= 2 && args.input(0).shape.rank >= 2 &&
-         args.input(1).shape.rank >= 2;
-}
 
 template <class T>
 size_t matmul_workspace(const KernelArgs& args, int) {

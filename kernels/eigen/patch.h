@@ -3,20 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/geometry.h"
+
 // What convolutions multiply, as rows of a matrix that is never stored.
 namespace attune::eigen {
-
-// One axis of a sliding window: tap t at place i reads index i * stride + offset + t * delta, which
-// is padding outside of [0, limit).
-struct WindowAxis {
-  int64_t count;  // places
-  int64_t taps;
-  int64_t stride, offset, delta;
-  int64_t limit;
-
-  int64_t index(int64_t i, int64_t t) const { return i * stride + offset + t * delta; }
-  bool inside(int64_t index) const { return index >= 0 && index < limit; }
-};
 
 // Row (n, i, j), flat, holds the elements (tap of h, tap of w, channel), flat. See gemm.h for
 // `runs`.

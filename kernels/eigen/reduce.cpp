@@ -12,37 +12,6 @@ namespace {
 
 constexpr int64_t kBlockRows = 128;
 
-// x seen as [outer, reduced, inner].
-struct Sizes {
-  int64_t outer = 1, reduced = 1, inner = 1;
-  bool run = true;  // whether the reduced axes are neighbours; axes of size 1 do not matter
-};
-
-Sizes sizes_of(const KernelArgs& args) {
-  const Shape& x = args.input(0).shape;
-  Sizes s;
-  for (int i = 0; i < x.rank; ++i) {
-    if (x[i] == 1) continue;
-    if (args.attributes<ReduceAttrs>().axes >> i & 1) {
-      if (s.inner != 1) s.run = false;
-      s.reduced *= x[i];
-    } else {
-      (s.reduced == 1 ? s.outer : s.inner) *= x[i];
-    }
-  }
-  return s;
-}
-
-// Sums along the last axis have no columns to run over. A single column of a matrix is taken,
-// though: it may be a slice of a wider one, and has to come out the same.
-bool supports(const KernelArgs& args) {
-  if (!has_elements(args)) return false;
-  const Shape& x = args.input(0).shape;
-  const bool along_last =
-      x.last() > 1 && (args.attributes<ReduceAttrs>().axes >> (x.rank - 1) & 1) != 0;
-  return sizes_of(args).run && !along_last;
-}
-
 // y[0 .. cols) = sum over `rows` rows of x[row * stride ..], rows > 0.
 template <class T>
 void sum_rows(const T* x, int64_t rows, int64_t stride, int64_t cols, T* y) {
@@ -72,7 +41,7 @@ void sum_rows(const T* x, int64_t rows, int64_t stride, int64_t cols, T* y) {
 
 template <class T>
 void reduce(const KernelArgs& args) {
-  const Sizes s = sizes_of(args);
+  const RowSizes s = reduced_sizes(args);
   const T* x = args.input(0).as<T>();
   T* y = args.output(0).as<T>();
   const bool mean = args.attributes<ReduceAttrs>().mean;
@@ -82,14 +51,14 @@ void reduce(const KernelArgs& args) {
     const int64_t outer = task / tiles, begin = task % tiles * tile;
     const int64_t cols = std::min(tile, s.inner - begin);
     T* to = y + outer * s.inner + begin;
-    sum_rows(x + outer * s.reduced * s.inner + begin, s.reduced, s.inner, cols, to);
+    sum_rows(x + outer * s.rows * s.inner + begin, s.rows, s.inner, cols, to);
     if (mean)
-      for (int64_t c = 0; c < cols; ++c) to[c] /= static_cast<T>(s.reduced);
+      for (int64_t c = 0; c < cols; ++c) to[c] /= static_cast<T>(s.rows);
   });
 }
 
 template <class T>
-constexpr Kernel kReduceOf{reduce<T>, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kReduceOf{reduce<T>, reduces_columns, nullptr, nullptr, nullptr};
 
 }  // namespace
 

@@ -1,37 +1,28 @@
-#include "kernels/eigen/table.h"
-
+#include "kernels/backends.h"
 #include "kernels/eigen/kernels.h"
 
 namespace attune {
 
 const Kernel* find_eigen_kernel(Op op, DType dtype) {
-  const auto of_dtype = [dtype](const eigen::KernelPair& pair) -> const Kernel* {
-    if (dtype == DType::f32) return &pair.f32;
-    if (dtype == DType::f64) return &pair.f64;
-    return nullptr;
+  struct Row {
+    Op op;
+    const eigen::KernelPair* kernels;
   };
-  switch (op) {
-    case Op::conv2d:
-      return of_dtype(eigen::kConv2d);
-    case Op::conv2d_grad_input:
-      return of_dtype(eigen::kConv2dGradInput);
-    case Op::conv2d_grad_weight:
-      return of_dtype(eigen::kConv2dGradWeight);
-    case Op::depthwise_conv2d:
-      return of_dtype(eigen::kDepthwiseConv2d);
-    case Op::depthwise_conv2d_grad_input:
-      return of_dtype(eigen::kDepthwiseConv2dGradInput);
-    case Op::depthwise_conv2d_grad_weight:
-      return of_dtype(eigen::kDepthwiseConv2dGradWeight);
-    case Op::linear:
-      return of_dtype(eigen::kLinear);
-    case Op::matmul:
-      return of_dtype(eigen::kMatmul);
-    case Op::reduce:
-      return of_dtype(eigen::kReduce);
-    default:
-      return nullptr;
-  }
+  static constexpr Row kRows[] = {
+      {Op::conv2d, &eigen::kConv2d},
+      {Op::conv2d_grad_input, &eigen::kConv2dGradInput},
+      {Op::conv2d_grad_weight, &eigen::kConv2dGradWeight},
+      {Op::depthwise_conv2d, &eigen::kDepthwiseConv2d},
+      {Op::depthwise_conv2d_grad_input, &eigen::kDepthwiseConv2dGradInput},
+      {Op::depthwise_conv2d_grad_weight, &eigen::kDepthwiseConv2dGradWeight},
+      {Op::linear, &eigen::kLinear},
+      {Op::matmul, &eigen::kMatmul},
+      {Op::reduce, &eigen::kReduce},
+  };
+  for (const Row& row : kRows)
+    if (row.op == op && is_real(dtype))
+      return dtype == DType::f32 ? &row.kernels->f32 : &row.kernels->f64;
+  return nullptr;
 }
 
 }  // namespace attune

@@ -3,7 +3,6 @@
 
 #include "kernels/attrs.h"
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 
 // Batch normalisation with frozen statistics: an affine function of each channel.
@@ -32,17 +31,12 @@ T reciprocal_deviation(T variance, double epsilon) {
   return T(1) / std::sqrt(variance + static_cast<T>(epsilon));
 }
 
-}  // namespace
-
-// y = (x - mean) * gamma / sqrt(var + epsilon) + beta
-template <class T>
-void batch_norm(const KernelArgs& args) {
+// Calls f(from, to, factor, first channel, channels) for runs of input 0 and output 0, with
+// factor[j] = gamma / sqrt(var + epsilon) of channel first + j.
+template <class T, class F>
+void scale_channels(const KernelArgs& args, const T* gamma, const T* var, F&& f) {
   const double epsilon = args.attributes<BatchNormAttrs>().epsilon;
   const T* x = args.input(0).as<T>();
-  const T* gamma = args.input(1).as<T>();
-  const T* beta = args.input(2).as<T>();
-  const T* mean = args.input(3).as<T>();
-  const T* var = args.input(4).as<T>();
   T* y = args.output(0).as<T>();
   const Shape& shape = args.output(0).shape;
   const int64_t channels = shape.last();
@@ -51,37 +45,33 @@ void batch_norm(const KernelArgs& args) {
                T factor[kChannelTile];
                for (int64_t j = 0; j < width; ++j)
                  factor[j] = gamma[c + j] * reciprocal_deviation(var[c + j], epsilon);
-               for (; row < end; ++row) {
-                 const T* s = x + row * channels + c;
-                 T* t = y + row * channels + c;
-                 for (int64_t j = 0; j < width; ++j)
-                   t[j] = (s[j] - mean[c + j]) * factor[j] + beta[c + j];
-               }
+               for (; row < end; ++row)
+                 f(x + row * channels + c, y + row * channels + c, factor, c, width);
              });
+}
+
+}  // namespace
+
+// y = (x - mean) * gamma / sqrt(var + epsilon) + beta
+template <class T>
+void batch_norm(const KernelArgs& args) {
+  const T* beta = args.input(2).as<T>();
+  const T* mean = args.input(3).as<T>();
+  scale_channels<T>(args, args.input(1).as<T>(), args.input(4).as<T>(),
+                    [=](const T* s, T* t, const T* factor, int64_t c, int64_t width) {
+                      for (int64_t j = 0; j < width; ++j)
+                        t[j] = (s[j] - mean[c + j]) * factor[j] + beta[c + j];
+                    });
 }
 ATTUNE_INSTANTIATE(batch_norm)
 
 // dx = dy * gamma / sqrt(var + epsilon)
 template <class T>
 void batch_norm_grad_input(const KernelArgs& args) {
-  const double epsilon = args.attributes<BatchNormAttrs>().epsilon;
-  const T* dy = args.input(0).as<T>();
-  const T* gamma = args.input(1).as<T>();
-  const T* var = args.input(2).as<T>();
-  T* dx = args.output(0).as<T>();
-  const Shape& shape = args.output(0).shape;
-  const int64_t channels = shape.last();
-  for_blocks(args, row_count(shape), channels, kRowBlock,
-             [&](int64_t c, int64_t width, int64_t row, int64_t end) {
-               T factor[kChannelTile];
-               for (int64_t j = 0; j < width; ++j)
-                 factor[j] = gamma[c + j] * reciprocal_deviation(var[c + j], epsilon);
-               for (; row < end; ++row) {
-                 const T* s = dy + row * channels + c;
-                 T* t = dx + row * channels + c;
-                 for (int64_t j = 0; j < width; ++j) t[j] = s[j] * factor[j];
-               }
-             });
+  scale_channels<T>(args, args.input(1).as<T>(), args.input(2).as<T>(),
+                    [](const T* s, T* t, const T* factor, int64_t, int64_t width) {
+                      for (int64_t j = 0; j < width; ++j) t[j] = s[j] * factor[j];
+                    });
 }
 ATTUNE_INSTANTIATE(batch_norm_grad_input)
 

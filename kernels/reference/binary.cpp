@@ -1,5 +1,4 @@
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/strided.h"
 #include "kernels/reference/table.h"
 

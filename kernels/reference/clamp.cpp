@@ -3,7 +3,6 @@
 #include "kernels/attrs.h"
 #include "kernels/mask_grad.h"
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 
 namespace attune::reference {
@@ -12,14 +11,8 @@ namespace attune::reference {
 template <class T>
 void clamp(const KernelArgs& args) {
   const auto& attrs = args.attributes<ClampAttrs>();
-  const T low = static_cast<T>(attrs.min), high = static_cast<T>(attrs.max);
-  const T* x = args.input(0).as<T>();
-  T* y = args.output(0).as<T>();
-  uint8_t* mask = args.output(1).as<uint8_t>();
-  for_tiles(args, args.output(0).shape.elements(), [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = clamp_value(x[i], low, high);
-    if (mask) pack_mask(y, begin, end, low, high, mask);
-  });
+  map_clamped<T>(args, args.input(0).as<T>(), static_cast<T>(attrs.min), static_cast<T>(attrs.max),
+                 [](T x) { return x; });
 }
 ATTUNE_INSTANTIATE(clamp)
 

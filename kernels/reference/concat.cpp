@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "kernels/attrs.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 #include "kernels/thread_pool.h"
 

@@ -1,4 +1,3 @@
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 
 namespace attune::reference {

@@ -63,19 +63,24 @@ void pack_mask(const T* y, int64_t begin, int64_t end, T low, T high, uint8_t* m
   }
 }
 
-// The activation that conv2d, depthwise_conv2d and linear apply last: clamps output 0 in place and
-// writes the mask, output 1, where it is there.
-template <class T, class A>
-void clamp_output(const KernelArgs& args, const A& attrs) {
+// y = f(x) for elements of x, which y may be, clamped; writes the mask, output 1, where it is
+// there.
+template <class T, class F>
+void map_clamped(const KernelArgs& args, const T* x, T low, T high, F f) {
   T* y = args.output(0).as<T>();
   uint8_t* mask = args.output(1).as<uint8_t>();
-  if (!attrs.clamps() && !mask) return;
-  const T low = static_cast<T>(attrs.clamp_min);
-  const T high = static_cast<T>(attrs.clamp_max);
   for_tiles(args, args.output(0).shape.elements(), [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = clamp_value(y[i], low, high);
+    for (int64_t i = begin; i < end; ++i) y[i] = clamp_value(f(x[i]), low, high);
     if (mask) pack_mask(y, begin, end, low, high, mask);
   });
+}
+
+// The activation that conv2d, depthwise_conv2d and linear apply last, to output 0.
+template <class T, class A>
+void clamp_output(const KernelArgs& args, const A& attrs) {
+  if (attrs.clamps() || args.output(1))
+    map_clamped<T>(args, args.output(0).as<T>(), static_cast<T>(attrs.clamp_min),
+                   static_cast<T>(attrs.clamp_max), [](T y) { return y; });
 }
 
 }  // namespace attune::reference

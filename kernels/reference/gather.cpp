@@ -1,8 +1,5 @@
-#include <algorithm>
-
 #include "kernels/attrs.h"
 #include "kernels/reference/indexed.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 
 namespace attune::reference {
@@ -12,11 +9,10 @@ void gather(const KernelArgs& args) {
   const IndexedAxis slices(args.input(0).shape, args.attributes<AxisAttrs>().axis, args.input(1));
   const T* x = args.input(0).as<T>();
   T* y = args.output(0).as<T>();
-  for_tiles(args, args.output(0).shape.elements(), [&](int64_t begin, int64_t end) {
-    slices.for_runs(begin, end, [=](int64_t wide, int64_t narrow, int64_t count) {
-      for (int64_t i = 0; i < count; ++i) y[narrow + i] = x[wide + i];
-    });
-  });
+  for_slices(args, slices, args.output(0).shape.elements(),
+             [=](int64_t wide, int64_t narrow, int64_t count) {
+               for (int64_t i = 0; i < count; ++i) y[narrow + i] = x[wide + i];
+             });
 }
 ATTUNE_INSTANTIATE(gather)
 

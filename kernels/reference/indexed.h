@@ -44,4 +44,10 @@ struct IndexedAxis {
   }
 };
 
+// f for all runs of a call, whose narrow tensor has `elements`, split among the threads.
+template <class F>
+void for_slices(const KernelArgs& args, const IndexedAxis& slices, int64_t elements, F f) {
+  for_tiles(args, elements, [&](int64_t begin, int64_t end) { slices.for_runs(begin, end, f); });
+}
+
 }  // namespace attune::reference

@@ -3,7 +3,6 @@
 
 #include "kernels/attrs.h"
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 #include "kernels/reference/window.h"
 

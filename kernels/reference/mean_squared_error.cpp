@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/loss.h"
 #include "kernels/reference/table.h"
 

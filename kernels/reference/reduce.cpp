@@ -1,6 +1,5 @@
 #include "kernels/attrs.h"
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/strided.h"
 #include "kernels/reference/table.h"
 

@@ -1,6 +1,5 @@
 #include <cstring>
 
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 
 namespace attune::reference {

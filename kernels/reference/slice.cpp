@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "kernels/attrs.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 #include "kernels/thread_pool.h"
 

@@ -1,6 +1,3 @@
-#include <cmath>
-
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/softmax_row.h"
 #include "kernels/reference/table.h"
 #include "kernels/thread_pool.h"
@@ -17,14 +14,7 @@ void softmax(const KernelArgs& args) {
   args.pool->parallel_for(shape.elements() / width, row_tile(width), [=](int64_t row, int64_t end) {
     for (; row < end; ++row) {
       const T* s = x + row * width;
-      T* t = y + row * width;
-      const T largest = row_max(s, width);
-      T sum = 0;
-      for (int64_t i = 0; i < width; ++i) {
-        t[i] = std::exp(s[i] - largest);
-        sum += t[i];
-      }
-      for (int64_t i = 0; i < width; ++i) t[i] /= sum;
+      softmax_row(s, row_max(s, width), width, y + row * width);
     }
   });
 }

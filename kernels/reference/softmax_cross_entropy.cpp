@@ -2,7 +2,6 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/loss.h"
 #include "kernels/reference/softmax_row.h"
 #include "kernels/reference/table.h"
@@ -26,17 +25,8 @@ void softmax_cross_entropy(const KernelArgs& args) {
     for (; row < end; ++row) {
       const T* x = logits + row * classes;
       const T largest = row_max(x, classes);
-      T sum = 0;
-      if (probabilities) {
-        T* p = probabilities + row * classes;
-        for (int64_t i = 0; i < classes; ++i) {
-          p[i] = std::exp(x[i] - largest);
-          sum += p[i];
-        }
-        for (int64_t i = 0; i < classes; ++i) p[i] /= sum;
-      } else {
-        for (int64_t i = 0; i < classes; ++i) sum += std::exp(x[i] - largest);
-      }
+      const T sum =
+          softmax_row(x, largest, classes, probabilities ? probabilities + row * classes : nullptr);
       const int32_t label = labels[row];
       losses[row] = label >= 0 && label < classes ? std::log(sum) - (x[label] - largest)
                                                   : std::numeric_limits<T>::quiet_NaN();

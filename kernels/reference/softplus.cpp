@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "kernels/reference/elements.h"
-#include "kernels/reference/instantiate.h"
 #include "kernels/reference/table.h"
 
 namespace attune::reference {

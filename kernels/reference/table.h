@@ -1,12 +1,8 @@
 #pragma once
 
-#include <cstddef>
-
 #include "kernels/kernel.h"
 
-namespace attune {
-
-namespace reference {
+namespace attune::reference {
 
 // Every operator in ops.def, for T = float and double.
 #define OP(id, name, ...) \
@@ -15,13 +11,9 @@ namespace reference {
 #include "kernels/ops.def"
 #undef OP
 
-// What softmax_cross_entropy and mean_squared_error keep: one loss an example.
-template <class T>
-size_t loss_workspace_bytes(const KernelArgs& args, int threads);
+// Instantiates a kernel for both.
+#define ATTUNE_INSTANTIATE(name)                \
+  template void name<float>(const KernelArgs&); \
+  template void name<double>(const KernelArgs&);
 
-}  // namespace reference
-
-// Never null for f32 and f64, always null for other types.
-const Kernel* find_reference_kernel(Op op, DType dtype);
-
-}  // namespace attune
+}  // namespace attune::reference

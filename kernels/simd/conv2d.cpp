@@ -2,8 +2,6 @@
 #define HWY_TARGET_INCLUDE "kernels/simd/conv2d.cpp"
 #include <hwy/foreach_target.h>
 //
-#include <numeric>
-
 #include "kernels/simd/gemm-inl.h"
 #include "kernels/simd/kernels.h"
 #include "kernels/simd/long_and_thin-inl.h"
@@ -29,16 +27,8 @@ PatchRows patches(const float* x, const Shape& x_shape, int64_t out_h, int64_t o
   return p;
 }
 
-// Whether patches are whole pixels, one after the other.
-bool is_pointwise(const Conv2dAttrs& a, int64_t kernel_h, int64_t kernel_w) {
-  return kernel_h == 1 && kernel_w == 1 && a.stride_h == 1 && a.stride_w == 1 && a.pad_top == 0 &&
-         a.pad_left == 0 && a.pad_bottom == 0 && a.pad_right == 0;
-}
-
 bool conv_supports(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  return has_elements(args) && a.groups == 1 && a.stride_h >= 1 && a.stride_w >= 1 &&
-         a.dilation_h >= 1 && a.dilation_w >= 1;
+  return has_elements(args) && args.attributes<Conv2dAttrs>().groups == 1;
 }
 
 // ---- Forward ---------------------------------------------------------------------------------
@@ -173,73 +163,19 @@ void grad_weight(const KernelArgs& args) {
 
 // ---- Gradient of the input ---------------------------------------------------------------------
 
-// The elements of one axis of dx that the same taps of the kernel reach: first, first + stride, ...
-// Their taps are first_tap, first_tap + tap_step, ...; `window` says which dy each tap reads.
-struct Phase {
-  int64_t first_tap = 0, tap_step;
-  WindowAxis window;  // window.taps == 0: nothing reaches them
-};
-
-// Phase `first` in [0, stride): element h takes tap k from dy index (h + pad - k * dilation) /
-// stride where that is whole.
-Phase phase_of(int64_t first, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel,
-               int64_t size, int64_t dy_size) {
-  Phase p;
-  p.tap_step = stride / std::gcd(stride, dilation);
-  while (p.first_tap < p.tap_step && (first + pad - p.first_tap * dilation) % stride != 0)
-    ++p.first_tap;
-  const bool reached = p.first_tap < p.tap_step && p.first_tap < kernel;
-  p.window.count = first < size ? (size - first + stride - 1) / stride : 0;
-  p.window.taps = reached ? (kernel - p.first_tap + p.tap_step - 1) / p.tap_step : 0;
-  p.window.stride = 1;
-  p.window.offset = reached ? (first + pad - p.first_tap * dilation) / stride : 0;
-  p.window.delta = -(p.tap_step * dilation / stride);
-  p.window.limit = dy_size;
-  return p;
-}
-
-// One phase of both axes: pixels first_h, first_h + stride_h, ... of lines; the same of columns.
-struct InputPhase {
-  int64_t first_h, first_w;
-  Phase h, w;
-  int64_t examples, outputs;
-  int64_t rows() const { return examples * h.window.count * w.window.count; }
-  int64_t depth() const { return h.window.taps * w.window.taps * outputs; }
-};
-
-// Calls f for all that have pixels.
-template <class F>
-void for_phases(const KernelArgs& args, F f) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  const Shape &dy = args.input(0).shape, &w = args.input(1).shape, &dx = args.output(0).shape;
-  for (int64_t h = 0; h < a.stride_h; ++h)
-    for (int64_t v = 0; v < a.stride_w; ++v) {
-      const InputPhase phase{h,
-                             v,
-                             phase_of(h, a.stride_h, a.pad_top, a.dilation_h, w[1], dx[1], dy[1]),
-                             phase_of(v, a.stride_w, a.pad_left, a.dilation_w, w[2], dx[2], dy[2]),
-                             dx[0],
-                             w[0]};
-      if (phase.rows() > 0) f(phase);
-    }
-}
-
 // Rows (tap of h, tap of w, o), flat, of a phase: w[o, kh, kw, :].
 struct PhaseWeightRows {
   const float* w;
-  Phase h, v;
-  int64_t outputs, kernel_h, kernel_w, channels;
+  const InputPhase& phase;
+  int64_t kernel_h, kernel_w, channels;
 
   struct Cursor {
     const PhaseWeightRows& rows;
     int64_t row;
     template <class F>
     void runs(int64_t begin, int64_t end, F& f) const {
-      const PhaseWeightRows& r = rows;
-      const int64_t o = row % r.outputs, tap = row / r.outputs;
-      const int64_t kh = r.h.first_tap + tap / r.v.window.taps * r.h.tap_step;
-      const int64_t kw = r.v.first_tap + tap % r.v.window.taps * r.v.tap_step;
-      f.put(0, r.w + ((o * r.kernel_h + kh) * r.kernel_w + kw) * r.channels + begin, end - begin);
+      const int64_t at = rows.phase.weight_row(row, rows.kernel_h, rows.kernel_w);
+      f.put(0, rows.w + at * rows.channels + begin, end - begin);
     }
     void next(int64_t rows = 1) { row += rows; }
   };
@@ -279,20 +215,12 @@ size_t grad_input_workspace(const KernelArgs& args, int threads) {
   return grad_input_product_workspace(args, threads) + sums;
 }
 
-// Where taps lie a stride apart, dx is made of phases that are products of their own.
 void grad_input_by_phases(const KernelArgs& args) {
   const Tensor dy = args.input(0), w = args.input(1), dx = args.output(0);
   const int64_t outputs = w.shape[0], channels = w.shape[3];
-  const int64_t height = dx.shape[1], width = dx.shape[2];
-  const auto& a = args.attributes<Conv2dAttrs>();
   float* const data = dx.as<float>();
   for_phases(args, [&](const InputPhase& p) {
-    const auto dx_row = [&, data](int64_t m) {
-      const int64_t j = m % p.w.window.count, i = m / p.w.window.count % p.h.window.count;
-      const int64_t n = m / (p.w.window.count * p.h.window.count);
-      const int64_t line = n * height + p.first_h + i * a.stride_h;
-      return data + (line * width + p.first_w + j * a.stride_w) * channels;
-    };
+    const auto dx_row = [&, data](int64_t m) { return data + p.pixel(m) * channels; };
     if (p.depth() == 0) {
       args.pool->parallel_for(p.rows(), 256, [&](int64_t begin, int64_t end) {
         for (int64_t m = begin; m < end; ++m) std::fill_n(dx_row(m), channels, 0.0f);
@@ -300,8 +228,7 @@ void grad_input_by_phases(const KernelArgs& args) {
       return;
     }
     const PatchRows patch{dy.as<float>(), p.h.window, p.w.window, outputs};
-    const PhaseWeightRows weight{w.as<float>(), p.h,        p.w,     outputs,
-                                 w.shape[1],    w.shape[2], channels};
+    const PhaseWeightRows weight{w.as<float>(), p, w.shape[1], w.shape[2], channels};
     gemm(RowMajorA<PatchRows>{patch}, RowMajorB<PhaseWeightRows>{weight}, dx_row, p.rows(),
          channels, p.depth(), Epilogue{}, kPixels, static_cast<float*>(args.workspace), *args.pool);
   });

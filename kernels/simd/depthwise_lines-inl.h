@@ -67,7 +67,7 @@ template <bool kPartial, bool kFromZero>
 HWY_INLINE void write_clamp_mask(V v, V min, V max, uint8_t* mask) {
   uint8_t bits[8];
   hn::StoreMaskBits(D(), between<kFromZero>(v, min, max), bits);
-  std::memcpy(mask, bits, kPartial || kLanes < 8 ? 1 : kLanes / 8);
+  std::memcpy(mask, bits, kPartial ? 1 : kLanes / 8);
 }
 
 // Columns of which `outside` has bits are zeros.
@@ -98,11 +98,15 @@ HWY_INLINE void finish_outputs(const Lines& l, int line, int64_t i, int64_t fres
   if (l.clamps) {
     const V min = repeat(l.min), max = repeat(l.max);
     ((v[P] = clamp_vector(v[P], min, max)), ...);
-    if (uint8_t* const mask = l.clamp_mask[line]) {
-      if (clamps_from_zero(l.min, l.max))
-        (write_clamp_mask<kPartial, true>(v[P], min, max, mask + mask_at + P * mask_step), ...);
-      else
-        (write_clamp_mask<kPartial, false>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+    if constexpr (kLanes >= 8) {  // as writes_mask demands
+      if (uint8_t* const mask = l.clamp_mask[line]) {
+#if HWY_TARGET == HWY_AVX3
+        if (clamps_from_zero(l.min, l.max))
+          (write_clamp_mask<kPartial, true>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+        else
+#endif
+          (write_clamp_mask<kPartial, false>(v[P], min, max, mask + mask_at + P * mask_step), ...);
+      }
     }
   } else if (const uint8_t* const mask = l.mask[line]) {
     ((v[P] = apply_mask<kPartial>(v[P], mask + mask_at + P * mask_step, at & 7)), ...);
@@ -131,11 +135,12 @@ HWY_INLINE void block_vector(const Lines& l, int64_t i, int64_t fresh, unsigned 
   // The first line ends before the rows that only the second one sees: the processor multiplies
   // these while it clamps.
   bool open = true;
-  for (int r = 0; r < l.rows; ++r) {
-    if (open && !l.w[0][r]) {
+  for (int r = 0;; ++r) {
+    if (open && (r == l.rows || !l.w[0][r])) {
       finish_outputs<kPartial>(l, 0, i, fresh, c, n, first, outputs);
       open = false;
     }
+    if (r == l.rows) break;
     V x[kColumns];
     load_columns<kBorder, kPartial>(l.x[r] + at, l.channels, outside, n, x,
                                     std::make_integer_sequence<int, kColumns>{});
@@ -144,7 +149,6 @@ HWY_INLINE void block_vector(const Lines& l, int64_t i, int64_t fresh, unsigned 
     if (const float* const w = l.w[1][r])
       multiply_taps<kStep, kPartial>(w + c, l.w_step, n, x, last, outputs, kAllTaps);
   }
-  if (open) finish_outputs<kPartial>(l, 0, i, fresh, c, n, first, outputs);
   if (l.lines == 2) finish_outputs<kPartial>(l, 1, i, fresh, c, n, last, outputs);
 }
 

@@ -95,10 +95,46 @@ void mask_grad(const KernelArgs& args) {
   });
 }
 
+// ---- Normalize ---------------------------------------------------------------------------------
+
+// Bytes of images to numbers: products and sums are rounded one by one, so these are the bits of
+// the reference kernel.
+constexpr int64_t kMaxChannels = 16;  // of images: scales and offsets repeat after so many vectors
+
+bool normalize_supports(const KernelArgs& args) {
+  return args.output(0).shape.last() <= kMaxChannels;
+}
+
+void normalize(const KernelArgs& args) {
+  const hn::Rebind<int32_t, D> ints;
+  const hn::Rebind<uint8_t, D> bytes;
+  const uint8_t* const x = args.input(0).as<uint8_t>();
+  const float* const scale = args.input(1).as<float>();
+  const float* const offset = args.input(2).as<float>();
+  float* const y = args.output(0).as<float>();
+  const int64_t channels = args.output(0).shape.last();
+  args.pool->parallel_for(
+      args.output(0).shape.elements(), kElementTile, [&](int64_t begin, int64_t end) {
+        HWY_ALIGN float scales[kMaxChannels * kLanes], offsets[kMaxChannels * kLanes];
+        const int64_t period = channels * kLanes;
+        for (int64_t i = 0; i < period; ++i) {
+          scales[i] = scale[(begin + i) % channels];
+          offsets[i] = offset[(begin + i) % channels];
+        }
+        int64_t i = begin, at = 0;
+        for (; i + kLanes <= end; i += kLanes, at = at + kLanes < period ? at + kLanes : 0) {
+          const V value = hn::ConvertTo(D(), hn::PromoteTo(ints, hn::LoadU(bytes, x + i)));
+          store(hn::Add(hn::Mul(value, load(scales + at)), load(offsets + at)), y + i);
+        }
+        for (; i < end; ++i, ++at) y[i] = static_cast<float>(x[i]) * scales[at] + offsets[at];
+      });
+}
+
 constexpr Kernel kAdd{add, add_supports, nullptr, nullptr, nullptr};
 constexpr Kernel kClamp{clamp, nullptr, nullptr, nullptr, nullptr};
 constexpr Kernel kClampMask{clamp_mask, nullptr, nullptr, nullptr, nullptr};
 constexpr Kernel kMaskGrad{mask_grad, nullptr, mask_grad_workspace, nullptr, nullptr};
+constexpr Kernel kNormalize{normalize, normalize_supports, nullptr, nullptr, nullptr};
 
 }  // namespace
 
@@ -107,6 +143,7 @@ const Kernel* find_elementwise_here(Op op) {
   if (op == Op::clamp) return &kClamp;
   if (op == Op::clamp_mask) return &kClampMask;
   if (op == Op::mask_grad) return &kMaskGrad;
+  if (op == Op::normalize) return &kNormalize;
   return nullptr;
 }
 

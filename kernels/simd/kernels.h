@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/geometry.h"
 #include "kernels/kernel.h"
 
 // The kernels of each file of the backend, for the processor it runs on. Null: not in this file.
@@ -13,7 +14,6 @@ const Kernel* find_update(Op op);
 const Kernel* find_reduce(Op op);
 const Kernel* find_max_pool2d(Op op);
 const Kernel* find_transpose(Op op);
-const Kernel* find_normalize(Op op);
 
 // Defines one of these, in a file that defines `find`_here for each target.
 #define ATTUNE_FIND_FOR_PROCESSOR(find)                                       \
@@ -21,12 +21,5 @@ const Kernel* find_normalize(Op op);
   HWY_EXPORT(find##_here);                                                    \
   const Kernel* find(Op op) { return HWY_DYNAMIC_DISPATCH(find##_here)(op); } \
   }
-
-// Whether the first inputs and the first output have elements.
-inline bool has_elements(const KernelArgs& args) {
-  for (int i = 0; i < args.num_inputs; ++i)
-    if (i < 2 && args.inputs[i].shape.elements() <= 0) return false;
-  return args.output(0).shape.elements() > 0;
-}
 
 }  // namespace attune::simd

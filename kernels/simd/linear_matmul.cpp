@@ -215,22 +215,6 @@ void linear(const KernelArgs& args) {
 
 // ---- Matmul ------------------------------------------------------------------------------------
 
-struct MatmulSizes {
-  int64_t batch, rows, cols, depth;
-};
-
-MatmulSizes matmul_sizes(const KernelArgs& args) {
-  const auto& a = args.attributes<MatmulAttrs>();
-  const Shape &y = args.output(0).shape, &x = args.input(0).shape;
-  return {y.product(0, y.rank - 2), y[y.rank - 2], y[y.rank - 1],
-          x[x.rank - (a.transpose_a ? 2 : 1)]};
-}
-
-bool matmul_supports(const KernelArgs& args) {
-  return has_elements(args) && args.output(0).shape.rank >= 2 && args.input(0).shape.rank >= 2 &&
-         args.input(1).shape.rank >= 2;
-}
-
 size_t matmul_workspace(const KernelArgs& args, int threads) {
   const auto& a = args.attributes<MatmulAttrs>();
   const MatmulSizes s = matmul_sizes(args);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/attrs.h"
+#include "kernels/reference/window.h"
 #include "kernels/simd/kernels.h"
 #include "kernels/simd/vector-inl.h"
 
@@ -16,6 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace attune::simd {
 namespace HWY_NAMESPACE {
 namespace {
+
+using reference::Range, reference::window_h, reference::window_w;
 
 using DI = hn::RebindToSigned<D>;
 using VI = hn::Vec<DI>;
@@ -46,19 +48,6 @@ HWY_INLINE void for_vectors(int64_t channels, F f) {
   int64_t c = 0;
   for (; c + kLanes <= channels; c += kLanes) f.template run<false>(c, kLanes);
   if (c < channels) f.template run<true>(c, static_cast<int>(channels - c));
-}
-
-struct Range {
-  int64_t begin, end;
-};
-
-// The taps of output o that lie inside the input.
-Range taps_inside(int64_t o, int64_t stride, int64_t pad, int64_t dilation, int64_t kernel,
-                  int64_t size) {
-  const int64_t first = o * stride - pad;
-  const int64_t begin = first >= 0 ? 0 : (-first + dilation - 1) / dilation;
-  const int64_t end = first >= size ? 0 : std::min(kernel, (size - 1 - first) / dilation + 1);
-  return {begin, std::max(begin, end)};
 }
 
 // ---- Forward -----------------------------------------------------------------------------------
@@ -96,22 +85,21 @@ struct MaxOfWindow {
   }
 };
 
-bool supports(const KernelArgs& args) { return has_elements(args); }
-
 void forward(const KernelArgs& args) {
   const auto& a = args.attributes<Pool2dAttrs>();
   const Shape in = args.input(0).shape, out = args.output(0).shape;
   const int64_t height = in[1], width = in[2], channels = in[3], out_h = out[1], out_w = out[2];
+  const auto win_h = window_h(a, a.kernel_h), win_w = window_w(a, a.kernel_w);
   const float* x = args.input(0).as<float>();
   float* y = args.output(0).as<float>();
   int32_t* argmax = args.output(1).as<int32_t>();
   args.pool->parallel_for(out[0] * out_h, 1, [&](int64_t line, int64_t) {
     const int64_t n = line / out_h, oh = line % out_h;
-    const Range rows = taps_inside(oh, a.stride_h, a.pad_top, a.dilation_h, a.kernel_h, height);
-    const int64_t row = oh * a.stride_h - a.pad_top + rows.begin * a.dilation_h;
+    const Range rows = win_h.taps(oh, 0, height);
+    const int64_t row = win_h.source(oh, rows.begin);
     for (int64_t ow = 0; ow < out_w; ++ow) {
-      const Range taps = taps_inside(ow, a.stride_w, a.pad_left, a.dilation_w, a.kernel_w, width);
-      const int64_t column = ow * a.stride_w - a.pad_left + taps.begin * a.dilation_w;
+      const Range taps = win_w.taps(ow, 0, width);
+      const int64_t column = win_w.source(ow, taps.begin);
       const int64_t target = (line * out_w + ow) * channels;
       MaxOfWindow window;
       window.lines = rows.end - rows.begin;
@@ -198,7 +186,7 @@ void grad(const KernelArgs& args) {
   });
 }
 
-constexpr Kernel kForward{forward, supports, nullptr, nullptr, nullptr};
+constexpr Kernel kForward{forward, has_elements, nullptr, nullptr, nullptr};
 constexpr Kernel kGrad{grad, grad_supports, nullptr, nullptr, nullptr};
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/geometry.h"
 #include "kernels/simd/vector-inl.h"
 
 // A source of rows makes a cursor at a row; cursor.runs(begin, end, f) calls f.put(at, source,
@@ -86,18 +87,6 @@ struct MatrixRows {
     return FetchAhead::region(data + begin * stride, (end - begin) * stride);
   }
   FetchAhead panel_ahead(int64_t col, int64_t rows) const { return {data + col, stride, rows}; }
-};
-
-// One axis of a sliding window: tap t at place i reads index i * stride + offset + t * delta, which
-// is padding outside of [0, limit).
-struct WindowAxis {
-  int64_t count;  // places
-  int64_t taps;
-  int64_t stride, offset, delta;
-  int64_t limit;
-
-  int64_t index(int64_t i, int64_t t) const { return i * stride + offset + t * delta; }
-  bool inside(int64_t index) const { return index >= 0 && index < limit; }
 };
 
 // Row (n, i, j), flat, holds the elements (tap of h, tap of w, channel), flat, of an NHWC image.

@@ -3,7 +3,6 @@
 #include <hwy/foreach_target.h>
 //
 #include <algorithm>
-#include <utility>
 
 #include "kernels/simd/kernels.h"
 #include "kernels/simd/vector-inl.h"
@@ -18,46 +17,7 @@ namespace {
 
 constexpr int kVectors = 4;  // of columns at once
 
-// The wide tensor seen as [outer, rows, inner], the narrow one as [outer, inner].
-struct Sizes {
-  int64_t outer = 1, rows = 1, inner = 1;
-  bool run = true;  // whether the rows' axes are neighbours; axes of size 1 do not matter
-
-  void add(int64_t size, bool is_row) {
-    if (size == 1) return;
-    if (is_row) {
-      if (inner != 1) run = false;
-      rows *= size;
-    } else {
-      (rows == 1 ? outer : inner) *= size;
-    }
-  }
-  // Without rows all is one long row.
-  Sizes joined() const {
-    Sizes s = *this;
-    if (rows == 1) std::swap(s.outer, s.inner);
-    return s;
-  }
-};
-
 // ---- Reduce ------------------------------------------------------------------------------------
-
-Sizes reduced_sizes(const KernelArgs& args) {
-  const Shape& x = args.input(0).shape;
-  Sizes s;
-  for (int i = 0; i < x.rank; ++i) s.add(x[i], args.attributes<ReduceAttrs>().axes >> i & 1);
-  return s.joined();
-}
-
-// Sums along the last axis have no columns to run over. A single column of a matrix is taken,
-// though: it may be a slice of a wider one, and has to come out the same.
-bool reduce_supports(const KernelArgs& args) {
-  if (!has_elements(args)) return false;
-  const Shape& x = args.input(0).shape;
-  const bool along_last =
-      x.last() > 1 && (args.attributes<ReduceAttrs>().axes >> (x.rank - 1) & 1) != 0;
-  return reduced_sizes(args).run && !along_last;
-}
 
 // y[0 .. kCount vectors) = sum over `rows` rows of x; of a partial vector n columns.
 template <int kCount, bool kPartial>
@@ -90,7 +50,7 @@ void sum_columns(const float* x, int64_t rows, int64_t stride, int n, float* y) 
 }
 
 void reduce(const KernelArgs& args) {
-  const Sizes s = reduced_sizes(args);
+  const RowSizes s = reduced_sizes(args);
   const float* x = args.input(0).as<float>();
   float* y = args.output(0).as<float>();
   const bool mean = args.attributes<ReduceAttrs>().mean;
@@ -117,9 +77,9 @@ void reduce(const KernelArgs& args) {
 
 // ---- Broadcast ---------------------------------------------------------------------------------
 
-Sizes repeated_sizes(const KernelArgs& args) {
+RowSizes repeated_sizes(const KernelArgs& args) {
   const Shape &x = args.input(0).shape, &y = args.output(0).shape;
-  Sizes s;
+  RowSizes s;
   for (int i = 0; i < y.rank; ++i) {
     const int from = i - (y.rank - x.rank);
     s.add(y[i], from < 0 || x[from] == 1);
@@ -151,7 +111,7 @@ void repeat_rows(const float* x, int64_t rows, int64_t cols, float divisor, floa
 }
 
 void broadcast_to(const KernelArgs& args) {
-  const Sizes s = repeated_sizes(args);
+  const RowSizes s = repeated_sizes(args);
   const float* x = args.input(0).as<float>();
   float* y = args.output(0).as<float>();
   const float divisor = args.attributes<BroadcastAttrs>().mean ? static_cast<float>(s.rows) : 1.0f;
@@ -163,7 +123,7 @@ void broadcast_to(const KernelArgs& args) {
   });
 }
 
-constexpr Kernel kReduce{reduce, reduce_supports, nullptr, nullptr, nullptr};
+constexpr Kernel kReduce{reduce, reduces_columns, nullptr, nullptr, nullptr};
 constexpr Kernel kBroadcastTo{broadcast_to, broadcast_supports, nullptr, nullptr, nullptr};
 
 }  // namespace

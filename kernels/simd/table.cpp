@@ -1,11 +1,10 @@
-#include "kernels/simd/table.h"
-
 #include <hwy/targets.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/backends.h"
 #include "kernels/simd/kernels.h"
 
 namespace attune {
@@ -40,7 +39,7 @@ const Kernel* find_simd_kernel(Op op, DType dtype) {
   constexpr const Kernel* (*kFinders[])(Op) = {
       simd::find_conv2d,      simd::find_depthwise_conv2d, simd::find_linear_matmul,
       simd::find_elementwise, simd::find_update,           simd::find_reduce,
-      simd::find_max_pool2d,  simd::find_transpose,        simd::find_normalize};
+      simd::find_max_pool2d,  simd::find_transpose};
   for (const auto find : kFinders)
     if (const Kernel* kernel = find(op)) return kernel;
   return nullptr;

@@ -113,7 +113,7 @@ void momentum(const KernelArgs& args) {
                   static_cast<float>(a.momentum), a.nesterov});
 }
 
-// See reference/adam.cpp.
+// See reference/update.cpp.
 struct Adam {
   const float* dw;
   float *w, *m, *v;

@@ -42,26 +42,26 @@ HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
 HWY_INLINE void store(V v, float* p) { hn::StoreU(v, D(), p); }
 
 // The first n < kLanes elements, zeros behind them. Touches no other memory: not every target's
-// masked load promises that.
-HWY_INLINE V load_partial(const float* p, int n) {
+// masked load promises that. Loops are too much to compile wherever a vector may be partial.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+HWY_INLINE V load_partial(const float* p, int n) {
   return hn::MaskedLoad(hn::FirstN(D(), static_cast<size_t>(n)), D(), p);
+}
+HWY_INLINE void store_partial(V v, float* p, int n) {
+  hn::BlendedStore(v, hn::FirstN(D(), static_cast<size_t>(n)), D(), p);
+}
 #else
+HWY_NOINLINE inline V load_partial(const float* p, int n) {
   HWY_ALIGN float buffer[kLanes] = {};
   for (int i = 0; i < n; ++i) buffer[i] = p[i];
   return hn::Load(D(), buffer);
-#endif
 }
-
-HWY_INLINE void store_partial(V v, float* p, int n) {
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  hn::BlendedStore(v, hn::FirstN(D(), static_cast<size_t>(n)), D(), p);
-#else
+HWY_NOINLINE inline void store_partial(V v, float* p, int n) {
   HWY_ALIGN float buffer[kLanes];
   hn::Store(v, D(), buffer);
   for (int i = 0; i < n; ++i) p[i] = buffer[i];
-#endif
 }
+#endif
 
 // A whole vector, or its first n elements.
 template <bool kPartial>

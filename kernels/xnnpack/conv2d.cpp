@@ -84,11 +84,6 @@ void* forward_prepare(const KernelArgs& args, size_t* held_bytes) {
   return prepared;
 }
 
-void forward(const KernelArgs& args) {
-  const auto& a = args.attributes<Conv2dAttrs>();
-  run_with_output(args, a.clamp_min, a.clamp_max);
-}
-
 // ---- Gradient of the input ---------------------------------------------------------------------
 
 // With a stride XNNPACK is fast where every pixel of dx has a tap and taps are neighbours;
@@ -183,9 +178,10 @@ void* depthwise_grad_input_prepare(const KernelArgs& args, size_t* held_bytes) {
 
 }  // namespace
 
-constexpr Kernel kConv2d{forward, forward_supports, nullptr, forward_prepare<false>, release};
-constexpr Kernel kDepthwiseConv2d{forward, depthwise_supports, nullptr, forward_prepare<true>,
-                                  release};
+constexpr Kernel kConv2d{run_forward<Conv2dAttrs>, forward_supports, nullptr,
+                         forward_prepare<false>, release};
+constexpr Kernel kDepthwiseConv2d{run_forward<Conv2dAttrs>, depthwise_supports, nullptr,
+                                  forward_prepare<true>, release};
 constexpr Kernel kConv2dGradInput{run, grad_input_supports, nullptr, grad_input_prepare, release};
 constexpr Kernel kDepthwiseConv2dGradInput{run, depthwise_grad_input_supports, nullptr,
                                            depthwise_grad_input_prepare, release};

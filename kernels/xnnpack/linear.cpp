@@ -28,13 +28,8 @@ void* prepare(const KernelArgs& args, size_t* held_bytes) {
   return prepared;
 }
 
-void run_linear(const KernelArgs& args) {
-  const auto& a = args.attributes<LinearAttrs>();
-  run_with_output(args, a.clamp_min, a.clamp_max);
-}
-
 }  // namespace
 
-constexpr Kernel kLinear{run_linear, supports, nullptr, prepare, release};
+constexpr Kernel kLinear{run_forward<LinearAttrs>, supports, nullptr, prepare, release};
 
 }  // namespace attune::xnnpack

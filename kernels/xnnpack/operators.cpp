@@ -71,10 +71,10 @@ bool clamp_is_valid(double clamp_min, double clamp_max) {
 
 void run_with_output(const KernelArgs& args, double clamp_min, double clamp_max) {
   run(args);
-  const Tensor y = args.output(0), mask = args.output(1);
-  const float min = static_cast<float>(clamp_min), max = static_cast<float>(clamp_max);
   if (static_cast<const Prepared*>(args.prepared)->bias_after) {
+    const Tensor y = args.output(0);
     const float* bias = args.input(2).as<float>();
+    const float min = static_cast<float>(clamp_min), max = static_cast<float>(clamp_max);
     const int64_t channels = y.shape.last(), rows = y.shape.elements() / channels;
     args.pool->parallel_for(rows, std::max<int64_t>(1, 4096 / channels),
                             [&](int64_t begin, int64_t end) {
@@ -85,8 +85,7 @@ void run_with_output(const KernelArgs& args, double clamp_min, double clamp_max)
                               }
                             });
   }
-  if (mask)
-    write_clamp_mask(y.as<float>(), y.shape.elements(), min, max, mask.as<uint8_t>(), *args.pool);
+  write_clamp_mask<float>(args, clamp_min, clamp_max);
 }
 
 }  // namespace attune::xnnpack

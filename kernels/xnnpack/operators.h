@@ -41,6 +41,11 @@ bool clamp_is_valid(double clamp_min, double clamp_max);
 
 // Runs the operator, then applies a trained bias and the clamp, and writes the mask, output 1.
 void run_with_output(const KernelArgs& args, double clamp_min, double clamp_max);
+template <class A>
+void run_forward(const KernelArgs& args) {
+  const auto& a = args.attributes<A>();
+  run_with_output(args, a.clamp_min, a.clamp_max);
+}
 
 namespace internal {
 

@@ -1,5 +1,4 @@
-#include "kernels/xnnpack/table.h"
-
+#include "kernels/backends.h"
 #include "kernels/xnnpack/operators.h"
 
 namespace attune {
