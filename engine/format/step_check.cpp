@@ -52,11 +52,13 @@ const char* check_step(Op op, const void* attrs, std::span<const Tensor> inputs,
   if (static_cast<int>(inputs.size()) < info.required_inputs ||
       static_cast<int>(inputs.size()) > info.max_inputs)
     return "wrong number of inputs";
-  if (outputs.empty() || static_cast<int>(outputs.size()) > info.max_outputs)
-    return "wrong number of outputs";
+  if (static_cast<int>(outputs.size()) > info.max_outputs) return "wrong number of outputs";
   for (size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].data && !input_optional(op, static_cast<int>(i))) return "an input is missing";
-  if (!outputs[0].data) return "output 0 is missing";
+  for (size_t o = 0; o < static_cast<size_t>(info.max_outputs); ++o)
+    if ((o >= outputs.size() || !outputs[o].data) &&
+        !signature(op).output(static_cast<int>(o)).optional)
+      return "an output is missing";
   Binding binding(op, attrs, inputs, real);
   if (const char* wrong = binding.bind(&outputs[0].shape)) return wrong;
   for (size_t o = 0; o < outputs.size(); ++o) {

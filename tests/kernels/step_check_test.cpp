@@ -80,9 +80,14 @@ TEST_CASE("a step is refused where one size, one type or one operand is another"
         CHECK(check(s, bad) != nullptr);
         --t.shape.rank;
       }
-      const bool optional =
-          k < bad.in.size() ? input_optional(s.call.op, static_cast<int>(k)) : k > bad.in.size();
+      const int output = static_cast<int>(k) - static_cast<int>(bad.in.size());
+      const bool optional = output < 0 ? input_optional(s.call.op, static_cast<int>(k))
+                                       : signature(s.call.op).output(output).optional;
       t.data = nullptr;
+      if (!optional) CHECK(check(s, bad) != nullptr);
+      if (output < 0) continue;
+      // Nor where the list ends before it.
+      bad.out.resize(static_cast<size_t>(output));
       if (!optional) CHECK(check(s, bad) != nullptr);
     }
     Operands more = good;
