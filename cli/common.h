@@ -16,7 +16,8 @@
 // Its header takes five seconds to compile: files that add options include it themselves.
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 // What the verbs share.
 namespace attune::cli {

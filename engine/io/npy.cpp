@@ -224,24 +224,4 @@ Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArr
   return Status::ok();
 }
 
-std::vector<std::byte> format_npy(const NpyArray& array) {
-  const TypeRow& type = row_of(array.type);
-  assert(array.bytes.size() == static_cast<size_t>(array.elements()) * type.bytes);
-  std::string header = std::string("{'descr': '") + (type.bytes == 1 ? "|" : "<") + type.descr +
-                       "', 'fortran_order': False, 'shape': (";
-  for (int64_t dim : array.shape) header += std::to_string(dim) + ", ";
-  header += "), }";
-  // The data starts at a multiple of 64 bytes.
-  header.append(63 - (10 + header.size()) % 64, ' ');
-  header += '\n';
-  std::string start("\x93NUMPY\x01\x00", 8);
-  start += static_cast<char>(header.size() & 0xff);
-  start += static_cast<char>(header.size() >> 8);
-  start += header;
-  std::vector<std::byte> file(start.size() + array.bytes.size());
-  std::memcpy(file.data(), start.data(), start.size());
-  std::ranges::copy(array.bytes, file.begin() + static_cast<ptrdiff_t>(start.size()));
-  return file;
-}
-
 }  // namespace attune

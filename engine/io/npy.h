@@ -33,9 +33,6 @@ struct NpyArray {
 // messages.
 Status parse_npy(std::string_view where, std::span<const std::byte> file, NpyArray* array);
 
-// The bytes of a .npy file, format 1.
-std::vector<std::byte> format_npy(const NpyArray& array);
-
 // "[2,3]"
 std::string dims_text(std::span<const int64_t> dims);
 std::string dims_text(const Shape& shape);

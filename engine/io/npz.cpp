@@ -61,25 +61,6 @@ Status list_npz(const std::string& path, std::vector<std::string>* names) {
       });
 }
 
-Status write_npz(const std::string& path, const NpzArrays& arrays) {
-  return guarded(path, [&]() -> Status {
-    std::vector<ZipMember> members;
-    for (const auto& [name, array] : arrays) {
-      if (array.shape.size() > kMaxNpyRank)
-        return file_error(path, "array `%s` has %zu dimensions; give at most %zu",
-                          shortened(name).c_str(), array.shape.size(), kMaxNpyRank);
-      uint64_t elements = 1;
-      for (int64_t dim : array.shape) elements *= static_cast<uint64_t>(dim);
-      if (array.bytes.size() != elements * npy_type_bytes(array.type))
-        return file_error(path, "array `%s`: %zu bytes for the shape %s of %s; give as many",
-                          shortened(name).c_str(), array.bytes.size(),
-                          dims_text(array.shape).c_str(), npy_type_name(array.type));
-      members.push_back({name + std::string(kSuffix), format_npy(array)});
-    }
-    return write_zip(path, members);
-  });
-}
-
 Status read_npy(const std::string& path, NpyArray* array) {
   return guarded(path, [&]() -> Status {
     std::vector<std::byte> file;

@@ -18,9 +18,6 @@ Status read_npz(const std::string& path, NpzArrays* arrays);
 Status read_npz(const std::string& path, const std::vector<std::string>& names, NpzArrays* arrays);
 Status list_npz(const std::string& path, std::vector<std::string>* names);
 
-// Writes a .npz file without compression, the same bytes for the same arrays. Less than 4 GiB.
-Status write_npz(const std::string& path, const NpzArrays& arrays);
-
 // Reads one .npy file.
 Status read_npy(const std::string& path, NpyArray* array);
 

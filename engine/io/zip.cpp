@@ -3,9 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <climits>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 
@@ -19,8 +17,6 @@ constexpr uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEnd 
 constexpr uint32_t kEnd64 = 0x06064b50, kEnd64Locator = 0x07064b50;
 constexpr size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kEnd64Bytes = 56;
 constexpr size_t kEnd64LocatorBytes = 20;
-constexpr uint16_t kDosDate = 0x21;  // 1980-01-01
-constexpr uint16_t kVersion = 20;
 
 Status damaged(std::string_view path, const char* what) {
   return file_error(path, "the zip archive is damaged or cut short (%s); write or copy it again",
@@ -149,31 +145,6 @@ bool inflate_all(std::span<const std::byte> in, std::span<std::byte> out) {
   return result == Z_STREAM_END && read == in.size() && written == out.size();
 }
 
-// Appends numbers little-endian.
-class Writer {
- public:
-  Writer& u16(uint64_t value) { return put(value, 2); }
-  Writer& u32(uint64_t value) { return put(value, 4); }
-  Writer& text(const std::string& value) {
-    bytes_ += value;
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  Writer& put(uint64_t value, int count) {
-    for (int i = 0; i < count; ++i) bytes_ += static_cast<char>(value >> (8 * i) & 0xff);
-    return *this;
-  }
-  std::string bytes_;
-};
-
-// The fields that a member's own header and the directory share.
-void put_member(const ZipMember& member, uint32_t crc, Writer* writer) {
-  writer->u16(kVersion).u16(0).u16(0).u16(0).u16(kDosDate).u32(crc);
-  writer->u32(member.bytes.size()).u32(member.bytes.size()).u16(member.name.size()).u16(0);
-}
-
 }  // namespace
 
 Status list_zip(std::string_view path, std::span<const std::byte> file,
@@ -205,50 +176,6 @@ Status extract_zip(std::string_view path, std::span<const std::byte> file, const
       crc32_z(0, reinterpret_cast<const Bytef*>(bytes->data()), bytes->size()) != entry.crc)
     return file_error(path, "member `%s` is damaged; write or copy the archive again",
                       shortened(entry.name).c_str());
-  return Status::ok();
-}
-
-Status write_zip(const std::string& path, std::span<const ZipMember> members) {
-  uint64_t total = kEndBytes;
-  for (const ZipMember& member : members) {
-    if (member.name.size() > 0xffff)
-      return file_error(path, "a member's name of %zu bytes; use a shorter one",
-                        member.name.size());
-    total += kLocalBytes + kCentralBytes + 2 * member.name.size() + member.bytes.size();
-  }
-  if (total > 0xffffffff || members.size() >= 0xffff)
-    return file_error(path, "more than 4 GiB or 65534 members; write several archives");
-
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
-                                                       &std::fclose);
-  if (!file) return file_error(path, "cannot be written (%s)", std::strerror(errno));
-  Writer directory;
-  uint64_t offset = 0;
-  bool ok = true;
-  const auto write = [&](const void* bytes, size_t count) {
-    ok = ok && std::fwrite(bytes, 1, count, file.get()) == count;
-    offset += count;
-  };
-  for (const ZipMember& member : members) {
-    const auto crc = static_cast<uint32_t>(
-        crc32_z(0, reinterpret_cast<const Bytef*>(member.bytes.data()), member.bytes.size()));
-    directory.u32(kCentralHeader).u16(kVersion);
-    put_member(member, crc, &directory);
-    directory.u16(0).u16(0).u16(0).u32(0).u32(offset).text(member.name);
-    Writer header;
-    header.u32(kLocalHeader);
-    put_member(member, crc, &header);
-    header.text(member.name);
-    write(header.bytes().data(), header.bytes().size());
-    write(member.bytes.data(), member.bytes.size());
-  }
-  Writer end;
-  end.u32(kEnd).u16(0).u16(0).u16(members.size()).u16(members.size());
-  end.u32(directory.bytes().size()).u32(offset).u16(0);
-  write(directory.bytes().data(), directory.bytes().size());
-  write(end.bytes().data(), end.bytes().size());
-  ok = std::fclose(file.release()) == 0 && ok;
-  if (!ok) return file_error(path, "cannot be written to its end (%s)", std::strerror(errno));
   return Status::ok();
 }
 

@@ -29,13 +29,4 @@ Status list_zip(std::string_view path, std::span<const std::byte> file,
 Status extract_zip(std::string_view path, std::span<const std::byte> file, const ZipEntry& entry,
                    std::vector<std::byte>* bytes);
 
-struct ZipMember {
-  std::string name;
-  std::vector<std::byte> bytes;
-};
-
-// Writes an archive of stored (uncompressed) members, the same bytes for the same members. Less
-// than 4 GiB in all.
-Status write_zip(const std::string& path, std::span<const ZipMember> members);
-
 }  // namespace attune
