@@ -40,10 +40,12 @@ class Tracer {
   // they have run.
   void hold_for_repetitions() {
     const int begin = program_.repeat_begin(), end = program_.repeat_end();
-    for (int r = 0; r < program_.repeat_count(); ++r)
-      for (int s = begin; s < end; ++s) {
-        const format::Step& step = *program_.steps()->Get(static_cast<unsigned>(s));
-        for (int32_t id : list_of(step.inputs()))
+    for (int s = begin; s < end; ++s) {
+      const format::Step& step = *program_.steps()->Get(static_cast<unsigned>(s));
+      for (int32_t id : list_of(step.inputs())) {
+        const format::Tensor* tensor = in_arena(id);
+        const int places = tensor && tensor->advance() > 0 ? program_.repeat_count() : 1;
+        for (int r = 0; r < places; ++r)
           for (const Run& run : bytes_read(step, id, r)) {
             const auto [first, last] = held_in(run);
             for (auto at = first; at != last; ++at)
@@ -51,6 +53,7 @@ class Tracer {
                 at->second.last = end - 1;
           }
       }
+    }
   }
 
   // Bytes that hold one content, by their first.

@@ -121,7 +121,7 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
           "--memory-tiling", tiling_,
           "auto: compute the first layers a few rows at a time where that makes the arena "
           "smaller, at the price of more steps; off: whole layers, each once, whatever --memory "
-          "needs")
+          "needs; where the option is left out, off, unless --memory needs less")
       ->check(CLI::IsMember({"auto", "off"}));
   verb->add_option(
           "--gradient-strips", strips_,

@@ -27,8 +27,9 @@ Status for_each_array(const std::string& path, const Visit& visit) {
   });
 }
 
-Status read_arrays(const std::string& path, const std::vector<std::string>* names,
-                   NpzArrays* arrays) {
+}  // namespace
+
+Status read_npz(const std::string& path, NpzArrays* arrays, const std::vector<std::string>* names) {
   arrays->clear();
   return for_each_array(
       path,
@@ -40,16 +41,6 @@ Status read_arrays(const std::string& path, const std::vector<std::string>* name
         ATTUNE_RETURN_IF_ERROR(extract_zip(path, file, entry, &bytes));
         return parse_npy(path + "/" + shortened(name), bytes, &(*arrays)[name]);
       });
-}
-
-}  // namespace
-
-Status read_npz(const std::string& path, NpzArrays* arrays) {
-  return read_arrays(path, nullptr, arrays);
-}
-
-Status read_npz(const std::string& path, const std::vector<std::string>& names, NpzArrays* arrays) {
-  return read_arrays(path, &names, arrays);
 }
 
 Status list_npz(const std::string& path, std::vector<std::string>* names) {

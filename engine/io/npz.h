@@ -14,8 +14,8 @@ using NpzArrays = std::map<std::string, NpyArray>;
 
 // Reads the arrays of a .npz file (stored or deflated); with `names`, only those of them that are
 // there. Members that are no .npy file are passed over.
-Status read_npz(const std::string& path, NpzArrays* arrays);
-Status read_npz(const std::string& path, const std::vector<std::string>& names, NpzArrays* arrays);
+Status read_npz(const std::string& path, NpzArrays* arrays,
+                const std::vector<std::string>* names = nullptr);
 Status list_npz(const std::string& path, std::vector<std::string>* names);
 
 // Reads one .npy file.

@@ -111,7 +111,7 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
   for (const ExampleSpec& input : request.inputs)
     for (std::string& name : input_arrays(request, input)) wanted.push_back(std::move(name));
   NpzArrays arrays;
-  ATTUNE_RETURN_IF_ERROR(read_npz(path, wanted, &arrays));
+  ATTUNE_RETURN_IF_ERROR(read_npz(path, &arrays, &wanted));
 
   std::vector<ArrayReader::Array> fields;
   std::string first;

@@ -18,7 +18,8 @@ struct Program;
 // The file: this header, the FlatBuffers program, then the segments, each aligned to
 // kSegmentAlignment from the start of the file. Little-endian.
 inline constexpr char kPlanMagic[8] = {'A', 'T', 'T', 'U', 'N', 'E', 'P', 'L'};
-// A runtime reads its own major version and the one before. Version 1 was never released.
+// A runtime reads its own major version and, from version 3 on, the one before: version 1 was never
+// released.
 inline constexpr uint32_t kPlanMajor = 2;
 inline constexpr uint32_t kPlanMinor = 0;  // additions that an older runtime can ignore
 inline constexpr size_t kSegmentAlignment = 64;

@@ -64,8 +64,8 @@ Graph Importer::run() {
     if (entry.domain().empty() || entry.domain() == "ai.onnx")
       opset = static_cast<int>(std::clamp<int64_t>(entry.version(), 0, 1 << 20));
   if (opset < kOldestOpset || opset > kNewestOpset)
-    throw_error("{}: opset {} is not supported; export the model with an opset from {} to 18",
-                path(), opset, kOldestOpset);
+    throw_error("{}: opset {} is not supported; export the model with an opset from {} to {}",
+                path(), opset, kOldestOpset, kNewestOpset);
   if (!is_real(options_.real)) throw_error("models are imported as f32 or f64");
   if (options_.batch < 0) throw_error("batch size {} is negative", options_.batch);
   check_structure();
