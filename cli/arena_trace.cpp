@@ -36,26 +36,6 @@ class Tracer {
   }
 
  private:
-  // What was there before repeated steps, and one of them reads in any repetition, is held until
-  // they have run.
-  void hold_for_repetitions() {
-    const int begin = program_.repeat_begin(), end = program_.repeat_end();
-    for (int s = begin; s < end; ++s) {
-      const format::Step& step = *program_.steps()->Get(static_cast<unsigned>(s));
-      for (int32_t id : list_of(step.inputs())) {
-        const format::Tensor* tensor = in_arena(id);
-        const int places = tensor && tensor->advance() > 0 ? program_.repeat_count() : 1;
-        for (int r = 0; r < places; ++r)
-          for (const Run& run : bytes_read(step, id, r)) {
-            const auto [first, last] = held_in(run);
-            for (auto at = first; at != last; ++at)
-              if (trace_.contents[static_cast<size_t>(at->second.content)].step < begin)
-                at->second.last = end - 1;
-          }
-      }
-    }
-  }
-
   // Bytes that hold one content, by their first.
   struct Bytes {
     uint64_t end;
@@ -86,16 +66,15 @@ class Tracer {
   using Runs = std::vector<Run>;
 
   // A tensor's bytes in the arena.
-  Runs bytes_of(int32_t id, int repetition = 0) const {
+  Runs bytes_of(int32_t id) const {
     const format::Tensor* tensor = in_arena(id);
     if (!tensor) return {};
-    const uint64_t begin = offset_in(*tensor, repetition);
-    return {{begin, begin + described_tensor(*tensor).bytes()}};
+    return {{tensor->offset(), tensor->offset() + described_tensor(*tensor).bytes()}};
   }
 
   // What a step reads of an input: a slice reads no more than it copies.
-  Runs bytes_read(const format::Step& step, int32_t id, int repetition = 0) const {
-    if (static_cast<Op>(step.op()) != Op::slice || !in_arena(id)) return bytes_of(id, repetition);
+  Runs bytes_read(const format::Step& step, int32_t id) const {
+    if (static_cast<Op>(step.op()) != Op::slice || !in_arena(id)) return bytes_of(id);
     SliceAttrs attrs;
     decode_attrs(Op::slice, list_of(step.ints()), list_of(step.reals()), &attrs);
     const format::Tensor& x = *in_arena(id);
@@ -106,7 +85,7 @@ class Tracer {
       return static_cast<uint64_t>(dtype_bytes(from.dtype, static_cast<size_t>(elements)));
     };
     const int64_t row = from.shape.product(attrs.axis + 1, from.shape.rank);
-    const Run whole = bytes_of(id, repetition).front();
+    const Run whole = bytes_of(id).front();
     Runs runs;
     for (int64_t i = 0; i < from.shape.product(0, attrs.axis); ++i) {
       const uint64_t begin = whole.begin + bytes((i * from.shape[attrs.axis] + attrs.start) * row);
@@ -121,6 +100,32 @@ class Tracer {
         runs.push_back(run);
     }
     return runs;
+  }
+
+  // What was there before repeated steps, and one of them reads in any repetition, is held until
+  // they have run.
+  void hold_for_repetitions() {
+    const int begin = program_.repeat_begin(), end = program_.repeat_end();
+    for (int s = begin; s < end; ++s) {
+      const format::Step& step = *program_.steps()->Get(static_cast<unsigned>(s));
+      for (int32_t id : list_of(step.inputs()))
+        for (const Run& run : read_again(step, id)) {
+          const auto [first, last] = held_in(run);
+          for (auto at = first; at != last; ++at)
+            if (trace_.contents[static_cast<size_t>(at->second.content)].step < begin)
+              at->second.last = end - 1;
+        }
+    }
+  }
+
+  // What the repetitions after the first read of an input.
+  Runs read_again(const format::Step& step, int32_t id) const {
+    const format::Tensor* tensor = in_arena(id);
+    if (!tensor || tensor->advance() == 0) return bytes_read(step, id);
+    const int count = program_.repeat_count();
+    if (count == 1) return {};
+    return {
+        {offset_in(*tensor, 1), offset_in(*tensor, count - 1) + described_tensor(*tensor).bytes()}};
   }
 
   // What a run of bytes holds, cut at its ends.

@@ -39,11 +39,10 @@ inline uint64_t runs_of(const format::Program& program, int step) {
 // Calls f(step, repetition) for each time that a step runs, in order.
 template <class F>
 void each_run(const format::Program& program, F&& f) {
-  const int steps = static_cast<int>(program.steps()->size());
   for (int s = 0; s < program.repeat_begin(); ++s) f(s, 0);
   for (int r = 0; r < program.repeat_count(); ++r)
     for (int s = program.repeat_begin(); s < program.repeat_end(); ++s) f(s, r);
-  for (int s = program.repeat_end(); s < steps; ++s) f(s, 0);
+  for (int s = program.repeat_end(); s < static_cast<int>(program.steps()->size()); ++s) f(s, 0);
 }
 
 // Of one run of a program.

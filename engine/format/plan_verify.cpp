@@ -141,6 +141,8 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
           (side == 1 && t->segment() == format::Segment::constants))
         return Status::error("%s: %s: %s %zu has no memory of its own; %s", name, where, kind, i,
                              kRecompile);
+      if (side == 1 && t->advance() > 0)
+        return Status::error("%s: %s: output %zu moves; %s", name, where, i, kRecompile);
       tensors[side][i] = described_tensor(*t);
       tensors[side][i].data = where;  // present; never read here
       described[side][i] = t;
@@ -220,6 +222,7 @@ Status Verifier::port(const format::Program& p, const format::Port& port) const 
   if (t.segment() == format::Segment::none ||
       (is_fed(role_of(port)) && t.segment() != format::Segment::arena))
     return bad("is not in the arena");
+  if (t.advance() > 0) return bad("moves");
   if (!port_fits(role_of(port), described_tensor(t), p.batch()))
     return bad("has a type or shape that its role does not have");
   if (port.limit() < 0 || (port.limit() > 0 && static_cast<DType>(t.dtype()) != DType::i32))

@@ -140,10 +140,6 @@ std::vector<StepTime> CostModel::times_of(const std::vector<StepRuns>& steps) {
   return times;
 }
 
-std::vector<StepTime> CostModel::step_times(const PlanProgram& program) {
-  return times_of(steps_of(program));
-}
-
 Cost CostModel::cost(const PlanContents& contents) {
   if (contents.programs.empty()) throw_error("cost: the plan has no program to estimate");
   Cost cost;

@@ -52,8 +52,6 @@ class CostModel {
   // Of graphs that are scheduled and planned, as compile makes them. A part of a plan will do: one
   // program, say, of which everything but the parts of the others is then known. Throws Error.
   Cost cost(const PlanContents& contents);
-  // The steps of one program, in order; what only views memory is none.
-  std::vector<StepTime> step_times(const PlanProgram& program);
 
   bool has_target() const { return rates_.has_value(); }
 

@@ -100,9 +100,6 @@ TEST_CASE("one program alone costs what it costs in the plan") {
   CHECK(alone.state_bytes == whole.state_bytes);
   CHECK(alone.session_bytes < whole.session_bytes);
   CHECK(alone.file_bytes < whole.file_bytes);
-  double ms = 0;
-  for (const StepTime& step : costs.step_times(train.programs.front())) ms += 1e-3 * step.us;
-  CHECK(ms == doctest::Approx(alone.train_step_ms));
 }
 
 }  // namespace

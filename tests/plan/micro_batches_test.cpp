@@ -479,6 +479,27 @@ TEST_CASE("repetitions that lead out of a plan's memory are refused") {
   CHECK(advance(8) == "");
   CHECK(contains(advance(7), "unaligned"));
   CHECK(contains(advance(UINT64_MAX - 7), "moves out of its segment"));
+
+  // Only what is read moves, and is no port. A field that is 0 is not in the file, so a list names
+  // another tensor.
+  const auto where = [&](const auto& change) {
+    return error_after(plan, [&](const Plan& loaded) {
+      const Program& train = *loaded.program(ProgramKind::train_step);
+      int32_t moving = 0;
+      while (train.tensors()->Get(static_cast<unsigned>(moving))->advance() == 0) ++moving;
+      change(train, moving);
+    });
+  };
+  CHECK(contains(where([](const Program& train, int32_t moving) {
+                   auto* outputs = const_cast<flatbuffers::Vector<int32_t>*>(
+                       train.steps()->Get(static_cast<unsigned>(train.repeat_begin()))->outputs());
+                   outputs->Mutate(0, moving);
+                 }),
+                 "output 0 moves"));
+  CHECK(contains(where([](const Program& train, int32_t moving) {
+                   REQUIRE(set_field(train.ports()->Get(1), format::Port::VT_TENSOR, moving));
+                 }),
+                 " moves"));
 }
 
 TEST_CASE("a batch that does not divide into micro-batches is refused") {
