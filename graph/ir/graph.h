@@ -105,6 +105,7 @@ struct Repeat {
   std::vector<std::pair<ValueId, ValueId>> carried;
 
   bool contains(NodeId node) const { return begin <= node && node < end; }
+  int32_t runs_of(NodeId node) const { return contains(node) ? count : 1; }
 };
 
 class Graph {

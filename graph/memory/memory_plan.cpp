@@ -16,11 +16,10 @@ constexpr size_t kWork = 10'000'000, kThoroughly = 10, kMostPairs = 1'000'000;
 }  // namespace
 
 MemoryPlan plan_memory(const Graph& graph, PackEffort effort, int64_t enough) {
-  const int steps = static_cast<int>(graph.nodes.size());
   MemoryPlan plan;
   plan.storage = assign_storage(graph);
   const auto& storages = plan.storage.storages;
-  const std::vector<int64_t> live = plan.storage.live_bytes(steps);
+  const std::vector<int64_t> live = plan.storage.live_bytes(static_cast<int>(graph.nodes.size()));
   plan.lower_bound = *std::max_element(live.begin(), live.end());
   plan.offsets.assign(storages.size(), -1);
 

@@ -119,7 +119,7 @@ std::vector<CostModel::StepRuns> CostModel::steps_of(const PlanProgram& program)
   const Graph& graph = program.graph;
   for (NodeId n = 0; n < static_cast<NodeId>(graph.nodes.size()); ++n)
     if (const Node& node = graph.nodes[static_cast<size_t>(n)]; !is_view(graph, node))
-      steps.push_back({&step_of(program, node), graph.repeat.contains(n) ? graph.repeat.count : 1});
+      steps.push_back({&step_of(program, node), graph.repeat.runs_of(n)});
   return steps;
 }
 

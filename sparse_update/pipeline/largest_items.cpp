@@ -75,8 +75,12 @@ std::string largest_in_time(const PlanContents& contents, size_t count) {
   Items items;
   for (const PlanProgram& program : contents.programs)
     if (program.kind == ProgramKind::train_step)
-      for (const Node& node : program.graph.nodes)
-        if (const int64_t macs = op_macs(program.graph, node)) items.emplace_back(node.name, macs);
+      for (size_t n = 0; n < program.graph.nodes.size(); ++n) {
+        const Node& node = program.graph.nodes[n];
+        const int64_t runs = program.graph.repeat.runs_of(static_cast<NodeId>(n));
+        if (const int64_t macs = op_macs(program.graph, node))
+          items.emplace_back(node.name, runs * macs);
+      }
   return largest(std::move(items), count);
 }
 

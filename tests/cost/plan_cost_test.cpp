@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/cost.h"
 #include "sparse_update/cost/program_estimate.h"
 #include "tests/cost/support.h"
@@ -26,10 +27,7 @@ void check_costs(const Model& model, const CompileOptions& options, CostModel& c
   CHECK(cost.ram_bytes() == memory.ram());
   CHECK(cost.ram_bytes() + cost.constants_bytes == memory.total());
   CHECK(cost.flash_bytes() == compiled.plan().file_bytes());
-  uint64_t macs = 0;
-  for (const format::Step* step : *compiled.plan().program(ProgramKind::train_step)->steps())
-    macs += step->macs();
-  CHECK(cost.train_macs == macs);
+  CHECK(cost.train_macs == total_macs(*compiled.plan().program(ProgramKind::train_step)));
   for (const ProgramEstimate& program : estimate(*session, rates))
     CHECK(cost.ms(program.kind) == doctest::Approx(program.ms()));
 }
@@ -48,6 +46,11 @@ TEST_CASE("a cost has the bytes that a session reports and the time that its ste
         options.batch = batch;
         options.tile = batch == 1;
         check_costs(*small_network(), options, costs, rates, backend);
+        options.batch *= 4, options.micro_batch = batch;
+        const uint64_t of_one = costs.cost(compile(*small_network(), options).contents).train_macs;
+        check_costs(*small_network(), options, costs, rates, backend);
+        options.micro_batch = 0;
+        CHECK(costs.cost(compile(*small_network(), options).contents).train_macs == of_one);
       }
   }
 }

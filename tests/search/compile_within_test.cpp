@@ -4,6 +4,7 @@
 
 #include "graph/ir/error.h"
 #include "sparse_update/cost/representative.h"
+#include "sparse_update/pipeline/largest_items.h"
 #include "tests/support/files.h"
 #include "tests/support/onnx_builder.h"
 
@@ -109,6 +110,16 @@ TEST_CASE("what was tried for one arena changes nothing for the next") {
     CAPTURE(arena);
     CHECK(compiled(arena, &scheduled).plan == compiled(arena, nullptr).plan);
   }
+}
+
+TEST_CASE("the steps with the most work are those of all micro-batches") {
+  Subject subject("full");
+  subject.options.batch = 4;
+  const auto largest = [&](int micro_batch) {
+    subject.options.micro_batch = micro_batch;
+    return largest_in_time(compile(*subject.model, subject.options).contents, 3);
+  };
+  CHECK(largest(2) == largest(0));
 }
 
 TEST_CASE("the error where nothing fits is about the smallest plan") {
