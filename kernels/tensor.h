@@ -14,9 +14,9 @@ struct Tensor {
   DType dtype = DType::f32;
   // True where the bytes never change while the session lives, so that a kernel may pack them once.
   bool frozen = false;
-  Shape shape;
   // True where it lies elsewhere the next time its step runs, so that no kernel may keep `data`.
   bool moves = false;
+  Shape shape;
 
   template <class T>
   T* as() const {

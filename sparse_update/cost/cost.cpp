@@ -41,8 +41,8 @@ struct Call {
   static Tensor described(const PlanProgram& program, ValueId id) {
     if (id == kNone) return {};
     const Value& value = program.graph.value(id);
-    return {stand_in, value.dtype, is_frozen(program, id), value.shape,
-            advance_of(program.graph, program.memory.storage, id) > 0};
+    const bool moves = advance_of(program.graph, program.memory.storage, id) > 0;
+    return {stand_in, value.dtype, is_frozen(program, id), moves, value.shape};
   }
 
   std::vector<Tensor> tensors;

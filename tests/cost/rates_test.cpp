@@ -178,9 +178,10 @@ TEST_CASE("a single point of an operator is better than many of others") {
 
 TEST_CASE("work is described alike for every call of the same shapes, and reals do not count") {
   float memory[64] = {};
-  Tensor inputs[] = {
-      {memory, DType::f32, false, {1, 4, 4, 8}}, {memory, DType::f32, true, {16, 3, 3, 8}}, {}};
-  Tensor outputs[] = {{memory, DType::f32, false, {1, 4, 4, 16}}, {}};
+  Tensor inputs[] = {{memory, DType::f32, false, false, {1, 4, 4, 8}},
+                     {memory, DType::f32, true, false, {16, 3, 3, 8}},
+                     {}};
+  Tensor outputs[] = {{memory, DType::f32, false, false, {1, 4, 4, 16}}, {}};
   Conv2dAttrs attrs;
   attrs.pad_top = attrs.pad_bottom = attrs.pad_left = attrs.pad_right = 1;
   KernelArgs args{
@@ -196,7 +197,7 @@ TEST_CASE("work is described alike for every call of the same shapes, and reals 
   attrs.clamp_max = 1;
   CHECK(step_work(Op::conv2d, Backend::simd, args, 18432).shape == six.shape);
   CHECK(six.shape != plain.shape);
-  outputs[1] = {memory, DType::mask, false, {1, 4, 4, 16}};
+  outputs[1] = {memory, DType::mask, false, false, {1, 4, 4, 16}};
   attrs.stride_h = attrs.stride_w = 2;
   const StepWork masked = step_work(Op::conv2d, Backend::simd, args, 18432);
   CHECK(masked.kind == "3x3/2 mask");
@@ -208,16 +209,16 @@ TEST_CASE("work is described alike for every call of the same shapes, and reals 
 TEST_CASE("a step that takes or updates some slices moves these, not the whole") {
   float memory[1] = {};
   SliceAttrs slice_attrs;
-  Tensor image{memory, DType::f32, false, {1, 128, 128, 3}};
-  Tensor rows{memory, DType::f32, false, {1, 4, 128, 3}};
+  Tensor image{memory, DType::f32, false, false, {1, 128, 128, 3}};
+  Tensor rows{memory, DType::f32, false, false, {1, 4, 128, 3}};
   const KernelArgs slice{
       .inputs = &image, .num_inputs = 1, .outputs = &rows, .num_outputs = 1, .attrs = &slice_attrs};
   CHECK(moved_bytes(Op::slice, slice) == 2 * rows.bytes());
 
   AxisAttrs axis_attrs;
-  const Tensor indices{memory, DType::i32, true, {5}};
-  Tensor gathered{memory, DType::f32, false, {1, 128, 128, 5}};
-  Tensor chosen_from[] = {{memory, DType::f32, false, {1, 128, 128, 40}}, indices};
+  const Tensor indices{memory, DType::i32, true, false, {5}};
+  Tensor gathered{memory, DType::f32, false, false, {1, 128, 128, 5}};
+  Tensor chosen_from[] = {{memory, DType::f32, false, false, {1, 128, 128, 40}}, indices};
   const KernelArgs gather{.inputs = chosen_from,
                           .num_inputs = 2,
                           .outputs = &gathered,
@@ -228,12 +229,12 @@ TEST_CASE("a step that takes or updates some slices moves these, not the whole")
         moved_bytes(Op::gather, gather));
 
   MomentumAttrs momentum_attrs;
-  const Tensor weight{memory, DType::f32, false, {64, 1, 1, 40}};
+  const Tensor weight{memory, DType::f32, false, false, {64, 1, 1, 40}};
   Tensor updated[] = {weight,
-                      {memory, DType::f32, false, {64, 1, 1, 5}},
-                      {memory, DType::f32, false, {1}},
+                      {memory, DType::f32, false, false, {64, 1, 1, 5}},
+                      {memory, DType::f32, false, false, {1}},
                       indices,
-                      {memory, DType::f32, false, {64, 1, 1, 5}}};
+                      {memory, DType::f32, false, false, {64, 1, 1, 5}}};
   Tensor state[] = {weight, updated[4]};
   KernelArgs update{.inputs = updated,
                     .num_inputs = 5,
