@@ -6,7 +6,7 @@
 #include "engine/io/file.h"
 #include "engine/io/image.h"
 #include "engine/io/npz.h"
-#include "engine/io/wav.h"
+#include "engine/io/sound.h"
 
 namespace attune {
 namespace {
@@ -69,7 +69,7 @@ const ExampleFile::Source& ExampleFile::source() const {
        ".npy arrays (for images or WAVs, compile with --preprocess)",
        &ExampleFile::load_npy},
       {{".png", ".jpg", ".jpeg", ".bmp"}, "PNG, JPEG or BMP images", &ExampleFile::load_image},
-      {{".wav"}, "WAV files", &ExampleFile::load_wav},
+      {sound_extensions(), sound_kind(), &ExampleFile::load_sound},
   };
   return kSources[static_cast<size_t>(preprocess_.front_end)];
 }
@@ -94,16 +94,12 @@ Status ExampleFile::load_image(const std::string& path, std::span<std::byte> inp
   return Status::ok();
 }
 
-Status ExampleFile::load_wav(const std::string& path, std::span<std::byte> input) {
+Status ExampleFile::load_sound(const std::string& path, std::span<std::byte> input) {
   std::vector<std::byte> file;
   ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
   Audio audio;
-  ATTUNE_RETURN_IF_ERROR(parse_wav(path, file, &audio));
-  const MfccPreprocess& config = preprocess_.mfcc;
-  if (audio.sample_rate != config.sample_rate)
-    audio.samples = resample_linear(audio.samples, audio.sample_rate, config.sample_rate,
-                                    static_cast<size_t>(config.samples));
-  mfcc_->compute(audio.samples, features_);
+  ATTUNE_RETURN_IF_ERROR(decode_sound(path, file, &audio));
+  mfcc_->compute(clip_of(preprocess_.mfcc, audio), features_);
   if (example_.dtype == DType::f64) {
     const std::vector<double> wide(features_.begin(), features_.end());
     std::memcpy(input.data(), wide.data(), input.size());

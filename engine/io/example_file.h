@@ -14,7 +14,7 @@
 
 namespace attune {
 
-// Makes an example of one file: an image, a WAV or, without front end, a .npy array.
+// Makes an example of one file: an image, a sound or, without front end, a .npy array.
 class ExampleFile {
  public:
   // An error where front end and example do not fit together.
@@ -37,7 +37,7 @@ class ExampleFile {
   explicit ExampleFile(const DatasetRequest& request);
   const Source& source() const;
   Status load_image(const std::string& path, std::span<std::byte> input);
-  Status load_wav(const std::string& path, std::span<std::byte> input);
+  Status load_sound(const std::string& path, std::span<std::byte> input);
   Status load_npy(const std::string& path, std::span<std::byte> input);
 
   ExampleSpec example_;

@@ -31,14 +31,15 @@ struct DatasetRequest {
 };
 
 // Opens whatever `path` is:
-// - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV; else .npy)
+// - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV and, where
+//   libsndfile is built in, FLAC, Ogg, MP3, AIFF, AU; else .npy)
 // - IDX images (plain or .gz), with labels beside them by MNIST's naming (images-idx3 ->
 //   labels-idx1)
 // - .npz: an array for each of the model's inputs, of its name (or `x`, where there is one input);
 //   and `y`, `labels` or `targets`. Models of several inputs take nothing else
 // - .csv: a manifest of path,label lines, relative to the manifest; a first line `path,label` is
 //   skipped
-// - a single image, WAV or .npy file (only where labels_optional)
+// - a single image, sound or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
 Status open_dataset(const std::string& path, const DatasetRequest& request,
                     std::unique_ptr<Dataset>* dataset);
