@@ -18,17 +18,20 @@ struct Options {
   std::string plan, checkpoint, data;
   OutputOptions output;
   SessionChoice session;
+  DataOptions reading;
 };
 
 int run(const Options& options) {
   const auto loaded = load_plan(options.plan, options.session, program_bit(ProgramKind::evaluate));
   load_parameters(*loaded, options.checkpoint);
-  const auto data = open_data(*loaded, ProgramKind::evaluate, options.data);
+  const auto data = open_data(*loaded, ProgramKind::evaluate, options.data, options.reading);
+  const size_t notes = print_notes(*data, options.output.quiet);
   const auto start = std::chrono::steady_clock::now();
   Evaluation evaluation;
   throw_if_error(evaluate(*loaded->session, *data, &evaluation));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  print_notes(*data, options.output.quiet, notes);
   const bool classifies = loaded->classes() > 0;
 
   if (options.output.json) {
@@ -66,6 +69,7 @@ Verb add_evaluate(CLI::App& app) {
   verb->add_option("--checkpoint", options->checkpoint,
                    "Trained parameters (.atc); without it, the model as it was compiled");
   verb->add_option("--data", options->data, "Labelled data")->required();
+  options->reading.add(verb);
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -52,6 +52,7 @@ void TrainCommand::add(CLI::App* verb) {
                    "Write a trace of the run's first 50 steps to this file when it ends, for "
                    "ui.perfetto.dev or chrome://tracing: every step of the plan, reading data, "
                    "validation and checkpoints");
+  reading.add(verb);
   session.add(verb);
   output.add(verb);
 }
@@ -129,6 +130,7 @@ std::string TrainCommand::resume_command() const {
   std::string command = fmt::format("attune train {} --data {}", quoted(plan), quoted(data));
   if (!validation.empty()) command += " --validation " + quoted(validation);
   if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
+  command += reading.command_text();
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + quoted(checkpoint);
   if (!log.empty()) command += " --log " + quoted(log);

@@ -125,6 +125,36 @@ FileReader::FileReader(const DatasetRequest& request, std::vector<std::string> p
       paths_(std::move(paths)),
       loader_(std::move(loader)) {}
 
+Status FileReader::prepare(const std::string& path, const DatasetRequest& request) {
+  return request.skip_unreadable ? leave_out_unreadable(path) : Status::ok();
+}
+
+Status FileReader::leave_out_unreadable(const std::string& path) {
+  std::vector<std::byte> scratch(example().bytes());
+  std::vector<int64_t> readable;
+  std::string first;
+  for (int64_t i = 0; i < size(); ++i) {
+    const Status status = read(i, 0, scratch);
+    if (status) {
+      readable.push_back(i);
+      continue;
+    }
+    if (size() == 1) return status;
+    if (first.empty()) first = status.message();
+    add_note("left out: " + std::string(status.message()));
+  }
+  if (readable.empty())
+    return file_error(path, "none of its %zu files can be read, the first one as: %s",
+                      paths_.size(), first.c_str());
+  const size_t bad = paths_.size() - readable.size();
+  if (bad == 0) return Status::ok();
+  add_note(path + ": " + std::to_string(bad) + " of " + std::to_string(paths_.size()) +
+           " files left out, as they cannot be read");
+  keep_elements(&paths_, readable);
+  keep(readable);
+  return Status::ok();
+}
+
 Status FileReader::load(int64_t index, int, std::span<std::byte> input) {
   return loader_->load(paths_[static_cast<size_t>(index)], input);
 }

@@ -55,7 +55,11 @@ class FileReader : public Reader {
   FileReader(const DatasetRequest& request, std::vector<std::string> paths, Labels labels,
              std::unique_ptr<ExampleFile> loader);
 
+  // What has to be done before a reader is used, as the request says; `path` is that of the data.
+  Status prepare(const std::string& path, const DatasetRequest& request);
+
  private:
+  Status leave_out_unreadable(const std::string& path);
   Status load(int64_t index, int field, std::span<std::byte> input) override;
   std::string description(int64_t index) const override;
 

@@ -23,6 +23,9 @@ struct DatasetRequest {
   DType target_dtype = DType::f32;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
+  // Files that cannot be read or decoded are left out, each with a note. All are then read when the
+  // data is opened, so that an example's number never changes. None left is an error.
+  bool skip_unreadable = false;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
 
