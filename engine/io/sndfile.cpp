@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 
 namespace attune {
@@ -37,7 +36,7 @@ sf_count_t source_seek(sf_count_t offset, int whence, void* user) {
 sf_count_t source_read(void* into, sf_count_t count, void* user) {
   auto* source = static_cast<Source*>(user);
   count = std::clamp<sf_count_t>(count, 0, std::ssize(source->bytes) - source->at);
-  std::memcpy(into, source->bytes.data() + source->at, static_cast<size_t>(count));
+  std::copy_n(source->bytes.data() + source->at, count, static_cast<std::byte*>(into));
   source->at += count;
   return count;
 }
