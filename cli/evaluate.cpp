@@ -34,6 +34,7 @@ struct Options {
   std::string plan, checkpoint, data, html;
   OutputOptions output;
   SessionChoice session;
+  DataOptions reading;
 };
 
 Json share_json(const std::optional<double>& share) { return share ? Json(*share) : Json(); }
@@ -129,13 +130,15 @@ int run(const Options& options) {
   if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
   const auto loaded = load_plan(options.plan, options.session, program_bit(ProgramKind::evaluate));
   load_parameters(*loaded, options.checkpoint);
-  const auto data = open_data(*loaded, ProgramKind::evaluate, options.data);
+  const auto data = open_data(*loaded, ProgramKind::evaluate, options.data, options.reading);
+  const size_t notes = print_notes(*data, options.output.quiet);
   const auto start = std::chrono::steady_clock::now();
   Evaluation evaluation;
   const Scores scores(*loaded);
   throw_if_error(evaluate(*loaded->session, *data, &evaluation));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  print_notes(*data, options.output.quiet, notes);
   const bool classifies = loaded->classes() > 0;
   const std::string parameters =
       options.checkpoint.empty() ? "as compiled, untrained" : options.checkpoint;
@@ -191,6 +194,7 @@ Verb add_evaluate(CLI::App& app) {
   verb->add_option("--data", options->data, "Labelled data")->required();
   verb->add_option("--html", options->html,
                    "Write a page with the confusion matrix as a picture to this file (.html)");
+  options->reading.add(verb);
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -87,7 +87,7 @@ int run(Options& options) {
         "--compare: compares Fisher information with what is measured; add --estimator "
         "measured");
   const ModelPtr model = load_model(options.compile.model);
-  const ExamplesInMemory examples = open_task(*model, compile_with, options.sensitivity);
+  const ExamplesInMemory examples = open_task(*model, compile_with, options.sensitivity, options.output.quiet);
   ProgressLine line(options.output.quiet);
   const Progress progress = work_progress(line);
   const Estimate estimate = estimate_gains(*model, compile_with, examples, estimate_with, progress);

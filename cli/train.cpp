@@ -39,14 +39,22 @@ struct Data {
   std::unique_ptr<Dataset> source, other, training_part, validation_part;
   Dataset* training = nullptr;
   Dataset* validation = nullptr;
+  size_t source_notes = 0, other_notes = 0;  // printed so far
+
+  void print_new_notes(bool quiet) const {
+    print_notes(*source, quiet, source_notes);
+    if (other) print_notes(*other, quiet, other_notes);
+  }
 };
 
 Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t seed) {
   Data data;
-  data.source = open_data(loaded, ProgramKind::train_step, command.data);
+  data.source = open_data(loaded, ProgramKind::train_step, command.data, command.reading);
+  data.source_notes = print_notes(*data.source, command.output.quiet);
   data.training = data.source.get();
   if (!command.validation.empty()) {
-    data.other = open_data(loaded, ProgramKind::evaluate, command.validation);
+    data.other = open_data(loaded, ProgramKind::evaluate, command.validation, command.reading);
+    data.other_notes = print_notes(*data.other, command.output.quiet);
     data.validation = data.other.get();
   } else if (command.validation_split > 0) {
     Split split = split_examples(data.source->size(), command.validation_split, seed);
@@ -132,6 +140,7 @@ class Run {
     // The last epoch's end may have saved this very state.
     if (saved_step_ != trainer_.progress().step) save();
     progress_.finish();
+    data_.print_new_notes(command_.output.quiet);
     trace_.write();
     if (!is_over()) {
       log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});

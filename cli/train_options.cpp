@@ -64,6 +64,7 @@ void TrainCommand::add(CLI::App* verb) {
                    "Write a trace of the run's first 50 steps to this file when it ends, for "
                    "ui.perfetto.dev or chrome://tracing: every step of the plan, reading data, "
                    "validation and checkpoints");
+  reading.add(verb);
   session.add(verb);
   output.add(verb);
 }
@@ -168,6 +169,7 @@ std::string TrainCommand::resume_command() const {
       fmt::format("attune train {} --data {}", shell_quoted(plan), shell_quoted(data));
   if (!validation.empty()) command += " --validation " + shell_quoted(validation);
   if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
+  command += reading.command_text();
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + shell_quoted(checkpoint);
   if (!log.empty()) command += " --log " + shell_quoted(log);

@@ -19,6 +19,7 @@ struct TrainCommand {
   bool no_shuffle = false, overwrite = false;
   OutputOptions output;
   SessionChoice session;
+  DataOptions reading;
 
   void add(CLI::App* verb);
   // Options of a new run, or those of the checkpoint with what the command line changes. Throws
