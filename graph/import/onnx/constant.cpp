@@ -4,7 +4,7 @@
 namespace attune {
 
 void import_Constant(OnnxNode& n) {
-  if (auto tensor = n.tensor("value")) return n.set(0, std::move(*tensor));
+  if (auto tensor = n.tensor("value")) return n.set_model_tensor(std::move(*tensor));
   KnownTensor tensor;
   if (n.has_attribute("value_int")) {
     tensor.data = Data::of_ints({n.integer("value_int", 0)});
