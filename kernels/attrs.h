@@ -165,6 +165,15 @@ struct SliceAttrs {
   }
 };
 
+// Errors up to `delta` count squared, larger ones by their size.
+struct HuberAttrs {
+  double delta = 1;
+  template <class V>
+  void visit(V&& v) {
+    v("delta", delta);
+  }
+};
+
 // Optimizers update `w` in place. Where the optional input `indices` is there, only those slices of
 // `w` along `axis` change, and the gradient and the optimizer's state are that narrow.
 struct SgdAttrs {

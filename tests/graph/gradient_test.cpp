@@ -118,6 +118,8 @@ const std::vector<Case>& cases() {
       {"plain", Op::softplus, NoAttrs{}, {{{2, 5}}}},
       {"vector", Op::softmax, NoAttrs{}, {{{5}}}},
       {"rows", Op::softmax, NoAttrs{}, {{{2, 3, 4}}}},
+      {"vector", Op::log_softmax, NoAttrs{}, {{{5}}}},
+      {"rows", Op::log_softmax, NoAttrs{}, {{{2, 3, 4}}}},
 
       {"resnet's",
        Op::max_pool2d,

@@ -249,6 +249,13 @@ TEST_CASE("activations are their definitions") {
     for (int64_t j = 0; j < width; ++j) sum += std::exp(x.at(row + j));
     return std::exp(x.at(i)) / sum;
   });
+  check_op(Op::log_softmax, [](const Call& call, int64_t i, const Index&) {
+    const Value& x = call.inputs[0];
+    const int64_t width = x.shape().last(), row = i / width * width;
+    double sum = 0;
+    for (int64_t j = 0; j < width; ++j) sum += std::exp(x.at(row + j));
+    return x.at(i) - std::log(sum);
+  });
 }
 
 TEST_CASE("pooling is its definition") {

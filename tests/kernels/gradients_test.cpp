@@ -187,19 +187,22 @@ TEST_CASE("reduce and broadcast_to are each other's gradients") {
 
 TEST_CASE("gradients of losses are those of finite differences") {
   const Value one = Value::reals({1}, {1});
-  for_samples({Op::softmax_cross_entropy}, [&](const Sample& s) {
-    const std::vector<Value> outputs = run(s.call);
-    if (outputs.size() < 2) return;
-    const std::vector<Value>& in = s.call.inputs;
-    check_gradient(s, 0, one,
-                   run1(Op::softmax_cross_entropy_grad, nullptr, {outputs[1], in[1], in[2]},
-                        real(in[0].shape())));
-  });
-  for_samples({Op::mean_squared_error}, [&](const Sample& s) {
-    check_gradient(
-        s, 0, one,
-        run1(Op::mean_squared_error_grad, nullptr, s.call.inputs, real(s.call.inputs[0].shape())));
-  });
+  for (auto [op, gradient] : {std::pair(Op::softmax_cross_entropy, Op::softmax_cross_entropy_grad),
+                              {Op::soft_cross_entropy, Op::soft_cross_entropy_grad}})
+    for_samples({op}, [&](const Sample& s) {
+      const std::vector<Value> outputs = run(s.call);
+      if (outputs.size() < 2) return;
+      const std::vector<Value>& in = s.call.inputs;
+      check_gradient(s, 0, one,
+                     run1(gradient, nullptr, {outputs[1], in[1], in[2]}, real(in[0].shape())));
+    });
+  for (auto [op, gradient] : {std::pair(Op::mean_squared_error, Op::mean_squared_error_grad),
+                              {Op::mean_absolute_error, Op::mean_absolute_error_grad},
+                              {Op::huber, Op::huber_grad}})
+    for_samples({op}, [&](const Sample& s) {
+      check_gradient(s, 0, one,
+                     run1(gradient, s.call.attrs, s.call.inputs, real(s.call.inputs[0].shape())));
+    });
 }
 
 }  // namespace attune::test

@@ -117,7 +117,8 @@ void add_elementwise(std::vector<Sample>& all) {
     const Value unit = Value::random(s, 3, 0.01, 0.99);
     for (Op op : {Op::add, Op::sub, Op::mul, Op::div})
       all.push_back(make_sample(name, op, NoAttrs{}, {x, unit}, {real(s)}));
-    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softplus, Op::softmax, Op::reshape})
+    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softplus, Op::softmax, Op::log_softmax,
+                  Op::reshape})
       all.push_back(make_sample(name, op, NoAttrs{}, {x}, {real(s)}));
     all.push_back(make_sample(name, Op::sqrt, NoAttrs{}, {unit}, {real(s)}));
     all.push_back(make_sample(name, Op::scale, ScaleAttrs{1.5, -0.25}, {x}, {real(s)}));
@@ -242,11 +243,22 @@ void add_losses(std::vector<Sample>& all) {
         make_sample("", Op::softmax_cross_entropy, NoAttrs{}, {logits, l, w}, {real({1})}));
     all.push_back(
         make_sample("", Op::softmax_cross_entropy_grad, NoAttrs{}, {p, l, w}, {real({n, c})}));
+    const auto add = [&](Op op, Op gradient, auto attrs) {
+      all.push_back(make_sample("", op, attrs, {logits, target, w}, {real({1})}));
+      all.push_back(make_sample("", gradient, attrs, {logits, target, w}, {real({n, c})}));
+    };
+    add(Op::mean_squared_error, Op::mean_squared_error_grad, NoAttrs{});
+    add(Op::mean_absolute_error, Op::mean_absolute_error_grad, NoAttrs{});
+    for (double delta : {0.25, 1.0, 1.5}) add(Op::huber, Op::huber_grad, HuberAttrs{delta});
+    const Value soft = Value::random({n, c}, 4, 0, 1);
+    all.push_back(make_sample("", Op::soft_cross_entropy, NoAttrs{}, {logits, soft, w},
+                              {real({1}), real({n, c})}));
     all.push_back(
-        make_sample("", Op::mean_squared_error, NoAttrs{}, {logits, target, w}, {real({1})}));
-    all.push_back(make_sample("", Op::mean_squared_error_grad, NoAttrs{}, {logits, target, w},
-                              {real({n, c})}));
+        make_sample("", Op::soft_cross_entropy, NoAttrs{}, {logits, soft, w}, {real({1})}));
+    all.push_back(
+        make_sample("", Op::soft_cross_entropy_grad, NoAttrs{}, {p, soft, w}, {real({n, c})}));
     all.push_back(make_sample("", Op::count_correct, NoAttrs{}, {logits, l, w}, {real({1})}));
+    all.push_back(make_sample("", Op::count_agreeing, NoAttrs{}, {logits, soft, w}, {real({1})}));
   }
 }
 
