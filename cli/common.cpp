@@ -135,8 +135,7 @@ Shape target_shape(const Session& session, ProgramKind kind) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
-                                   const std::string& path) {
+DatasetRequest data_request(const Session& session, ProgramKind kind) {
   const Plan& plan = session.plan();
   DatasetRequest request;
   for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
@@ -155,10 +154,24 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
   request.target_dtype = static_cast<DType>(plan.table().real());
   request.target = target_shape(session, kind);
   request.labels_optional = kind == ProgramKind::predict;
+  return request;
+}
+
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
+                                   const std::string& path) {
   std::unique_ptr<Dataset> data;
-  throw_if_error(open_dataset(path, request, &data));
+  throw_if_error(open_dataset(path, data_request(session, kind), &data));
   if (data->size() < 1) throw_error("{}: holds no examples", path);
   return data;
+}
+
+std::string quoted(const std::string& text) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string result = "'";
+  for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
 }
 
 std::string bytes_text(size_t bytes) {

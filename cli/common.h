@@ -92,6 +92,9 @@ constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsi
 // Loads a checkpoint into the session unless `path` is empty. Throws Error.
 void load_parameters(LoadedPlan& loaded, const std::string& path);
 
+// What a plan's program says about its data. Names stay the plan's.
+DatasetRequest data_request(const Session& session, ProgramKind kind);
+
 // Opens data for one of a plan's programs. Throws Error.
 std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path);
@@ -99,6 +102,9 @@ inline std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind 
                                           const std::string& path) {
   return open_data(*loaded.session, kind, path);
 }
+
+// For a shell: quoted where it has to be.
+std::string quoted(const std::string& text);
 
 // "12.3 MB"; "1:02:03".
 std::string bytes_text(size_t bytes);

@@ -4,19 +4,6 @@
 #include <filesystem>
 
 namespace attune::cli {
-namespace {
-
-// For a shell: quoted where it has to be.
-std::string quoted(const std::string& text) {
-  constexpr const char* kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string result = "'";
-  for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
-}  // namespace
 
 void TrainCommand::add(CLI::App* verb) {
   verb_ = verb;
