@@ -25,12 +25,13 @@ constexpr int64_t kMostEpochs = 30;  // what is seen more often is learned by he
 constexpr int kRateSteps = 4;        // of the first round, in either direction
 constexpr double kRateFactor = 4;
 constexpr size_t kSecondRound = 2;  // schemes
-// What a simple loop over small layers does; a step takes some time whatever it computes.
-constexpr double kMultiplyAddsPerSecond = 4e9;
+// About what one processor does of small networks; a step takes some time whatever it computes.
+constexpr double kMultiplyAddsPerSecond = 2e10;
 constexpr double kSecondsOfExample = 3e-5;
 constexpr double kErrorsBetweenSchemes = 2, kErrorsBetweenRates = 1;  // standard errors
-// Shares of the time. Each scheme of the first round is given that of four runs.
-constexpr double kFirstShare = 0.35, kSecondShare = 0.15, kLastShare = 0.5;
+// Shares of the time. Each scheme of the first round is given that of four runs, and all see as
+// many examples.
+constexpr double kFirstShare = 0.45, kSecondShare = 0.2, kLastShare = 0.35;
 constexpr double kFirstRuns = 4, kSecondRuns = 3;
 
 // So many parts, each with its share of every label; numbers that hardly repeat are no labels.
@@ -113,11 +114,13 @@ class Tuner {
 
   Tuned run() {
     make_candidates();
-    const double schemes = static_cast<double>(candidates_.size());
+    double all_seconds = 0;
+    for (const auto& candidate : candidates_) all_seconds += candidate->seconds;
     std::vector<Run> best;
     work_.emplace(progress_, "settings tried", candidates_.size() * 4 + 6);
     for (const auto& candidate : candidates_)
-      best.push_back(climb(*candidate, kFirstShare * tuning_.seconds / schemes / kFirstRuns));
+      best.push_back(climb(*candidate, kFirstShare * tuning_.seconds / kFirstRuns *
+                                           candidate->seconds / all_seconds));
     sort(best);
     if (best.front().diverged())
       throw_error(
