@@ -16,6 +16,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/io/file.h"
+#include "engine/random.h"
 #include "sparse_update/adapt/class_match.h"
 #include "sparse_update/adapt/tune.h"
 #include "sparse_update/pipeline/export.h"
@@ -166,7 +167,15 @@ ExamplesInMemory read_examples(Dataset& data, const Session& session, const Opti
     print_note(fmt::format("{}: {} of {} examples are used, chosen by --seed", options.data,
                            count_text(static_cast<uint64_t>(most)),
                            count_text(static_cast<uint64_t>(data.size()))));
-  return take_examples(data, session, most, options.compile.compile.seed);
+  // In the data's order, as `train` takes them.
+  std::vector<int64_t> indices(static_cast<size_t>(data.size()));
+  shuffled_order(Random(options.compile.compile.seed, 0), data.size(), indices.data());
+  indices.resize(static_cast<size_t>(std::min(most, data.size())));
+  std::ranges::sort(indices);
+  if (indices.size() < 2)
+    throw_error("{}: one example is too few to learn from and to judge by; give more",
+                options.data);
+  return {data, indices, session};
 }
 
 // The output of the most probable class of each example, and all.
@@ -268,9 +277,27 @@ struct Adapted {
   std::string why;
 };
 
+// What the user gave of these options, as it was typed.
+std::string given_options(const Options& options, const std::set<std::string>& names) {
+  std::string text;
+  for (const CLI::Option* option : options.verb->get_options()) {
+    const std::string& name = option->get_single_name();
+    if (option->count() == 0 || !names.contains(name)) continue;
+    for (const std::string& value : option->results())
+      text += " --" + name + (option->get_type_size() > 0 ? " " + quoted(value) : "");
+  }
+  return text;
+}
+
 std::vector<std::string> by_hand(const Options& options, const Adapted& adapted) {
   const Task& task = adapted.task;
   const Setting& setting = adapted.tuned.setting;
+  std::set<std::string> of_compile;
+  for (const CLI::Option* option : options.verb->get_options())
+    of_compile.insert(option->get_single_name());
+  for (const char* name : {"model", "data", "output", "minutes", "jobs", "json", "quiet",
+                           "preprocess", "labels", "classes", "help"})
+    of_compile.erase(name);
   std::string compile = fmt::format("attune compile {} -o plan.att --scheme {}",
                                     quoted(options.compile.model), quoted(setting.scheme));
   if (!task.keeps_head) compile += fmt::format(" --classes {}", task.compile.classes);
@@ -278,11 +305,13 @@ std::vector<std::string> by_hand(const Options& options, const Adapted& adapted)
   if (!task.compile.class_names.empty())
     compile += " --labels " +
                quoted(task.labels.empty() ? classes_path(options.output_path) : task.labels);
+  compile += given_options(options, of_compile);
   std::string train = fmt::format(
-      "attune train plan.att --data {} --epochs {} --learning-rate {:.4g} --schedule cosine",
+      "attune train plan.att --data {} --epochs {} --learning-rate {} --schedule cosine",
       quoted(options.data), setting.epochs, setting.rate);
   if (setting.warmup > 0) train += fmt::format(" --warmup {}", setting.warmup);
   if (adapted.tuned.folds == 1) train += " --validation-split 0.2";
+  train += given_options(options, {"seed", "backend", "threads"});
   return {compile, train,
           fmt::format("attune export plan.att --model {} --checkpoint plan.atc -o {}",
                       quoted(options.compile.model), quoted(options.output_path))};

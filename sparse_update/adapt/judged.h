@@ -36,8 +36,8 @@ double standard_errors_below(const Judged& a, const Judged& b);
 // Whether `after` is better than what there was, beyond what chance gives to the best of several
 // tries. It must be better than guessing: by its losses (more than 2.3 standard errors of the
 // differences), and where there are classes also by how many are right (a chance below 1 %). And
-// it must be no worse than `before` in how many are right and better in its losses (more than half a
-// standard error). `before` and `guessed` may be null. `why`: what decided, for people.
+// it must be no worse than `before` in how many are right and better in its losses (more than half
+// a standard error). `before` and `guessed` may be null. `why`: what decided, for people.
 bool is_better(const Judged& after, const Judged* before, const Judged* guessed, std::string* why);
 
 }  // namespace attune
