@@ -136,8 +136,7 @@ Shape target_shape(const Session& session, ProgramKind kind) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
-                                   const std::string& path, const DataOptions& options) {
+DatasetRequest data_request(const Session& session, ProgramKind kind) {
   const Plan& plan = session.plan();
   DatasetRequest request;
   for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
@@ -156,6 +155,12 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
   request.target_dtype = static_cast<DType>(plan.table().real());
   request.target = target_shape(session, kind);
   request.labels_optional = kind == ProgramKind::predict;
+  return request;
+}
+
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
+                                   const std::string& path, const DataOptions& options) {
+  DatasetRequest request = data_request(session, kind);
   options.apply(&request);
   std::unique_ptr<Dataset> data;
   throw_if_error(open_dataset(path, request, &data));

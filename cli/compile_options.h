@@ -22,6 +22,9 @@ struct CompileCommand {
   void add(CLI::App* verb, bool with_scheme);
   // What was given, checked. Throws Error.
   CompileOptions options() const;
+  // What was given; empty: nothing.
+  const std::string& labels() const { return labels_; }
+  const std::string& preprocess() const { return preprocess_; }
   // Whether a budget of memory may tile the plan: not where the user forbids it.
   bool may_tile() const { return tiling_ != "off" || verb_->count("--memory-tiling") == 0; }
 
