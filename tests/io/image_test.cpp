@@ -38,6 +38,7 @@ ImagePreprocess stretch_to(int width, int height, int channels) {
   config.width = width;
   config.height = height;
   config.channels = channels;
+  config.interpolation = Interpolation::bilinear_aliased;
   return config;
 }
 
@@ -332,6 +333,9 @@ TEST_CASE("impossible image front ends are refused") {
   CHECK(contains(check_image_preprocess(stretch_to(0, 1, 3)).message(), "0 x 1"));
   CHECK(contains(check_image_preprocess(stretch_to(1, -1, 3)).message(), "1 x -1"));
   CHECK(contains(check_image_preprocess(stretch_to(1, 1, 2)).message(), "2 channels"));
+  ImagePreprocess unknown = stretch_to(1, 1, 3);
+  unknown.interpolation = static_cast<Interpolation>(3);
+  CHECK(contains(check_image_preprocess(unknown).message(), "unknown interpolation 3"));
   CHECK(contains(check_image_preprocess(crop_to(8, 4, 3, 7)).message(), "7 pixels"));
   CHECK(check_image_preprocess(crop_to(8, 4, 3, 8)));
 }
