@@ -19,11 +19,12 @@ int exif_orientation(std::span<const std::byte> exif) {
   const size_t directory = big ? big_endian_u32(exif, 4) : little_endian_u32(exif, 4);
   if (exif.size() < 2 || directory > exif.size() - 2) return 1;
   const size_t entries = std::min<size_t>(u16(directory), (exif.size() - directory - 2) / 12);
-  constexpr uint16_t kOrientation = 0x0112, kShort = 3;
+  constexpr uint16_t kOrientation = 0x0112, kShort = 3, kLong = 4;
   for (size_t i = 0; i < entries; ++i) {
     const size_t at = directory + 2 + 12 * i;
-    if (u16(at) != kOrientation || u16(at + 2) != kShort) continue;
-    const int value = u16(at + 8);
+    const int type = u16(at + 2);
+    if (u16(at) != kOrientation || (type != kShort && type != kLong)) continue;
+    const int value = u16(at + (big && type == kLong ? 10 : 8));
     return value >= 1 && value <= 8 ? value : 1;
   }
   return 1;

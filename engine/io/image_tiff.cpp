@@ -62,11 +62,17 @@ Tiff open_tiff(TiffSource* source) {
   TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMaxAllocation);
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), note_error, source);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), note_warning, source);
+  // In memory as a mapped file is: libtiff 4.5 does not read all tiles otherwise.
+  const auto map = [](thandle_t s, void** begin, toff_t* size) {
+    const std::span<const std::byte> file = static_cast<TiffSource*>(s)->file;
+    *begin = const_cast<std::byte*>(file.data()), *size = file.size();
+    return 1;
+  };
   return Tiff(TIFFClientOpenExt(
-      "", "rm", source, read_bytes, [](thandle_t, void*, tmsize_t) { return tmsize_t{0}; }, seek,
+      "", "r", source, read_bytes, [](thandle_t, void*, tmsize_t) { return tmsize_t{0}; }, seek,
       [](thandle_t) { return 0; },
-      [](thandle_t s) { return toff_t{static_cast<TiffSource*>(s)->file.size()}; }, nullptr,
-      nullptr, options.get()));
+      [](thandle_t s) { return toff_t{static_cast<TiffSource*>(s)->file.size()}; }, map,
+      [](thandle_t, void*, toff_t) {}, options.get()));
 }
 
 }  // namespace
@@ -80,10 +86,14 @@ Status decode_tiff(std::string_view path, std::span<const std::byte> file, Store
   };
   if (!tiff) return failed("damaged");
   uint32_t width = 0, height = 0;
-  uint16_t orientation = 1;
+  uint16_t orientation = 1, samples = 1;
   TIFFGetField(tiff.get(), TIFFTAG_IMAGEWIDTH, &width);
   TIFFGetField(tiff.get(), TIFFTAG_IMAGELENGTH, &height);
   TIFFGetField(tiff.get(), TIFFTAG_ORIENTATION, &orientation);
+  TIFFGetField(tiff.get(), TIFFTAG_SAMPLESPERPIXEL, &samples);
+  if (samples == 2 &&
+      TIFFIsTiled(tiff.get()))  // libtiff 4.5 puts the last of a row together wrongly
+    return image_not_decoded(path, "grey and alpha in tiles");
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(size_image(path, width, height, 4, &image));
   // Colours that are stored times their alpha are divided by it. libtiff would multiply others: it
@@ -97,20 +107,23 @@ Status decode_tiff(std::string_view path, std::span<const std::byte> file, Store
                uint16_t{EXTRASAMPLE_ASSOCALPHA});
   if (count > 0) TIFFSetField(tiff.get(), TIFFTAG_EXTRASAMPLES, count, kinds.data());
 
-  std::vector<uint32_t> raster(size_t{width} * height);
+  // Each pixel is read as one number into the place of its four bytes.
+  auto* const raster = reinterpret_cast<uint32_t*>(image.pixels.data());
   TIFFRGBAImage rgba;
   char refusal[1024] = "";
   if (!TIFFRGBAImageOK(tiff.get(), refusal) || !TIFFRGBAImageBegin(&rgba, tiff.get(), 1, refusal))
     return failed(refusal);
   // Rows as they lie in the file, from the top.
   rgba.req_orientation = rgba.orientation = ORIENTATION_TOPLEFT;
-  const bool read = TIFFRGBAImageGet(&rgba, raster.data(), width, height) != 0;
+  const bool read = TIFFRGBAImageGet(&rgba, raster, width, height) != 0;
   TIFFRGBAImageEnd(&rgba);
   if (!read || source.lacks_colours) return failed("cut short");
-  for (size_t i = 0; i < raster.size(); ++i) {
-    uint8_t* const pixel = &image.pixels[4 * i];
-    pixel[0] = TIFFGetR(raster[i]), pixel[1] = TIFFGetG(raster[i]), pixel[2] = TIFFGetB(raster[i]);
-    pixel[3] = TIFFGetA(raster[i]);
+  for (size_t i = 0; i < image.pixels.size(); i += 4) {
+    uint8_t* const pixel = &image.pixels[i];
+    uint32_t colour;
+    std::memcpy(&colour, pixel, 4);
+    pixel[0] = TIFFGetR(colour), pixel[1] = TIFFGetG(colour), pixel[2] = TIFFGetB(colour);
+    pixel[3] = TIFFGetA(colour);
     if (premultiplied && pixel[3] > 0)
       for (int c = 0; c < 3; ++c)
         pixel[c] = static_cast<uint8_t>(std::min(255, 255 * pixel[c] / pixel[3]));
