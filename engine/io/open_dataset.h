@@ -23,6 +23,8 @@ struct DatasetRequest {
   DType target_dtype = DType::f32;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
+  // Leave labels unread, as if there were none: the model learns from its inputs alone.
+  bool labels_unread = false;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
 
