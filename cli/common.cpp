@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "attune/checkpoint.h"
+#include "cli/table.h"
 #include "engine/format/plan_tensor.h"
 
 namespace attune::cli {
@@ -129,8 +130,7 @@ Shape target_shape(const Session& session, ProgramKind kind) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
-                                   const std::string& path) {
+DatasetRequest data_request(const Session& session, ProgramKind kind) {
   const Plan& plan = session.plan();
   DatasetRequest request;
   for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
@@ -152,10 +152,23 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
   request.target = target_shape(session, kind);
   request.labels_unread = !labels && !session.port(kind, PortRole::target);
   request.labels_optional = request.labels_unread;
+  return request;
+}
+
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
+                                   const std::string& path, const DataOptions& options) {
+  DatasetRequest request = data_request(session, kind);
+  options.apply(&request);
   std::unique_ptr<Dataset> data;
   throw_if_error(open_dataset(path, request, &data));
   if (data->size() < 1) throw_error("{}: holds no examples", path);
   return data;
+}
+
+size_t print_notes(const Dataset& data, bool quiet, size_t first) {
+  const std::span<const std::string> notes = data.notes();
+  for (size_t i = first; i < notes.size() && !quiet; ++i) print_note(shown(notes[i]));
+  return notes.size();
 }
 
 std::string bytes_text(size_t bytes) {

@@ -8,6 +8,7 @@
 
 #include "attune/dataset.h"
 #include "attune/session.h"
+#include "cli/data_options.h"
 #include "engine/io/open_dataset.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
@@ -92,13 +93,20 @@ constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsi
 // Loads a checkpoint into the session unless `path` is empty. Throws Error.
 void load_parameters(LoadedPlan& loaded, const std::string& path);
 
+// What a plan's program says about its data. Names stay the plan's.
+DatasetRequest data_request(const Session& session, ProgramKind kind);
+
 // Opens data for one of a plan's programs. Throws Error.
 std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
-                                   const std::string& path);
+                                   const std::string& path, const DataOptions& options);
 inline std::unique_ptr<Dataset> open_data(const LoadedPlan& loaded, ProgramKind kind,
-                                          const std::string& path) {
-  return open_data(*loaded.session, kind, path);
+                                          const std::string& path, const DataOptions& options) {
+  return open_data(*loaded.session, kind, path, options);
 }
+
+// Prints what a dataset has noted, unless `quiet`, from note `first` on: reading examples may add
+// some. Returns how many there are.
+size_t print_notes(const Dataset& data, bool quiet, size_t first = 0);
 
 // "12.3 MB"; "1:02:03".
 std::string bytes_text(size_t bytes);

@@ -24,6 +24,9 @@ struct CompileCommand {
   CompileOptions options() const;
   // The loss that was given, or else the one for how the model ends, with a note unless `quiet`.
   Loss loss_for(const Model& model, const CompileOptions& options, bool quiet) const;
+  // What was given; empty: nothing.
+  const std::string& labels() const { return labels_; }
+  const std::string& preprocess() const { return preprocess_; }
   // Whether a budget of memory may tile the plan: not where the user forbids it.
   bool may_tile() const { return tiling_ != "off" || verb_->count("--memory-tiling") == 0; }
 

@@ -25,6 +25,7 @@ struct Options {
   int top = 3;
   OutputOptions output;
   SessionChoice session;
+  DataOptions reading;
 };
 
 // The first example of an output.
@@ -108,14 +109,27 @@ std::string percent(const Json& one) {
   return fmt::format("{:.2f} %", 100 * one["probability"].get<double>());
 }
 
+// Where files that cannot be read are skipped, at least one is there.
+std::vector<std::unique_ptr<Dataset>> open_inputs(const LoadedPlan& loaded,
+                                                  const Options& options) {
+  std::vector<std::unique_ptr<Dataset>> inputs;
+  for (const std::string& path : options.inputs) try {
+      inputs.push_back(open_data(loaded, ProgramKind::predict, path, options.reading));
+      print_notes(*inputs.back(), options.output.quiet);
+    } catch (const Error& error) {
+      const bool last = &path == &options.inputs.back();
+      if (!options.reading.skips() || (last && inputs.empty())) throw;
+      if (!options.output.quiet) print_note(fmt::format("left out: {}", shown(error.what())));
+    }
+  return inputs;
+}
+
 int run(const Options& options) {
   const auto loaded = load_plan(options.plan, options.session, program_bit(ProgramKind::predict));
   load_parameters(*loaded, options.checkpoint);
   Predictor predictor(*loaded);
   // Everything is opened before the first result, so that a wrong name comes with no half answer.
-  std::vector<std::unique_ptr<Dataset>> inputs;
-  for (const std::string& path : options.inputs)
-    inputs.push_back(open_data(*loaded, ProgramKind::predict, path));
+  const std::vector<std::unique_ptr<Dataset>> inputs = open_inputs(*loaded, options);
 
   Json results = Json::array();
   Table table = !predictor.classifies() ? Table({"input", "output"})
@@ -164,6 +178,7 @@ Verb add_predict(CLI::App& app) {
                    "Trained parameters (.atc); without it, the model as it was compiled");
   verb->add_option("--top", options->top, "Show so many of the likeliest classes")
       ->check(CLI::Range(1, 1000000));
+  options->reading.add(verb);
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

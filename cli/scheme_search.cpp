@@ -18,7 +18,7 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
   // The backend that is asked for is the device's; here the fastest estimates.
   const EstimateOptions estimate =
       search.sensitivity.options(SessionChoice(), options.seed, search.output);
-  const ExamplesInMemory examples = open_task(model, options, search.sensitivity);
+  const ExamplesInMemory examples = open_task(model, options, search.sensitivity, search.quiet);
   ProgressLine line(search.quiet);
   const Progress report = work_progress(line);
   SearchedScheme searched;

@@ -88,7 +88,8 @@ int run(Options& options) {
         "measured");
   const ModelPtr model = load_model(options.compile.model);
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
-  const ExamplesInMemory examples = open_task(*model, compile_with, options.sensitivity);
+  const ExamplesInMemory examples =
+      open_task(*model, compile_with, options.sensitivity, options.output.quiet);
   ProgressLine line(options.output.quiet);
   const Progress progress = work_progress(line);
   const Estimate estimate = estimate_gains(*model, compile_with, examples, estimate_with, progress);

@@ -11,6 +11,7 @@ namespace attune::cli {
 void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
   verb->add_option("--data", data, "Labelled data to estimate gains on; see `attune train`")
       ->required(required);
+  reading.add(verb);
   verb->add_option("--estimator", estimator,
                    "fisher: Fisher information of a few gradients, which takes seconds; measured: "
                    "a short fine-tuning of every choice, which takes minutes")
@@ -75,7 +76,7 @@ EstimateOptions SensitivityOptions::options(const SessionChoice& session, uint64
 }
 
 ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
-                           const SensitivityOptions& sensitivity) {
+                           const SensitivityOptions& sensitivity, bool quiet) {
   CompileOptions head = options;
   head.scheme = "head";
   const Compiled compiled = compile(model, head);
@@ -84,7 +85,8 @@ ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
   session_options.backend = BackendChoice::reference;
   std::unique_ptr<Session> session;
   throw_if_error(Session::create(loaded.plan(), session_options, &session));
-  const auto data = open_data(*session, ProgramKind::train_step, sensitivity.data);
+  const auto data = open_data(*session, ProgramKind::train_step, sensitivity.data, sensitivity.reading);
+  print_notes(*data, quiet);
   return take_examples(*data, *session, sensitivity.examples, options.seed);
 }
 

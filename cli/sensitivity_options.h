@@ -14,6 +14,7 @@ struct SensitivityOptions {
   int64_t examples = 2000, steps = 100, head_epochs = 5, finalists = 0, finalist_steps = 1000;
   double learning_rate = 0.0005, head_learning_rate = 0.005;
   int jobs = 0;
+  DataOptions reading;
 
   // `required`: --data is. `searches`: schemes are found, too.
   void add(CLI::App* verb, bool required, bool searches);
@@ -25,6 +26,6 @@ struct SensitivityOptions {
 
 // The task that gains are estimated on: some of the user's data, as the model takes them.
 ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
-                           const SensitivityOptions& sensitivity);
+                           const SensitivityOptions& sensitivity, bool quiet);
 
 }  // namespace attune::cli

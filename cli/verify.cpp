@@ -21,6 +21,7 @@ struct Options {
   VerifyOptions verify;
   OutputOptions output;
   SessionChoice session;
+  DataOptions reading;
 };
 
 std::string difference_text(const TensorDifference& d) {
@@ -57,7 +58,10 @@ int run(const Options& options) {
       load_plan(options.plan, options.session, program_bit(ProgramKind::train_step));
   const ModelPtr model = load_model(options.model);
   std::unique_ptr<Dataset> data;
-  if (!options.data.empty()) data = open_data(*loaded, ProgramKind::train_step, options.data);
+  if (!options.data.empty()) {
+    data = open_data(*loaded, ProgramKind::train_step, options.data, options.reading);
+    print_notes(*data, options.output.quiet);
+  }
   VerifyOptions verify = options.verify;
   verify.backend = options.session.options().backend;
   verify.threads = options.session.threads;
@@ -85,6 +89,7 @@ Verb add_verify(CLI::App& app) {
   verb->add_option("--examples", options->verify.examples, "Examples to compare")
       ->check(CLI::Range(1, 1000000));
   verb->add_option("--seed", options->verify.seed, "Of random inputs");
+  options->reading.add(verb);
   options->session.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};

@@ -163,6 +163,7 @@ Preprocess Plan::preprocess() const {
   mfcc.fft_size = p->fft_size(), mfcc.mel_bands = p->mel_bands();
   mfcc.low_hz = p->low_hz(), mfcc.high_hz = p->high_hz(), mfcc.log_offset = p->log_offset();
   mfcc.coefficients = p->coefficients();
+  mfcc.window = static_cast<ClipWindow>(p->window());
   return result;
 }
 

@@ -91,7 +91,9 @@ Status Trainer::step() {
   ATTUNE_RETURN_IF_ERROR(batch_.fill(data_, order_.get(), first, count));
   const double rate = options_.schedule.rate(progress_.step);
   if (rate_) set_scalar(rate_, rate);
-  if (step_number_) set_scalar(step_number_, static_cast<double>(progress_.step + 1));
+  if (step_number_)
+    set_scalar(step_number_, static_cast<double>(std::min(
+                                 progress_.earlier_steps + progress_.step + 1, kMaxSteps)));
   ATTUNE_RETURN_IF_ERROR(session_.run(ProgramKind::train_step));
 
   const double loss = batch_.loss();
@@ -125,7 +127,8 @@ Status Trainer::step() {
 
 Status Trainer::resume(const TrainProgress& progress) {
   if (progress_.step != 0) return Status::error("resume: training has already begun");
-  if (progress.step < 0 || progress.step > kMaxSteps || progress.epoch < 0 ||
+  if (progress.step < 0 || progress.step > kMaxSteps || progress.earlier_steps < 0 ||
+      progress.earlier_steps > kMaxSteps || progress.epoch < 0 ||
       progress.epoch > progress.step || progress.batch < 0 || progress.batch > progress.step ||
       !is_count(progress.weight_sum) || !std::isfinite(progress.loss_sum) ||
       !is_count(progress.correct_sum) ||

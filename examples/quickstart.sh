@@ -4,10 +4,10 @@
 #       a shipped keyword-spotting model adapts to a speaker with an Italian accent, whose recordings
 #       are synthesised here
 #   examples/quickstart.sh MODEL.onnx FOLDER [options of `attune compile`]
-#       your model adapts to your data: FOLDER/<class>/*.wav, or *.png, *.jpg, *.bmp; a quarter is kept
-#       for validation. Images want --preprocess imagenet (or another); other classes than the model's
-#       want --classes N. Folders stand for the model's classes in alphabetical order unless
-#       --labels FILE names the classes
+#       your model adapts to your data: FOLDER/<class>/*.wav, *.flac, *.ogg, *.mp3, or *.png, *.jpg,
+#       *.bmp; a quarter is kept for validation. Images want --preprocess imagenet (or another); other
+#       classes than the model's want --classes N. Folders stand for the model's classes in
+#       alphabetical order unless --labels FILE names the classes
 # Installs the packages it needs, builds in ./build, and writes to ./quickstart.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
@@ -52,7 +52,7 @@ if [ -z "${model:-}" ]; then
 else
   say 'Compile'
   case " $* " in *" --preprocess"*) ;; *)
-    [ -z "$(find "$data" -iname '*.wav' -print -quit)" ] || set -- --preprocess mfcc "$@" ;;
+    [ -z "$(find "$data" -iregex '.*\.\(wav\|flac\|ogg\|mp3\)' -print -quit)" ] || set -- --preprocess mfcc "$@" ;;
   esac
   case " $* " in *" --labels"*) ;; *) set -- --labels "$data" "$@" ;; esac
   compile "$model" "$@"

@@ -6,7 +6,7 @@
 #include "engine/io/file.h"
 #include "engine/io/image.h"
 #include "engine/io/npz.h"
-#include "engine/io/wav.h"
+#include "engine/io/sound.h"
 
 namespace attune {
 namespace {
@@ -69,7 +69,7 @@ const ExampleFile::Source& ExampleFile::source() const {
        ".npy arrays (for images or WAVs, compile with --preprocess)",
        &ExampleFile::load_npy},
       {{".png", ".jpg", ".jpeg", ".bmp"}, "PNG, JPEG or BMP images", &ExampleFile::load_image},
-      {{".wav"}, "WAV files", &ExampleFile::load_wav},
+      {sound_extensions(), sound_kind(), &ExampleFile::load_sound},
   };
   return kSources[static_cast<size_t>(preprocess_.front_end)];
 }
@@ -94,16 +94,12 @@ Status ExampleFile::load_image(const std::string& path, std::span<std::byte> inp
   return Status::ok();
 }
 
-Status ExampleFile::load_wav(const std::string& path, std::span<std::byte> input) {
+Status ExampleFile::load_sound(const std::string& path, std::span<std::byte> input) {
   std::vector<std::byte> file;
   ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
   Audio audio;
-  ATTUNE_RETURN_IF_ERROR(parse_wav(path, file, &audio));
-  const MfccPreprocess& config = preprocess_.mfcc;
-  if (audio.sample_rate != config.sample_rate)
-    audio.samples = resample_linear(audio.samples, audio.sample_rate, config.sample_rate,
-                                    static_cast<size_t>(config.samples));
-  mfcc_->compute(audio.samples, features_);
+  ATTUNE_RETURN_IF_ERROR(decode_sound(path, file, &audio));
+  mfcc_->compute(clip_of(preprocess_.mfcc, audio), features_);
   if (example_.dtype == DType::f64) {
     const std::vector<double> wide(features_.begin(), features_.end());
     std::memcpy(input.data(), wide.data(), input.size());
@@ -128,6 +124,36 @@ FileReader::FileReader(const DatasetRequest& request, std::vector<std::string> p
     : Reader(request, static_cast<int64_t>(paths.size()), std::move(labels), true),
       paths_(std::move(paths)),
       loader_(std::move(loader)) {}
+
+Status FileReader::prepare(const std::string& path, const DatasetRequest& request) {
+  return request.skip_unreadable ? leave_out_unreadable(path) : Status::ok();
+}
+
+Status FileReader::leave_out_unreadable(const std::string& path) {
+  std::vector<std::byte> scratch(example().bytes());
+  std::vector<int64_t> readable;
+  std::string first;
+  for (int64_t i = 0; i < size(); ++i) {
+    const Status status = read(i, 0, scratch);
+    if (status) {
+      readable.push_back(i);
+      continue;
+    }
+    if (size() == 1) return status;
+    if (first.empty()) first = status.message();
+    add_note("left out: " + std::string(status.message()));
+  }
+  if (readable.empty())
+    return file_error(path, "none of its %zu files can be read, the first one as: %s",
+                      paths_.size(), first.c_str());
+  const size_t bad = paths_.size() - readable.size();
+  if (bad == 0) return Status::ok();
+  add_note(path + ": " + std::to_string(bad) + " of " + std::to_string(paths_.size()) +
+           " files left out, as they cannot be read");
+  keep_elements(&paths_, readable);
+  keep(readable);
+  return Status::ok();
+}
 
 Status FileReader::load(int64_t index, int, std::span<std::byte> input) {
   return loader_->load(paths_[static_cast<size_t>(index)], input);

@@ -14,7 +14,7 @@
 
 namespace attune {
 
-// Makes an example of one file: an image, a WAV or, without front end, a .npy array.
+// Makes an example of one file: an image, a sound or, without front end, a .npy array.
 class ExampleFile {
  public:
   // An error where front end and example do not fit together.
@@ -37,7 +37,7 @@ class ExampleFile {
   explicit ExampleFile(const DatasetRequest& request);
   const Source& source() const;
   Status load_image(const std::string& path, std::span<std::byte> input);
-  Status load_wav(const std::string& path, std::span<std::byte> input);
+  Status load_sound(const std::string& path, std::span<std::byte> input);
   Status load_npy(const std::string& path, std::span<std::byte> input);
 
   ExampleSpec example_;
@@ -55,7 +55,11 @@ class FileReader : public Reader {
   FileReader(const DatasetRequest& request, std::vector<std::string> paths, Labels labels,
              std::unique_ptr<ExampleFile> loader);
 
+  // What has to be done before a reader is used, as the request says; `path` is that of the data.
+  Status prepare(const std::string& path, const DatasetRequest& request);
+
  private:
+  Status leave_out_unreadable(const std::string& path);
   Status load(int64_t index, int field, std::span<std::byte> input) override;
   std::string description(int64_t index) const override;
 

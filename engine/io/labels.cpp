@@ -79,6 +79,12 @@ Status Labels::add_array(std::string_view where, const NpyArray& array) {
   return Status::ok();
 }
 
+void Labels::keep(std::span<const int64_t> indices) {
+  auto end = bytes_.begin();
+  for (int64_t index : indices) end = std::ranges::copy((*this)[index], end).out;
+  bytes_.erase(end, bytes_.end());
+}
+
 Status parse_class(std::string_view where, std::string_view text,
                    const std::vector<std::string>& class_names, int64_t* label) {
   const auto name = std::find(class_names.begin(), class_names.end(), text);

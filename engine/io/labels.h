@@ -31,6 +31,9 @@ class Labels {
   // One label for each of the array's rows; `where` names the array.
   Status add_array(std::string_view where, const NpyArray& array);
 
+  // Keeps those of these examples alone, `indices` rising.
+  void keep(std::span<const int64_t> indices);
+
   bool empty() const { return bytes_.empty(); }
   int64_t size() const { return static_cast<int64_t>(bytes_.size() / stride_); }
   size_t bytes_per_example() const { return stride_; }

@@ -84,6 +84,7 @@ class ManifestParser {
       return file_error(where_, "a zero byte in the path; save the manifest as plain text");
     paths_.push_back((std::filesystem::path(path_).parent_path() / file).string());
     ATTUNE_RETURN_IF_ERROR(parse_label(std::span(*fields).subspan(1)));
+    if (request_.skip_unreadable) return Status::ok();  // found missing when all are read
     if (const Status found = check_regular_file(paths_.back()); !found)
       return file_error(where_, "%s", found.message());
     return Status::ok();
@@ -134,8 +135,10 @@ Status open_manifest(const std::string& path, const DatasetRequest& request,
   ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
   ManifestParser manifest(path, request);
   ATTUNE_RETURN_IF_ERROR(manifest.parse({reinterpret_cast<const char*>(file.data()), file.size()}));
-  *dataset = std::make_unique<FileReader>(request, std::move(manifest.paths()),
-                                          std::move(manifest.labels()), std::move(loader));
+  auto reader = std::make_unique<FileReader>(request, std::move(manifest.paths()),
+                                             std::move(manifest.labels()), std::move(loader));
+  ATTUNE_RETURN_IF_ERROR(reader->prepare(path, request));
+  *dataset = std::move(reader);
   return Status::ok();
 }
 

@@ -1,11 +1,13 @@
 #include "engine/io/open_dataset.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
 
 #include "engine/io/file.h"
 #include "engine/io/reader.h"
+#include "engine/io/sound.h"
 
 namespace attune {
 namespace {
@@ -46,11 +48,12 @@ Opener opener_of_extension(const std::string& path) {
   constexpr Row kRows[] = {
       {".npz", open_npz},         {".npy", open_npy},         {".csv", open_manifest},
       {".png", open_single_file}, {".jpg", open_single_file}, {".jpeg", open_single_file},
-      {".bmp", open_single_file}, {".wav", open_single_file},
+      {".bmp", open_single_file},
   };
   const std::string extension = extension_of(path);
   for (const Row& row : kRows)
     if (extension == row.extension) return row.open;
+  if (std::ranges::count(sound_extensions(), extension) > 0) return open_single_file;
   return nullptr;
 }
 
@@ -95,7 +98,7 @@ Status open_dataset(const std::string& path, const DatasetRequest& request,
     return file_error(
         path,
         "unknown kind of data; give a folder of class folders, IDX, .npz, .npy, .csv, "
-        "an image or a WAV");
+        "an image or a sound");
   });
 }
 

@@ -25,6 +25,9 @@ struct DatasetRequest {
   bool labels_optional = false;
   // Leave labels unread, as if there were none: the model learns from its inputs alone.
   bool labels_unread = false;
+  // Files that cannot be read or decoded are left out, each with a note. All are then read when the
+  // data is opened, so that an example's number never changes. None left is an error.
+  bool skip_unreadable = false;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
 
@@ -33,14 +36,15 @@ struct DatasetRequest {
 };
 
 // Opens whatever `path` is:
-// - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV; else .npy)
+// - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV and, where
+//   libsndfile is built in, FLAC, Ogg, MP3, AIFF, AU; else .npy)
 // - IDX images (plain or .gz), with labels beside them by MNIST's naming (images-idx3 ->
 //   labels-idx1)
 // - .npz: an array for each of the model's inputs, of its name (or `x`, where there is one input);
 //   and `y`, `labels` or `targets`. Models of several inputs take nothing else
 // - .csv: a manifest of path,label lines, relative to the manifest; a first line `path,label` is
 //   skipped
-// - a single image, WAV or .npy file (only where labels_optional)
+// - a single image, sound or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
 Status open_dataset(const std::string& path, const DatasetRequest& request,
                     std::unique_ptr<Dataset>* dataset);

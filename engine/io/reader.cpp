@@ -53,6 +53,12 @@ Status Reader::read_kept(int64_t index, int field, std::span<std::byte> bytes) {
   return Status::ok();
 }
 
+void Reader::keep(std::span<const int64_t> indices) {
+  if (!labels_.empty()) labels_.keep(indices);
+  if (!cache_.empty()) keep_elements(&cache_, indices);
+  size_ = std::ssize(indices);
+}
+
 std::string_view Reader::describe(int64_t index) {
   if (index < 0 || index >= size_) return "?";
   try {

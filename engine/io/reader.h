@@ -25,10 +25,14 @@ class Reader : public Dataset {
   bool labelled() const final { return !labels_.empty(); }
   Status read(int64_t index, int field, std::span<std::byte> bytes) final;
   std::string_view describe(int64_t index) final;
+  std::span<const std::string> notes() const final { return notes_; }
+  void add_note(std::string note) { notes_.push_back(std::move(note)); }
 
  protected:
   const std::vector<ExampleSpec>& inputs() const { return inputs_; }
   const ExampleSpec& example() const { return inputs_.front(); }
+  // Keeps these examples alone, `indices` rising.
+  void keep(std::span<const int64_t> indices);
   // Makes a field of example `index`, which both lie inside; `bytes` is as long as the field.
   virtual Status load(int64_t index, int field, std::span<std::byte> bytes) = 0;
   virtual std::string description(int64_t index) const = 0;
@@ -43,11 +47,25 @@ class Reader : public Dataset {
   size_t cache_bytes_left_;
   std::vector<std::unique_ptr<std::byte[]>> cache_;  // by index; null where not cached
   std::string description_;
+  std::vector<std::string> notes_;
 };
 
-// The names in a folder that are not hidden, sorted by byte value.
+// Keeps these elements alone, `indices` rising.
+template <class T>
+void keep_elements(std::vector<T>* elements, std::span<const int64_t> indices) {
+  size_t end = 0;
+  for (int64_t index : indices) {
+    const auto from = static_cast<size_t>(index);
+    if (from != end) (*elements)[end] = std::move((*elements)[from]);
+    ++end;
+  }
+  elements->resize(end);
+}
+
+// The names in a folder, sorted by byte value, but for hidden ones and those that systems leave
+// behind (Thumbs.db). `others` are broken links, pipes and the like.
 struct Listing {
-  std::vector<std::string> folders, files;
+  std::vector<std::string> folders, files, others;
 };
 Status list_folder(const std::string& path, Listing* listing);
 

@@ -15,8 +15,10 @@ Status open_single_file(const std::string& path, const DatasetRequest& request,
   if (!loader->takes(extension_of(path)))
     return file_error(path, "the model's front end takes %s; give one of these", loader->kind());
   ATTUNE_RETURN_IF_ERROR(check_regular_file(path));
-  *dataset = std::make_unique<FileReader>(request, std::vector<std::string>{path}, Labels(request),
-                                          std::move(loader));
+  auto reader = std::make_unique<FileReader>(request, std::vector<std::string>{path},
+                                             Labels(request), std::move(loader));
+  ATTUNE_RETURN_IF_ERROR(reader->prepare(path, request));
+  *dataset = std::move(reader);
   return Status::ok();
 }
 

@@ -19,7 +19,10 @@ constexpr int kMaxSide = 16384;
 constexpr double kImagenetMean[3] = {0.485, 0.456, 0.406};
 constexpr double kImagenetDeviation[3] = {0.229, 0.224, 0.225};
 constexpr const char* kPresets =
-    "imagenet[:WxH], unit:WxH[xC], signed:WxH[xC], mfcc, none, or a JSON file";
+    "imagenet[:WxH], unit:WxH[xC], signed:WxH[xC], mfcc[:WINDOW], none, or a JSON file";
+
+// In the order of ClipWindow.
+const std::vector<std::string> kWindows = {"first", "centre", "loudest"};
 
 // byte * scale + offset = (byte / 255 - mean) / deviation
 void set_normalization(ImagePreprocess& image, int channel, double mean, double deviation) {
@@ -60,6 +63,19 @@ Preprocess image_preset(const std::string& name, const std::string& sides_text,
     else
       image.scale[c] = static_cast<float>(1 / 127.5), image.offset[c] = -1;
   }
+  return result;
+}
+
+// "mfcc" or "mfcc:loudest".
+Preprocess mfcc_preset(const std::string& spec) {
+  Preprocess result;
+  result.front_end = FrontEnd::mfcc;
+  if (spec == "mfcc") return result;
+  const auto window = std::find(kWindows.begin(), kWindows.end(), spec.substr(5));
+  if (window == kWindows.end())
+    throw_error("--preprocess {}: give the part of a longer clip as mfcc:{}", spec,
+                fmt::join(kWindows, ", mfcc:"));
+  result.mfcc.window = static_cast<ClipWindow>(window - kWindows.begin());
   return result;
 }
 
@@ -188,6 +204,7 @@ Preprocess parse_mfcc(const std::string& path, const json& object) {
   Fields fields(path, "mfcc", object);
   m.sample_rate = fields.integer("sample_rate", m.sample_rate, 1, 1'000'000);
   m.samples = fields.integer("samples", m.samples, 1, 1 << 26);
+  m.window = static_cast<ClipWindow>(fields.choice("window", kWindows));
   m.normalize_peak = fields.boolean("normalize_peak", m.normalize_peak);
   m.frame_length = fields.integer("frame_length", m.frame_length, 2, 1 << 16);
   m.frame_step = fields.integer("frame_step", m.frame_step, 1, 1 << 16);
@@ -240,11 +257,7 @@ Preprocess parse_preprocess(const std::string& spec) {
     return image_preset(name, sides, spec);
   }
   if (spec == "none") return {};
-  if (spec == "mfcc") {
-    Preprocess result;
-    result.front_end = FrontEnd::mfcc;
-    return result;
-  }
+  if (name == "mfcc") return mfcc_preset(spec);
   return parse_file(spec);
 }
 
@@ -277,9 +290,12 @@ std::string preprocess_text(const Preprocess& preprocess) {
     case FrontEnd::mfcc: {
       const MfccPreprocess& m = preprocess.mfcc;
       return fmt::format(
-          "mfcc {}x{} of {} samples at {} Hz, frames of {} every {}, {} mel bands {} "
+          "mfcc {}x{} of {} samples at {} Hz{}, frames of {} every {}, {} mel bands {} "
           ".. {} Hz",
           1 + (m.samples - m.frame_length) / m.frame_step, m.coefficients, m.samples, m.sample_rate,
+          m.window == ClipWindow::first
+              ? ""
+              : fmt::format(" (the {} part)", kWindows[static_cast<size_t>(m.window)]),
           m.frame_length, m.frame_step, m.mel_bands, static_cast<double>(m.low_hz),
           static_cast<double>(m.high_hz));
     }

@@ -15,6 +15,7 @@ namespace attune {
 //   unit:WxH[xC]    stretched to W x H with C channels (1 or 3, default 3), x / 255
 //   signed:WxH[xC]  the same, x / 127.5 - 1
 //   mfcc            MfccPreprocess as it is by default: 1 s of 16 kHz audio, 49 x 10 coefficients
+//   mfcc:WINDOW     the same; of a longer clip the `first` (default), `centre` or `loudest` part
 //   FILE.json       {"image": {"width": W, "height": H, "channels": 3, "resize": "stretch",
 //                              "resize_shorter": P, "order": "RGB", "mean": [..], "std": [..]}}
 //                   or {"mfcc": {"sample_rate": 16000, ...}} with the fields of MfccPreprocess.

@@ -92,6 +92,13 @@ Status ExamplesInMemory::read(int64_t index, int field, std::span<std::byte> byt
   return Status::ok();
 }
 
+std::span<const std::byte> ExamplesInMemory::target(int64_t index) const {
+  const auto at = static_cast<size_t>(indices_[static_cast<size_t>(index)]);
+  return std::span(memory_->bytes)
+      .subspan(at * memory_->stride(), memory_->stride())
+      .last(memory_->field_bytes.back());
+}
+
 std::string_view ExamplesInMemory::describe(int64_t index) {
   return memory_->names[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
 }

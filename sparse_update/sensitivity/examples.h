@@ -23,6 +23,8 @@ class ExamplesInMemory : public Dataset {
   bool labelled() const override { return true; }
   Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t index) override;
+  // The bytes of an example's label or target.
+  std::span<const std::byte> target(int64_t index) const;
   // Of all examples, in order.
   uint64_t hash() const { return hash_; }
 

@@ -56,6 +56,19 @@ TEST_CASE("presets") {
   CHECK(mfcc.mfcc.samples == 16000);
 }
 
+TEST_CASE("which part of a longer clip is used is chosen in the preset or in the file") {
+  CHECK(parse_preprocess("mfcc").mfcc.window == ClipWindow::first);
+  CHECK(parse_preprocess("mfcc:first").mfcc.window == ClipWindow::first);
+  CHECK(parse_preprocess("mfcc:centre").mfcc.window == ClipWindow::centre);
+  CHECK(parse_preprocess("mfcc:loudest").mfcc.window == ClipWindow::loudest);
+  CHECK(parse_preprocess("mfcc:loudest").mfcc.samples == 16000);
+  CHECK(preprocess_text(parse_preprocess("mfcc:loudest")).find("at 16000 Hz (the loudest part),") !=
+        std::string::npos);
+  Workshop shop;
+  shop.write("w.json", R"({"mfcc": {"window": "centre"}})");
+  CHECK(parse_preprocess(shop.path("w.json")).mfcc.window == ClipWindow::centre);
+}
+
 TEST_CASE("preprocessing reads as a line") {
   CHECK(preprocess_text({}) == "none");
   CHECK(preprocess_text(parse_preprocess("signed:128x96")) ==
@@ -164,6 +177,7 @@ TEST_CASE("wrong files are refused with the file's name and the key") {
       {R"({"mfcc": {"low_hz": 4000}})", "\"low_hz\""},
       {R"({"mfcc": {"normalize_peak": 1}})", "true or false"},
       {R"({"mfcc": {"log_offset": 0}})", "\"log_offset\""},
+      {R"({"mfcc": {"window": "last"}})", "give \"first\" or \"centre\" or \"loudest\""},
       {R"({"mfcc": {"hop": 3}})", "unknown key \"hop\""},
   };
   for (const Row& row : rows) {

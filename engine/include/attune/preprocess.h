@@ -25,11 +25,19 @@ struct ImagePreprocess {
   float offset[3] = {0, 0, 0};
 };
 
+// Which part of a clip that is longer than MfccPreprocess::samples is used.
+enum class ClipWindow : uint8_t {
+  first = 0,
+  centre = 1,
+  loudest = 2,  // with the most energy at the file's own rate; of equal ones the first
+};
+
 // Mono PCM to `frames` x `coefficients` mel-frequency cepstral coefficients; `frames` follows from
 // samples, frame_length and frame_step: 1 + (samples - frame_length) / frame_step.
 struct MfccPreprocess {
-  int32_t sample_rate = 16000;                   // Hz; files of another rate are resampled linearly
-  int32_t samples = 16000;                       // cut or zero-padded at the end
+  int32_t sample_rate = 16000;  // Hz; files of another rate are resampled, band-limited
+  int32_t samples = 16000;      // of a longer clip `window`; zero-padded at the end
+  ClipWindow window = ClipWindow::first;
   bool normalize_peak = true;                    // divide by the largest magnitude
   int32_t frame_length = 480, frame_step = 320;  // samples
   int32_t fft_size = 512;                        // a power of two >= frame_length

@@ -29,6 +29,8 @@ struct TrainProgress {
   double weight_sum = 0;  // examples seen in this epoch
   double last_loss = 0;   // mean over the last batch
   double last_rate = 0;   // learning rate of the last step
+  // Steps of earlier runs whose optimizer state this one took over: Adam's correction counts them.
+  int64_t earlier_steps = 0;
 };
 
 struct Evaluation {
@@ -60,7 +62,8 @@ class Trainer {
   bool epoch_ended() const { return epoch_ended_; }
   const Evaluation& last_epoch() const { return last_epoch_; }
   // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
-  // size must be what it was; between epochs it may change.
+  // size must be what it was; between epochs it may change. A new run that goes on from another's
+  // parameters and optimizer state starts with nothing but `earlier_steps`.
   Status resume(const TrainProgress& progress);
 
  private:
