@@ -214,7 +214,7 @@ bool knows(const std::vector<std::vector<int32_t>>& labels,
 // Which outputs the data's classes are: by names that were given, by what the model predicts, or
 // by their numbers; else the classifier is a fresh one.
 void choose_classifier(const Options& options, const Model& model, Task& task) {
-  if (task.compile.loss != Loss::cross_entropy) {
+  if (!classifies(task.compile.loss)) {
     task.about_classes = "none: it learns numbers";
     return;
   }
@@ -233,6 +233,12 @@ void choose_classifier(const Options& options, const Model& model, Task& task) {
   DataClasses found = classes_of_data(*original.session, options.data, options.reading);
   const auto classes = found.count;
   const auto fresh = [&](const std::string& why) {
+    if (task.compile.loss == Loss::binary_cross_entropy)
+      throw_error(
+          "{}: cannot tell whether its classes are the two that {} gives; name these with "
+          "--labels, "
+          "or give --classes and --loss",
+          options.data, options.compile.model);
     task.keeps_head = false;
     task.compile.classes = classes;
     task.compile.class_names = found.names;
@@ -297,7 +303,7 @@ std::vector<std::string> by_hand(const Options& options, const Adapted& adapted)
   std::set<std::string> of_compile;
   for (const CLI::Option* option : options.verb->get_options())
     of_compile.insert(option->get_single_name());
-  for (const char* name : {"model", "data", "output", "minutes", "jobs", "json", "quiet",
+  for (const char* name : {"model", "data", "adapted", "minutes", "jobs", "json", "quiet",
                            "preprocess", "labels", "classes", "help", "on-error"})
     of_compile.erase(name);
   std::string compile =
@@ -405,6 +411,13 @@ int run(Options& options) {
   task.labels = options.compile.labels();
   const Budget budget = options.budget.budget();
   const ModelPtr model = load_model(options.compile.model);
+  task.compile.loss = options.compile.loss_for(*model, task.compile, options.output.quiet);
+  // What a guess costs that looks at no input is known of these.
+  if (const Loss loss = task.compile.loss; loss != Loss::cross_entropy &&
+                                           loss != Loss::binary_cross_entropy &&
+                                           loss != Loss::mean_squared_error)
+    throw_error("--loss {}: adapt does not judge by it; give it to `attune compile`, and train",
+                loss_name(loss));
   choose_preprocess(options, *model, task);
   choose_classifier(options, *model, task);
 
@@ -425,9 +438,8 @@ int run(Options& options) {
   tuning.seed = options.compile.compile.seed;
 
   ExamplesInMemory judged = judged_examples(examples, tuning.seed);
-  const bool classifies = task.compile.loss == Loss::cross_entropy;
-  adapted.guessed =
-      classifies ? guessed_classes(labels_of(judged)) : guessed_numbers(targets_of(judged));
+  adapted.guessed = classifies(task.compile.loss) ? guessed_classes(labels_of(judged))
+                                                  : guessed_numbers(targets_of(judged));
   if (task.keeps_head && !judge(*original.session, judged, &adapted.before.emplace()))
     throw_error("{}: its loss on {} is not finite; look at --preprocess", options.compile.model,
                 options.data);
@@ -465,7 +477,7 @@ Verb add_adapt(CLI::App& app) {
   options->verb = verb;
   options->compile.add(verb, false);
   verb->add_option("data", options->data, "Labelled data; see `attune train`")->required();
-  verb->add_option("-o,--output", options->output_path, "The adapted model to write (.onnx)")
+  verb->add_option("-o,--adapted", options->output_path, "The adapted model to write (.onnx)")
       ->required();
   options->budget.add(verb);
   verb->add_option("--minutes", options->minutes,

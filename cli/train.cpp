@@ -70,6 +70,7 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
 std::vector<std::string> absent_classes(const LoadedPlan& loaded, Dataset& data) {
   std::vector<char> is_there(static_cast<size_t>(loaded.classes()));
   const Tensor port = loaded.session->port(ProgramKind::train_step, PortRole::label).tensor;
+  if (!port) return {};  // its targets are probabilities
   std::vector<int32_t> labels(static_cast<size_t>(port.shape.elements() / port.shape[0]));
   for (int64_t i = 0; i < data.size(); ++i) {
     throw_if_error(data.read(i, kTargetField, std::as_writable_bytes(std::span(labels))));

@@ -67,8 +67,6 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
     return Status::error("%s: the session has no program %s; %s", plan.name(), program,
                          plan.program(kind) ? "prepare it when creating the session"
                                             : "compile the plan again, with a loss");
-  if (!data.labelled())
-    return Status::error("%s: the data has no labels, which %s needs", plan.name(), program);
   if (data.size() < 1) return Status::error("%s: the data has no examples", plan.name());
   if (data.size() > std::numeric_limits<int32_t>::max())
     return Status::error("%s: %lld examples are too many; use at most 2147483647 at a time",
@@ -80,10 +78,13 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   b.size_ = session.batch(kind);
   b.target_ = session.port(kind, PortRole::label);
   if (!b.target_) b.target_ = session.port(kind, PortRole::target);
+  // Without a target, the model's input is it.
+  if (b.target_ && !data.labelled())
+    return Status::error("%s: the data has no labels, which %s needs", plan.name(), program);
   b.weights_ = session.port(kind, PortRole::weight).tensor;
   b.loss_ = session.port(kind, PortRole::loss).tensor;
   b.correct_ = session.port(kind, PortRole::metric).tensor;
-  bool fits = holds_examples(b.target_.tensor, b.size_);
+  bool fits = !b.target_ || holds_examples(b.target_.tensor, b.size_);
   int inputs = 0;
   for (; const SessionPort input = session.port(kind, PortRole::input, inputs); ++inputs)
     fits = fits && holds_examples(input.tensor, b.size_);
@@ -121,7 +122,7 @@ Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t c
     if (!input) break;
     ATTUNE_RETURN_IF_ERROR(fill_port(data, input, field, order, first, count));
   }
-  ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
+  if (target_) ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
   for (int64_t i = 0; i < size_; ++i) {
     const bool present = i < count;
     if (weights_.dtype == DType::f64)

@@ -95,7 +95,7 @@ class ManifestParser {
   }
 
   Status parse_label(std::span<const std::string> fields) {
-    if (fields.empty() && request_.labels_optional) return Status::ok();
+    if (request_.labels_unread || (fields.empty() && request_.labels_optional)) return Status::ok();
     if (labels_.are_classes()) {
       if (fields.size() != 1 || fields[0].empty())
         return file_error(where_, "%zu fields after the path; write path,label", fields.size());

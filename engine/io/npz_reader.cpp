@@ -90,6 +90,7 @@ std::vector<std::string> input_arrays(const DatasetRequest& request, const Examp
   return {std::string(input.name), "x"};
 }
 std::vector<std::string> label_arrays(const DatasetRequest& request) {
+  if (request.labels_unread) return {};
   std::vector<std::string> names = {"y", "labels", "targets"};
   for (const ExampleSpec& input : request.inputs)
     if (request.inputs.size() > 1) std::erase(names, input.name);

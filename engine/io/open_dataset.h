@@ -23,6 +23,8 @@ struct DatasetRequest {
   DType target_dtype = DType::f32;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
+  // Leave labels unread, as if there were none: the model learns from its inputs alone.
+  bool labels_unread = false;
   // Files that cannot be read or decoded are left out, each with a note. All are then read when the
   // data is opened, so that an example's number never changes. None left is an error.
   bool skip_unreadable = false;

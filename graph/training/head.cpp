@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "engine/random.h"
 #include "graph/ir/error.h"
@@ -56,7 +57,7 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
   graph.index();
   // Walks back from the output to the last layer.
   ValueId at = graph.outputs.front().value;
-  bool softmax = false;
+  std::optional<Op> ending;
   NodeId bias_add = kNone, layer = kNone;
   while (layer == kNone) {
     const NodeId id = graph.value(at).producer;
@@ -67,7 +68,9 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
     };
     switch (node.op) {
       case Op::softmax:
-        softmax = true;
+      case Op::log_softmax:
+      case Op::sigmoid:
+        ending = node.op;
         at = node.inputs[0];
         break;
       case Op::reshape:
@@ -110,7 +113,7 @@ void replace_head(Graph& graph, int classes, uint64_t seed) {
     const ValueId bias = fresh_parameter(graph, add.inputs[side], classes, nullptr);
     scores = graph.emit(Op::add, NoAttrs{}, {scores, bias}, add.name);
   }
-  if (softmax) scores = graph.emit(Op::softmax, NoAttrs{}, {scores}, "softmax");
+  if (ending) scores = graph.emit(*ending, NoAttrs{}, {scores}, op_name(*ending));
   graph.outputs.resize(1);
   graph.outputs.front().value = scores;
 }

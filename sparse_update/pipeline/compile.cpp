@@ -11,6 +11,7 @@
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
+#include "sparse_update/layers.h"
 #include "sparse_update/prune.h"
 
 namespace attune {
@@ -26,6 +27,7 @@ void check_options(const CompileOptions& options) {
       (options.micro_batch > 0 && options.batch % options.micro_batch != 0))
     throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
                 options.micro_batch, options.batch);
+  check_settings(options.loss, options.loss_settings);
 }
 
 // Input names that training needs for itself.
@@ -185,7 +187,7 @@ void accumulate(Graph& graph, const CompileOptions& options, ScheduledPrograms& 
 PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
                                ScheduledPrograms& scheduled,
                                std::vector<PlanParameter>* parameters) {
-  AttachedLoss loss = attach_loss(graph, options.loss, true);
+  AttachedLoss loss = attach_loss(graph, options.loss, true, options.loss_settings);
   if (has_micro_batches(options)) weigh_micro_batch(graph, loss);
   std::vector<ValueId> wanted;
   for (size_t v = 0; v < graph.values.size(); ++v)
@@ -220,7 +222,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
 
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
                              ScheduledPrograms& scheduled) {
-  attach_loss(graph, options.loss, false);
+  attach_loss(graph, options.loss, false, options.loss_settings);
   const auto packed =
       optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
   return finish(ProgramKind::evaluate, batch, *packed, options, arena);
@@ -228,7 +230,7 @@ PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int bat
 
 PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
                             ScheduledPrograms& scheduled) {
-  if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
+  attach_probabilities(graph, options.loss);
   const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
                                options, arena, scheduled);
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
@@ -270,6 +272,11 @@ std::string options_json(const CompileOptions& options) {
                          {"batch", options.batch},
                          {"fuse", options.fuse}};
   if (has_micro_batches(options)) json["micro_batch"] = options.micro_batch;
+  if (!options.output.empty()) json["output"] = options.output;
+  if (const LossSettings& s = options.loss_settings; s.huber_delta != 1)
+    json["huber_delta"] = s.huber_delta;
+  else if (s.label_smoothing != 0)
+    json["label_smoothing"] = s.label_smoothing;
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
   // File names need not be UTF-8.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -280,8 +287,14 @@ void check_class_names(const CompileOptions& options, int classes) {
   if (names.empty()) return;
   if (classes == 0)
     throw_error(
-        "--labels: a model that learns numbers has no classes; leave the option out, or "
-        "give --loss cross_entropy");
+        "--labels: with --loss {} a model learns numbers and has no classes; leave the option out, "
+        "or give --loss cross_entropy",
+        loss_name(options.loss));
+  if (options.loss == Loss::binary_cross_entropy && names.size() != 2)
+    throw_error(
+        "--labels: {} class names, and binary_cross_entropy has two classes; give two, of what is "
+        "not and of what is, or compile with --loss cross_entropy --classes {}",
+        names.size(), names.size());
   if (static_cast<int>(names.size()) != classes)
     throw_error(
         "--labels: {} class names for a model with {} classes; give one a class, or "
@@ -300,6 +313,7 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
       model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
+  choose_output(graph, options.output);
   to_channels_last(graph);
   fold_constants(graph);
   if (options.classes > 0) replace_head(graph, options.classes, options.seed);
@@ -330,7 +344,8 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
 
   const Scheme scheme = parse_scheme(options.scheme, train);
   for (Graph* graph : {&train, &evaluate, &predict}) mark_trained(*graph, scheme);
-  if (options.loss == Loss::cross_entropy) contents.class_count = class_count(train);
+  compiled.of_other_outputs = parameters_of_other_outputs(train);
+  contents.class_count = class_count(train, options.loss);
   check_class_names(options, contents.class_count);
 
   contents.signature = parameter_signature(train, scheme, options.optimizer);

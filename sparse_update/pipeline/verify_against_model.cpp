@@ -181,6 +181,7 @@ class Verification {
   Graph model_graph(int batch) const {
     Graph graph =
         model_.import({.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
+    choose_output(graph, compiled_.output);
     if (compiled_.classes > 0) replace_head(graph, compiled_.classes, compiled_.seed);
     remove_dead(graph);
     return graph;
@@ -189,9 +190,9 @@ class Verification {
   Graph model_program(ProgramKind kind, int batch) const {
     Graph graph = model_graph(batch);
     if (kind != ProgramKind::predict)
-      attach_loss(graph, compiled_.loss, false);
-    else if (compiled_.loss == Loss::cross_entropy)
-      attach_probabilities(graph);
+      attach_loss(graph, compiled_.loss, false, compiled_.loss_settings);
+    else
+      attach_probabilities(graph, compiled_.loss);
     return graph;
   }
 

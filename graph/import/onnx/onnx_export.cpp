@@ -110,9 +110,13 @@ class Exporter {
     } catch (const Error& error) {
       refuse(computed, classes, error.what());
     }
-    const Shape& first = graph.shape(graph.outputs.front().value);
+    // The one that the fresh layer is of: the first of several that come from it.
+    const auto trained =
+        std::find_if(graph.outputs.begin(), graph.outputs.end(),
+                     [&](const Port& port) { return computed.contains(port.name); });
+    const Shape first = trained == graph.outputs.end() ? Shape{} : graph.shape(trained->value);
     if (first.rank < 1 || first[0] != imported_.batch || first.product(1, first.rank) != classes)
-      refuse(computed, classes, "its first output would have another shape");
+      refuse(computed, classes, "its output would have another shape");
     for (auto& output : *model_.mutable_graph()->mutable_output()) {
       const ValueId id = graph.output(output.name());
       if (!computed.contains(output.name()) || id == kNone ||
