@@ -8,6 +8,7 @@
 #include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/passes/passes.h"
+#include "graph/rules/examples.h"
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
@@ -306,6 +307,25 @@ void check_class_names(const CompileOptions& options, int classes) {
       throw_error("--labels: class name '{}' is empty or there twice", name);
 }
 
+// An example's output must not depend on the others of its batch: training, evaluation and
+// prediction have batches of their own. A prime number of examples is like no other size.
+void check_examples(const Model& model, const CompileOptions& options) {
+  int batch = 13;
+  Graph graph;
+  const auto import = [&] {
+    graph =
+        model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+  };
+  try {
+    import();
+  } catch (const Error&) {  // Its shapes are for some batches only.
+    if (options.batch == 1) return;
+    batch = options.batch;
+    import();
+  }
+  if (const auto why = mixed_examples(graph, batch)) throw_error("{}: {}", model.path(), *why);
+}
+
 }  // namespace
 
 Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
@@ -331,6 +351,7 @@ Compiled compile(const Model& model, const CompileOptions& options) {
 
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled) {
   check_options(options);
+  if (scheduled.empty()) check_examples(model, options);
   Compiled compiled;
   PlanContents& contents = compiled.contents;
 
