@@ -91,8 +91,8 @@ Status decode_tiff(std::string_view path, std::span<const std::byte> file, Store
   TIFFGetField(tiff.get(), TIFFTAG_IMAGELENGTH, &height);
   TIFFGetField(tiff.get(), TIFFTAG_ORIENTATION, &orientation);
   TIFFGetField(tiff.get(), TIFFTAG_SAMPLESPERPIXEL, &samples);
-  if (samples == 2 &&
-      TIFFIsTiled(tiff.get()))  // libtiff 4.5 puts the last of a row together wrongly
+  // libtiff 4.5 puts the last tile of a row together wrongly.
+  if (samples == 2 && TIFFIsTiled(tiff.get()))
     return image_not_decoded(path, "grey and alpha in tiles");
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(size_image(path, width, height, 4, &image));

@@ -3,8 +3,6 @@
 #include <cstring>
 #include <memory>
 
-#include "engine/io/bytes.h"
-#include "engine/io/file.h"
 #include "engine/io/image_formats.h"
 
 namespace attune {
@@ -19,8 +17,6 @@ struct Delete {
 // The first frame, where there are several.
 Status decode_webp(std::string_view path, std::span<const std::byte> file, StoredImage* stored) {
   const WebPData data{reinterpret_cast<const uint8_t*>(file.data()), file.size()};
-  if (file.size() < 12 || little_endian_u32(file, 4) > file.size() - 8)
-    return image_cut_short(path);
   WebPBitstreamFeatures features;
   if (WebPGetFeatures(data.bytes, data.size, &features) != VP8_STATUS_OK)
     return image_not_decoded(path, "no WebP header");
@@ -36,7 +32,7 @@ Status decode_webp(std::string_view path, std::span<const std::byte> file, Store
       !WebPAnimDecoderGetNext(decoder.get(), &pixels, &time))
     return image_not_decoded(path, "damaged or cut short");
   std::memcpy(image.pixels.data(), pixels, image.pixels.size());
-  WebPChunkIterator chunk;
+  WebPChunkIterator chunk = {};
   if (WebPDemuxGetChunk(WebPAnimDecoderGetDemuxer(decoder.get()), "EXIF", 1, &chunk))
     stored->orientation =
         exif_orientation(std::as_bytes(std::span(chunk.chunk.bytes, chunk.chunk.size)));
