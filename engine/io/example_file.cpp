@@ -83,6 +83,11 @@ bool ExampleFile::takes(std::string_view extension) const {
 
 const char* ExampleFile::kind() const { return source().kind; }
 
+std::vector<std::string> ExampleFile::notes(const std::vector<std::string>& paths) const {
+  if (preprocess_.front_end != FrontEnd::mfcc) return {};
+  return sound_notes(preprocess_.mfcc, paths);
+}
+
 Status ExampleFile::load(const std::string& path, std::span<std::byte> input) {
   return (this->*source().load)(path, input);
 }
@@ -129,7 +134,9 @@ FileReader::FileReader(const DatasetRequest& request, std::vector<std::string> p
       loader_(std::move(loader)) {}
 
 Status FileReader::prepare(const std::string& path, const DatasetRequest& request) {
-  return request.skip_unreadable ? leave_out_unreadable(path) : Status::ok();
+  if (request.skip_unreadable) ATTUNE_RETURN_IF_ERROR(leave_out_unreadable(path));
+  for (const std::string& note : loader_->notes(paths_)) add_note(path + ": " + note);
+  return Status::ok();
 }
 
 Status FileReader::leave_out_unreadable(const std::string& path) {

@@ -24,6 +24,8 @@ class ExampleFile {
   bool takes(std::string_view extension) const;
   // "WAV files"
   const char* kind() const;
+  // What whoever gave these files should know of what becomes of them.
+  std::vector<std::string> notes(const std::vector<std::string>& paths) const;
   Status load(const std::string& path, std::span<std::byte> input);
 
  private:

@@ -92,30 +92,21 @@ std::vector<std::string> sound_notes(const MfccPreprocess& config,
     cut_short += length.cut_short;
   }
   const auto of_all = [&](size_t count) {
-    return std::to_string(count) + " of " + std::to_string(paths.size()) + " clips are ";
+    return std::to_string(count) + " of " + std::to_string(paths.size()) + " clips ";
   };
+  constexpr const char* kParts[] = {"first", "middle", "loudest"};  // in the order of ClipWindow
   std::vector<std::string> notes;
   if (longer > 0) {
     char seconds[32];
-    std::snprintf(seconds, sizeof(seconds), "%.3g s", config.samples * 1.0 / config.sample_rate);
-    std::string note = of_all(longer) + "longer than the model's " + seconds + ": their ";
-    switch (config.window) {
-      case ClipWindow::first:
-        note += std::string("first ") + seconds +
-                " is used (compile with --preprocess mfcc:centre or mfcc:loudest for another part)";
-        break;
-      case ClipWindow::centre:
-        note += std::string("middle ") + seconds + " is used";
-        break;
-      case ClipWindow::loudest:
-        note += std::string("loudest ") + seconds + " is used";
-        break;
-    }
-    notes.push_back(note);
+    std::snprintf(seconds, sizeof(seconds), "%.2f s", 1.0 * config.samples / config.sample_rate);
+    notes.push_back(of_all(longer) + "last longer than the model's " + seconds + ": the " +
+                    kParts[static_cast<size_t>(config.window)] + " " + seconds +
+                    " of each are used");
+    if (config.window == ClipWindow::first)
+      notes.back() += "; compile with --preprocess mfcc:centre or mfcc:loudest for another part";
   }
   if (cut_short > 0)
-    notes.push_back(of_all(cut_short) +
-                    "cut short (shorter than their headers say): what is there is used");
+    notes.push_back(of_all(cut_short) + "shorter than their headers say: what is there is used");
   return notes;
 }
 

@@ -80,13 +80,27 @@ TEST_CASE("notes count the clips that are longer than the model listens, and tho
   const auto notes = sound_notes(listener(16000, 16000, ClipWindow::first), paths);
   REQUIRE(notes.size() == 2);
   CHECK(notes[0] ==
-        "2 of 5 clips are longer than the model's 1 s: their first 1 s is used (compile with "
-        "--preprocess mfcc:centre or mfcc:loudest for another part)");
-  CHECK(notes[1] ==
-        "1 of 5 clips are cut short (shorter than their headers say): what is there is used");
+        "2 of 5 clips last longer than the model's 1.00 s: the first 1.00 s of each are used; "
+        "compile "
+        "with --preprocess mfcc:centre or mfcc:loudest for another part");
+  CHECK(notes[1] == "1 of 5 clips shorter than their headers say: what is there is used");
   CHECK(sound_notes(listener(16000, 16000, ClipWindow::loudest), paths)[0] ==
-        "2 of 5 clips are longer than the model's 1 s: their loudest 1 s is used");
+        "2 of 5 clips last longer than the model's 1.00 s: the loudest 1.00 s of each are used");
   CHECK(sound_notes(listener(16000, 16000, ClipWindow::first), {paths[0]}).empty());
+}
+
+TEST_CASE("data of sound tells its notes when it is opened") {
+  TempFolder folder;
+  folder.write("words/yes/a.wav", wav16(std::vector<int16_t>(16001, 1), 16000));
+  folder.write("words/yes/b.wav", wav16(std::vector<int16_t>(16000, 1), 16000));
+  folder.write("list.csv", "words/yes/a.wav,yes\n");
+  const DatasetRequest request = mfcc_request({"no", "yes"});
+  const std::string words = folder.path("words"), list = folder.path("list.csv");
+  const std::unique_ptr<Dataset> folders = open(words, request), lines = open(list, request);
+  REQUIRE(folders->notes().size() == 1);
+  CHECK(folders->notes()[0].starts_with(words + ": 1 of 2 clips last longer"));
+  REQUIRE(lines->notes().size() == 1);
+  CHECK(lines->notes()[0].starts_with(list + ": 1 of 1 clips last longer"));
 }
 
 #ifdef ATTUNE_SNDFILE
