@@ -11,7 +11,7 @@ constexpr const char* kExamples = R"(Example:
   attune evaluate flowers.att --checkpoint flowers.atc --data photos/test
 
 The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with an array
-for each of the model's inputs (`x`, where there is one) and `y`, or a .csv of path,label lines. A
+for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels. A
 partial last batch counts exactly.)";
 
 struct Options {

@@ -130,7 +130,7 @@ std::string TrainCommand::resume_command() const {
   std::string command = fmt::format("attune train {} --data {}", quoted(plan), quoted(data));
   if (!validation.empty()) command += " --validation " + quoted(validation);
   if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
-  command += reading.command_text();
+  for (const std::string& argument : reading.arguments()) command += " " + quoted(argument);
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + quoted(checkpoint);
   if (!log.empty()) command += " --log " + quoted(log);
