@@ -25,7 +25,7 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/train --profile trace.json     to open in ui.perfetto.dev
 
 The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with an array
-for each of the model's inputs (`x`, where there is one) and `y`, or a .csv of path,label lines. Ctrl-C
+for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels. Ctrl-C
 ends the step, saves the checkpoint and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
 bit; --epochs, --steps, --learning-rate, --schedule, --warmup, --keep and --patience may be given anew.
 
@@ -57,7 +57,9 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
     data.other_notes = print_notes(*data.other, command.output.quiet);
     data.validation = data.other.get();
   } else if (command.validation_split > 0) {
-    Split split = split_examples(data.source->size(), command.validation_split, seed);
+    Split split =
+        split_examples(data.source->size(), classes_of(*data.source, *loaded.session),
+                       command.validation_split, seed);
     data.training_part = std::make_unique<Subset>(*data.source, std::move(split.training));
     data.validation_part = std::make_unique<Subset>(*data.source, std::move(split.validation));
     data.training = data.training_part.get();
@@ -89,6 +91,15 @@ void note_absent_classes(const std::string& path, const LoadedPlan& loaded, Data
       fmt::format("{}: no example to train on is of {} of the model's {} classes, which it may "
                   "forget: {}",
                   path, absent.size(), loaded.classes(), name_list(absent)));
+}
+
+void note_shared_examples(const Data& data, const Session& session) {
+  const int64_t shared = count_shared(*data.training, *data.validation, session);
+  if (shared == 0) return;
+  print_note(
+      fmt::format("{} of {} validation examples stand in the training data, too: validation says "
+                  "little about new data",
+                  shared, data.validation->size()));
 }
 
 Json start_event(const TrainCommand& command, const Trainer& trainer, const Data& data) {
@@ -328,6 +339,7 @@ int train(const TrainCommand& command) {
                     command.resume, trainer->progress().step));
   if (!note.empty()) print_note(note);
   if (!resumes && loaded->classes() > 0) note_absent_classes(command.data, *loaded, *data.training);
+  if (!resumes && data.validation) note_shared_examples(data, *loaded->session);
   return run.run();
 }
 

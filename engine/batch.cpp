@@ -1,5 +1,6 @@
 #include "engine/batch.h"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -124,13 +125,32 @@ Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t c
   }
   if (target_) ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
   for (int64_t i = 0; i < size_; ++i) {
-    const bool present = i < count;
+    const int64_t example = i < count && order ? order[first + i] : first + i;
+    const double weight = i < count ? rounded_weight(data.weight(example)) : 0;
+    if (!(weight >= 0 && std::isfinite(weight))) {
+      const std::string_view where = data.describe(example);
+      return Status::error("%.*s: the weight %g is no finite number of at least 0",
+                           static_cast<int>(where.size()), where.data(), weight);
+    }
     if (weights_.dtype == DType::f64)
-      weights_.as<double>()[i] = present ? 1 : 0;
+      weights_.as<double>()[i] = weight;
     else
-      weights_.as<float>()[i] = present ? 1 : 0;
+      weights_.as<float>()[i] = static_cast<float>(weight);
   }
+  weight_ = total_weight(data, order, first, count);
   return Status::ok();
+}
+
+double Batch::rounded_weight(double weight) const {
+  return weights_.dtype == DType::f64 ? weight : static_cast<float>(weight);
+}
+
+double Batch::total_weight(Dataset& data, const int32_t* order, int64_t first,
+                           int64_t count) const {
+  double total = 0;
+  for (int64_t i = first; i < first + count; ++i)
+    total += rounded_weight(data.weight(order ? order[i] : i));
+  return total;
 }
 
 double Batch::loss() const { return scalar(loss_); }

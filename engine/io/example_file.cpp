@@ -6,6 +6,7 @@
 #include "engine/io/file.h"
 #include "engine/io/image.h"
 #include "engine/io/npz.h"
+#include "engine/io/shape_fit.h"
 #include "engine/io/sound.h"
 
 namespace attune {
@@ -120,8 +121,8 @@ Status ExampleFile::load_sound(const std::string& path, std::span<std::byte> inp
 Status ExampleFile::load_npy(const std::string& path, std::span<std::byte> input) {
   NpyArray array;
   ATTUNE_RETURN_IF_ERROR(read_npy(path, &array));
-  if (!same_dims(array.shape, example_.shape))
-    return file_error(path, "shape %s, the model's input `%.*s` takes %s; reshape it",
+  if (!holds_example(array.shape, example_.shape))
+    return file_error(path, "shape %s, the model's input `%.*s` takes %s; save it so",
                       dims_text(array.shape).c_str(), static_cast<int>(example_.name.size()),
                       example_.name.data(), dims_text(example_.shape).c_str());
   return convert_elements(path, array, 0, array.elements(), example_.dtype, input);

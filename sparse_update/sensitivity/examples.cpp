@@ -58,7 +58,11 @@ std::shared_ptr<const ExamplesInMemory::Memory> ExamplesInMemory::read_all(
       rest = rest.subspan(bytes);
     }
     memory->names.emplace_back(data.describe(indices[i]));
+    memory->weights.push_back(data.weight(indices[i]));
     memory->hashes.push_back(hash64(example));
+    // Unweighted examples are the same as ever.
+    if (const double& weight = memory->weights.back(); weight != 1)
+      memory->hashes.back() ^= hash64(std::as_bytes(std::span(&weight, 1)));
   }
   return memory;
 }
@@ -101,6 +105,10 @@ std::span<const std::byte> ExamplesInMemory::target(int64_t index) const {
 
 std::string_view ExamplesInMemory::describe(int64_t index) {
   return memory_->names[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
+}
+
+double ExamplesInMemory::weight(int64_t index) {
+  return memory_->weights[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
 }
 
 ExamplesInMemory take_examples(Dataset& data, const Session& session, int64_t count,
