@@ -29,8 +29,6 @@ bool classifies(Loss loss);
 struct LossSettings {
   double huber_delta = 1;      // errors beyond count by their size, and not squared
   double label_smoothing = 0;  // of this share a target is the same for every class
-  // Of what judges and does not train: by the labels as they are.
-  LossSettings to_judge() const { return {.huber_delta = huber_delta}; }
 };
 // Throws Error where a setting is out of range, or does nothing for this loss.
 void check_settings(Loss loss, const LossSettings& settings);
