@@ -304,7 +304,7 @@ std::vector<std::string> by_hand(const Options& options, const Adapted& adapted)
   for (const CLI::Option* option : options.verb->get_options())
     of_compile.insert(option->get_single_name());
   for (const char* name : {"model", "data", "adapted", "minutes", "jobs", "json", "quiet",
-                           "preprocess", "labels", "classes", "help"})
+                           "preprocess", "labels", "classes", "help", "on-error"})
     of_compile.erase(name);
   std::string compile =
       fmt::format("attune compile {} -o plan.att --scheme {}", shell_quoted(options.compile.model),
@@ -320,7 +320,7 @@ std::vector<std::string> by_hand(const Options& options, const Adapted& adapted)
       shell_quoted(options.data), setting.epochs, setting.rate);
   if (setting.warmup > 0) train += fmt::format(" --warmup {}", setting.warmup);
   if (adapted.tuned.folds == 1) train += " --validation-split 0.2";
-  train += given_options(options, {"seed", "backend", "threads"});
+  train += given_options(options, {"seed", "backend", "threads", "on-error"});
   return {compile, train,
           fmt::format("attune export plan.att --model {} --checkpoint plan.atc -o {}",
                       shell_quoted(options.compile.model), shell_quoted(options.output_path))};

@@ -22,7 +22,8 @@ const char* const kPreprocessHelp = R"(Preprocessing:
   none, imagenet[:WxH], unit:WxH[xC] (x / 255), signed:WxH[xC] (x / 127.5 - 1),
   mfcc[:first|centre|loudest] (the part of a longer clip), or
   FILE      JSON: {"image": {"width": 224, "height": 224, "channels": 3, "resize": "center_crop",
-                   "resize_shorter": 256, "order": "RGB", "mean": [..], "std": [..]}}
+                   "resize_shorter": 256, "interpolation": "bilinear" or "bicubic",
+                   "antialias": true, "order": "RGB", "mean": [..], "std": [..]}}
             or {"mfcc": {"sample_rate": 16000, "samples": 16000, ...}}; mean and std act on x / 255)";
 
 namespace {

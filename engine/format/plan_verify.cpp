@@ -310,6 +310,7 @@ bool preprocess_ok(const format::Preprocess& p) {
   if (p.front_end() > static_cast<uint8_t>(FrontEnd::mfcc) ||
       p.resize() > static_cast<uint8_t>(Resize::center_crop) ||
       p.window() > static_cast<uint8_t>(ClipWindow::loudest) ||
+      p.interpolation() > static_cast<uint8_t>(Interpolation::bicubic) ||
       (p.scale() && p.scale()->size() > 3) || (p.offset() && p.offset()->size() > 3))
     return false;
   switch (static_cast<FrontEnd>(p.front_end())) {

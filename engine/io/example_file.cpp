@@ -68,7 +68,10 @@ const ExampleFile::Source& ExampleFile::source() const {
       {{".npy"},
        ".npy arrays (for images or WAVs, compile with --preprocess)",
        &ExampleFile::load_npy},
-      {{".png", ".jpg", ".jpeg", ".bmp"}, "PNG, JPEG or BMP images", &ExampleFile::load_image},
+      {{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".dib",
+        ".ppm", ".pgm", ".pbm", ".pnm"},
+       "images (JPEG, PNG, WebP, TIFF, GIF, BMP, PNM)",
+       &ExampleFile::load_image},
       {sound_extensions(), sound_kind(), &ExampleFile::load_sound},
   };
   return kSources[static_cast<size_t>(preprocess_.front_end)];

@@ -22,7 +22,7 @@ class ExampleFile {
 
   // Whether files with this extension (lower case, with dot) are the front end's.
   bool takes(std::string_view extension) const;
-  // "PNG, JPEG or BMP images"
+  // "WAV files"
   const char* kind() const;
   Status load(const std::string& path, std::span<std::byte> input);
 

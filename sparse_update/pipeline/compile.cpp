@@ -1,12 +1,14 @@
 #include "sparse_update/pipeline/compile.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/passes/passes.h"
+#include "graph/rules/examples.h"
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
@@ -36,19 +38,36 @@ void check_names(const Graph& graph) {
       throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
 }
 
+Shape image_shape(const ImagePreprocess& image) {
+  return {image.height, image.width, image.channels};
+}
+
 // What to give where images of another size are wanted.
 std::string size_hint(const Shape& shape) {
-  if (shape.rank != 4 || (shape[1] != 1 && shape[1] != 3)) return "; it takes no images";
-  return fmt::format("; give that size, e.g. {}:{}x{}{}", shape[1] == 3 ? "imagenet" : "unit",
-                     shape[3], shape[2], shape[1] == 3 ? "" : "x1");
+  const auto preset = [](int32_t height, int32_t width, int32_t channels) {
+    return fmt::format("; give that size, e.g. {}:{}x{}{}", channels == 3 ? "imagenet" : "unit",
+                       width, height, channels == 3 ? "" : "x1");
+  };
+  const auto is_channels = [](int32_t extent) { return extent == 1 || extent == 3; };
+  if (shape.rank == 4 && is_channels(shape[1])) return preset(shape[2], shape[3], shape[1]);
+  if (shape.rank == 4 && is_channels(shape[3])) return preset(shape[1], shape[2], shape[3]);
+  if (shape.rank == 3) return preset(shape[1], shape[2], 1);
+  if (shape.rank == 2) {
+    const auto side = static_cast<int32_t>(std::lround(std::sqrt(shape[1])));
+    if (side >= 8 && int64_t{side} * side == shape[1]) return preset(side, side, 1);
+  }
+  return "; it takes no images";
 }
 
 void check_preprocess(const Graph& graph, const Preprocess& preprocess) {
   const Shape& shape = graph.shape(graph.inputs.front().value);
   if (preprocess.front_end == FrontEnd::image) {
     const ImagePreprocess& image = preprocess.image;
-    if (shape.rank != 4 || shape[1] != image.channels || shape[2] != image.height ||
-        shape[3] != image.width)
+    const DType dtype = graph.value(graph.inputs.front().value).dtype;
+    if (!is_real(dtype))
+      throw_error("--preprocess makes images of real numbers, the model's input {} takes {}",
+                  graph.inputs.front().name, dtype_name(dtype));
+    if (image_order(shape, image_shape(image)) == ImageOrder::none)
       throw_error("--preprocess makes images {}x{}x{}, the model's input {} is [N,{}]{}",
                   image.channels, image.height, image.width, graph.inputs.front().name,
                   fmt::join(shape.dims + 1, shape.dims + shape.rank, ","), size_hint(shape));
@@ -67,7 +86,8 @@ void feed_bytes(Graph& graph, const Preprocess& preprocess) {
   if (preprocess.front_end != FrontEnd::image) return;
   const ImagePreprocess& image = preprocess.image;
   const auto n = static_cast<size_t>(image.channels);
-  take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
+  take_byte_images(graph, image_shape(image), {image.scale, image.scale + n},
+                   {image.offset, image.offset + n});
 }
 
 // What follows differentiation in every program. The list reads top to bottom.
@@ -288,6 +308,25 @@ void check_class_names(const CompileOptions& options, int classes) {
       throw_error("--labels: class name '{}' is empty or there twice", name);
 }
 
+// An example's output must not depend on the others of its batch: training, evaluation and
+// prediction have batches of their own. A prime number of examples is like no other size.
+void check_examples(const Model& model, const CompileOptions& options) {
+  int batch = 13;
+  Graph graph;
+  const auto import = [&] {
+    graph =
+        model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+  };
+  try {
+    import();
+  } catch (const Error&) {  // Its shapes are for some batches only.
+    if (options.batch == 1) return;
+    batch = options.batch;
+    import();
+  }
+  if (const auto why = mixed_examples(graph, batch)) throw_error("{}: {}", model.path(), *why);
+}
+
 }  // namespace
 
 Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
@@ -313,6 +352,7 @@ Compiled compile(const Model& model, const CompileOptions& options) {
 
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled) {
   check_options(options);
+  if (scheduled.empty()) check_examples(model, options);
   Compiled compiled;
   PlanContents& contents = compiled.contents;
 
