@@ -223,7 +223,8 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
 
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
                              ScheduledPrograms& scheduled) {
-  attach_loss(graph, options.loss, false, options.loss_settings);
+  // What judges goes by the labels as they are.
+  attach_loss(graph, options.loss, false, {.huber_delta = options.loss_settings.huber_delta});
   const auto packed =
       optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
   return finish(ProgramKind::evaluate, batch, *packed, options, arena);

@@ -189,10 +189,12 @@ class Verification {
 
   Graph model_program(ProgramKind kind, int batch) const {
     Graph graph = model_graph(batch);
-    if (kind != ProgramKind::predict)
-      attach_loss(graph, compiled_.loss, false, compiled_.loss_settings);
-    else
+    LossSettings settings = compiled_.loss_settings;
+    if (kind == ProgramKind::evaluate) settings.label_smoothing = 0;
+    if (kind == ProgramKind::predict)
       attach_probabilities(graph, compiled_.loss);
+    else
+      attach_loss(graph, compiled_.loss, false, settings);
     return graph;
   }
 
