@@ -9,10 +9,11 @@
 namespace attune {
 
 // The attributes of a node, of the type that its operator has.
-using AnyAttrs = std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs,
-                              ScaleAttrs, ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs,
-                              BroadcastAttrs, TransposeAttrs, AxisAttrs, SliceAttrs, HuberAttrs,
-                              SgdAttrs, MomentumAttrs, AdamAttrs>;
+using AnyAttrs =
+    std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs, ScaleAttrs,
+                 ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs, BroadcastAttrs,
+                 TransposeAttrs, AxisAttrs, SliceAttrs, HuberAttrs, SgdAttrs, MomentumAttrs,
+                 AdamAttrs, RunningStatisticsAttrs>;
 
 // Default attributes of the operator's type.
 AnyAttrs default_attrs(Op op);
