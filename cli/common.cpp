@@ -120,24 +120,17 @@ Shape without_batch(const Shape& shape) {
   return result;
 }
 
-// Of one example. For a prediction, labels may be there, unread.
+// Of one example; a single number where there are none.
 Shape target_shape(const Session& session, ProgramKind kind) {
   for (PortRole role : {PortRole::label, PortRole::target})
     if (const SessionPort target = session.port(kind, role))
       return without_batch(target.tensor.shape);
-  const bool classifies = session.plan().table().class_count() > 0;
-  const Tensor output = classifies ? session.output(kind, "probabilities")
-                                   : session.port(kind, PortRole::output).tensor;
-  if (!output || output.shape.rank == 0) return {};
-  Shape shape = without_batch(output.shape);
-  if (classifies && shape.rank > 0) --shape.rank;  // the classes
-  return shape;
+  return {};
 }
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
-                                   const std::string& path, const DataOptions& options) {
+DatasetRequest data_request(const Session& session, ProgramKind kind) {
   const Plan& plan = session.plan();
   DatasetRequest request;
   for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
@@ -150,12 +143,21 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
     throw_error("{}: the plan's program {} is missing, or has no inputs; compile it again",
                 plan.name(), program_name(kind));
   request.preprocess = plan.preprocess();
-  request.classes = plan.table().class_count();
+  // Probabilities of classes are targets, and no labels.
+  const bool labels = static_cast<bool>(session.port(kind, PortRole::label));
+  if (labels || kind == ProgramKind::predict) request.classes = plan.table().class_count();
   if (const auto* names = plan.table().classes())
     for (const auto* name : *names) request.class_names.push_back(name->str());
   request.target_dtype = static_cast<DType>(plan.table().real());
   request.target = target_shape(session, kind);
-  request.labels_optional = kind == ProgramKind::predict;
+  request.labels_unread = !labels && !session.port(kind, PortRole::target);
+  request.labels_optional = request.labels_unread;
+  return request;
+}
+
+std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
+                                   const std::string& path, const DataOptions& options) {
+  DatasetRequest request = data_request(session, kind);
   options.apply(&request);
   std::unique_ptr<Dataset> data;
   throw_if_error(open_dataset(path, request, &data));

@@ -93,6 +93,9 @@ constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsi
 // Loads a checkpoint into the session unless `path` is empty. Throws Error.
 void load_parameters(LoadedPlan& loaded, const std::string& path);
 
+// What a plan's program says about its data. Names stay the plan's.
+DatasetRequest data_request(const Session& session, ProgramKind kind);
+
 // Opens data for one of a plan's programs. Throws Error.
 std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
                                    const std::string& path, const DataOptions& options);

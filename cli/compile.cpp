@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/format/plan_tensor.h"
+#include "engine/io/file.h"
 #include "sparse_update/pipeline/bake_kernels.h"
 #include "sparse_update/pipeline/largest_items.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
@@ -76,6 +77,12 @@ void note_frozen_tables(const PlanContents& contents) {
     print_note(fmt::format("{} {} looked up by ids and stay{} as {}: tables are not trained",
                            fmt::join(names, ", "), names.size() == 1 ? "is" : "are",
                            names.size() == 1 ? "s" : "", names.size() == 1 ? "it is" : "they are"));
+}
+
+void note_other_outputs(const std::vector<std::string>& parameters) {
+  if (!parameters.empty())
+    print_note(
+        fmt::format("parameters of other outputs stay as they are: {}", name_list(parameters)));
 }
 
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
@@ -170,11 +177,15 @@ int run(const Options& options) {
   check_files_differ({{"-o", options.plan}, {"--cache", options.search.sensitivity.cache}});
   options.search.budget.budget();  // refused before anything is read
   ModelPtr model = load_model(options.compile.model);
+  compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   std::optional<double> rate;
   CompiledWithin made = searches ? searched_plan(options, *model, compile_with, &rate)
                                  : plan_within(options, *model, compile_with);
   const std::string peak = peak_of(made.compiled);
-  if (!options.output.quiet) note_frozen_tables(made.compiled.contents);
+  if (!options.output.quiet) {
+    note_frozen_tables(made.compiled.contents);
+    note_other_outputs(made.compiled.of_other_outputs);
+  }
   if (options.bake_kernels) bake_kernels(made.compiled, options.search.session.options());
   // Model and graphs go before the plan is in memory a second time.
   made.compiled.contents = {};
@@ -190,10 +201,10 @@ int run(const Options& options) {
 
 Verb add_compile(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  const std::string help = std::string(kExamples) + kSchemesHelp + kPreprocessHelp;
+  const std::string help = std::string(kExamples) + kSchemesHelp + losses_help() + kPreprocessHelp;
   CLI::App* verb = add_verb(app, "compile", "Make a training plan of a model", help.c_str());
   options->compile.add(verb, true);
-  verb->add_option("-o,--output", options->plan, "The plan to write (.att)")->required();
+  verb->add_option("-o,--plan", options->plan, "The plan to write (.att)")->required();
   verb->add_flag("--bake-kernels", options->bake_kernels,
                  "Choose each step's kernel now, as --backend does on this machine; sessions of "
                  "the plan then run these");

@@ -22,7 +22,8 @@ const char* const kPreprocessHelp = R"(Preprocessing:
   none, imagenet[:WxH], unit:WxH[xC] (x / 255), signed:WxH[xC] (x / 127.5 - 1),
   mfcc[:first|centre|loudest] (the part of a longer clip), or
   FILE      JSON: {"image": {"width": 224, "height": 224, "channels": 3, "resize": "center_crop",
-                   "resize_shorter": 256, "order": "RGB", "mean": [..], "std": [..]}}
+                   "resize_shorter": 256, "interpolation": "bilinear" or "bicubic",
+                   "antialias": true, "order": "RGB", "mean": [..], "std": [..]}}
             or {"mfcc": {"sample_rate": 16000, "samples": 16000, ...}}; mean and std act on x / 255)";
 
 namespace {
@@ -67,7 +68,9 @@ std::vector<std::string> read_class_names(const std::string& path) {
 
 CompileOptions CompileCommand::options() const {
   CompileOptions result = compile;
-  result.loss = parse_loss(loss_);
+  if (!loss_.empty()) result.loss = parse_loss(loss_);
+  if (verb_->count("--huber-delta") > 0 && loss_ == "smooth_l1")
+    throw_error("--huber-delta: smooth_l1 is huber of delta 1; give --loss huber");
   result.tile = tiling_ == "auto";
   result.split_gradients = strips_ == "auto";
   result.remake_masks = masks_ == "auto";
@@ -91,11 +94,30 @@ CompileOptions CompileCommand::options() const {
   return result;
 }
 
+Loss CompileCommand::loss_for(const Model& model, const CompileOptions& options, bool quiet) const {
+  if (!loss_.empty()) return options.loss;
+  const Loss loss = default_loss(forward_graph(model, options, 1));
+  if (loss != Loss::cross_entropy && !quiet)
+    print_note(fmt::format("{} ends in a sigmoid, so it learns by {}; --loss chooses another",
+                           model.path(), loss_name(loss)));
+  return loss;
+}
+
 void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb_ = verb;
   verb->add_option("model", model, "The model (.onnx)")->required();
   if (with_scheme) verb->add_option("--scheme", compile.scheme, "What to train; see below");
-  verb->add_option("--loss", loss_, "cross_entropy or mean_squared_error");
+  verb->add_option("--loss", loss_,
+                   "What is learned; see below (default: cross_entropy, and binary_cross_entropy "
+                   "where the model ends in a sigmoid)")
+      ->default_str("");
+  verb->add_option("--output", compile.output,
+                   "The output to train, of a model with several (default: the first)")
+      ->default_str("");
+  verb->add_option("--huber-delta", compile.loss_settings.huber_delta,
+                   "Of --loss huber: errors up to this count squared");
+  verb->add_option("--label-smoothing", compile.loss_settings.label_smoothing,
+                   "Of losses of classes: this share of a target is the same for every class");
   verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
   verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
   verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum");

@@ -22,13 +22,18 @@ struct CompileCommand {
   void add(CLI::App* verb, bool with_scheme);
   // What was given, checked. Throws Error.
   CompileOptions options() const;
+  // The loss that was given, or else the one for how the model ends, with a note unless `quiet`.
+  Loss loss_for(const Model& model, const CompileOptions& options, bool quiet) const;
+  // What was given; empty: nothing.
+  const std::string& labels() const { return labels_; }
+  const std::string& preprocess() const { return preprocess_; }
   // Whether a budget of memory may tile the plan: not where the user forbids it.
   bool may_tile() const { return tiling_ != "off" || verb_->count("--memory-tiling") == 0; }
 
  private:
   CLI::App* verb_ = nullptr;
-  std::string loss_ = "cross_entropy", optimizer_ = "momentum", labels_, preprocess_ = "none",
-              tiling_ = "off", strips_ = "off", masks_ = "off";
+  std::string loss_, optimizer_ = "momentum", labels_, preprocess_ = "none", tiling_ = "off",
+                     strips_ = "off", masks_ = "off";
   std::vector<std::string> input_shapes_;
   double momentum_ = 0.9;
   bool nesterov_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -14,13 +15,13 @@ namespace attune::cli {
 
 // How data is read: options of every verb that takes any.
 struct DataOptions {
-  std::string on_error = "stop";
+  std::string on_error = "stop", path_column, label_column, weight_column, labels_are;
 
   bool skips() const { return on_error == "skip"; }
   void add(CLI::App* app);
   void apply(DatasetRequest* request) const;
-  // As they stand on a command line: " --on-error skip", or nothing.
-  std::string command_text() const;
+  // The options that were given, as they stand on a command line.
+  std::vector<std::string> arguments() const;
 };
 
 }  // namespace attune::cli

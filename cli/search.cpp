@@ -129,7 +129,7 @@ void report(const Options& options, const SearchedScheme& searched) {
     table.row({"rate", fmt::format("train it with --learning-rate {:.4g}",
                                    searched.finalists.front().rate)});
   fmt::print("{}{}", table.text(),
-             finals_text(searched, options.compile.options().loss == Loss::cross_entropy));
+             finals_text(searched, searched.plan.compiled.contents.class_count > 0));
 }
 
 int run(Options& options) {
@@ -143,9 +143,10 @@ int run(Options& options) {
   options.search.quiet = options.output.quiet;
   options.search.may_tile = options.compile.may_tile();
   if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;
-  const CompileOptions compile_with = options.compile.options();
+  CompileOptions compile_with = options.compile.options();
   options.search.budget.budget();  // refused before anything is read
   const ModelPtr model = load_model(options.compile.model);
+  compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   const SearchedScheme searched = search_for_scheme(*model, compile_with, options.search);
   write_text(options.search.output, scheme_file_text(searched));
   if (!options.front.empty())
@@ -167,7 +168,7 @@ Verb add_search(CLI::App& app) {
   CLI::App* verb =
       add_verb(app, "search", "Find the scheme that learns the most within a budget", help.c_str());
   options->compile.add(verb, false);
-  verb->add_option("-o,--output", options->search.output, "The scheme to write (.json)")
+  verb->add_option("-o,--scheme", options->search.output, "The scheme to write (.json)")
       ->required();
   options->search.budget.add(verb);
   options->search.add(verb, true);

@@ -79,7 +79,7 @@ void print_tables(const Estimate& estimate) {
 }
 
 int run(Options& options) {
-  const CompileOptions compile_with = options.compile.options();
+  CompileOptions compile_with = options.compile.options();
   EstimateOptions estimate_with =
       options.sensitivity.options(options.session, compile_with.seed, "");
   if (options.compare && estimate_with.estimator != Estimator::measured)
@@ -87,7 +87,9 @@ int run(Options& options) {
         "--compare: compares Fisher information with what is measured; add --estimator "
         "measured");
   const ModelPtr model = load_model(options.compile.model);
-  const ExamplesInMemory examples = open_task(*model, compile_with, options.sensitivity, options.output.quiet);
+  compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
+  const ExamplesInMemory examples =
+      open_task(*model, compile_with, options.sensitivity, options.output.quiet);
   ProgressLine line(options.output.quiet);
   const Progress progress = work_progress(line);
   const Estimate estimate = estimate_gains(*model, compile_with, examples, estimate_with, progress);

@@ -1,6 +1,6 @@
-#include <filesystem>
 #include <optional>
 
+#include "cli/checkpoint_lock.h"
 #include "cli/interrupt.h"
 #include "cli/output_file.h"
 #include "cli/subset.h"
@@ -8,6 +8,7 @@
 #include "cli/trace.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
+#include "cli/train_start.h"
 #include "cli/verbs.h"
 #include "engine/io/file.h"
 
@@ -18,13 +19,18 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/train --validation photos/test --epochs 5
   attune train flowers.att --data photos/train --validation-split 0.1 --learning-rate 0.05
       --schedule cosine --warmup 100 --log flowers.jsonl
+  attune train flowers.att --data photos/train --validation-split 0.2 --epochs 50 --patience 5
   attune train flowers.att --data photos/train --resume flowers.atc
+  attune train flowers.att --data photos/monday --from flowers.atc --checkpoint monday.atc
   attune train flowers.att --data photos/train --profile trace.json     to open in ui.perfetto.dev
 
 The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with an array
-for each of the model's inputs (`x`, where there is one) and `y`, or a .csv of path,label lines. Ctrl-C
+for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels. Ctrl-C
 ends the step, saves the checkpoint and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
-bit; --epochs, --steps, --learning-rate, --schedule and --warmup may be given anew.)";
+bit; --epochs, --steps, --learning-rate, --schedule, --warmup, --keep and --patience may be given anew.
+
+A checkpoint is never replaced unasked: --resume continues its run, --from starts another from what it
+has learned, --overwrite throws it away.)";
 
 using Clock = std::chrono::steady_clock;
 
@@ -51,7 +57,9 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
     data.other_notes = print_notes(*data.other, command.output.quiet);
     data.validation = data.other.get();
   } else if (command.validation_split > 0) {
-    Split split = split_examples(data.source->size(), command.validation_split, seed);
+    Split split =
+        split_examples(data.source->size(), classes_of(*data.source, *loaded.session),
+                       command.validation_split, seed);
     data.training_part = std::make_unique<Subset>(*data.source, std::move(split.training));
     data.validation_part = std::make_unique<Subset>(*data.source, std::move(split.validation));
     data.training = data.training_part.get();
@@ -64,6 +72,7 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
 std::vector<std::string> absent_classes(const LoadedPlan& loaded, Dataset& data) {
   std::vector<char> is_there(static_cast<size_t>(loaded.classes()));
   const Tensor port = loaded.session->port(ProgramKind::train_step, PortRole::label).tensor;
+  if (!port) return {};  // its targets are probabilities
   std::vector<int32_t> labels(static_cast<size_t>(port.shape.elements() / port.shape[0]));
   for (int64_t i = 0; i < data.size(); ++i) {
     throw_if_error(data.read(i, kTargetField, std::as_writable_bytes(std::span(labels))));
@@ -84,12 +93,22 @@ void note_absent_classes(const std::string& path, const LoadedPlan& loaded, Data
                   path, absent.size(), loaded.classes(), name_list(absent)));
 }
 
+void note_shared_examples(const Data& data, const Session& session) {
+  const int64_t shared = count_shared(*data.training, *data.validation, session);
+  if (shared == 0) return;
+  print_note(
+      fmt::format("{} of {} validation examples stand in the training data, too: validation says "
+                  "little about new data",
+                  shared, data.validation->size()));
+}
+
 Json start_event(const TrainCommand& command, const Trainer& trainer, const Data& data) {
   const TrainOptions& options = trainer.options();
   Json json;
   json["event"] = command.resume.empty() ? "start" : "resume";
   json["plan"] = command.plan;
   json["data"] = command.data;
+  if (!command.from.empty()) json["from"] = command.from;
   json["examples"] = data.training->size();
   if (data.validation) json["validation_examples"] = data.validation->size();
   json["step"] = trainer.progress().step;
@@ -107,7 +126,7 @@ Json start_event(const TrainCommand& command, const Trainer& trainer, const Data
 class Run {
  public:
   Run(const TrainCommand& command, LoadedPlan& loaded, const Data& data, Trainer& trainer,
-      Trace& trace, bool has_resumed)
+      Trace& trace, RunStart start)
       : command_(command),
         session_(*loaded.session),
         data_(data),
@@ -115,20 +134,27 @@ class Run {
         trace_(trace),
         classifies_(loaded.classes() > 0),
         path_(command.checkpoint_path()),
-        progress_(command.output.quiet, classifies_, session_.memory().total()),
-        log_(command.log, has_resumed) {
+        info_(start.info),
+        best_state_(std::move(start.best_state)),
+        memory_bytes_(session_.memory().total() + (info_.keep_best ? session_.state().size() : 0)),
+        progress_(command.output.quiet, classifies_, memory_bytes_),
+        log_(command.log, !command.resume.empty()) {
+    info_.dataset_size = data.training->size();
+    if (info_.keep_best) best_state_.reserve(session_.state().size());
     log_.write(start_event(command, trainer, data));
   }
 
   int run() {
     catch_interrupts();
-    while (!trainer_.done() && !interrupted()) step();
+    measure_epoch_left_unmeasured();
+    while (!is_over() && !interrupted()) step();
+    if (is_over() && data_.validation && trainer_.progress().batch > 0) measure();
     // The last epoch's end may have saved this very state.
     if (saved_step_ != trainer_.progress().step) save();
     progress_.finish();
     data_.print_new_notes(command_.output.quiet);
     trace_.write();
-    if (!trainer_.done()) {
+    if (!is_over()) {
       log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});
       print_note(fmt::format("interrupted after step {}; saved to {}; to continue: {}",
                              trainer_.progress().step, path_, command_.resume_command()));
@@ -138,6 +164,8 @@ class Run {
     report();
     return 0;
   }
+
+  bool is_over() const { return is_finished(info()); }
 
  private:
   void step() {
@@ -150,26 +178,49 @@ class Run {
     log_.write(step_event(trainer_, 1e3 * seconds, classifies_));
     progress_.step(trainer_);
     if (!trainer_.epoch_ended()) return;
-    save();
     epoch_ = trainer_.last_epoch();
     validation_.reset();
     // Measuring may take long; when the user wants to leave, it can wait.
-    if (data_.validation && !interrupted()) {
-      validation_.emplace();
-      trace_.record("evaluate", "validation",
-                    [&] { throw_if_error(evaluate(session_, *data_.validation, &*validation_)); });
-    }
+    if (data_.validation && (trainer_.done() || !interrupted())) measure();
+    save();
     log_.write(epoch_event(trainer_, validation_, classifies_));
     progress_.epoch(trainer_, validation_);
   }
 
-  void save() {
-    CheckpointInfo info;
+  // Whoever left at an epoch's end did not wait for its validation.
+  void measure_epoch_left_unmeasured() {
+    const TrainProgress& p = trainer_.progress();
+    if (!data_.validation || p.batch > 0 || p.epoch <= info_.measured_epoch) return;
+    measure();
+    log_.write(validation_event(trainer_, *validation_, classifies_));
+  }
+
+  // On the validation data, and whether this is the best so far.
+  void measure() {
+    validation_.emplace();
+    trace_.record("evaluate", "validation",
+                  [&] { throw_if_error(evaluate(session_, *data_.validation, &*validation_)); });
+    const Evaluation& now = *validation_;
+    const TrainProgress& p = trainer_.progress();
+    if (p.batch == 0) info_.measured_epoch = p.epoch;
+    BestEpoch& best = info_.best;
+    if (best.epoch > 0 && !(now.loss < best.loss)) return;
+    best = {p.batch > 0 ? p.epoch + 1 : p.epoch, p.step, now.loss, now.accuracy};
+    if (info_.keep_best) best_state_.assign(session_.state().begin(), session_.state().end());
+  }
+
+  CheckpointInfo info() const {
+    CheckpointInfo info = info_;
     info.options = trainer_.options();
     info.progress = trainer_.progress();
-    info.dataset_size = data_.training->size();
-    trace_.record("checkpoint", "save checkpoint",
-                  [&] { throw_if_error(save_checkpoint(path_.c_str(), session_, info)); });
+    return info;
+  }
+
+  void save() {
+    trace_.record("checkpoint", "save checkpoint", [&] {
+      throw_if_error(
+          save_checkpoint(path_.c_str(), session_, info(), best_state_, command_.replace()));
+    });
     saved_step_ = trainer_.progress().step;
   }
 
@@ -184,8 +235,14 @@ class Run {
     json["last_loss"] = trainer_.progress().last_loss;
     if (epoch_) add_evaluation(json, "", *epoch_, classifies_);
     if (validation_) add_evaluation(json, "validation_", *validation_, classifies_);
+    if (info_.best.epoch > 0) {
+      json["kept"] = info_.keep_best ? "best" : "last";
+      json["best_epoch"] = info_.best.epoch;
+      json["best_step"] = info_.best.step;
+      add_evaluation(json, "best_validation_", best_evaluation(), classifies_);
+    }
     json["step_ms"] = progress_.step_ms();
-    json["memory_bytes"] = session_.memory().total();
+    json["memory_bytes"] = memory_bytes_;
     return json;
   }
 
@@ -202,14 +259,24 @@ class Run {
     };
     const TrainProgress& p = trainer_.progress();
     Table table({"", ""});
-    table.row({"trained", fmt::format("{} epochs, {} steps of {} examples", p.epoch, p.step,
-                                      session_.batch(ProgramKind::train_step))});
+    std::string trained = fmt::format("{} epochs, {} steps of {} examples", p.epoch, p.step,
+                                      session_.batch(ProgramKind::train_step));
+    if (!trainer_.done())
+      trained += fmt::format("; {} epochs without a better one", info_.patience);
+    table.row({"trained", trained});
     if (epoch_) table.row({"loss", measured(*epoch_)});
     if (validation_) table.row({"validation loss", measured(*validation_)});
+    if (info_.keep_best && info_.best.epoch > 0)
+      table.row({"kept", fmt::format("epoch {}, the best: validation loss {}", info_.best.epoch,
+                                     measured(best_evaluation()))});
     table.row({"step", fmt::format("{:.2f} ms", progress_.step_ms())});
-    table.row({"memory", bytes_text(session_.memory().total())});
+    table.row({"memory", bytes_text(memory_bytes_)});
     table.row({"checkpoint", path_});
     fmt::print("{}", table.text());
+  }
+
+  Evaluation best_evaluation() const {
+    return {.loss = info_.best.loss, .accuracy = info_.best.accuracy};
   }
 
   const TrainCommand& command_;
@@ -219,6 +286,9 @@ class Run {
   Trace& trace_;
   bool classifies_;
   std::string path_;
+  CheckpointInfo info_;  // but for what the trainer knows
+  std::vector<std::byte> best_state_;
+  size_t memory_bytes_;
   int64_t saved_step_ = -1;
   std::optional<Evaluation> epoch_, validation_;
   TrainProgressLine progress_;
@@ -226,29 +296,29 @@ class Run {
 };
 
 int train(const TrainCommand& command) {
-  const bool validates = !command.validation.empty() || command.validation_split > 0;
-  const auto loaded = load_plan(
-      command.plan, command.session,
-      program_bit(ProgramKind::train_step) | (validates ? program_bit(ProgramKind::evaluate) : 0));
-  CheckpointInfo resumed;
-  const bool resumes = !command.resume.empty();
-  if (resumes) throw_if_error(load_checkpoint(command.resume.c_str(), *loaded->session, &resumed));
-  const TrainOptions options = command.options(resumes ? &resumed : nullptr);
-
+  const auto loaded = load_plan(command.plan, command.session,
+                                program_bit(ProgramKind::train_step) |
+                                    (command.validates() ? program_bit(ProgramKind::evaluate) : 0));
   const std::string path = command.checkpoint_path();
+  const CheckpointLock lock(path);
+  check_replacement_is_asked_for(command, loaded->plan);
+  RunStart start = start_run(command, *loaded->session);
+  const bool resumes = !command.resume.empty();
+  const TrainOptions options = command.options(resumes ? &start.info : nullptr);
+  command.choose_epochs(&start.info);
+
   if (same_file(command.log, path))
     throw_error("--log {}: is the checkpoint's name; choose another", command.log);
   if (same_file(command.profile, path) || same_file(command.profile, command.log))
     throw_error("--profile {}: is the checkpoint's or the log's name; choose another",
                 command.profile);
-  throw_if_error(check_checkpoint_path(path.c_str(), loaded->plan));
 
   const Data data = open_all(command, *loaded, options.seed);
-  if (resumes && resumed.dataset_size != data.training->size())
+  if (resumes && start.info.dataset_size != data.training->size())
     throw_error(
         "{}: the run trains on {} examples, and {} gives {}; resume with the same data and "
         "--validation-split",
-        command.resume, resumed.dataset_size, command.data, data.training->size());
+        command.resume, start.info.dataset_size, command.data, data.training->size());
   // What validation cannot use shows now, and not after the first epoch.
   Batch validation;
   if (data.validation)
@@ -257,25 +327,19 @@ int train(const TrainCommand& command) {
   Trace trace(command.profile, *loaded->session, *data.training);
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*loaded->session, trace, options, &trainer));
-  if (resumes) {
-    throw_if_error(trainer->resume(resumed.progress));
-    if (trainer->done() && !command.output.quiet)
-      print_note(
-          fmt::format("{}: the run is already done after {} steps; give more --epochs or "
-                      "--steps to go on",
-                      command.resume, trainer->progress().step));
-  }
-  Run run(command, *loaded, data, *trainer, trace, resumes);
-  if (!resumes && !command.output.quiet && loaded->classes() > 0)
-    note_absent_classes(command.data, *loaded, *data.training);
-  std::error_code missing;
-  // After all that may be refused: an error is one line, and a run that cannot start replaces
-  // nothing.
-  if (!resumes && !command.output.quiet && std::filesystem::exists(path, missing))
+  throw_if_error(trainer->resume(start.info.progress));
+  const std::string note = start.note;
+  Run run(command, *loaded, data, *trainer, trace, std::move(start));
+  // After all that may be refused: an error is one line.
+  if (command.output.quiet) return run.run();
+  if (resumes && run.is_over())
     print_note(
-        fmt::format("{} holds an earlier run and will be replaced after the first epoch; to "
-                    "continue that run instead, give --resume {}",
-                    path, path));
+        fmt::format("{}: the run is already done after {} steps; give more --epochs, --steps or "
+                    "--patience to go on",
+                    command.resume, trainer->progress().step));
+  if (!note.empty()) print_note(note);
+  if (!resumes && loaded->classes() > 0) note_absent_classes(command.data, *loaded, *data.training);
+  if (!resumes && data.validation) note_shared_examples(data, *loaded->session);
   return run.run();
 }
 

@@ -4,10 +4,8 @@
 #include <filesystem>
 
 namespace attune::cli {
-namespace {
 
-// For a shell: quoted where it has to be.
-std::string quoted(const std::string& text) {
+std::string shell_quoted(const std::string& text) {
   constexpr const char* kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
   if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
@@ -15,8 +13,6 @@ std::string quoted(const std::string& text) {
   for (char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return result + "'";
 }
-
-}  // namespace
 
 void TrainCommand::add(CLI::App* verb) {
   verb_ = verb;
@@ -45,8 +41,24 @@ void TrainCommand::add(CLI::App* verb) {
       ->check(is_seed());
   verb->add_option("--checkpoint", checkpoint,
                    "Where to save what is trained, after every epoch and at the end "
-                   "(default: PLAN.atc, beside the plan)");
-  verb->add_option("--resume", resume, "Continue the run that wrote this checkpoint");
+                   "(default: the run that --resume continues, else PLAN.atc, beside the plan)");
+  auto* resume_option =
+      verb->add_option("--resume", resume, "Continue the run that wrote this checkpoint");
+  verb->add_option("--from", from,
+                   "Start a new run from what this checkpoint has learned: its parameters, and its "
+                   "optimizer's state where the plan has the same")
+      ->excludes(resume_option);
+  verb->add_flag("--overwrite", overwrite,
+                 "Throw away the run that the checkpoint's name holds (default: refuse)");
+  verb->add_option(
+          "--keep", keep,
+          "best: evaluate, predict and export take the epoch of the least validation loss; "
+          "last: the last one. Without validation data, the last")
+      ->check(CLI::IsMember({"best", "last"}));
+  verb->add_option("--patience", patience,
+                   "Stop after so many epochs without a lower validation loss (default: never)")
+      ->check(CLI::Range(1, 1000000))
+      ->default_str("");
   verb->add_option("--log", log, "Write every step and epoch to this file, as JSON lines");
   verb->add_option("--profile", profile,
                    "Write a trace of the run's first 50 steps to this file when it ends, for "
@@ -121,20 +133,47 @@ TrainOptions TrainCommand::options(const CheckpointInfo* resumed) const {
   return result;
 }
 
+void TrainCommand::choose_epochs(CheckpointInfo* info) const {
+  const bool resumes = !resume.empty(), kept_best = info->keep_best;
+  if (given("--keep"))
+    info->keep_best = keep == "best";
+  else if (!resumes)
+    info->keep_best = validates();
+  if (given("--patience")) info->patience = patience;
+  // Its parameters are gone.
+  if (info->keep_best && !kept_best) info->best = {};
+  if (validates() || (!info->keep_best && info->patience == 0)) return;
+  if (info->keep_best)
+    throw_error("{}: {} by validation; give --validation or --validation-split{}",
+                resumes ? resume : "--keep best",
+                resumes ? "the run keeps the best epoch" : "judges",
+                resumes ? " as before, or --keep last" : "");
+  throw_error(
+      "--patience {}: waits for a better epoch, which --validation or --validation-split "
+      "must judge; give one of them",
+      info->patience);
+}
+
 std::string TrainCommand::checkpoint_path() const {
   if (!checkpoint.empty()) return checkpoint;
+  if (!resume.empty()) return resume;
   return std::filesystem::path(plan).replace_extension(".atc").string();
 }
 
+Replace TrainCommand::replace() const {
+  return overwrite || !from.empty() ? Replace::any_checkpoint : Replace::same_plan;
+}
+
 std::string TrainCommand::resume_command() const {
-  std::string command = fmt::format("attune train {} --data {}", quoted(plan), quoted(data));
-  if (!validation.empty()) command += " --validation " + quoted(validation);
+  std::string command =
+      fmt::format("attune train {} --data {}", shell_quoted(plan), shell_quoted(data));
+  if (!validation.empty()) command += " --validation " + shell_quoted(validation);
   if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
-  command += reading.command_text();
+  for (const std::string& argument : reading.arguments()) command += " " + quoted(argument);
   if (session.backend != "best") command += " --backend " + session.backend;
-  if (!checkpoint.empty()) command += " --checkpoint " + quoted(checkpoint);
-  if (!log.empty()) command += " --log " + quoted(log);
-  return command + " --resume " + quoted(checkpoint_path());
+  if (!checkpoint.empty()) command += " --checkpoint " + shell_quoted(checkpoint);
+  if (!log.empty()) command += " --log " + shell_quoted(log);
+  return command + " --resume " + shell_quoted(checkpoint_path());
 }
 
 }  // namespace attune::cli

@@ -124,6 +124,15 @@ Json step_event(const Trainer& trainer, double ms, bool classifies) {
   return json;
 }
 
+Json validation_event(const Trainer& trainer, const Evaluation& validation, bool classifies) {
+  Json json;
+  json["event"] = "validation";
+  json["epoch"] = trainer.progress().epoch;
+  json["step"] = trainer.progress().step;
+  add_evaluation(json, "validation_", validation, classifies);
+  return json;
+}
+
 Json epoch_event(const Trainer& trainer, const std::optional<Evaluation>& validation,
                  bool classifies) {
   Json json;

@@ -56,6 +56,8 @@ class TrainLog {
 void add_evaluation(Json& json, const std::string& prefix, const Evaluation& evaluation,
                     bool classifies);
 Json step_event(const Trainer& trainer, double ms, bool classifies);
+// Of an epoch that a run before left without its validation.
+Json validation_event(const Trainer& trainer, const Evaluation& validation, bool classifies);
 Json epoch_event(const Trainer& trainer, const std::optional<Evaluation>& validation,
                  bool classifies);
 

@@ -7,6 +7,7 @@
 // One function a verb, each in the file of its name.
 namespace attune::cli {
 
+Verb add_adapt(CLI::App& app);
 Verb add_compile(CLI::App& app);
 Verb add_inspect(CLI::App& app);
 Verb add_train(CLI::App& app);

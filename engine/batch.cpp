@@ -1,5 +1,6 @@
 #include "engine/batch.h"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -67,8 +68,6 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
     return Status::error("%s: the session has no program %s; %s", plan.name(), program,
                          plan.program(kind) ? "prepare it when creating the session"
                                             : "compile the plan again, with a loss");
-  if (!data.labelled())
-    return Status::error("%s: the data has no labels, which %s needs", plan.name(), program);
   if (data.size() < 1) return Status::error("%s: the data has no examples", plan.name());
   if (data.size() > std::numeric_limits<int32_t>::max())
     return Status::error("%s: %lld examples are too many; use at most 2147483647 at a time",
@@ -80,10 +79,13 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   b.size_ = session.batch(kind);
   b.target_ = session.port(kind, PortRole::label);
   if (!b.target_) b.target_ = session.port(kind, PortRole::target);
+  // Without a target, the model's input is it.
+  if (b.target_ && !data.labelled())
+    return Status::error("%s: the data has no labels, which %s needs", plan.name(), program);
   b.weights_ = session.port(kind, PortRole::weight).tensor;
   b.loss_ = session.port(kind, PortRole::loss).tensor;
   b.correct_ = session.port(kind, PortRole::metric).tensor;
-  bool fits = holds_examples(b.target_.tensor, b.size_);
+  bool fits = !b.target_ || holds_examples(b.target_.tensor, b.size_);
   int inputs = 0;
   for (; const SessionPort input = session.port(kind, PortRole::input, inputs); ++inputs)
     fits = fits && holds_examples(input.tensor, b.size_);
@@ -121,15 +123,34 @@ Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t c
     if (!input) break;
     ATTUNE_RETURN_IF_ERROR(fill_port(data, input, field, order, first, count));
   }
-  ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
+  if (target_) ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
   for (int64_t i = 0; i < size_; ++i) {
-    const bool present = i < count;
+    const int64_t example = i < count && order ? order[first + i] : first + i;
+    const double weight = i < count ? rounded_weight(data.weight(example)) : 0;
+    if (!(weight >= 0 && std::isfinite(weight))) {
+      const std::string_view where = data.describe(example);
+      return Status::error("%.*s: the weight %g is no finite number of at least 0",
+                           static_cast<int>(where.size()), where.data(), weight);
+    }
     if (weights_.dtype == DType::f64)
-      weights_.as<double>()[i] = present ? 1 : 0;
+      weights_.as<double>()[i] = weight;
     else
-      weights_.as<float>()[i] = present ? 1 : 0;
+      weights_.as<float>()[i] = static_cast<float>(weight);
   }
+  weight_ = total_weight(data, order, first, count);
   return Status::ok();
+}
+
+double Batch::rounded_weight(double weight) const {
+  return weights_.dtype == DType::f64 ? weight : static_cast<float>(weight);
+}
+
+double Batch::total_weight(Dataset& data, const int32_t* order, int64_t first,
+                           int64_t count) const {
+  double total = 0;
+  for (int64_t i = first; i < first + count; ++i)
+    total += rounded_weight(data.weight(order ? order[i] : i));
+  return total;
 }
 
 double Batch::loss() const { return scalar(loss_); }

@@ -18,26 +18,33 @@ class Batch {
   static Status bind(const Session& session, ProgramKind kind, Dataset& data, Batch* batch);
 
   // Reads the examples order[first] .. order[first + count - 1] (`order` null: first, first + 1
-  // ...) and weights them 1; the rest of the batch becomes zeros that weigh nothing. 1 <= count <=
-  // size.
+  // ...) and their weights; the rest of the batch becomes zeros that weigh nothing. 1 <= count <=
+  // size. An error where a weight is none.
   Status fill(Dataset& data, const int32_t* order, int64_t first, int64_t count);
+
+  // What these examples weigh together, each weight as the program takes it.
+  double total_weight(Dataset& data, const int32_t* order, int64_t first, int64_t count) const;
 
   int64_t size() const { return size_; }
   // How many targets an example has: more than one where the model classifies positions.
   int64_t positions() const { return positions_; }
 
-  // What the last run computed: the mean loss over the examples, and how many positions were right
-  // (0 where the program does not count).
+  // What the examples that were last read weigh.
+  double weight() const { return weight_; }
+  // What the last run computed: the weighted mean loss over the examples, and the weight of the
+  // positions that were right (0 where the program does not count).
   double loss() const;
   double correct() const;
 
  private:
   Status fill_port(Dataset& data, const SessionPort& port, int field, const int32_t* order,
                    int64_t first, int64_t count) const;
+  double rounded_weight(double weight) const;
 
   const Session* session_ = nullptr;
   ProgramKind kind_ = ProgramKind::train_step;
   int64_t size_ = 0, positions_ = 1;
+  double weight_ = 0;
   SessionPort target_;
   Tensor weights_, loss_, correct_;
 };

@@ -38,7 +38,7 @@ Status resolve(const char* path, Path* real) {
 }
 
 // `mode` receives that of the existing file, or -1.
-Status check_not_foreign(const char* path, const Plan& plan, int* mode) {
+Status check_not_foreign(const char* path, const Plan& plan, Replace replace, int* mode) {
   *mode = -1;
   int fd = -1;
   uint64_t bytes = 0;
@@ -53,7 +53,8 @@ Status check_not_foreign(const char* path, const Plan& plan, int* mode) {
   if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0)
     return Status::error(
         "%s: exists and is not a checkpoint; it is left alone, choose another name", path);
-  if (header.signature != plan.table().signature() || header.real != plan.table().real())
+  if (replace == Replace::same_plan &&
+      (header.signature != plan.table().signature() || header.real != plan.table().real()))
     return Status::error(
         "%s: exists and is a checkpoint of another model, scheme or optimizer; it is left alone, "
         "choose another name",
@@ -151,6 +152,13 @@ void put_tensor(Writer& writer, const TensorInfo& tensor, std::span<const std::b
   });
 }
 
+void put_tensors(Writer& writer, const format::Plan& plan, std::span<const std::byte> state) {
+  if (!plan.parameters()) return;
+  for (const format::Parameter* parameter : *plan.parameters())
+    for (int i = 0; i < tensors_of(*parameter); ++i)
+      put_tensor(writer, describe_tensor(*parameter, i), state);
+}
+
 template <class T>
 bool is_finite(const std::byte* from, int64_t stride, int64_t count) {
   const T* const values = reinterpret_cast<const T*>(from);
@@ -193,7 +201,7 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
   h.version = kVersion;
   h.header_bytes = sizeof(Header);
   h.file_bytes = sizeof(Header) + string_of(plan.model_name()).size() +
-                 string_of(plan.optimizer()).size() + tensor_bytes(plan) + sizeof(uint64_t);
+                 string_of(plan.optimizer()).size() + sizeof(uint64_t);
   h.signature = plan.signature();
   h.model_hash = plan.model_hash();
   h.tensors = count_tensors(plan);
@@ -219,6 +227,15 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
   h.last_loss = progress.last_loss;
   h.last_rate = progress.last_rate;
   h.dataset_size = info.dataset_size;
+  h.earlier_steps = progress.earlier_steps;
+  h.keep_best = info.keep_best ? 1 : 0;
+  h.patience = info.patience;
+  h.measured_epoch = info.measured_epoch;
+  h.best_epoch = info.best.epoch;
+  h.best_step = info.best.step;
+  h.best_loss = info.best.loss;
+  h.best_accuracy = info.best.accuracy;
+  h.file_bytes += tensor_bytes(plan) * (holds_best_apart(h) ? 2 : 1);
   return h;
 }
 
@@ -250,35 +267,45 @@ Status sync_folder(const char* path) {
 
 }  // namespace
 
-Status check_checkpoint_path(const char* path, const Plan& plan) {
+bool is_finished(const CheckpointInfo& info) {
+  const TrainOptions& options = info.options;
+  const bool done = options.steps > 0 ? info.progress.step >= options.steps
+                                      : info.progress.epoch >= options.epochs;
+  return done || (info.patience > 0 && info.best.epoch > 0 &&
+                  info.measured_epoch - info.best.epoch >= info.patience);
+}
+
+Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace) {
   Path real, temporary;
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
   int mode = -1, fd = -1;
-  ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, plan, &mode));
+  ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, plan, replace, &mode));
   ATTUNE_RETURN_IF_ERROR(create_temporary(real.text, &temporary, &fd));
   close(fd);
   unlink(temporary.text);
   return Status::ok();
 }
 
-Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info) {
+Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
+                       std::span<const std::byte> best, Replace replace) {
   const format::Plan& plan = session.plan().table();
+  const Header header = make_header(plan, info);
+  const bool twice = holds_best_apart(header);
+  if (twice && best.size() != session.state().size())
+    return Status::error("%s: the best epoch's state is not given, or is of another plan", path);
   Path real, temporary;
   ATTUNE_RETURN_IF_ERROR(check_finite(plan, session.state()));
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
   int mode = -1, fd = -1;
-  ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, session.plan(), &mode));
+  ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, session.plan(), replace, &mode));
   ATTUNE_RETURN_IF_ERROR(create_temporary(real.text, &temporary, &fd));
 
   Writer writer(fd);
-  const Header header = make_header(plan, info);
   writer.put(&header, sizeof(header));
   writer.put(string_of(plan.model_name()).data(), header.model_name_bytes);
   writer.put(string_of(plan.optimizer()).data(), header.optimizer_bytes);
-  if (plan.parameters())
-    for (const format::Parameter* parameter : *plan.parameters())
-      for (int i = 0; i < tensors_of(*parameter); ++i)
-        put_tensor(writer, describe_tensor(*parameter, i), session.state());
+  put_tensors(writer, plan, session.state());
+  if (twice) put_tensors(writer, plan, best);
   int error = writer.finish();
   if (error == 0 && mode >= 0 && fchmod(fd, static_cast<mode_t>(mode)) != 0) error = errno;
   // After EINTR the descriptor is closed, and the data is synced already.

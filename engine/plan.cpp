@@ -153,6 +153,7 @@ Preprocess Plan::preprocess() const {
   image.width = p->width(), image.height = p->height(), image.channels = p->channels();
   image.resize = static_cast<Resize>(p->resize());
   image.resize_shorter = p->resize_shorter(), image.bgr = p->bgr();
+  image.interpolation = static_cast<Interpolation>(p->interpolation());
   for (size_t i = 0; i < list_of(p->scale()).size(); ++i) image.scale[i] = list_of(p->scale())[i];
   for (size_t i = 0; i < list_of(p->offset()).size(); ++i)
     image.offset[i] = list_of(p->offset())[i];

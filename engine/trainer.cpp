@@ -23,10 +23,6 @@ Status check_options(const TrainOptions& options) {
   return check_schedule(options.schedule);
 }
 
-bool is_count(double value) {
-  return value >= 0 && value <= 9007199254740992.0 && std::floor(value) == value;
-}
-
 }  // namespace
 
 Trainer::Trainer(Session& session, Dataset& data, const TrainOptions& options)
@@ -91,7 +87,9 @@ Status Trainer::step() {
   ATTUNE_RETURN_IF_ERROR(batch_.fill(data_, order_.get(), first, count));
   const double rate = options_.schedule.rate(progress_.step);
   if (rate_) set_scalar(rate_, rate);
-  if (step_number_) set_scalar(step_number_, static_cast<double>(progress_.step + 1));
+  if (step_number_)
+    set_scalar(step_number_, static_cast<double>(std::min(
+                                 progress_.earlier_steps + progress_.step + 1, kMaxSteps)));
   ATTUNE_RETURN_IF_ERROR(session_.run(ProgramKind::train_step));
 
   const double loss = batch_.loss();
@@ -103,7 +101,7 @@ Status Trainer::step() {
         "from the last checkpoint",
         static_cast<long long>(progress_.step + 1), static_cast<long long>(progress_.epoch + 1),
         rate, loss);
-  const double weight = static_cast<double>(count);
+  const double weight = batch_.weight();
   progress_.loss_sum += loss * weight;
   progress_.correct_sum += batch_.correct();
   progress_.weight_sum += weight;
@@ -111,10 +109,13 @@ Status Trainer::step() {
   progress_.last_rate = rate;
   ++progress_.step;
   if (++progress_.batch == steps_per_epoch_) {
+    if (progress_.weight_sum == 0)
+      return Status::error("epoch %lld: every example has the weight 0; correct the weights",
+                           static_cast<long long>(progress_.epoch + 1));
     last_epoch_.loss = progress_.loss_sum / progress_.weight_sum;
     last_epoch_.accuracy =
         progress_.correct_sum / (progress_.weight_sum * static_cast<double>(batch_.positions()));
-    last_epoch_.examples = static_cast<int64_t>(progress_.weight_sum);
+    last_epoch_.examples = data_.size();
     progress_.loss_sum = progress_.correct_sum = progress_.weight_sum = 0;
     progress_.batch = 0;
     ++progress_.epoch;
@@ -123,25 +124,40 @@ Status Trainer::step() {
   return Status::ok();
 }
 
+// What the examples of the epoch under way weigh that `progress` has seen, summed as `step` does.
+double Trainer::weight_so_far(const TrainProgress& progress) {
+  order_epoch(progress.epoch);
+  double total = 0;
+  for (int64_t b = 0; b < progress.batch; ++b) {
+    const int64_t first = b * batch_.size();
+    total += batch_.total_weight(data_, order_.get(), first,
+                                 std::min(batch_.size(), data_.size() - first));
+  }
+  return total;
+}
+
 Status Trainer::resume(const TrainProgress& progress) {
   if (progress_.step != 0) return Status::error("resume: training has already begun");
-  if (progress.step < 0 || progress.step > kMaxSteps || progress.epoch < 0 ||
+  if (progress.step < 0 || progress.step > kMaxSteps || progress.earlier_steps < 0 ||
+      progress.earlier_steps > kMaxSteps || progress.epoch < 0 ||
       progress.epoch > progress.step || progress.batch < 0 || progress.batch > progress.step ||
-      !is_count(progress.weight_sum) || !std::isfinite(progress.loss_sum) ||
-      !is_count(progress.correct_sum) ||
-      progress.correct_sum > progress.weight_sum * static_cast<double>(batch_.positions()))
+      !(progress.weight_sum >= 0) || !std::isfinite(progress.loss_sum) ||
+      !(progress.correct_sum >= 0) ||
+      // Sums of weights round.
+      progress.correct_sum >
+          progress.weight_sum * static_cast<double>(batch_.positions()) * (1 + 1e-5))
     return Status::error("resume: the checkpoint's position is not one that training reaches");
   if (progress.batch == 0) {
     if (progress.weight_sum != 0)
       return Status::error("resume: the checkpoint's position is not one that training reaches");
-  } else if (progress.weight_sum != static_cast<double>(progress.batch * batch_.size())) {
+  } else if (progress.batch <= steps_per_epoch_ && progress.weight_sum != weight_so_far(progress)) {
     return Status::error(
-        "resume: the checkpoint stands in the middle of an epoch, after %lld batches of %lld "
-        "examples, and the plan's batch size is %lld; use a plan with the same batch size, or a "
-        "checkpoint of the end of an epoch",
-        static_cast<long long>(progress.batch),
-        static_cast<long long>(progress.weight_sum / static_cast<double>(progress.batch)),
-        static_cast<long long>(batch_.size()));
+        "resume: the checkpoint stands in the middle of an epoch, after %lld batches that weigh %g "
+        "(the number of their examples, where these have no weights), and with this data and the "
+        "plan's batch size of %lld they weigh %g; use the same data and a plan with the same batch "
+        "size, or a checkpoint of the end of an epoch",
+        static_cast<long long>(progress.batch), progress.weight_sum,
+        static_cast<long long>(batch_.size()), weight_so_far(progress));
   } else if (progress.batch >= steps_per_epoch_) {
     return Status::error(
         "resume: the checkpoint has seen %lld batches of this epoch, and the data gives only %lld; "
@@ -163,7 +179,7 @@ Status Trainer::resume(const TrainProgress& progress) {
 Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
   Batch batch;
   ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::evaluate, data, &batch));
-  double loss_sum = 0, correct_sum = 0;
+  double loss_sum = 0, correct_sum = 0, weight_sum = 0;
   for (int64_t first = 0; first < data.size(); first += batch.size()) {
     const int64_t count = std::min(batch.size(), data.size() - first);
     ATTUNE_RETURN_IF_ERROR(batch.fill(data, nullptr, first, count));
@@ -176,12 +192,14 @@ Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
           "diverged, or the data holds such numbers",
           static_cast<long long>(count), static_cast<int>(where.size()), where.data(), loss);
     }
-    loss_sum += loss * static_cast<double>(count);
+    loss_sum += loss * batch.weight();
     correct_sum += batch.correct();
+    weight_sum += batch.weight();
   }
-  const double examples = static_cast<double>(data.size());
-  *evaluation = {loss_sum / examples,
-                 correct_sum / (examples * static_cast<double>(batch.positions())), data.size()};
+  if (weight_sum == 0)
+    return Status::error("evaluate: every example has the weight 0; correct the weights");
+  *evaluation = {loss_sum / weight_sum,
+                 correct_sum / (weight_sum * static_cast<double>(batch.positions())), data.size()};
   return Status::ok();
 }
 

@@ -50,25 +50,24 @@ if [ -z "${model:-}" ]; then
   train=(--data speaker/train --epochs 30 --learning-rate 0.005 --schedule cosine --warmup 10)
   test=(--data speaker/test)
 else
-  say 'Compile'
-  case " $* " in *" --preprocess"*) ;; *)
-    [ -z "$(find "$data" -iregex '.*\.\(wav\|flac\|ogg\|mp3\)' -print -quit)" ] || set -- --preprocess mfcc "$@" ;;
-  esac
-  case " $* " in *" --labels"*) ;; *) set -- --labels "$data" "$@" ;; esac
-  compile "$model" "$@"
-  train=(--data "$data" --validation-split 0.25 --epochs 10 --learning-rate 0.005 --schedule cosine)
-  test=(--data "$data")
-  own=yes
+  say 'Adapt'
+  rm -f adapted.onnx adapted.classes.txt
+  run adapt "$model" "$data" "$@" -o adapted.onnx
+  echo "Everything is in $root/quickstart"
+  exit
 fi
 
-say "Before${own:+ (all of the data)}"
+say 'Before'
 run evaluate plan.att "${test[@]}"
 say 'Train'
 run train plan.att "${train[@]}"
-say "After${own:+ (all of the data; the validation figures above are on data that it did not learn from)}"
+say 'After'
 run evaluate plan.att --checkpoint plan.atc "${test[@]}"
 say 'What it took'
 run inspect plan.att | sed -n '/^\$/p;/^memory/,/^$/p'
 say 'The adapted model, for any ONNX runtime'
 run export plan.att --model "$model" --checkpoint plan.atc -o adapted.onnx
+say 'All of that in one command, which chooses what learns and how fast by itself'
+rm -f chosen.onnx chosen.classes.txt
+run adapt "$model" speaker/train -o chosen.onnx --preprocess mfcc --labels "$example/keywords.txt"
 echo "Everything is in $root/quickstart"

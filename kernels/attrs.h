@@ -165,6 +165,15 @@ struct SliceAttrs {
   }
 };
 
+// Errors up to `delta` count squared, larger ones by their size.
+struct HuberAttrs {
+  double delta = 1;
+  template <class V>
+  void visit(V&& v) {
+    v("delta", delta);
+  }
+};
+
 // Optimizers update `w` in place. Where the optional input `indices` is there, only those slices of
 // `w` along `axis` change, and the gradient and the optimizer's state are that narrow.
 struct SgdAttrs {
@@ -196,6 +205,17 @@ struct AdamAttrs {
   void visit(V&& v) {
     v("beta1", beta1), v("beta2", beta2), v("epsilon", epsilon);
     v("weight_decay", weight_decay), v("decoupled", decoupled), v("axis", axis);
+  }
+};
+
+// `momentum`: how much of the old averages stays. `positions`: the values that an example has in each
+// channel.
+struct RunningStatisticsAttrs {
+  double momentum = 0.9;
+  int32_t positions = 1;
+  template <class V>
+  void visit(V&& v) {
+    v("momentum", momentum), v("positions", positions);
   }
 };
 

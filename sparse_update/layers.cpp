@@ -35,12 +35,34 @@ void add_epilogue(const Graph& graph, const std::vector<std::vector<NodeId>>& re
 
 }  // namespace
 
+std::vector<bool> reaching_output(const Graph& graph) {
+  std::vector<bool> reaching(graph.values.size());
+  if (!graph.outputs.empty()) reaching[graph.outputs.front().value] = true;
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node)
+    for (ValueId out : node->outputs)
+      if (out != kNone && reaching[out])
+        for (ValueId in : node->inputs)
+          if (in != kNone && is_real(graph.value(in).dtype)) reaching[in] = true;
+  return reaching;
+}
+
+std::vector<std::string> parameters_of_other_outputs(const Graph& graph) {
+  const std::vector<bool> reaching = reaching_output(graph);
+  const auto readers = graph.readers();
+  std::vector<std::string> names;
+  for (size_t i = 0; i < graph.values.size(); ++i)
+    if (graph.values[i].role == Role::parameter && !reaching[i] && !readers[i].empty())
+      names.push_back(graph.values[i].origin.tensor);
+  return names;
+}
+
 std::vector<Layer> find_layers(const Graph& graph) {
   std::vector<Layer> layers;
   const auto readers = graph.readers();
+  const std::vector<bool> reaching = reaching_output(graph);
   for (const Node& node : graph.nodes) {
     const WeightAxes axes = weight_axes(node.op, 1);
-    if (!axes || !is_parameter(graph, node.inputs[1])) continue;
+    if (!axes || !reaching[node.outputs[0]] || !is_parameter(graph, node.inputs[1])) continue;
     Layer layer;
     layer.name = node.name;
     layer.grouped = std::visit(

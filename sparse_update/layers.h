@@ -22,4 +22,11 @@ struct Layer {
 // The layers of a forward graph. The last one is the classifier ("head").
 std::vector<Layer> find_layers(const Graph& graph);
 
+// Of each value, whether the model's first output is computed from it by real numbers, so that what
+// is learned from that output can change it.
+std::vector<bool> reaching_output(const Graph& graph);
+
+// Names of the parameters that only other outputs depend on.
+std::vector<std::string> parameters_of_other_outputs(const Graph& graph);
+
 }  // namespace attune

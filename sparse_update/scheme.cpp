@@ -226,8 +226,10 @@ void add_json(SchemeBuilder& builder, const Json& json) {
 Scheme parse_scheme(const std::string& spec, const Graph& forward) {
   SchemeBuilder builder(forward, spec);
   if (spec == "full") {
+    const std::vector<bool> reaching = reaching_output(forward);
     for (size_t i = 0; i < forward.values.size(); ++i)
-      if (forward.values[i].role == Role::parameter) builder.train(static_cast<ValueId>(i));
+      if (reaching[i] && forward.values[i].role == Role::parameter)
+        builder.train(static_cast<ValueId>(i));
     return builder.scheme();
   }
   const bool last = spec.starts_with("last:"), bias = spec.starts_with("bias:");

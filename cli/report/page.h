@@ -19,7 +19,12 @@ struct Report {
 };
 std::string report_page(const Report& report);
 
-// Whether a file is such a page.
+// What every page has: its figures at the top, and all around a body. `verb` writes it.
+std::string page_figure(const std::string& what, const std::string& value,
+                        const std::string& detail);
+std::string html_page(const char* verb, const LoadedPlan& loaded, const std::string& body);
+
+// Whether a file is such a page, of either verb.
 bool is_report_file(const std::string& path);
 
 }  // namespace attune::cli

@@ -73,6 +73,8 @@ dd small { display: block; font-size: .8rem; }
 .front { fill: none; stroke: var(--whole); stroke-width: 1.5px; }
 .dot, .chosen { fill: none; stroke: var(--whole); stroke-width: 8px; stroke-linecap: round; background: var(--whole); }
 .chosen { stroke: var(--peak); stroke-width: 14px; background: var(--peak); }
+.matrix text { fill: var(--ink); font-size: 12px; } .matrix .full { fill: var(--paper); }
+.right { fill: var(--saved); } .wrong { fill: var(--peak); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; margin: 10px 0; }
 

@@ -14,7 +14,7 @@ namespace attune::checkpoint {
 static_assert(std::endian::native == std::endian::little, "files are little-endian");
 
 inline constexpr char kMagic[8] = {'A', 'T', 'T', 'U', 'N', 'E', 'C', 'K'};
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;  // and reads 1
 // The checksum: hash64 over blocks of this many bytes, each seeded with the one before.
 inline constexpr size_t kBlockBytes = 8192;
 inline constexpr uint64_t kHashSeed = 0xcbf29ce484222325u;
@@ -39,8 +39,19 @@ struct Header {
   int64_t step, epoch, batch;
   double loss_sum, correct_sum, weight_sum, last_loss, last_rate;
   int64_t dataset_size;
+  // From version 2 on.
+  int64_t earlier_steps;
+  int64_t keep_best, patience, measured_epoch;
+  int64_t best_epoch, best_step;
+  double best_loss, best_accuracy;
 };
-static_assert(sizeof(Header) == 200);
+inline constexpr size_t kFirstHeaderBytes = 200;  // of version 1
+static_assert(sizeof(Header) == 264);
+
+// Whether all tensors follow twice: where the run stands, and as the best epoch left them.
+constexpr bool holds_best_apart(const Header& h) {
+  return h.keep_best == 1 && h.best_step > 0 && h.best_step != h.step;
+}
 
 // Then, for each tensor: this, `rank` dims (int64) of the model's tensor, name, slot, elements.
 struct TensorHeader {

@@ -4,6 +4,7 @@
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
 #include "kernels/kernel.h"
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
@@ -175,7 +176,8 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return indices(in[1], *described[0][1],
                    in[0].shape[static_cast<const AxisAttrs*>(static_cast<void*>(attrs))->axis],
                    where);
-  if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data) {
+  if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data &&
+      signature(op).input(3).operand_type() == OperandType::places) {
     int32_t axis = 0;
     with_attrs_type(op, [&](auto type) {
       using A = decltype(type);
@@ -310,6 +312,7 @@ bool preprocess_ok(const format::Preprocess& p) {
   if (p.front_end() > static_cast<uint8_t>(FrontEnd::mfcc) ||
       p.resize() > static_cast<uint8_t>(Resize::center_crop) ||
       p.window() > static_cast<uint8_t>(ClipWindow::loudest) ||
+      p.interpolation() > static_cast<uint8_t>(Interpolation::bicubic) ||
       (p.scale() && p.scale()->size() > 3) || (p.offset() && p.offset()->size() > 3))
     return false;
   switch (static_cast<FrontEnd>(p.front_end())) {

@@ -6,6 +6,7 @@
 #include "engine/io/file.h"
 #include "engine/io/image.h"
 #include "engine/io/npz.h"
+#include "engine/io/shape_fit.h"
 #include "engine/io/sound.h"
 
 namespace attune {
@@ -68,7 +69,10 @@ const ExampleFile::Source& ExampleFile::source() const {
       {{".npy"},
        ".npy arrays (for images or WAVs, compile with --preprocess)",
        &ExampleFile::load_npy},
-      {{".png", ".jpg", ".jpeg", ".bmp"}, "PNG, JPEG or BMP images", &ExampleFile::load_image},
+      {{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".dib",
+        ".ppm", ".pgm", ".pbm", ".pnm"},
+       "images (JPEG, PNG, WebP, TIFF, GIF, BMP, PNM)",
+       &ExampleFile::load_image},
       {sound_extensions(), sound_kind(), &ExampleFile::load_sound},
   };
   return kSources[static_cast<size_t>(preprocess_.front_end)];
@@ -117,8 +121,8 @@ Status ExampleFile::load_sound(const std::string& path, std::span<std::byte> inp
 Status ExampleFile::load_npy(const std::string& path, std::span<std::byte> input) {
   NpyArray array;
   ATTUNE_RETURN_IF_ERROR(read_npy(path, &array));
-  if (!same_dims(array.shape, example_.shape))
-    return file_error(path, "shape %s, the model's input `%.*s` takes %s; reshape it",
+  if (!holds_example(array.shape, example_.shape))
+    return file_error(path, "shape %s, the model's input `%.*s` takes %s; save it so",
                       dims_text(array.shape).c_str(), static_cast<int>(example_.name.size()),
                       example_.name.data(), dims_text(example_.shape).c_str());
   return convert_elements(path, array, 0, array.elements(), example_.dtype, input);

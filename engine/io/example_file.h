@@ -22,7 +22,7 @@ class ExampleFile {
 
   // Whether files with this extension (lower case, with dot) are the front end's.
   bool takes(std::string_view extension) const;
-  // "PNG, JPEG or BMP images"
+  // "WAV files"
   const char* kind() const;
   // What whoever gave these files should know of what becomes of them.
   std::vector<std::string> notes(const std::vector<std::string>& paths) const;

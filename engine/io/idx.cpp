@@ -249,7 +249,7 @@ Status read_labels(const std::string& images_path, const DatasetRequest& request
   if (array.shape.size() != 1 || array.shape[0] != count)
     return file_error(path, "labels of shape %s for %lld images; give one for each",
                       dims_text(array.shape).c_str(), static_cast<long long>(count));
-  return labels->add_array(path, {NpyType::u8, array.shape, std::move(array.bytes)});
+  return labels->add_array(path, "labels", {NpyType::u8, array.shape, std::move(array.bytes)});
 }
 
 }  // namespace

@@ -23,16 +23,16 @@ struct Image {
   ImageView view() const { return {width, height, channels, pixels}; }
 };
 
-// Decodes a PNG, JPEG or BMP file of at most 2^27 pixels. `path` is for messages. A file that is
-// cut short or, for PNG, damaged is an error.
+// Decodes a picture of at most 2^27 pixels, whose format its first bytes tell, and turns it upright
+// as its EXIF data tell. `path` is for messages. A file that is cut short or, for PNG, damaged is
+// an error.
 Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image);
 
 // An error where `config` describes no image that can be made.
 Status check_image_preprocess(const ImagePreprocess& config);
 
-// Resizes, crops and converts `image` to `out`, bytes [height, width, channels] as `config` asks;
-// alpha is ignored. Each byte is interpolated in float, as PyTorch's interpolate(mode='bilinear',
-// align_corners=False) does, and rounded once, halves to even. `config` must have been checked.
+// Resizes, crops and converts `image` to `out`, bytes [height, width, channels] as `config` asks,
+// as torchvision's Resize and CenterCrop do; alpha is ignored. `config` must have been checked.
 void preprocess_image(const ImagePreprocess& config, const ImageView& image,
                       std::span<uint8_t> out);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/io/image.h"
+#include "engine/io/image_resample.h"
 
 namespace attune {
 namespace {
@@ -15,16 +16,16 @@ struct Tap {
   float high_weight = 0;
 };
 
-// Taps of outputs first .. first + count - 1 of an axis resized from `in` to `resized` pixels.
-std::vector<Tap> taps(int32_t in, int64_t resized, int64_t first, int32_t count) {
-  const float scale = static_cast<float>(in) / static_cast<float>(resized);
-  std::vector<Tap> result(count);
-  for (int32_t i = 0; i < count; ++i) {
-    const float centre = scale * (static_cast<float>(first + i) + 0.5f) - 0.5f;
-    const float source = std::clamp(centre, 0.0f, static_cast<float>(in - 1));
+std::vector<Tap> taps(const ResizedAxis& axis) {
+  const int32_t last = axis.in - 1;
+  const float scale = static_cast<float>(axis.in) / static_cast<float>(axis.resized);
+  std::vector<Tap> result(axis.count);
+  for (int32_t i = 0; i < axis.count; ++i) {
+    const float centre = scale * (static_cast<float>(axis.first + i) + 0.5f) - 0.5f;
+    const float source = std::clamp(centre, 0.0f, static_cast<float>(last));
     Tap& tap = result[i];
-    tap.low = std::min(static_cast<int32_t>(source), in - 1);
-    tap.high = std::min(tap.low + 1, in - 1);
+    tap.low = std::min(static_cast<int32_t>(source), last);
+    tap.high = std::min(tap.low + 1, last);
     tap.high_weight = source - static_cast<float>(tap.low);
   }
   return result;
@@ -82,6 +83,34 @@ void resize_channel(const ImageView& image, const std::vector<Tap>& rows,
   }
 }
 
+// As PyTorch's interpolate(mode='bilinear', align_corners=False), rounded once, halves to even.
+void resize_aliased(const ImagePreprocess& config, const ImageView& image,
+                    const ResizedAxis& columns_axis, const ResizedAxis& rows_axis, uint8_t* out) {
+  const std::vector<Tap> columns = taps(columns_axis), rows = taps(rows_axis);
+  const auto channel = [](int32_t c) {
+    return [c](const uint8_t* pixel) { return static_cast<float>(pixel[c]); };
+  };
+  const int32_t channels = config.channels;
+  if (image.channels < 3)
+    return resize_channel(image, rows, columns, channels, channels, out, channel(0));
+  if (channels == 1) return resize_channel(image, rows, columns, 1, 1, out, luma);
+  for (int32_t c = 0; c < channels; ++c)
+    resize_channel(image, rows, columns, channels, 1, out + c, channel(config.bgr ? 2 - c : c));
+}
+
+void resize_filtered(const ImagePreprocess& config, const ImageView& image,
+                     const ResizedAxis& columns, const ResizedAxis& rows, std::span<uint8_t> out) {
+  if (config.channels == 3 && image.channels < 3) {
+    std::vector<uint8_t> grey(out.size() / 3);
+    resample(image, config.interpolation, columns, rows, 1, grey);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = grey[i / 3];
+    return;
+  }
+  resample(image, config.interpolation, columns, rows, config.channels, out);
+  if (config.channels == 3 && config.bgr)
+    for (size_t i = 0; i < out.size(); i += 3) std::swap(out[i], out[i + 2]);
+}
+
 }  // namespace
 
 Status check_image_preprocess(const ImagePreprocess& config) {
@@ -94,6 +123,9 @@ Status check_image_preprocess(const ImagePreprocess& config) {
   if (config.resize != Resize::stretch && config.resize != Resize::center_crop)
     return Status::error("image front end: unknown resize mode %d; use a newer Attune",
                          static_cast<int>(config.resize));
+  if (config.interpolation > Interpolation::bicubic)
+    return Status::error("image front end: unknown interpolation %d; use a newer Attune",
+                         static_cast<int>(config.interpolation));
   const int32_t longer = std::max(config.width, config.height);
   if (config.resize == Resize::center_crop &&
       (config.resize_shorter < longer || config.resize_shorter > kMaxSide))
@@ -111,28 +143,19 @@ void preprocess_image(const ImagePreprocess& config, const ImageView& image,
   assert(image.pixels.size() == size_t{1} * image.width * image.height * image.channels);
   assert(out.size() == size_t{1} * config.width * config.height * config.channels);
 
-  int64_t resized_width = config.width, resized_height = config.height;
-  int64_t left = 0, top = 0;
+  ResizedAxis columns{image.width, config.width, 0, config.width};
+  ResizedAxis rows{image.height, config.height, 0, config.height};
   if (config.resize == Resize::center_crop) {
     const int64_t shorter = std::min(image.width, image.height);
-    resized_width = int64_t{image.width} * config.resize_shorter / shorter;
-    resized_height = int64_t{image.height} * config.resize_shorter / shorter;
-    left = std::llrint(static_cast<double>(resized_width - config.width) / 2);
-    top = std::llrint(static_cast<double>(resized_height - config.height) / 2);
+    for (ResizedAxis* axis : {&columns, &rows}) {
+      axis->resized = int64_t{axis->in} * config.resize_shorter / shorter;
+      axis->first = std::llrint(static_cast<double>(axis->resized - axis->count) / 2);
+    }
   }
-  const std::vector<Tap> columns = taps(image.width, resized_width, left, config.width);
-  const std::vector<Tap> rows = taps(image.height, resized_height, top, config.height);
-
-  const auto channel = [](int32_t c) {
-    return [c](const uint8_t* pixel) { return static_cast<float>(pixel[c]); };
-  };
-  const int32_t channels = config.channels;
-  if (image.channels < 3)
-    return resize_channel(image, rows, columns, channels, channels, out.data(), channel(0));
-  if (channels == 1) return resize_channel(image, rows, columns, 1, 1, out.data(), luma);
-  for (int32_t c = 0; c < channels; ++c)
-    resize_channel(image, rows, columns, channels, 1, out.data() + c,
-                   channel(config.bgr ? 2 - c : c));
+  if (config.interpolation == Interpolation::bilinear_aliased)
+    resize_aliased(config, image, columns, rows, out.data());
+  else
+    resize_filtered(config, image, columns, rows, out);
 }
 
 }  // namespace attune

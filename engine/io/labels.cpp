@@ -1,10 +1,10 @@
 #include "engine/io/labels.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "engine/io/file.h"
+#include "engine/io/shape_fit.h"
 
 namespace attune {
 
@@ -54,27 +54,53 @@ Status Labels::append_targets(std::string_view where, const NpyArray& array, int
                           std::span(bytes_).subspan(start));
 }
 
-Status Labels::add_array(std::string_view where, const NpyArray& array) {
-  std::vector<int64_t> rest(array.shape.begin() + (array.shape.empty() ? 0 : 1), array.shape.end());
-  const Shape wanted = target_;
-  // A column of single numbers may stand as [n] or [n,1].
-  const bool single = wanted.elements() == 1 && (rest.empty() || same_dims(rest, Shape{1}));
-  if (array.shape.empty() || !(single || same_dims(rest, wanted)))
-    return file_error(where, "shape %s, the model's %s take %s; reshape it",
+Status Labels::append_one_hot(const std::string& where, std::string_view name,
+                              std::span<const double> row) {
+  const auto ones = std::ranges::count(row, 1.0), zeros = std::ranges::count(row, 0.0);
+  if (ones == 1 && zeros + 1 == std::ssize(row))
+    return append_class(where, static_cast<double>(std::ranges::find(row, 1.0) - row.begin()));
+  const std::string array(name);
+  if (ones + zeros == std::ssize(row))
+    return file_error(where,
+                      "%d of the %zu classes are 1, and the loss takes one class for each example; "
+                      "choose one, or compile with a loss that takes several",
+                      static_cast<int>(ones), row.size());
+  return file_error(
+      where,
+      "neither 0 nor 1 for each class (the first is %g), and the loss takes one class "
+      "for each example; write %s.argmax(axis=-1), or compile with a loss that takes "
+      "probabilities",
+      row[0], array.c_str());
+}
+
+Status Labels::add_array(const std::string& where, std::string_view name, const NpyArray& array) {
+  const std::vector<int64_t> rest(array.shape.begin() + (array.shape.empty() ? 0 : 1),
+                                  array.shape.end());
+  const bool holds = !array.shape.empty() && holds_example(rest, target_);
+  // One-hot: the same, and then an axis of the classes.
+  const bool by_class = !holds && classes_ > 1 && !rest.empty() && rest.back() == classes_ &&
+                        holds_example(std::span(rest).first(rest.size() - 1), target_);
+  if (!holds && !by_class)
+    return file_error(where, "shape %s, the model's %s take %s%s; %s",
                       dims_text(array.shape).c_str(), are_classes() ? "class labels" : "targets",
-                      batch_text(wanted).c_str());
-  const int64_t count = array.shape[0], width = wanted.elements();
-  std::vector<double> numbers;
-  for (int64_t i = 0; i < count; ++i) {
-    const std::string example = std::string(where) + "[" + std::to_string(i) + "]";
-    if (are_classes()) {
-      numbers.resize(static_cast<size_t>(width));
-      ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i * width, width, DType::f64,
-                                              std::as_writable_bytes(std::span(numbers))));
-      for (double label : numbers) ATTUNE_RETURN_IF_ERROR(append_class(example, label));
-    } else {
+                      batch_text(target_).c_str(), are_classes() ? ", or one-hot" : "",
+                      shape_advice(name, array.shape, target_).c_str());
+  const int64_t width = target_elements() * (by_class ? classes_ : 1);
+  std::vector<double> numbers(static_cast<size_t>(width));
+  for (int64_t i = 0; i < array.shape[0]; ++i) {
+    const std::string example = where + "[" + std::to_string(i) + "]";
+    if (!are_classes()) {
       ATTUNE_RETURN_IF_ERROR(append_targets(example, array, i * width));
+      continue;
     }
+    ATTUNE_RETURN_IF_ERROR(convert_elements(example, array, i * width, width, DType::f64,
+                                            std::as_writable_bytes(std::span(numbers))));
+    for (auto rest_of = std::span<const double>(numbers); by_class && !rest_of.empty();
+         rest_of = rest_of.subspan(static_cast<size_t>(classes_)))
+      ATTUNE_RETURN_IF_ERROR(
+          append_one_hot(example, name, rest_of.first(static_cast<size_t>(classes_))));
+    for (double label : numbers)
+      if (!by_class) ATTUNE_RETURN_IF_ERROR(append_class(example, label));
   }
   return Status::ok();
 }
@@ -83,24 +109,6 @@ void Labels::keep(std::span<const int64_t> indices) {
   auto end = bytes_.begin();
   for (int64_t index : indices) end = std::ranges::copy((*this)[index], end).out;
   bytes_.erase(end, bytes_.end());
-}
-
-Status parse_class(std::string_view where, std::string_view text,
-                   const std::vector<std::string>& class_names, int64_t* label) {
-  const auto name = std::find(class_names.begin(), class_names.end(), text);
-  if (name != class_names.end()) {
-    *label = name - class_names.begin();
-    return Status::ok();
-  }
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), *label);
-  if (failure == std::errc() && end == text.data() + text.size()) return Status::ok();
-  if (class_names.empty())
-    return file_error(where,
-                      "label `%s` is no number and the plan names no classes; write class numbers, "
-                      "or compile the plan with --labels",
-                      shortened(text).c_str());
-  return file_error(where, "unknown class `%s`; the model knows %s", shortened(text).c_str(),
-                    name_list(class_names).c_str());
 }
 
 }  // namespace attune

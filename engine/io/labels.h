@@ -28,8 +28,9 @@ class Labels {
   // finite in the target's type.
   Status add_class(std::string_view where, int64_t label);
   Status add_targets(std::string_view where, std::span<const double> numbers);
-  // One label for each of the array's rows; `where` names the array.
-  Status add_array(std::string_view where, const NpyArray& array);
+  // One label for each of the array's rows: numbers, or classes one-hot on a last axis. `where` and
+  // `name` are of the array: "data.npz/y" and "y".
+  Status add_array(const std::string& where, std::string_view name, const NpyArray& array);
 
   // Keeps those of these examples alone, `indices` rising.
   void keep(std::span<const int64_t> indices);
@@ -43,6 +44,8 @@ class Labels {
 
  private:
   Status append_class(std::string_view where, double label);
+  Status append_one_hot(const std::string& where, std::string_view name,
+                        std::span<const double> row);
   Status append_targets(std::string_view where, const NpyArray& array, int64_t first);
   Status wrong_class(std::string_view where, double label) const;
 
@@ -52,9 +55,5 @@ class Labels {
   size_t stride_;
   std::vector<std::byte> bytes_;
 };
-
-// Maps a label in a text to its class: by name, else by number. `where` is for messages.
-Status parse_class(std::string_view where, std::string_view text,
-                   const std::vector<std::string>& class_names, int64_t* label);
 
 }  // namespace attune

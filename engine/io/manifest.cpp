@@ -1,7 +1,9 @@
-#include <charconv>
+#include <algorithm>
 #include <filesystem>
-#include <optional>
+#include <system_error>
 
+#include "engine/io/csv.h"
+#include "engine/io/csv_columns.h"
 #include "engine/io/example_file.h"
 #include "engine/io/file.h"
 #include "engine/io/reader.h"
@@ -9,134 +11,135 @@
 namespace attune {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
+namespace fs = std::filesystem;
+
+bool is_file(const fs::path& path) {
+  std::error_code failure;
+  return fs::is_regular_file(path, failure);
 }
 
-// Splits a line at its commas. A field may stand in quotes, with "" for a quote inside. Nothing
-// where a quote is not closed, or text follows one.
-std::optional<std::vector<std::string>> split(std::string_view line) {
-  std::vector<std::string> fields;
-  while (true) {
-    line = trimmed(line);
-    std::string field;
-    if (line.starts_with('"')) {
-      line.remove_prefix(1);
-      while (true) {
-        const size_t quote = line.find('"');
-        if (quote == std::string_view::npos) return std::nullopt;
-        field += line.substr(0, quote);
-        line.remove_prefix(quote + 1);
-        if (!line.starts_with('"')) break;
-        field += '"';
-        line.remove_prefix(1);
-      }
-      line = trimmed(line);
-      if (!line.empty() && line[0] != ',') return std::nullopt;
-    } else {
-      const size_t comma = line.find(',');
-      field = trimmed(line.substr(0, comma));
-      line.remove_prefix(comma == std::string_view::npos ? line.size() : comma);
-    }
-    fields.push_back(std::move(field));
-    if (line.empty()) return fields;
-    line.remove_prefix(1);
-  }
-}
-
-class ManifestParser {
+// A table with a file in each row.
+class Manifest {
  public:
-  ManifestParser(const std::string& path, const DatasetRequest& request)
-      : path_(path), request_(request), labels_(request) {}
+  Manifest(const std::string& path, const DatasetRequest& request, const ExampleFile& loader,
+           Csv csv)
+      : path_(path),
+        request_(request),
+        loader_(loader),
+        rows_(std::move(csv.rows)),
+        columns_(path, request, header_, rows_) {}
 
-  Status parse(std::string_view text) {
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
-    for (int64_t number = 1; !text.empty(); ++number) {
-      const size_t end = text.find('\n');
-      std::string_view line = text.substr(0, end);
-      text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      where_ = path_ + ":" + std::to_string(number);
-      ATTUNE_RETURN_IF_ERROR(parse_line(trimmed(line), number == 1));
+  Status read(Labels* labels, std::vector<double>* weights) {
+    if (rows_.empty()) return lists_nothing();
+    const size_t width = rows_.front().fields.size();
+    if (has_header()) {
+      header_ = CsvHeader(std::move(rows_.front().fields));
+      rows_.erase(rows_.begin());
     }
-    if (paths_.empty()) return file_error(path_, "lists no example; write lines of path,label");
-    if (!labels_.empty() && labels_.size() != static_cast<int64_t>(paths_.size()))
-      return file_error(path_, "labels only %lld of %zu lines; label all or none",
-                        static_cast<long long>(labels_.size()), paths_.size());
-    return Status::ok();
+    if (rows_.empty()) return lists_nothing();
+    ATTUNE_RETURN_IF_ERROR(check_widths(path_, header_, width, &rows_));
+    ATTUNE_RETURN_IF_ERROR(find_paths());
+    columns_.take(path_column_);
+    ATTUNE_RETURN_IF_ERROR(columns_.find_beside_paths());
+    for (const Csv::Row& row : rows_) ATTUNE_RETURN_IF_ERROR(add_path(row));
+    return columns_.read(labels, weights);
   }
 
-  std::vector<std::string>& paths() { return paths_; }
-  Labels& labels() { return labels_; }
+  std::vector<std::string> paths;
+  // What is worth telling: which columns are read, where others are not.
+  std::string note() const {
+    const std::vector<int> left = columns_.others();
+    if (left.empty() || header_.empty()) return "";
+    return path_ + ": files from " + header_.shown(path_column_) + ", " + columns_.text() +
+           "; not used: " + columns_.names(left);
+  }
 
  private:
-  Status parse_line(std::string_view line, bool first) {
-    if (line.empty()) return Status::ok();
-    const std::optional<std::vector<std::string>> fields = split(line);
-    if (!fields)
-      return file_error(where_, "a quote is not closed or text follows it; write \"path\",label");
-    if (first && is_header(*fields)) return Status::ok();
-    const std::string& file = (*fields)[0];
-    if (file.empty()) return file_error(where_, "no path; write path,label");
-    if (file.find('\0') != std::string::npos)
-      return file_error(where_, "a zero byte in the path; save the manifest as plain text");
-    paths_.push_back((std::filesystem::path(path_).parent_path() / file).string());
-    ATTUNE_RETURN_IF_ERROR(parse_label(std::span(*fields).subspan(1)));
-    if (request_.skip_unreadable) return Status::ok();  // found missing when all are read
-    if (const Status found = check_regular_file(paths_.back()); !found)
-      return file_error(where_, "%s", found.message());
+  Status lists_nothing() const {
+    return file_error(path_, "lists no example; write lines of path,label");
+  }
+  fs::path beside(const std::string& file) const { return fs::path(path_).parent_path() / file; }
+
+  // The first field that names a file that is there; -1: none does.
+  int file_in(const Csv::Row& row) const {
+    const auto found = std::ranges::find_if(row.fields, [&](const std::string& field) {
+      return !field.empty() && is_file(beside(field));
+    });
+    return found == row.fields.end() ? -1 : static_cast<int>(found - row.fields.begin());
+  }
+
+  // Whether the first row has the columns' names: it names no file, and has names that the user
+  // gives or that we know, or else the next row does name one.
+  bool has_header() const {
+    const Csv::Row& first = rows_.front();
+    if (file_in(first) >= 0) return false;
+    const CsvHeader names(first.fields);
+    for (const std::string* asked :
+         {&request_.path_column, &request_.label_column, &request_.weight_column})
+      if (names.has(*asked)) return true;
+    if (names.find_known(known_path_columns(), {}) >= 0) return true;
+    const bool names_files = std::ranges::any_of(
+        first.fields, [&](const std::string& field) { return loader_.takes(extension_of(field)); });
+    return !names_files && rows_.size() > 1 && file_in(rows_[1]) >= 0;
+  }
+
+  Status find_paths() {
+    const size_t width = rows_.front().fields.size();
+    if (!request_.path_column.empty())
+      return header_.find(path_, request_.path_column, "--path-column", width, &path_column_);
+    constexpr size_t kMostRows = 20;  // as the first may name what is missing
+    for (size_t i = 0; i < std::min(rows_.size(), kMostRows); ++i)
+      if (path_column_ = file_in(rows_[i]); path_column_ >= 0) return Status::ok();
+    path_column_ = std::max(header_.find_known(known_path_columns(), {}), 0);
     return Status::ok();
   }
 
-  static bool is_header(const std::vector<std::string>& fields) {
-    return fields[0] == "path" && (fields.size() == 1 || fields[1] == "label");
+  Status add_path(const Csv::Row& row) {
+    const std::string where = path_ + ":" + std::to_string(row.line);
+    const std::string& file = row.fields[static_cast<size_t>(path_column_)];
+    if (file.empty()) return file_error(where, "no path; write path,label");
+    paths.push_back(beside(file).string());
+    if (request_.skip_unreadable) return Status::ok();  // found missing when all are read
+    const Status found = check_regular_file(paths.back());
+    if (found) return found;
+    std::string turned = file;
+    std::ranges::replace(turned, '\\', '/');
+    if (turned != file && is_file(beside(turned)))
+      return file_error(where, "%s: no such file, but %s is one; write paths with /",
+                        shortened(file).c_str(), shortened(turned).c_str());
+    return file_error(where, "%s", found.message());
   }
 
-  Status parse_label(std::span<const std::string> fields) {
-    if (fields.empty() && request_.labels_optional) return Status::ok();
-    if (labels_.are_classes()) {
-      if (fields.size() != 1 || fields[0].empty())
-        return file_error(where_, "%zu fields after the path; write path,label", fields.size());
-      int64_t label = 0;
-      ATTUNE_RETURN_IF_ERROR(parse_class(where_, fields[0], request_.class_names, &label));
-      return labels_.add_class(where_, label);
-    }
-    if (static_cast<int64_t>(fields.size()) != labels_.target_elements())
-      return file_error(where_, "%zu numbers after the path; the model learns %lld", fields.size(),
-                        static_cast<long long>(labels_.target_elements()));
-    std::vector<double> numbers;
-    for (const std::string& field : fields) {
-      double number = 0;
-      const auto [end, failure] =
-          std::from_chars(field.data(), field.data() + field.size(), number);
-      if (failure != std::errc() || end != field.data() + field.size())
-        return file_error(where_, "`%s` is no number; the model learns numbers",
-                          shortened(field).c_str());
-      numbers.push_back(number);
-    }
-    return labels_.add_targets(where_, numbers);
-  }
-
-  std::string path_, where_;
+  const std::string& path_;
   const DatasetRequest& request_;
-  Labels labels_;
-  std::vector<std::string> paths_;
+  const ExampleFile& loader_;
+  std::vector<Csv::Row> rows_;
+  CsvHeader header_;
+  int path_column_ = -1;
+  CsvColumns columns_;
 };
 
 }  // namespace
 
 Status open_manifest(const std::string& path, const DatasetRequest& request,
                      std::unique_ptr<Dataset>* dataset) {
-  std::unique_ptr<ExampleFile> loader;
-  ATTUNE_RETURN_IF_ERROR(ExampleFile::create(request, &loader));
   std::vector<std::byte> file;
   ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
-  ManifestParser manifest(path, request);
-  ATTUNE_RETURN_IF_ERROR(manifest.parse({reinterpret_cast<const char*>(file.data()), file.size()}));
-  auto reader = std::make_unique<FileReader>(request, std::move(manifest.paths()),
-                                             std::move(manifest.labels()), std::move(loader));
+  Csv csv;
+  ATTUNE_RETURN_IF_ERROR(
+      parse_csv(path, {reinterpret_cast<const char*>(file.data()), file.size()}, &csv));
+  if (holds_features(request, csv))
+    return open_feature_table(path, request, std::move(csv), dataset);
+  std::unique_ptr<ExampleFile> loader;
+  ATTUNE_RETURN_IF_ERROR(ExampleFile::create(request, &loader));
+  Manifest manifest(path, request, *loader, std::move(csv));
+  Labels labels(request);
+  std::vector<double> weights;
+  ATTUNE_RETURN_IF_ERROR(manifest.read(&labels, &weights));
+  auto reader = std::make_unique<FileReader>(request, std::move(manifest.paths), std::move(labels),
+                                             std::move(loader));
+  if (std::string note = manifest.note(); !note.empty()) reader->add_note(std::move(note));
+  ATTUNE_RETURN_IF_ERROR(reader->set_weights(path, std::move(weights)));
   ATTUNE_RETURN_IF_ERROR(reader->prepare(path, request));
   *dataset = std::move(reader);
   return Status::ok();

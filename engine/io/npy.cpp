@@ -117,6 +117,12 @@ Status parse_type(std::string_view where, std::string_view descr, NpyType* type)
     *type = static_cast<NpyType>(&row - kTypes);
     return Status::ok();
   }
+  const bool text = descr.find('U') != descr.npos || descr.find('S') != descr.npos;
+  if (text)
+    return file_error(where,
+                      "elements of type '%s', which is text; save the number of each class, in the "
+                      "plan's order: [names.index(name) for name in y]",
+                      shortened(descr).c_str());
   return file_error(where, "elements of type '%s'; save it as float32, float64 or an integer type",
                     shortened(descr).c_str());
 }

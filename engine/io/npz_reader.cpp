@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "engine/io/file.h"
 #include "engine/io/npz.h"
 #include "engine/io/reader.h"
+#include "engine/io/shape_fit.h"
 
 namespace attune {
 namespace {
@@ -11,12 +13,7 @@ namespace {
 // Arrays, one for each field, that lie in one file.
 class ArrayReader : public Reader {
  public:
-  struct Array {
-    std::string where;  // "data.npz/x", for messages
-    NpyArray elements;
-  };
-
-  ArrayReader(const DatasetRequest& request, std::vector<Array> arrays, Labels labels)
+  ArrayReader(const DatasetRequest& request, std::vector<ArrayField> arrays, Labels labels)
       : Reader(request, arrays.front().elements.shape[0], std::move(labels), false),
         arrays_(std::move(arrays)) {}
 
@@ -60,26 +57,45 @@ class ArrayReader : public Reader {
   }
   std::string description(int64_t index) const override { return place(index, 0); }
 
-  std::vector<Array> arrays_;
+  std::vector<ArrayField> arrays_;
 };
 
-Status check_shape(const std::string& where, const ExampleSpec& example, const NpyArray& inputs) {
-  const bool fits =
-      !inputs.shape.empty() && same_dims(std::span(inputs.shape).subspan(1), example.shape);
-  if (!fits)
-    return file_error(where, "shape %s, the model's input `%.*s` takes %s; reshape it",
-                      dims_text(inputs.shape).c_str(), static_cast<int>(example.name.size()),
-                      example.name.data(), batch_text(example.shape).c_str());
-  if (inputs.shape[0] == 0) return file_error(where, "holds no example; write at least one");
+bool holds(const NpyArray& array, const Shape& example) {
+  return !array.shape.empty() && holds_example(std::span(array.shape).subspan(1), example);
+}
+
+Status check_array(const std::string& where, std::string_view name, const ExampleSpec& example,
+                   const NpyArray& array) {
+  if (!holds(array, example.shape))
+    return file_error(where, "shape %s, the model's input `%.*s` takes %s; %s",
+                      dims_text(array.shape).c_str(), static_cast<int>(example.name.size()),
+                      example.name.data(), batch_text(example.shape).c_str(),
+                      shape_advice(name, array.shape, example.shape).c_str());
+  if (array.shape[0] == 0) return file_error(where, "holds no example; write at least one");
   return Status::ok();
 }
 
-Status make_reader(const DatasetRequest& request, std::vector<ArrayReader::Array> arrays,
-                   Labels labels, std::unique_ptr<Dataset>* dataset) {
-  auto reader = std::make_unique<ArrayReader>(request, std::move(arrays), std::move(labels));
-  ATTUNE_RETURN_IF_ERROR(reader->check_all());
-  *dataset = std::move(reader);
-  return Status::ok();
+// Pictures as bytes, which few models learned on as they are. Empty: nothing to say.
+std::string note_on_bytes(const ExampleSpec& input, const ArrayField& field) {
+  const NpyArray& array = field.elements;
+  if (!is_real(input.dtype) || (array.type != NpyType::u8 && input.shape.rank < 2)) return "";
+  double most = 0;
+  const int64_t elements = array.elements();
+  std::vector<double> values(4096);
+  for (int64_t first = 0; first < elements; first += std::ssize(values)) {
+    const int64_t count = std::min(std::ssize(values), elements - first);
+    const auto part = std::span(values).first(static_cast<size_t>(count));
+    if (!convert_elements(field.where, array, first, count, DType::f64,
+                          std::as_writable_bytes(part)))
+      return "";
+    for (double value : part) {
+      if (value != std::floor(value) || value < 0 || value > 255) return "";
+      most = std::max(most, value);
+    }
+  }
+  if (most < 128) return "";
+  return field.where + ": whole numbers up to " + std::to_string(static_cast<int>(most)) +
+         " go into the model as they are; if it learned on x / 255, write that";
 }
 
 // The names that an input's array may have, and those of the labels', the first that is there
@@ -90,10 +106,33 @@ std::vector<std::string> input_arrays(const DatasetRequest& request, const Examp
   return {std::string(input.name), "x"};
 }
 std::vector<std::string> label_arrays(const DatasetRequest& request) {
+  if (request.labels_unread) return {};
   std::vector<std::string> names = {"y", "labels", "targets"};
   for (const ExampleSpec& input : request.inputs)
     if (request.inputs.size() > 1) std::erase(names, input.name);
   return names;
+}
+
+std::vector<std::string> weight_arrays(const DatasetRequest& request) {
+  std::vector<std::string> names = {"sample_weight", "sample_weights", "weights"};
+  for (const ExampleSpec& input : request.inputs) std::erase(names, input.name);
+  return names;
+}
+
+// Where an array is missing: what is there, and what to do with names that others use.
+Status missing(const std::string& path, const std::string& names, const char* name) {
+  std::vector<std::string> there;
+  ATTUNE_RETURN_IF_ERROR(list_npz(path, &there));
+  const auto has = [&](const char* wanted) { return std::ranges::count(there, wanted) > 0; };
+  std::string advice = "save one";
+  if (has("x_train") && has("y_train"))
+    advice = "save each part alone: np.savez('train.npz', x=x_train, y=y_train)";
+  else if (has("arr_0"))
+    advice = "name the arrays: np.savez('data.npz', x=x, y=y)";
+  else if (has("X"))
+    advice = std::string("write ") + name + " in lower case";
+  return file_error(path, "no array %s (arrays there: %s); %s", names.c_str(),
+                    name_list(there).c_str(), advice.c_str());
 }
 
 NpzArrays::iterator find_array(NpzArrays& arrays, const std::vector<std::string>& names) {
@@ -102,31 +141,64 @@ NpzArrays::iterator find_array(NpzArrays& arrays, const std::vector<std::string>
   return arrays.end();
 }
 
+// Reads what each example weighs, if that is there.
+Status read_weights(const std::string& path, NpzArrays& arrays, const DatasetRequest& request,
+                    Reader* reader) {
+  const auto found = find_array(arrays, weight_arrays(request));
+  if (found == arrays.end()) return Status::ok();
+  const std::string where = path + "/" + found->first;
+  const NpyArray& array = found->second;
+  if (!holds(array, Shape{}) || array.shape[0] != reader->size())
+    return file_error(where, "shape %s, and there are %lld examples; give one weight for each",
+                      dims_text(array.shape).c_str(), static_cast<long long>(reader->size()));
+  std::vector<double> weights(static_cast<size_t>(reader->size()));
+  ATTUNE_RETURN_IF_ERROR(convert_elements(where, array, 0, reader->size(), DType::f64,
+                                          std::as_writable_bytes(std::span(weights))));
+  return reader->set_weights(where, std::move(weights));
+}
+
 }  // namespace
+
+Status open_arrays(const DatasetRequest& request, std::vector<ArrayField> arrays, Labels labels,
+                   std::unique_ptr<Reader>* reader) {
+  std::vector<std::string> notes;
+  for (size_t i = 0; i < arrays.size(); ++i)
+    if (std::string note = note_on_bytes(request.inputs[i], arrays[i]); !note.empty())
+      notes.push_back(std::move(note));
+  auto made = std::make_unique<ArrayReader>(request, std::move(arrays), std::move(labels));
+  ATTUNE_RETURN_IF_ERROR(made->check_all());
+  for (std::string& note : notes) made->add_note(std::move(note));
+  *reader = std::move(made);
+  return Status::ok();
+}
 
 Status open_npz(const std::string& path, const DatasetRequest& request,
                 std::unique_ptr<Dataset>* dataset) {
   const std::vector<std::string> label_names = label_arrays(request);
   std::vector<std::string> wanted = label_names;
+  for (std::string& name : weight_arrays(request)) wanted.push_back(std::move(name));
   for (const ExampleSpec& input : request.inputs)
     for (std::string& name : input_arrays(request, input)) wanted.push_back(std::move(name));
   NpzArrays arrays;
   ATTUNE_RETURN_IF_ERROR(read_npz(path, &arrays, &wanted));
 
-  std::vector<ArrayReader::Array> fields;
+  std::vector<ArrayField> fields;
   std::string first;
   for (const ExampleSpec& input : request.inputs) {
     const std::vector<std::string> names = input_arrays(request, input);
     const auto found = find_array(arrays, names);
-    if (found == arrays.end()) {
-      std::vector<std::string> there;
-      ATTUNE_RETURN_IF_ERROR(list_npz(path, &there));
-      return file_error(path, "no array `%s`%s (arrays there: %s); save one",
-                        shortened(names[0]).c_str(), names.size() > 1 ? " or `x`" : "",
-                        name_list(there).c_str());
-    }
+    if (found == arrays.end())
+      return missing(path, "`" + shortened(names[0]) + (names.size() > 1 ? "` or `x`" : "`"), "x");
     const std::string where = path + "/" + found->first;
-    ATTUNE_RETURN_IF_ERROR(check_shape(where, input, found->second));
+    if (!holds(found->second, input.shape)) {
+      const auto y = find_array(arrays, label_names);
+      if (y != arrays.end() && holds(y->second, input.shape))
+        return file_error(path,
+                          "%s has the shape of the model's input, and %s has not; they are "
+                          "swapped, save each under the other's name",
+                          y->first.c_str(), found->first.c_str());
+    }
+    ATTUNE_RETURN_IF_ERROR(check_array(where, found->first, input, found->second));
     if (fields.empty()) first = found->first;
     const int64_t rows = found->second.shape[0];
     if (!fields.empty() && rows != fields[0].elements.shape[0])
@@ -139,15 +211,19 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
 
   Labels labels(request);
   if (const auto y = find_array(arrays, label_names); y != arrays.end()) {
-    ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/" + y->first, y->second));
+    ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/" + y->first, y->first, y->second));
     if (labels.size() != fields[0].elements.shape[0])
       return file_error(path, "%s has %lld rows, %s has %lld; give one label for each example",
                         y->first.c_str(), static_cast<long long>(labels.size()), first.c_str(),
                         static_cast<long long>(fields[0].elements.shape[0]));
   } else if (!request.labels_optional) {
-    return file_error(path, "no array `%s` with the labels; save one", label_names[0].c_str());
+    return missing(path, "`" + label_names[0] + "` with the labels", "y");
   }
-  return make_reader(request, std::move(fields), std::move(labels), dataset);
+  std::unique_ptr<Reader> reader;
+  ATTUNE_RETURN_IF_ERROR(open_arrays(request, std::move(fields), std::move(labels), &reader));
+  ATTUNE_RETURN_IF_ERROR(read_weights(path, arrays, request, reader.get()));
+  *dataset = std::move(reader);
+  return Status::ok();
 }
 
 Status open_npy(const std::string& path, const DatasetRequest& request,
@@ -156,13 +232,16 @@ Status open_npy(const std::string& path, const DatasetRequest& request,
     return file_error(path, "a .npy file has no labels; give an .npz with x and y");
   NpyArray inputs;
   ATTUNE_RETURN_IF_ERROR(read_npy(path, &inputs));
+  const ExampleSpec& example = request.example();
   // One example may come without the axis of examples.
-  if (same_dims(inputs.shape, request.example().shape))
-    inputs.shape.insert(inputs.shape.begin(), 1);
-  ATTUNE_RETURN_IF_ERROR(check_shape(path, request.example(), inputs));
-  std::vector<ArrayReader::Array> arrays;
-  arrays.push_back({path, std::move(inputs)});
-  return make_reader(request, std::move(arrays), Labels(request), dataset);
+  if (same_dims(inputs.shape, example.shape)) inputs.shape.insert(inputs.shape.begin(), 1);
+  ATTUNE_RETURN_IF_ERROR(check_array(path, "x", example, inputs));
+  std::vector<ArrayField> fields;
+  fields.push_back({path, std::move(inputs)});
+  std::unique_ptr<Reader> reader;
+  ATTUNE_RETURN_IF_ERROR(open_arrays(request, std::move(fields), Labels(request), &reader));
+  *dataset = std::move(reader);
+  return Status::ok();
 }
 
 }  // namespace attune

@@ -46,7 +46,7 @@ Opener opener_of_extension(const std::string& path) {
     Opener open;
   };
   constexpr Row kRows[] = {
-      {".npz", open_npz},         {".npy", open_npy},         {".csv", open_manifest},
+      {".npz", open_npz},         {".npy", open_npy},         {".csv", open_manifest}, {".tsv", open_manifest},
       {".png", open_single_file}, {".jpg", open_single_file}, {".jpeg", open_single_file},
       {".bmp", open_single_file},
   };

@@ -10,7 +10,11 @@
 
 namespace attune {
 
-// What the plan says about its data. The names of `inputs` must outlive the dataset.
+// How labels in a table are read where there are names of classes: as these or as numbers,
+// whichever the whole column allows, or as what a user says.
+enum class LabelTexts { either, names, numbers };
+
+// What the plan says about its data, and the user. The names of `inputs` must outlive the dataset.
 struct DatasetRequest {
   std::vector<ExampleSpec> inputs;  // at least one, in the model's order
   Preprocess preprocess;            // of the first
@@ -23,9 +27,15 @@ struct DatasetRequest {
   DType target_dtype = DType::f32;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
+  // Leave labels unread, as if there were none: the model learns from its inputs alone.
+  bool labels_unread = false;
   // Files that cannot be read or decoded are left out, each with a note. All are then read when the
   // data is opened, so that an example's number never changes. None left is an error.
   bool skip_unreadable = false;
+  // Columns of a .csv, by name or by number from 1, where they cannot be told otherwise.
+  // `label_column` may be several, separated by commas.
+  std::string path_column, label_column, weight_column;
+  LabelTexts label_texts = LabelTexts::either;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
 
@@ -39,9 +49,11 @@ struct DatasetRequest {
 // - IDX images (plain or .gz), with labels beside them by MNIST's naming (images-idx3 ->
 //   labels-idx1)
 // - .npz: an array for each of the model's inputs, of its name (or `x`, where there is one input);
-//   and `y`, `labels` or `targets`. Models of several inputs take nothing else
-// - .csv: a manifest of path,label lines, relative to the manifest; a first line `path,label` is
-//   skipped
+//   `y`, `labels` or `targets`, numbers or one-hot; and, where examples have weights,
+//   `sample_weight` or `weights`. Models of several inputs take nothing else
+// - .csv, .tsv: a manifest, with a file and its label in each row, paths relative to the manifest;
+//   or, for a model that takes numbers, a table of these. Columns go by the names in the first row,
+//   if it has any
 // - a single image, sound or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
 Status open_dataset(const std::string& path, const DatasetRequest& request,

@@ -1,6 +1,7 @@
 #include "engine/io/reader.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/io/file.h"
 
@@ -55,8 +56,24 @@ Status Reader::read_kept(int64_t index, int field, std::span<std::byte> bytes) {
 
 void Reader::keep(std::span<const int64_t> indices) {
   if (!labels_.empty()) labels_.keep(indices);
+  if (!weights_.empty()) keep_elements(&weights_, indices);
   if (!cache_.empty()) keep_elements(&cache_, indices);
   size_ = std::ssize(indices);
+}
+
+Status Reader::set_weights(const std::string& where, std::vector<double> weights) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  bool any = weights.empty();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!(weights[i] >= 0 && weights[i] <= kMost))
+      return file_error(where,
+                        "the weight %g of example %zu (%s) is no finite number of at least 0",
+                        weights[i], i, std::string(describe(static_cast<int64_t>(i))).c_str());
+    any = any || weights[i] > 0;
+  }
+  if (!any) return file_error(where, "all weights are 0; give some examples a weight");
+  weights_ = std::move(weights);
+  return Status::ok();
 }
 
 std::string_view Reader::describe(int64_t index) {

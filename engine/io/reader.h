@@ -26,6 +26,12 @@ class Reader : public Dataset {
   Status read(int64_t index, int field, std::span<std::byte> bytes) final;
   std::string_view describe(int64_t index) final;
   std::span<const std::string> notes() const final { return notes_; }
+  double weight(int64_t index) final {
+    return weights_.empty() ? 1 : weights_[static_cast<size_t>(index)];
+  }
+  // A weight for each example, or none. An error, which names `where`, unless they are finite and
+  // at least 0, and not all 0.
+  Status set_weights(const std::string& where, std::vector<double> weights);
   void add_note(std::string note) { notes_.push_back(std::move(note)); }
 
  protected:
@@ -46,6 +52,7 @@ class Reader : public Dataset {
   Labels labels_;
   size_t cache_bytes_left_;
   std::vector<std::unique_ptr<std::byte[]>> cache_;  // by index; null where not cached
+  std::vector<double> weights_;                      // by example; empty: 1 each
   std::string description_;
   std::vector<std::string> notes_;
 };
@@ -61,6 +68,16 @@ void keep_elements(std::vector<T>* elements, std::span<const int64_t> indices) {
   }
   elements->resize(end);
 }
+
+// An array [n, ...] of examples; `where` names it in messages: "data.npz/x".
+struct ArrayField {
+  std::string where;
+  NpyArray elements;
+};
+// A reader of arrays that hold the model's inputs, one for each, of as many examples. An error
+// where an element is none that the model takes.
+Status open_arrays(const DatasetRequest& request, std::vector<ArrayField> arrays, Labels labels,
+                   std::unique_ptr<Reader>* reader);
 
 // The names in a folder, sorted by byte value, but for hidden ones and those that systems leave
 // behind (Thumbs.db). `others` are broken links, pipes and the like.

@@ -22,9 +22,14 @@ void remove_dead(Graph& graph);
 // Replaces a node by an earlier one that computes the same from the same inputs.
 void share_common_subexpressions(Graph& graph);
 
+// How images [H,W,C] lie in a model's input: as planes [N,C,H,W], or as pixels [N,H,W,C]; of one
+// channel also [N,H,W] and [N,H*W].
+enum class ImageOrder : uint8_t { none, planes, pixels };
+ImageOrder image_order(const Shape& input, const Shape& image);
+
 // Feeds the model's first input from bytes: the input port becomes u8 [N,H,W,C], and a `normalize`
-// node computes byte * scale[c] + offset[c]. The model's input must be an image [N,C,H,W].
-void take_byte_images(Graph& graph, const std::vector<double>& scale,
+// node computes byte * scale[c] + offset[c]. The model's input must take images of that shape.
+void take_byte_images(Graph& graph, const Shape& image, const std::vector<double>& scale,
                       const std::vector<double>& offset);
 
 // Folds batch norm into the convolution or linear layer before it where that layer's weight and

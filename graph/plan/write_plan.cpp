@@ -295,7 +295,8 @@ class PlanWriter {
         builder_.CreateVector(image.scale, 3), builder_.CreateVector(image.offset, 3),
         mfcc.sample_rate, mfcc.samples, mfcc.normalize_peak, mfcc.frame_length, mfcc.frame_step,
         mfcc.fft_size, mfcc.mel_bands, mfcc.low_hz, mfcc.high_hz, mfcc.log_offset,
-        mfcc.coefficients, static_cast<uint8_t>(mfcc.window));
+        mfcc.coefficients, static_cast<uint8_t>(mfcc.window),
+        static_cast<uint8_t>(image.interpolation));
   }
 
   fb::Offset<format::Plan> add_plan(const std::vector<fb::Offset<format::Program>>& programs,

@@ -35,6 +35,15 @@ void gradient_softplus(GradientContext& g) {
   g.set(0, g.emit(Op::mul, NoAttrs{}, {g.dy(), slope}, "grad"));
 }
 
+// dx = dy - softmax(x) * sum(dy), the sum over the last axis
+void gradient_log_softmax(GradientContext& g) {
+  const int last = g.graph().shape(g.x(0)).rank - 1;
+  const ValueId sum = g.emit(Op::reduce, ReduceAttrs{.axes = 1 << last}, {g.dy()}, "sum");
+  const ValueId y = g.emit(Op::softmax, NoAttrs{}, {g.x(0)}, "softmax");
+  const ValueId part = g.emit(Op::mul, NoAttrs{}, {y, sum}, "part");
+  g.set(0, g.emit(Op::sub, NoAttrs{}, {g.dy(), part}, "grad"));
+}
+
 // dx = y * (dy - sum(dy * y)), the sum over the last axis
 void gradient_softmax(GradientContext& g) {
   g.set(0, g.emit(Op::softmax_grad, NoAttrs{}, {g.dy(), g.y()}, "grad"));

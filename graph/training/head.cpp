@@ -1,10 +1,15 @@
 #include "graph/training/head.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "engine/random.h"
 #include "graph/ir/error.h"
+#include "graph/rules/cut.h"
 #include "graph/rules/rules.h"
 
 namespace attune {
@@ -22,7 +27,7 @@ double normal(SplitMix64& bits) {
 [[noreturn]] void fail(const Graph& graph, const std::string& why) {
   throw_error(
       "--classes: the model does not end in a replaceable classifier ({}); its output {} would "
-      "need a linear layer or a 1x1 convolution followed only by reshapes or softmax",
+      "need a linear layer or a convolution, followed only by what keeps the classes apart",
       why, graph.value(graph.outputs.front().value).name);
 }
 
@@ -49,68 +54,105 @@ ValueId fresh_parameter(Graph& graph, ValueId old_id, int classes, SplitMix64* b
   return graph.add_value(std::move(value));
 }
 
+// What leads from a layer to the model's output.
+struct Path {
+  NodeId layer = kNone;
+  std::vector<std::pair<NodeId, size_t>> behind;  // nodes, and their input on the path
+};
+
+// Walks back from the output to the last layer that has a weight.
+Path find_head(const Graph& graph) {
+  Path path;
+  ValueId at = graph.outputs.front().value;
+  for (;;) {
+    const NodeId id = graph.value(at).producer;
+    if (id == kNone) fail(graph, "no layer found");
+    const Node& node = graph.nodes[id];
+    if (node.op == Op::linear || node.op == Op::conv2d) {
+      path.layer = id;
+      std::reverse(path.behind.begin(), path.behind.end());
+      return path;
+    }
+    std::optional<size_t> computed;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId input = node.inputs[i];
+      if (input == kNone || graph.value(input).role != Role::temporary) continue;
+      if (computed) fail(graph, fmt::format("node {} has two computed inputs", node.name));
+      computed = i;
+    }
+    if (!computed) fail(graph, "no layer found");
+    path.behind.emplace_back(id, *computed);
+    at = node.inputs[*computed];
+  }
+}
+
+// The axis of a node's output that has the classes, where that of its input is known.
+int class_axis(const Graph& graph, const Node& node, size_t input, int axis) {
+  const Shape &x = graph.shape(node.inputs[input]), &y = graph.shape(node.outputs[0]);
+  switch (node.op) {
+    case Op::transpose:
+      for (int i = 0; i < y.rank; ++i)
+        if (node.as<TransposeAttrs>().perm[i] == axis) return i;
+      return -1;
+    case Op::reduce:
+      return (node.as<ReduceAttrs>().axes >> axis & 1) != 0 ? -1 : axis;
+    case Op::reshape:
+      for (int i = 0; i < y.rank; ++i)
+        if (y[i] == x[axis] && y.product(0, i) == x.product(0, axis)) return i;
+      return -1;
+    case Op::slice:
+    case Op::broadcast_to:
+    case Op::concat:
+    case Op::matmul:
+      return -1;
+    default:
+      return axis_alike(graph, node, static_cast<int>(input), axis,
+                        static_cast<int>(node.inputs.size()));
+  }
+}
+
 }  // namespace
 
 void replace_head(Graph& graph, int classes, uint64_t seed) {
   if (classes < 1) throw_error("--classes: {} is not positive", classes);
   graph.index();
-  // Walks back from the output to the last layer.
-  ValueId at = graph.outputs.front().value;
-  bool softmax = false;
-  NodeId bias_add = kNone, layer = kNone;
-  while (layer == kNone) {
-    const NodeId id = graph.value(at).producer;
-    if (id == kNone) fail(graph, "no layer found");
-    const Node& node = graph.nodes[id];
-    const auto is_bias = [&](ValueId v) {
-      return graph.value(v).role == Role::parameter && graph.shape(v).rank == 1;
-    };
-    switch (node.op) {
-      case Op::softmax:
-        softmax = true;
-        at = node.inputs[0];
-        break;
-      case Op::reshape:
-      case Op::transpose:
-        at = node.inputs[0];
-        break;
-      case Op::add:
-        if (bias_add != kNone || is_bias(node.inputs[0]) == is_bias(node.inputs[1]))
-          fail(graph, fmt::format("node {} adds to it", node.name));
-        bias_add = id;
-        at = node.inputs[is_bias(node.inputs[0]) ? 1 : 0];
-        break;
-      case Op::linear:
-      case Op::conv2d:
-        layer = id;
-        break;
-      default:
-        fail(graph, fmt::format("node {} ({}) comes last", node.name, op_name(node.op)));
-    }
-  }
-  Node head = graph.nodes[layer];
-  // Copies: adding values moves the graph's.
-  const Shape w = graph.shape(head.inputs[1]);
-  const Shape y = graph.shape(head.outputs[0]);
-  if (head.op == Op::conv2d &&
-      (w[1] != 1 || w[2] != 1 || y[1] != 1 || y[2] != 1 || head.as<Conv2dAttrs>().groups != 1))
-    fail(graph, fmt::format("convolution {} is not 1x1 on a 1x1 image", head.name));
-
+  const Path path = find_head(graph);
+  Node head = graph.nodes[path.layer];
+  if (head.op == Op::conv2d && head.as<Conv2dAttrs>().groups != 1)
+    fail(graph, fmt::format("convolution {} has groups", head.name));
+  const auto readers = graph.readers();
   SplitMix64 bits(seed);
-  head.inputs[1] = fresh_parameter(graph, head.inputs[1], classes, &bits);
-  if (head.input(2) != kNone)
-    head.inputs[2] = fresh_parameter(graph, head.inputs[2], classes, nullptr);
+  const auto fresh = [&](ValueId old, bool random) {
+    if (readers[static_cast<size_t>(old)].size() > 1)
+      fail(graph, fmt::format("{} is another layer's, too", graph.value(old).name));
+    return fresh_parameter(graph, old, classes, random ? &bits : nullptr);
+  };
+  int axis = axis_alike(graph, head, 1, weight_axes(head.op, 1).output,
+                        static_cast<int>(head.inputs.size()));
+  head.inputs[1] = fresh(head.inputs[1], true);
+  if (head.input(2) != kNone) head.inputs[2] = fresh(head.inputs[2], false);
 
   // Everything from the layer on is rebuilt; what was there dies.
   ValueId scores = graph.emit(head.op, head.attrs, head.inputs, head.name);
-  scores = graph.reshape(scores, Shape{y[0], classes}, head.name + "/flat");
-  if (bias_add != kNone) {
-    const Node add = graph.nodes[bias_add];
-    const int side = graph.value(add.inputs[0]).role == Role::parameter ? 0 : 1;
-    const ValueId bias = fresh_parameter(graph, add.inputs[side], classes, nullptr);
-    scores = graph.emit(Op::add, NoAttrs{}, {scores, bias}, add.name);
+  for (const auto& [id, input] : path.behind) {
+    Node node = graph.nodes[id];  // a copy: emitting moves the graph's
+    const int next = class_axis(graph, node, input, axis);
+    if (next < 0) fail(graph, fmt::format("node {} ({}) comes last", node.name, op_name(node.op)));
+    Shape shape = graph.shape(node.outputs[0]);
+    shape[next] = classes;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (i == input || node.inputs[i] == kNone) continue;
+      const int own = axis_alike(graph, node, static_cast<int>(input), axis, static_cast<int>(i));
+      if (own < 0 || graph.shape(node.inputs[i])[own] == 1) continue;  // the same for all classes
+      if (node.op != Op::add || graph.shape(node.inputs[i]).rank != 1)
+        fail(graph, fmt::format("node {} has a number for each class", node.name));
+      node.inputs[i] = fresh(node.inputs[i], false);
+    }
+    node.inputs[input] = scores;
+    const bool shaped = node.op == Op::reshape;
+    scores = graph.emit(node.op, node.attrs, node.inputs, node.name, shaped ? &shape : nullptr);
+    axis = next;
   }
-  if (softmax) scores = graph.emit(Op::softmax, NoAttrs{}, {scores}, "softmax");
   graph.outputs.resize(1);
   graph.outputs.front().value = scores;
 }

@@ -7,10 +7,39 @@
 
 namespace attune {
 
-enum class Loss { cross_entropy, mean_squared_error };
+enum class Loss {
+  cross_entropy,
+  binary_cross_entropy,
+  soft_cross_entropy,
+  mean_squared_error,
+  mean_absolute_error,
+  huber,
+  reconstruction
+};
 
 Loss parse_loss(const std::string& name);  // throws Error that lists the names
 const char* loss_name(Loss loss);
+// For --help: a line for each loss, with what the data give for it.
+std::string losses_help();
+
+// Whether it is learned which class an example is of: then there are class names, an accuracy, and
+// probabilities.
+bool classifies(Loss loss);
+
+struct LossSettings {
+  double huber_delta = 1;      // errors beyond count by their size, and not squared
+  double label_smoothing = 0;  // of this share a target is the same for every class
+};
+// Throws Error where a setting is out of range, or does nothing for this loss.
+void check_settings(Loss loss, const LossSettings& settings);
+
+// Moves the output of this name to the front: what follows trains by the first one. Empty: the first
+// of real numbers. Throws Error that lists the outputs where there is none of that name.
+void choose_output(Graph& graph, const std::string& name);
+
+// The loss for a model that ends like this one: binary_cross_entropy after a sigmoid, else
+// cross_entropy.
+Loss default_loss(const Graph& graph);
 
 // What attach_loss made.
 struct AttachedLoss {
@@ -19,18 +48,21 @@ struct AttachedLoss {
   std::map<ValueId, ValueId> seed;
 };
 
-// Number of classes that the model's first output scores; throws Error where its shape is none.
-int class_count(const Graph& graph);
+// Number of classes that the model's first output scores; 0 where the loss learns numbers. Throws
+// Error where the output's shape is none that the loss takes.
+int class_count(const Graph& graph, Loss loss);
 
 // Adds the loss of the model's first output, with a weight for each example: input ports "labels"
-// (i32 [N], or [N, positions] where the output is [N, positions, classes]: each position counts
-// with its example's weight) or "targets" (like the output), and "weights" [N]; output ports "loss"
-// [1] and, for classes, "correct" [1]. A model that ends in softmax is trained from that softmax's
-// input. The model's own output ports are dropped. `with_gradient` emits the gradient beside the
-// loss.
-AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient);
+// (i32) or "targets", unless the target is the model's input, and "weights" [N]; output ports
+// "loss" [1] and, for classes, "correct" [1]. The table in docs/command.md has the shapes. Labels
+// and targets of positions count with their example's weight. A model that ends in softmax, log of
+// softmax or sigmoid is trained from that operator's input where the loss has it in itself. The
+// model's own output ports are dropped. `with_gradient` emits the gradient beside the loss.
+AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient,
+                         const LossSettings& settings = {});
 
-// For prediction: adds the output port "probabilities" [N, classes] of a classifier.
-void attach_probabilities(Graph& graph);
+// For prediction, where the loss is one that classifies: adds the output port "probabilities", with
+// the classes on the last axis; of one logit, these are two.
+void attach_probabilities(Graph& graph, Loss loss);
 
 }  // namespace attune

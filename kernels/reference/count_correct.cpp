@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/reference/table.h"
 
 namespace attune::reference {
@@ -31,5 +33,20 @@ void count_correct(const KernelArgs& args) {
   *args.output(0).as<T>() = correct;
 }
 ATTUNE_INSTANTIATE(count_correct)
+
+template <class T>
+void count_agreeing(const KernelArgs& args) {
+  const Shape& shape = args.input(0).shape;
+  const int64_t classes = shape[1];
+  const T* weights = args.input(2).as<T>();
+  T agreeing = 0;
+  for (int64_t n = 0; n < shape[0]; ++n) {
+    const T* targets = args.input(1).as<T>() + n * classes;
+    const auto label = static_cast<int32_t>(std::max_element(targets, targets + classes) - targets);
+    if (is_correct(args.input(0).as<T>() + n * classes, classes, label)) agreeing += weights[n];
+  }
+  *args.output(0).as<T>() = agreeing;
+}
+ATTUNE_INSTANTIATE(count_agreeing)
 
 }  // namespace attune::reference

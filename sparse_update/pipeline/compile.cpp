@@ -1,15 +1,18 @@
 #include "sparse_update/pipeline/compile.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/passes/passes.h"
+#include "graph/rules/examples.h"
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
+#include "sparse_update/layers.h"
 #include "sparse_update/prune.h"
 
 namespace attune {
@@ -25,6 +28,7 @@ void check_options(const CompileOptions& options) {
       (options.micro_batch > 0 && options.batch % options.micro_batch != 0))
     throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
                 options.micro_batch, options.batch);
+  check_settings(options.loss, options.loss_settings);
 }
 
 // Input names that training needs for itself.
@@ -34,19 +38,36 @@ void check_names(const Graph& graph) {
       throw_error("the model's input '{}' has a name that training needs; rename it", port.name);
 }
 
+Shape image_shape(const ImagePreprocess& image) {
+  return {image.height, image.width, image.channels};
+}
+
 // What to give where images of another size are wanted.
 std::string size_hint(const Shape& shape) {
-  if (shape.rank != 4 || (shape[1] != 1 && shape[1] != 3)) return "; it takes no images";
-  return fmt::format("; give that size, e.g. {}:{}x{}{}", shape[1] == 3 ? "imagenet" : "unit",
-                     shape[3], shape[2], shape[1] == 3 ? "" : "x1");
+  const auto preset = [](int32_t height, int32_t width, int32_t channels) {
+    return fmt::format("; give that size, e.g. {}:{}x{}{}", channels == 3 ? "imagenet" : "unit",
+                       width, height, channels == 3 ? "" : "x1");
+  };
+  const auto is_channels = [](int32_t extent) { return extent == 1 || extent == 3; };
+  if (shape.rank == 4 && is_channels(shape[1])) return preset(shape[2], shape[3], shape[1]);
+  if (shape.rank == 4 && is_channels(shape[3])) return preset(shape[1], shape[2], shape[3]);
+  if (shape.rank == 3) return preset(shape[1], shape[2], 1);
+  if (shape.rank == 2) {
+    const auto side = static_cast<int32_t>(std::lround(std::sqrt(shape[1])));
+    if (side >= 8 && int64_t{side} * side == shape[1]) return preset(side, side, 1);
+  }
+  return "; it takes no images";
 }
 
 void check_preprocess(const Graph& graph, const Preprocess& preprocess) {
   const Shape& shape = graph.shape(graph.inputs.front().value);
   if (preprocess.front_end == FrontEnd::image) {
     const ImagePreprocess& image = preprocess.image;
-    if (shape.rank != 4 || shape[1] != image.channels || shape[2] != image.height ||
-        shape[3] != image.width)
+    const DType dtype = graph.value(graph.inputs.front().value).dtype;
+    if (!is_real(dtype))
+      throw_error("--preprocess makes images of real numbers, the model's input {} takes {}",
+                  graph.inputs.front().name, dtype_name(dtype));
+    if (image_order(shape, image_shape(image)) == ImageOrder::none)
       throw_error("--preprocess makes images {}x{}x{}, the model's input {} is [N,{}]{}",
                   image.channels, image.height, image.width, graph.inputs.front().name,
                   fmt::join(shape.dims + 1, shape.dims + shape.rank, ","), size_hint(shape));
@@ -65,7 +86,8 @@ void feed_bytes(Graph& graph, const Preprocess& preprocess) {
   if (preprocess.front_end != FrontEnd::image) return;
   const ImagePreprocess& image = preprocess.image;
   const auto n = static_cast<size_t>(image.channels);
-  take_byte_images(graph, {image.scale, image.scale + n}, {image.offset, image.offset + n});
+  take_byte_images(graph, image_shape(image), {image.scale, image.scale + n},
+                   {image.offset, image.offset + n});
 }
 
 // What follows differentiation in every program. The list reads top to bottom.
@@ -166,7 +188,7 @@ void accumulate(Graph& graph, const CompileOptions& options, ScheduledPrograms& 
 PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const Scheme& scheme,
                                ScheduledPrograms& scheduled,
                                std::vector<PlanParameter>* parameters) {
-  AttachedLoss loss = attach_loss(graph, options.loss, true);
+  AttachedLoss loss = attach_loss(graph, options.loss, true, options.loss_settings);
   if (has_micro_batches(options)) weigh_micro_batch(graph, loss);
   std::vector<ValueId> wanted;
   for (size_t v = 0; v < graph.values.size(); ++v)
@@ -201,7 +223,8 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
 
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
                              ScheduledPrograms& scheduled) {
-  attach_loss(graph, options.loss, false);
+  // What judges goes by the labels as they are.
+  attach_loss(graph, options.loss, false, {.huber_delta = options.loss_settings.huber_delta});
   const auto packed =
       optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
   return finish(ProgramKind::evaluate, batch, *packed, options, arena);
@@ -209,7 +232,7 @@ PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int bat
 
 PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
                             ScheduledPrograms& scheduled) {
-  if (options.loss == Loss::cross_entropy) attach_probabilities(graph);
+  attach_probabilities(graph, options.loss);
   const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
                                options, arena, scheduled);
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
@@ -251,6 +274,11 @@ std::string options_json(const CompileOptions& options) {
                          {"batch", options.batch},
                          {"fuse", options.fuse}};
   if (has_micro_batches(options)) json["micro_batch"] = options.micro_batch;
+  if (!options.output.empty()) json["output"] = options.output;
+  if (const LossSettings& s = options.loss_settings; s.huber_delta != 1)
+    json["huber_delta"] = s.huber_delta;
+  else if (s.label_smoothing != 0)
+    json["label_smoothing"] = s.label_smoothing;
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
   // File names need not be UTF-8.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -261,8 +289,14 @@ void check_class_names(const CompileOptions& options, int classes) {
   if (names.empty()) return;
   if (classes == 0)
     throw_error(
-        "--labels: a model that learns numbers has no classes; leave the option out, or "
-        "give --loss cross_entropy");
+        "--labels: with --loss {} a model learns numbers and has no classes; leave the option out, "
+        "or give --loss cross_entropy",
+        loss_name(options.loss));
+  if (options.loss == Loss::binary_cross_entropy && names.size() != 2)
+    throw_error(
+        "--labels: {} class names, and binary_cross_entropy has two classes; give two, of what is "
+        "not and of what is, or compile with --loss cross_entropy --classes {}",
+        names.size(), names.size());
   if (static_cast<int>(names.size()) != classes)
     throw_error(
         "--labels: {} class names for a model with {} classes; give one a class, or "
@@ -274,6 +308,25 @@ void check_class_names(const CompileOptions& options, int classes) {
       throw_error("--labels: class name '{}' is empty or there twice", name);
 }
 
+// An example's output must not depend on the others of its batch: training, evaluation and
+// prediction have batches of their own. A prime number of examples is like no other size.
+void check_examples(const Model& model, const CompileOptions& options) {
+  int batch = 13;
+  Graph graph;
+  const auto import = [&] {
+    graph =
+        model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+  };
+  try {
+    import();
+  } catch (const Error&) {  // Its shapes are for some batches only.
+    if (options.batch == 1) return;
+    batch = options.batch;
+    import();
+  }
+  if (const auto why = mixed_examples(graph, batch)) throw_error("{}: {}", model.path(), *why);
+}
+
 }  // namespace
 
 Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
@@ -281,6 +334,7 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
       model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
+  choose_output(graph, options.output);
   to_channels_last(graph);
   fold_constants(graph);
   if (options.classes > 0) replace_head(graph, options.classes, options.seed);
@@ -298,6 +352,7 @@ Compiled compile(const Model& model, const CompileOptions& options) {
 
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled) {
   check_options(options);
+  if (scheduled.empty()) check_examples(model, options);
   Compiled compiled;
   PlanContents& contents = compiled.contents;
 
@@ -311,7 +366,8 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
 
   const Scheme scheme = parse_scheme(options.scheme, train);
   for (Graph* graph : {&train, &evaluate, &predict}) mark_trained(*graph, scheme);
-  if (options.loss == Loss::cross_entropy) contents.class_count = class_count(train);
+  compiled.of_other_outputs = parameters_of_other_outputs(train);
+  contents.class_count = class_count(train, options.loss);
   check_class_names(options, contents.class_count);
 
   contents.signature = parameter_signature(train, scheme, options.optimizer);

@@ -18,7 +18,9 @@ namespace attune {
 
 struct CompileOptions {
   std::string scheme = "head";  // see parse_scheme
+  std::string output;           // the output that the loss is of; empty: the model's first
   Loss loss = Loss::cross_entropy;
+  LossSettings loss_settings;
   Optimizer optimizer = {.kind = OptimizerKind::momentum};
   int batch = 8;  // of train_step
   // > 0: train_step goes through its batch so many examples at a time, adds up the gradients, and
@@ -61,6 +63,8 @@ struct CompileOptions {
 struct Compiled {
   std::vector<std::byte> plan;  // the file's bytes
   PlanContents contents;        // what it was written from
+  // Parameters that the trained output does not depend on, which stay as they are.
+  std::vector<std::string> of_other_outputs;
 };
 
 // Model to plan, the whole pipeline. Throws Error.

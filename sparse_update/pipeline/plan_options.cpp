@@ -41,6 +41,9 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.seed = json.at("seed").get<uint64_t>();
     options.fuse = json.at("fuse").get<bool>();
     options.micro_batch = micro_batch_of_plan(plan);
+    options.output = json.value("output", "");
+    options.loss_settings.huber_delta = json.value("huber_delta", 1.0);
+    options.loss_settings.label_smoothing = json.value("label_smoothing", 0.0);
     if (json.contains("input_shapes"))
       options.input_shapes =
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();

@@ -163,6 +163,27 @@ class Fields {
   std::vector<std::string> known_;
 };
 
+// Means and deviations of bytes 0 .. 255, where those of x / 255 are meant, make a model see next
+// to nothing: images lie in 0 .. 1, so no mean lies beyond, and no deviation is as large as these.
+void check_scale(const std::string& path, std::vector<double> mean, std::vector<double> deviation) {
+  const auto most = [](const std::vector<double>& values) {
+    return std::abs(*std::max_element(values.begin(), values.end(), [](double a, double b) {
+      return std::abs(a) < std::abs(b);
+    }));
+  };
+  const bool mean_of_bytes = most(mean) > 1;
+  const bool deviation_of_bytes = most(deviation) > 8 || (mean_of_bytes && most(deviation) >= 1);
+  if (!mean_of_bytes && !deviation_of_bytes) return;
+  const std::string given = fmt::format("\"mean\" [{:.6g}] and \"std\" [{:.6g}]",
+                                        fmt::join(mean, ", "), fmt::join(deviation, ", "));
+  if (mean_of_bytes)
+    for (double& x : mean) x /= 255;
+  if (deviation_of_bytes)
+    for (double& x : deviation) x /= 255;
+  throw_error("{}: {} are of bytes 0 .. 255, but act on x / 255; give [{:.6g}] and [{:.6g}]", path,
+              given, fmt::join(mean, ", "), fmt::join(deviation, ", "));
+}
+
 Preprocess parse_image(const std::string& path, const json& object) {
   Preprocess result;
   result.front_end = FrontEnd::image;
@@ -176,6 +197,11 @@ Preprocess parse_image(const std::string& path, const json& object) {
   const int32_t longer = std::max(image.width, image.height);
   image.resize_shorter = fields.integer("resize_shorter", 0, longer, kMaxSide);
   image.bgr = fields.choice("order", {"RGB", "BGR"}) == 1;
+  const bool bicubic = fields.choice("interpolation", {"bilinear", "bicubic"}) == 1;
+  const bool antialias = fields.boolean("antialias", true);
+  image.interpolation = bicubic     ? Interpolation::bicubic
+                        : antialias ? Interpolation::bilinear
+                                    : Interpolation::bilinear_aliased;
   const std::vector<double> mean = fields.numbers("mean", image.channels, 0);
   const std::vector<double> deviation = fields.numbers("std", image.channels, 1);
   fields.check_no_others();
@@ -186,9 +212,14 @@ Preprocess parse_image(const std::string& path, const json& object) {
         path, longer);
   if (image.resize == Resize::stretch && image.resize_shorter != 0)
     throw_error("{}: \"resize_shorter\" is for \"resize\": \"center_crop\"; remove it", path);
+  if (!std::all_of(deviation.begin(), deviation.end(), [](double x) { return x > 0; }))
+    fields.fail("std", "numbers above 0");
+  check_scale(path, mean, deviation);
+  if (bicubic && !antialias)
+    throw_error("{}: \"antialias\": false is for \"interpolation\": \"bilinear\"; remove one",
+                path);
   for (int c = 0; c < image.channels; ++c) {
     const auto i = static_cast<size_t>(c);
-    if (!(deviation[i] > 0)) fields.fail("std", "numbers above 0");
     set_normalization(image, c, mean[i], deviation[i]);
     if (!std::isfinite(image.scale[c])) fields.fail("std", "numbers that are not so small");
     if (!std::isfinite(image.offset[c]))
@@ -275,6 +306,9 @@ std::string preprocess_text(const Preprocess& preprocess) {
                       image.resize == Resize::stretch
                           ? "stretched"
                           : fmt::format("shorter side to {}, centre crop", image.resize_shorter));
+      text += image.interpolation == Interpolation::bicubic    ? ", bicubic"
+              : image.interpolation == Interpolation::bilinear ? ", bilinear"
+                                                               : ", bilinear without antialiasing";
       // x * scale + offset of each channel; once where they are the same.
       bool same = true;
       for (int c = 1; c < image.channels; ++c)

@@ -17,7 +17,8 @@ namespace attune {
 //   mfcc            MfccPreprocess as it is by default: 1 s of 16 kHz audio, 49 x 10 coefficients
 //   mfcc:WINDOW     the same; of a longer clip the `first` (default), `centre` or `loudest` part
 //   FILE.json       {"image": {"width": W, "height": H, "channels": 3, "resize": "stretch",
-//                              "resize_shorter": P, "order": "RGB", "mean": [..], "std": [..]}}
+//                              "resize_shorter": P, "interpolation": "bilinear", "antialias": true,
+//                              "order": "RGB", "mean": [..], "std": [..]}}
 //                   or {"mfcc": {"sample_rate": 16000, ...}} with the fields of MfccPreprocess.
 //                   `mean` and `std` (defaults 0 and 1) act on x / 255, in the order of the model's
 //                   channels; one number serves all. `resize_shorter` belongs to "center_crop".

@@ -64,9 +64,11 @@ TensorDifference compare(const Contents& actual, const Contents& expected) {
   }
   double difference = 0, norm = 0;
   for (size_t i = 0; i < expected.reals.size(); ++i) {
-    const double by = std::fabs(actual.reals[i] - expected.reals[i]);
+    // A mask of minus infinity is as good a number as any where both have it.
+    const bool same = actual.reals[i] == expected.reals[i];
+    const double by = same ? 0 : std::fabs(actual.reals[i] - expected.reals[i]);
     difference += by * by;
-    norm += expected.reals[i] * expected.reals[i];
+    if (!std::isinf(expected.reals[i])) norm += expected.reals[i] * expected.reals[i];
     if (i > 0 && !(by > d.max_abs) && !std::isnan(by)) continue;
     if (std::isnan(d.max_abs)) continue;
     d.max_abs = by, d.index = static_cast<int64_t>(i);
@@ -179,6 +181,7 @@ class Verification {
   Graph model_graph(int batch) const {
     Graph graph =
         model_.import({.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
+    choose_output(graph, compiled_.output);
     if (compiled_.classes > 0) replace_head(graph, compiled_.classes, compiled_.seed);
     remove_dead(graph);
     return graph;
@@ -186,10 +189,12 @@ class Verification {
 
   Graph model_program(ProgramKind kind, int batch) const {
     Graph graph = model_graph(batch);
-    if (kind != ProgramKind::predict)
-      attach_loss(graph, compiled_.loss, false);
-    else if (compiled_.loss == Loss::cross_entropy)
-      attach_probabilities(graph);
+    LossSettings settings = compiled_.loss_settings;
+    if (kind == ProgramKind::evaluate) settings.label_smoothing = 0;
+    if (kind == ProgramKind::predict)
+      attach_probabilities(graph, compiled_.loss);
+    else
+      attach_loss(graph, compiled_.loss, false, settings);
     return graph;
   }
 

@@ -3,6 +3,7 @@
 #include "engine/batch.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/ir/error.h"
+#include "graph/passes/passes.h"
 
 namespace attune {
 namespace {
@@ -86,27 +87,31 @@ ProgramInputs VerifyExamples::for_model(const Graph& model, const ProgramInputs&
       throw_error("{}: the plan has no input '{}', which the model has", plan_.name(), port.name);
     const HostTensor& tensor = given->second;
     const Value& value = model.value(port.value);
-    result[port.name] =
-        tensor.shape == value.shape ? in_double(tensor) : normalized_planes(tensor, value.shape);
+    const bool images = tensor.dtype == DType::u8 && is_real(value.dtype);
+    result[port.name] = tensor.shape == value.shape && !images
+                            ? in_double(tensor)
+                            : normalized_images(tensor, value.shape);
   }
   return result;
 }
 
-HostTensor VerifyExamples::normalized_planes(const HostTensor& bytes, const Shape& planes) const {
+HostTensor VerifyExamples::normalized_images(const HostTensor& bytes, const Shape& input) const {
   const ImagePreprocess image = plan_.preprocess().image;
-  const int64_t area = planes.rank == 4 ? int64_t{planes[2]} * planes[3] : 0;
-  if (bytes.dtype != DType::u8 || bytes.shape.rank != 4 || planes.rank != 4 ||
-      bytes.shape.elements() != planes.elements() || image.channels != planes[1])
+  const ImageOrder order = image_order(input, {image.height, image.width, image.channels});
+  if (bytes.dtype != DType::u8 || bytes.shape.elements() != input.elements() ||
+      order == ImageOrder::none)
     throw_error("{}: the plan's images do not make the model's input", plan_.name());
+  const int64_t area = int64_t{image.height} * image.width;
   const std::vector<double> pixels = bytes.reals();
   std::vector<double> reals(pixels.size());
   for (size_t i = 0; i < pixels.size(); ++i) {
     const auto c = static_cast<int64_t>(i) % image.channels;
-    const auto at = static_cast<int64_t>(i) / image.channels;
-    reals[static_cast<size_t>((at / area * image.channels + c) * area + at % area)] =
+    const auto pixel = static_cast<int64_t>(i) / image.channels;
+    const int64_t planes = (pixel / area * image.channels + c) * area + pixel % area;
+    reals[order == ImageOrder::planes ? static_cast<size_t>(planes) : i] =
         pixels[i] * image.scale[c] + image.offset[c];
   }
-  return HostTensor::of_reals(DType::f64, planes, reals);
+  return HostTensor::of_reals(DType::f64, input, reals);
 }
 
 ProgramInputs VerifyExamples::for_plan(const ProgramInputs& inputs) {

@@ -28,7 +28,7 @@ class VerifyExamples {
 
   // A batch from example `first` on; the data start again where they end.
   ProgramInputs read(ProgramKind kind, int64_t first);
-  // The same as the model takes them: in double, images as planes of normalized pixels.
+  // The same as the model takes them: in double, images normalized.
   ProgramInputs for_model(const Graph& model, const ProgramInputs& inputs) const;
   // The same for a plan's graph in double.
   static ProgramInputs for_plan(const ProgramInputs& inputs);
@@ -36,7 +36,7 @@ class VerifyExamples {
  private:
   void read_data(int64_t first, int batch, int field, const format::Port& port, HostTensor* tensor);
   void randomize(const format::Port& port, HostTensor* tensor);
-  HostTensor normalized_planes(const HostTensor& bytes, const Shape& planes) const;
+  HostTensor normalized_images(const HostTensor& bytes, const Shape& input) const;
 
   const Plan& plan_;
   Dataset* data_;

@@ -79,9 +79,10 @@ class Finals {
         finals_(finals),
         progress_(progress),
         tuner_(model, options, finals.measure.cache),
-        classifies_(options.loss == Loss::cross_entropy),
+        classifies_(classifies(options.loss)),
         few_(examples.size() < kFewExamples),
-        chance_(classifies_ ? std::log(class_count(forward_graph(model, options, 1))) : 0),
+        chance_(classifies_ ? std::log(class_count(forward_graph(model, options, 1), options.loss))
+                            : 0),
         halves_(halves(examples)) {
     for (uint64_t seed = 0; seed < kSeeds; ++seed)
       longer_.push_back(

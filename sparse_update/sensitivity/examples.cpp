@@ -16,6 +16,12 @@ size_t bytes_of_one(const Tensor& batch) {
   return batch ? batch.bytes() / static_cast<size_t>(batch.shape[0]) : 0;
 }
 
+// What the training step learns from; absent where that is its input.
+Tensor target_of(const Session& session) {
+  const SessionPort label = session.port(ProgramKind::train_step, PortRole::label);
+  return (label ? label : session.port(ProgramKind::train_step, PortRole::target)).tensor;
+}
+
 // 0, 1, 2 ...
 std::vector<int64_t> counted(int64_t count) {
   std::vector<int64_t> indices(static_cast<size_t>(count));
@@ -37,9 +43,7 @@ std::shared_ptr<const ExamplesInMemory::Memory> ExamplesInMemory::read_all(
   auto memory = std::make_shared<Memory>();
   for (int i = 0; const SessionPort input = session.port(kTrain, PortRole::input, i); ++i)
     memory->field_bytes.push_back(bytes_of_one(input.tensor));
-  SessionPort target = session.port(kTrain, PortRole::label);
-  if (!target) target = session.port(kTrain, PortRole::target);
-  memory->field_bytes.push_back(bytes_of_one(target.tensor));
+  memory->field_bytes.push_back(bytes_of_one(target_of(session)));
   const size_t stride = memory->stride();
   memory->bytes.resize(stride * indices.size());
   for (size_t i = 0; i < indices.size(); ++i) {
@@ -48,12 +52,17 @@ std::shared_ptr<const ExamplesInMemory::Memory> ExamplesInMemory::read_all(
     for (size_t field = 0; field < memory->field_bytes.size(); ++field) {
       const size_t bytes = memory->field_bytes[field];
       const bool is_target = field + 1 == memory->field_bytes.size();
+      if (is_target && bytes == 0) break;
       throw_if_error(data.read(indices[i], is_target ? kTargetField : static_cast<int>(field),
                                rest.first(bytes)));
       rest = rest.subspan(bytes);
     }
     memory->names.emplace_back(data.describe(indices[i]));
+    memory->weights.push_back(data.weight(indices[i]));
     memory->hashes.push_back(hash64(example));
+    // Unweighted examples are the same as ever.
+    if (const double& weight = memory->weights.back(); weight != 1)
+      memory->hashes.back() ^= hash64(std::as_bytes(std::span(&weight, 1)));
   }
   return memory;
 }
@@ -87,13 +96,25 @@ Status ExamplesInMemory::read(int64_t index, int field, std::span<std::byte> byt
   return Status::ok();
 }
 
+std::span<const std::byte> ExamplesInMemory::target(int64_t index) const {
+  const auto at = static_cast<size_t>(indices_[static_cast<size_t>(index)]);
+  return std::span(memory_->bytes)
+      .subspan(at * memory_->stride(), memory_->stride())
+      .last(memory_->field_bytes.back());
+}
+
 std::string_view ExamplesInMemory::describe(int64_t index) {
   return memory_->names[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
 }
 
+double ExamplesInMemory::weight(int64_t index) {
+  return memory_->weights[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
+}
+
 ExamplesInMemory take_examples(Dataset& data, const Session& session, int64_t count,
                                uint64_t seed) {
-  if (!data.labelled()) throw_error("--data: the examples have no labels, and nothing to learn");
+  if (target_of(session) && !data.labelled())
+    throw_error("--data: the examples have no labels, and nothing to learn");
   if (data.size() < 2)
     throw_error("--data: {} examples are too few to learn from and to judge by; give more",
                 data.size());

@@ -23,6 +23,9 @@ class ExamplesInMemory : public Dataset {
   bool labelled() const override { return true; }
   Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t index) override;
+  // The bytes of an example's label or target.
+  std::span<const std::byte> target(int64_t index) const;
+  double weight(int64_t index) override;
   // Of all examples, in order.
   uint64_t hash() const { return hash_; }
 
@@ -31,6 +34,7 @@ class ExamplesInMemory : public Dataset {
     std::vector<size_t> field_bytes;  // of the inputs, then of the target
     std::vector<std::byte> bytes;
     std::vector<std::string> names;
+    std::vector<double> weights;   // by example
     std::vector<uint64_t> hashes;  // by example
 
     size_t stride() const {

@@ -25,6 +25,9 @@ std::string settings_key(const Model& model, const CompileOptions& options, uint
       static_cast<int>(how.session.backend), options.fuse);
   if (options.classes > 0)
     text += fmt::format(" classes {} of seed {}", options.classes, options.seed);
+  if (!options.output.empty()) text += " output " + options.output;
+  if (const LossSettings& s = options.loss_settings; s.huber_delta != 1 || s.label_smoothing > 0)
+    text += fmt::format(" delta {} smoothing {}", s.huber_delta, s.label_smoothing);
   return fmt::format("{:016x}", hash64(std::as_bytes(std::span(text))));
 }
 

@@ -21,10 +21,10 @@ Gains measured_gains(const Model& model, const CompileOptions& options, const Se
     count.add(1, !known);
   });
 
-  const bool classifies = options.loss == Loss::cross_entropy;
-  const auto value = [&](const Reached& r) { return classifies ? r.accuracy : -r.loss; };
+  const bool is_right = classifies(options.loss);
+  const auto value = [&](const Reached& r) { return is_right ? r.accuracy : -r.loss; };
   Gains gains;
-  gains.unit = classifies ? "accuracy" : "loss";
+  gains.unit = is_right ? "accuracy" : "loss";
   gains.base = value(reached[0]);
   if (!std::isfinite(gains.base))
     throw_error("--learning-rate {}: training the classifier alone diverges; give a smaller one",

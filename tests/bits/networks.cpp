@@ -64,7 +64,8 @@ OnnxModel gates_network() {
   net.ints("rows.shape", {-1, 16, 20}).node("Reshape", {"peaks", "rows.shape"}, {"columns"});
   set_ints(net.node("Transpose", {"columns"}, {"rows"}), "perm", {0, 2, 1});
   net.node("MatMul", {"rows", "columns"}, {"products"});
-  net.tensor("width", {}, 16, 0).node("Div", {"products", "width"}, {"scaled"});
+  net.tensor("/Constant_output_0", {}, 16, 0);  // an exporter's: not trained
+  net.node("Div", {"products", "/Constant_output_0"}, {"scaled"});
   set_int(net.node("Softmax", {"scaled"}, {"attention"}), "axis", -1);
   net.node("MatMul", {"attention", "rows"}, {"mixed"});
   onnx::NodeProto& mean = net.node("ReduceMean", {"mixed"}, {"features"});

@@ -230,6 +230,13 @@ TEST_CASE("a model that classifies positions trains from labels of each") {
   const auto predicted = shop.run("predict net.att tags.npz --json").json();
   REQUIRE(predicted.size() == kExamples);
   CHECK(predicted[0]["positions"].size() == kWords);
+  // Each position counts as one.
+  std::vector<std::vector<int>> matrix(kClasses, std::vector<int>(kClasses));
+  for (size_t i = 0; i < kExamples; ++i)
+    for (size_t p = 0; p < kWords; ++p)
+      ++matrix[(i * kWords + p) * 13 % kItems / 7]
+              [predicted[i]["positions"][p][0]["index"].get<size_t>()];
+  CHECK(evaluated(shop, "--data tags.npz")["confusion_matrix"] == nlohmann::json(matrix));
   CHECK(contains(shop.run("predict net.att tags.npz").out, "position"));
 
   arrays["y"] = ints({kExamples}, label);

@@ -72,10 +72,11 @@ TEST_CASE("which part of a longer clip is used is chosen in the preset or in the
 TEST_CASE("preprocessing reads as a line") {
   CHECK(preprocess_text({}) == "none");
   CHECK(preprocess_text(parse_preprocess("signed:128x96")) ==
-        "image 128x96 RGB, stretched, x * 0.00784314 - 1");
-  CHECK(preprocess_text(parse_preprocess("imagenet")) ==
-        "image 224x224 RGB, shorter side to 256, centre crop, x * 0.0171248 - 2.1179; x * 0.017507 "
-        "- 2.03571; x * 0.0174292 - 1.80444");
+        "image 128x96 RGB, stretched, bilinear, x * 0.00784314 - 1");
+  CHECK(
+      preprocess_text(parse_preprocess("imagenet")) ==
+      "image 224x224 RGB, shorter side to 256, centre crop, bilinear, x * 0.0171248 - 2.1179; x * "
+      "0.017507 - 2.03571; x * 0.0174292 - 1.80444");
   CHECK(preprocess_text(parse_preprocess("mfcc")) ==
         "mfcc 49x10 of 16000 samples at 16000 Hz, frames of 480 every 320, 40 mel bands 20 .. 4000 "
         "Hz");
@@ -112,6 +113,41 @@ TEST_CASE("an image file") {
   CHECK(d.image.resize == Resize::stretch);
   CHECK(d.image.scale[2] == static_cast<float>(1 / 255.0));
   CHECK(d.image.offset[2] == 0);
+  CHECK(d.image.interpolation == Interpolation::bilinear);
+}
+
+TEST_CASE("an image file says how to interpolate") {
+  Workshop shop;
+  const auto interpolation = [&](const std::string& keys) {
+    shop.write("i.json", R"({"image": {"width": 4, "height": 4)" + keys + "}}");
+    return parse_preprocess(shop.path("i.json"));
+  };
+  CHECK(interpolation(R"(, "antialias": true)").image.interpolation == Interpolation::bilinear);
+  const Preprocess cubic = interpolation(R"(, "interpolation": "bicubic")");
+  CHECK(cubic.image.interpolation == Interpolation::bicubic);
+  CHECK(contains(preprocess_text(cubic), "stretched, bicubic,"));
+  const Preprocess aliased = interpolation(R"(, "interpolation": "bilinear", "antialias": false)");
+  CHECK(aliased.image.interpolation == Interpolation::bilinear_aliased);
+  CHECK(contains(preprocess_text(aliased), "bilinear without antialiasing,"));
+}
+
+TEST_CASE("means and deviations of bytes are refused with the right ones") {
+  Workshop shop;
+  const auto advice = [&](const std::string& keys) {
+    shop.write("i.json", R"({"image": {"width": 4, "height": 4, )" + keys + "}}");
+    return error(shop.path("i.json"));
+  };
+  CHECK(contains(advice(R"("mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375])"),
+                 "give [0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]"));
+  CHECK(contains(advice(R"("mean": 127.5, "std": 127.5)"), "give [0.5, 0.5, 0.5] and [0.5"));
+  CHECK(contains(advice(R"("mean": [102, 51, 0])"), "give [0.4, 0.2, 0] and [0.00392157"));
+  CHECK(contains(advice(R"("std": 255)"), "give [0, 0, 0] and [1, 1, 1]"));
+  CHECK(contains(advice(R"("mean": 0.485, "std": 58.395)"), "[0.485, 0.485, 0.485] and [0.229"));
+  CHECK(contains(advice(R"("mean": 51, "std": 0.229)"), "[0.2, 0.2, 0.2] and [0.229"));
+  for (const char* fine : {R"("mean": 0)", R"("std": 1)", R"("mean": 1, "std": 2)",
+                           R"("mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225])",
+                           R"("mean": -1, "std": 0.00392)", R"("mean": 0.5, "std": 0.5)"})
+    CHECK(advice(fine) == "");
 }
 
 TEST_CASE("an mfcc file changes what it names and keeps the rest") {
@@ -167,7 +203,12 @@ TEST_CASE("wrong files are refused with the file's name and the key") {
       {R"({"image": {"width": 4, "height": 4, "std": -1}})", "\"std\""},
       {R"({"image": {"width": 4, "height": 4, "std": 1e-300}})", "\"std\""},
       {R"({"image": {"width": 4, "height": 4, "mean": [1, 2, null]}})", "\"mean\""},
-      {R"({"image": {"width": 4, "height": 4, "mean": 1e300}})", "\"mean\" is 1e+300"},
+      {R"({"image": {"width": 4, "height": 4, "mean": 1e300}})", "\"mean\" [1e+300"},
+      {R"({"image": {"width": 4, "height": 4, "mean": 0.5, "std": 1e-40}})", "\"mean\" is 0.5"},
+      {R"({"image": {"width": 4, "height": 4, "interpolation": "nearest"}})", "\"nearest\""},
+      {R"({"image": {"width": 4, "height": 4, "antialias": 0}})", "true or false"},
+      {R"({"image": {"width": 4, "height": 4, "interpolation": "bicubic", "antialias": false}})",
+       "remove one"},
       {R"({"image": {"width": 4, "height": 4, "mean": 1e999}})", "too large"},
       {R"({"mfcc": {"fft_size": 500}})", "power of two"},
       {R"({"mfcc": {"frame_length": 600}})", "\"frame_length\" is above \"fft_size\""},

@@ -111,7 +111,7 @@ TEST_CASE("a profile ends after fifty steps and changes no bit of the training")
 TEST_CASE("a profile replaces a profile and nothing else") {
   Workshop shop;
   shop.compile();
-  const std::string train = "train net.att --data data.npz --steps 1 --quiet --json --profile ";
+  const std::string train = "train net.att --data data.npz --steps 1 --quiet --json --overwrite --profile ";
   REQUIRE(shop.run(train + "t.json").status == 0);
   REQUIRE(shop.run(train + "t.json").status == 0);
   shop.remove("net.atc");

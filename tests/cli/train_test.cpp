@@ -97,8 +97,9 @@ TEST_CASE("a class without examples is noted before a run") {
   const auto result = shop.run("train net.att --data no_ones.npz --epochs 1");
   REQUIRE_MESSAGE(result.status == 0, result.error);
   CHECK(contains(result.error, note));
-  CHECK(!contains(shop.run("train net.att --data data.npz --epochs 1").error, "forget"));
-  const auto quiet = shop.run("train net.att --data no_ones.npz --epochs 1 --quiet");
+  CHECK(
+      !contains(shop.run("train net.att --data data.npz --epochs 1 --overwrite").error, "forget"));
+  const auto quiet = shop.run("train net.att --data no_ones.npz --epochs 1 --quiet --overwrite");
   CHECK(quiet.status == 0);
   CHECK(quiet.error.empty());
 }
@@ -145,7 +146,9 @@ TEST_CASE("the number of threads changes no bit") {
 TEST_CASE("what would spoil a file or a run is refused before training") {
   Workshop shop;
   shop.compile();
-  REQUIRE(shop.run("train net.att --data data.npz --epochs 1 --quiet").status == 0);
+  REQUIRE(
+      shop.run("train net.att --data data.npz --epochs 1 --quiet --checkpoint done.atc").status ==
+      0);
   shop.write("thesis.txt", "years of work");
   const auto files = shop.files();
   const auto refused = [&](const std::string& options, const char* reason) {
@@ -179,9 +182,16 @@ TEST_CASE("what would spoil a file or a run is refused before training") {
     refused(std::string("--data data.npz ") + option + " ''", "is empty");
   refused("--data data.npz --resume gone.atc", "gone.atc");
   refused("--data data.npz --resume thesis.txt", "not a checkpoint");
-  refused("--data data.npz --resume net.atc --seed 3", "--seed");
-  refused("--data data.npz --resume net.atc --no-shuffle", "--no-shuffle");
-  refused("--data data.npz --resume net.atc --validation-split 0.5", "38 examples");
+  refused("--data data.npz --resume done.atc --seed 3", "--seed");
+  refused("--data data.npz --resume done.atc --no-shuffle", "--no-shuffle");
+  refused("--data data.npz --resume done.atc --validation-split 0.5", "38 examples");
+  refused("--data data.npz --resume done.atc --from done.atc", "--from");
+  refused("--data data.npz --from gone.atc", "gone.atc");
+  refused("--data data.npz --from thesis.txt", "not a checkpoint");
+  refused("--data data.npz --keep best", "--validation");
+  refused("--data data.npz --patience 3", "--validation");
+  refused("--data data.npz --validation-split 0.2 --patience 0", "--patience");
+  refused("--data data.npz --checkpoint thesis.txt --overwrite", "not a checkpoint");
   CHECK(shop.read("thesis.txt") == "years of work");
 }
 
@@ -191,12 +201,12 @@ TEST_CASE("a run that diverges is an error, and the checkpoint of before stays")
   REQUIRE(shop.run("train net.att --data data.npz --epochs 1 --quiet").status == 0);
   const std::string before = shop.read("net.atc");
   const auto result =
-      shop.run("train net.att --data data.npz --epochs 1 --quiet --learning-rate 1e38");
+      shop.run("train net.att --data data.npz --epochs 1 --quiet --overwrite --learning-rate 1e38");
   check_refused(result, "lower the learning rate");
   CHECK(shop.read("net.atc") == before);
   // Also where the last loss still was finite, and what its step made of the parameters is not.
   const auto last =
-      shop.run("train net.att --data data.npz --steps 1 --quiet --learning-rate 1e39");
+      shop.run("train net.att --data data.npz --steps 1 --quiet --overwrite --learning-rate 1e39");
   check_refused(last, "is not finite: training has diverged");
   CHECK(shop.read("net.atc") == before);
 }
@@ -225,17 +235,6 @@ TEST_CASE("the log of an earlier run stays until a step of the new one was done"
   CHECK(count_lines(after) > 3);
   CHECK(nlohmann::json::parse(after.substr(0, after.find('\n'))).at("event") == "start");
   CHECK_FALSE(contains(after, log));
-}
-
-TEST_CASE("a new run says that it will replace an old one") {
-  Workshop shop;
-  shop.compile();
-  CHECK_FALSE(contains(shop.run("train net.att --data data.npz --epochs 1").error, "earlier run"));
-  // One that cannot start replaces nothing.
-  check_refused(shop.run("train net.att --data nowhere --epochs 1"), "nowhere");
-  check_refused(shop.run("train net.att --data data.npz --learning-rate -1"), "learning rate");
-  CHECK(contains(shop.run("train net.att --data data.npz --epochs 1").error, "earlier run"));
-  CHECK(contains(shop.run("train net.att --data data.npz --resume net.atc").error, "already done"));
 }
 
 TEST_CASE("a run can be made longer, and then is what it would have been") {

@@ -92,6 +92,15 @@ const std::vector<Case>& cases() {
        BatchNormAttrs{},
        {{{4, 5}}, {{5}}, {{5}}, {{5}, constant}, {{5}, positive_constant}}},
 
+      {"images",
+       Op::batch_norm_train,
+       BatchNormAttrs{.epsilon = 1e-3},
+       {{{2, 2, 3, 3}}, {{3}}, {{3}}, {{3}, constant}, {{3}, constant}, {{2}, positive_constant}}},
+      {"vectors",
+       Op::batch_norm_train,
+       BatchNormAttrs{},
+       {{{4, 5}}, {{5}}, {{5}}, {{5}, constant}, {{5}, constant}, {{4}, positive_constant}}},
+
       {"same shapes", Op::add, NoAttrs{}, {{{2, 3}}, {{2, 3}}}},
       {"bias", Op::add, NoAttrs{}, {{{2, 2, 3}}, {{3}}}},
       {"outer", Op::sub, NoAttrs{}, {{{3, 1}}, {{1, 4}}}},
@@ -118,6 +127,8 @@ const std::vector<Case>& cases() {
       {"plain", Op::softplus, NoAttrs{}, {{{2, 5}}}},
       {"vector", Op::softmax, NoAttrs{}, {{{5}}}},
       {"rows", Op::softmax, NoAttrs{}, {{{2, 3, 4}}}},
+      {"vector", Op::log_softmax, NoAttrs{}, {{{5}}}},
+      {"rows", Op::log_softmax, NoAttrs{}, {{{2, 3, 4}}}},
 
       {"resnet's",
        Op::max_pool2d,

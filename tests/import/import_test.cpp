@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
@@ -278,7 +279,7 @@ TEST_CASE("batch normalization trains scale and bias, statistics are constant, e
   b.input("x", {-1, 3, 2, 2}).output("y");
   for (const char* name : {"gamma", "beta", "mean", "var"}) b.tensor(name, {3}, 0.5f, 0.25f);
   auto& node = b.node("BatchNormalization", {"x", "gamma", "beta", "mean", "var"},
-                      {"y", "m", "v", "sm", "sv"});  // as exported for training
+                      {"y"});
   set_float(node, "epsilon", 1e-5f);
   const Graph graph = b.import();
   const Node* norm = find_node(graph, Op::batch_norm);
@@ -288,8 +289,44 @@ TEST_CASE("batch normalization trains scale and bias, statistics are constant, e
   CHECK(graph.value(norm->inputs[2]).role == Role::parameter);
   CHECK(graph.value(norm->inputs[3]).role == Role::constant);
   CHECK(graph.value(norm->inputs[4]).role == Role::constant);
-  b.output("m");
-  CHECK(contains(error_of([&] { b.import(); }), "output 1 ('m') is not supported"));
+}
+
+TEST_CASE("what was exported in training mode is refused, not taken for evaluation") {
+  const char* const says = "is in training mode";
+  const auto norm = [](int opset, std::vector<std::string> outputs, int64_t mode) {
+    OnnxBuilder b(opset);
+    b.input("x", {-1, 3, 2, 2}).output("y");
+    for (const char* name : {"gamma", "beta", "mean", "var"}) b.tensor(name, {3}, 0.5f, 0.25f);
+    auto& node = b.node("BatchNormalization", {"x", "gamma", "beta", "mean", "var"}, outputs);
+    if (mode >= 0) set_int(node, "training_mode", mode);
+    return error_of([&] { b.import(); });
+  };
+  CHECK(norm(17, {"y"}, -1).empty());
+  CHECK(norm(17, {"y"}, 0).empty());
+  CHECK(contains(norm(17, {"y"}, 1), says));
+  CHECK(contains(norm(17, {"y", "m", "v"}, 1), says));
+  // There was no attribute before opset 14.
+  CHECK(contains(norm(13, {"y", "m", "v", "sm", "sv"}, -1), says));
+  CHECK(norm(13, {"y"}, -1).empty());
+
+  const auto dropout = [](std::optional<float> ratio, std::optional<bool> mode) {
+    OnnxBuilder b(13);
+    b.input("x", {-1, 3}).output("y");
+    if (ratio) b.tensor("ratio", {}, *ratio);
+    if (mode) {
+      auto* tensor = b.proto().mutable_graph()->add_initializer();
+      tensor->set_name("mode");
+      tensor->set_data_type(onnx::TensorProto::BOOL);
+      tensor->add_int32_data(*mode);
+    }
+    b.node("Dropout", {"x", ratio ? "ratio" : "", mode ? "mode" : ""}, {"y"});
+    return error_of([&] { b.import(); });
+  };
+  CHECK(dropout(std::nullopt, std::nullopt).empty());
+  CHECK(dropout(0.5f, false).empty());
+  CHECK(dropout(0.f, true).empty());
+  CHECK(contains(dropout(0.5f, true), says));
+  CHECK(contains(dropout(std::nullopt, true), says));  // by half
 }
 
 TEST_CASE("clip takes its bounds from attributes or inputs, either may be missing") {

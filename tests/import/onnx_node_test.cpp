@@ -31,9 +31,6 @@ const std::set<std::string> kListed = {
 #undef ONNX
 };
 
-// Cases whose result is another on purpose: dropout is dropped whatever mode a model asks for.
-const std::set<std::string> kDropoutInTraining = {"test_training_dropout",
-                                                  "test_training_dropout_default"};
 // Cases whose expected output has four decimals only, not all rounded to the nearest.
 const std::set<std::string> kFourDecimals = {"test_averagepool_2d_ceil_last_window_starts_on_pad"};
 constexpr int kOldestOpset = 7;
@@ -172,8 +169,7 @@ TEST_CASE("ONNX's own tests of the listed operators pass") {
     std::getline(fields, op, '\t');
     int opset = 0;
     fields >> opset;
-    if (!kListed.contains(op) || opset < kOldestOpset || kDropoutInTraining.contains(name))
-      continue;
+    if (!kListed.contains(op) || opset < kOldestOpset) continue;
     there.insert(op);
     CAPTURE(name);
     const Case c = read_case(name, op);

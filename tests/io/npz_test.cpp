@@ -140,6 +140,7 @@ TEST_CASE("hostile array headers are errors") {
   CHECK(contains(parse_error(npy(1, header_of(">f4", "(1,)"), Bytes(4))), "big-endian"));
   CHECK(contains(parse_error(npy(1, header_of("<c8", "(1,)"), Bytes(8))), "type '<c8'"));
   CHECK(contains(parse_error(npy(1, header_of("|O", "(1,)"), Bytes(8))), "type '|O'"));
+  CHECK(contains(parse_error(npy(1, header_of("<U3", "(1,)"), Bytes(12))), "'<U3', which is text"));
   CHECK(contains(parse_error(npy(1, header_of("<f4", "(2,)"), Bytes(4))), "[2] elements"));
   CHECK(contains(parse_error(npy(1, header_of("<f4", "(1,)"), Bytes(5))), "5 bytes of data"));
   const char* shapes[] = {"(-1,)",
@@ -375,9 +376,9 @@ TEST_CASE("NPZ errors say what does not fit") {
   };
   CHECK(error([](auto&) {}) == "");
   CHECK(contains(error([](auto& a) {
-                   a["x"] = floats({2, 1, 3}, {1, 2, 3, 4, 5, 6});
+                   a["x"] = floats({3, 2}, {1, 2, 3, 4, 5, 6});
                  }),
-                 "shape [2,1,3], the model's input `input` takes [n,3]"));
+                 "shape [3,2], the model's input `input` takes [n,3]; write x.transpose(1, 0)"));
   CHECK(contains(error([](auto& a) { a["x"] = floats({}, {1}); }), "shape [], "));
   CHECK(contains(error([](auto& a) { a["x"] = floats({0, 3}, {}); }), "no example"));
   CHECK(contains(error([](auto& a) { a["y"] = longs({1}, {0}); }), "y has 1 rows, x has 2"));
@@ -389,7 +390,10 @@ TEST_CASE("NPZ errors say what does not fit") {
                  "label 4294967296"));
   CHECK(contains(error([](auto& a) { a["y"] = floats({2}, {0, 0.5f}); }), "label 0.5"));
   CHECK(contains(error([](auto& a) { a["y"] = floats({2}, {0, NAN}); }), "y[1]: element 0 (nan)"));
-  CHECK(contains(error([](auto& a) { a["y"] = longs({2, 2}, {0, 0, 0, 0}); }), "shape [2,2]"));
+  CHECK(contains(error([](auto& a) {
+                   a["y"] = longs({2, 3}, {0, 0, 0, 0, 0, 0});
+                 }),
+                 "y: shape [2,3], the model's class labels take [n], or one-hot"));
   CHECK(contains(error([](auto& a) { a.erase("y"); }), "no array `y`"));
   CHECK(
       contains(error([](auto& a) { a.erase("x"); }), "no array `input` or `x` (arrays there: y)"));
@@ -405,6 +409,129 @@ TEST_CASE("NPZ errors say what does not fit") {
                    a["x"] = array_of<double>(NpyType::f64, {2, 3}, {1, 2, 3, 4, 1e300, 6});
                  }),
                  "x[1]: element 1 (1e+300) is outside its range"));
+}
+
+TEST_CASE("arrays in another order of axes get the order that fits") {
+  NpzFolder npz;
+  struct Row {
+    std::vector<int64_t> shape;
+    Shape wanted;
+    const char* advice;  // "": taken
+  };
+  const Row rows[] = {
+      {{2, 3, 4, 5}, {4, 5, 3}, "write x.transpose(0, 2, 3, 1)"},
+      {{2, 4, 5, 3}, {3, 4, 5}, "write x.transpose(0, 3, 1, 2)"},
+      {{2, 3, 4, 4}, {4, 4, 3}, "write x.transpose(0, 2, 3, 1)"},  // squares are not turned over
+      {{2, 4, 4, 3}, {3, 4, 4}, "write x.transpose(0, 3, 1, 2)"},
+      {{4, 5, 3, 7}, {4, 5, 3}, "write x.transpose(3, 0, 1, 2)"},  // examples last, as in SVHN
+      {{2, 6, 9}, {9, 6}, "write x.transpose(0, 2, 1)"},
+      {{6, 9}, {6, 9}, "give one example as x[None]"},
+      {{2, 6, 7}, {9, 6}, "give its axes in the model's order and sizes"},
+      {{2, 4, 5}, {1, 4, 5}, ""},
+      {{2, 4, 5}, {4, 5, 1}, ""},
+      {{2, 4, 5, 1}, {1, 4, 5}, ""},
+      {{2, 20}, {1, 4, 5}, ""},
+      {{2, 4, 5}, {20}, ""},
+      {{2, 12}, {3, 2, 2}, "give its axes"},  // channels first or last?
+  };
+  for (const Row& row : rows) {
+    NpzArrays arrays = {
+        {"y", longs({row.shape[0]}, std::vector<int64_t>(static_cast<size_t>(row.shape[0]), 1))}};
+    arrays["x"] = NpyArray{NpyType::f32, row.shape, {}};
+    arrays["x"].bytes.resize(static_cast<size_t>(arrays["x"].elements()) * 4);
+    const std::string error = open_error(npz.write(arrays), plain_request(row.wanted, 2));
+    CAPTURE(error);
+    CHECK((*row.advice == '\0' ? error.empty() : contains(error, row.advice)));
+    CHECK(!contains(error, "reshape"));
+  }
+}
+
+TEST_CASE(
+    "labels one-hot are their classes; other numbers for each class are told what to become") {
+  NpzFolder npz;
+  const auto with = [&](NpyArray y) {
+    return npz.write({{"x", floats({2, 1}, {1, 2})}, {"y", std::move(y)}});
+  };
+  const DatasetRequest request = plain_request({1}, 3);
+  for (NpyArray y : {floats({2, 3}, {0, 0, 1, 1, 0, 0}), longs({2, 3}, {0, 0, 1, 1, 0, 0}),
+                     longs({2, 1}, {2, 0}), floats({2}, {2, 0})}) {
+    const std::unique_ptr<Dataset> data = open(with(y), request);
+    CHECK(class_of(*data, 0, 4) == 2);
+    CHECK(class_of(*data, 1, 4) == 0);
+  }
+  const auto error = [&](NpyArray y) { return open_error(with(std::move(y)), request); };
+  CHECK(contains(error(floats({2, 3}, {0, 0, 1, 0.2f, 0.5f, 0.3f})),
+                 "y[1]: neither 0 nor 1 for each class (the first is 0.2)"));
+  CHECK(contains(error(floats({2, 3}, {0, 0, 1, 0.2f, 0.5f, 0.3f})), "write y.argmax(axis=-1)"));
+  CHECK(contains(error(longs({2, 3}, {0, 1, 1, 1, 0, 0})), "y[0]: 2 of the 3 classes are 1"));
+  CHECK(contains(error(longs({2, 3}, {0, 0, 0, 1, 0, 0})), "y[0]: 0 of the 3 classes are 1"));
+  CHECK(contains(error(longs({1, 2}, {2, 0})), "write y.ravel()"));
+
+  DatasetRequest positions = plain_request({1}, 3);
+  positions.target = Shape{2};
+  const std::unique_ptr<Dataset> data =
+      open(with(longs({2, 2, 3}, {0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1, 0})), positions);
+  int32_t labels[2];
+  REQUIRE(data->read(0, kTargetField, std::as_writable_bytes(std::span(labels))));
+  CHECK(labels[0] == 2);
+  CHECK(labels[1] == 0);
+}
+
+TEST_CASE("arrays under others' names, and swapped ones, are told") {
+  NpzFolder npz;
+  const NpyArray x = floats({2, 3}, {1, 2, 3, 4, 5, 6}), y = longs({2}, {1, 0});
+  const auto error = [&](const NpzArrays& arrays) {
+    return open_error(npz.write(arrays), plain_request({3}, 2));
+  };
+  CHECK(contains(error({{"x_train", x}, {"y_train", y}, {"x_test", x}}),
+                 "np.savez('train.npz', x=x_train, y=y_train)"));
+  CHECK(contains(error({{"arr_0", x}, {"arr_1", y}}), "np.savez('data.npz', x=x, y=y)"));
+  CHECK(contains(error({{"X", x}, {"y", y}}), "write x in lower case"));
+  CHECK(contains(error({{"y", x}, {"x", y}}), "they are swapped"));
+}
+
+TEST_CASE("pictures as bytes for a model of reals are noted") {
+  NpzFolder npz;
+  NpzArrays arrays = {{"x", array_of<uint8_t>(NpyType::u8, {1, 2, 2}, {0, 200, 7, 255})},
+                      {"y", longs({1}, {1})}};
+  const auto notes = [&] {
+    const std::unique_ptr<Dataset> data = open(npz.write(arrays), plain_request({2, 2}, 2));
+    return data->notes().empty() ? std::string() : data->notes().front();
+  };
+  CHECK(contains(notes(), "data.npz/x: whole numbers up to 255 go into the model as they are"));
+  arrays["x"] = floats({1, 2, 2}, {0, 200, 7, 255});
+  CHECK(contains(notes(), "up to 255"));
+  arrays["x"] = floats({1, 2, 2}, {0, 200.5f, 7, 255});
+  CHECK(notes() == "");
+  arrays["x"] = floats({1, 2, 2}, {0, 1, 1, 0});
+  CHECK(notes() == "");
+}
+
+TEST_CASE("an array of weights weighs the examples") {
+  NpzFolder npz;
+  const auto with = [&](const char* name, NpyArray weights) {
+    NpzArrays arrays = sample_arrays();
+    arrays[name] = std::move(weights);
+    return npz.write(arrays);
+  };
+  const DatasetRequest request = plain_request({3}, 2);
+  CHECK(open(npz.write(sample_arrays()), request)->weight(1) == 1);
+  for (const char* name : {"sample_weight", "sample_weights", "weights"}) {
+    const std::unique_ptr<Dataset> data = open(with(name, floats({2, 1}, {0.5f, 3})), request);
+    CHECK(data->weight(0) == 0.5);
+    CHECK(data->weight(1) == 3);
+  }
+  DatasetRequest own = request;
+  own.inputs[0].name = "weights";
+  CHECK(open(with("weights", floats({2, 3}, {0, 0, 0, 0, 0, 0})), own)->weight(1) == 1);
+  const auto error = [&](NpyArray weights) {
+    return open_error(with("sample_weight", std::move(weights)), request);
+  };
+  CHECK(contains(error(floats({2}, {1, -1})), "sample_weight: the weight -1 of example 1"));
+  CHECK(contains(error(floats({2}, {NAN, 1})), "sample_weight: element 0 (nan)"));
+  CHECK(contains(error(floats({2}, {0, 0})), "all weights are 0"));
+  CHECK(contains(error(floats({3}, {1, 1, 1})), "shape [3], and there are 2 examples"));
+  CHECK(contains(error(floats({2, 2}, {1, 1, 1, 1})), "one weight for each"));
 }
 
 TEST_CASE("fractions and large numbers are no bytes") {

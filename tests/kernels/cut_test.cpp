@@ -187,8 +187,16 @@ TEST_CASE("every operator in pieces gives what it gives whole") {
   }
   CHECK(cuts > 1000);
   // Nearly all operators can be cut somewhere: samples that are all refused would show nothing.
-  const std::set<Op> never = {Op::softmax_cross_entropy, Op::softmax_cross_entropy_grad,
-                              Op::mean_squared_error, Op::mean_squared_error_grad};
+  const std::set<Op> never = {Op::softmax_cross_entropy,
+                              Op::softmax_cross_entropy_grad,
+                              Op::soft_cross_entropy,
+                              Op::soft_cross_entropy_grad,
+                              Op::mean_squared_error,
+                              Op::mean_squared_error_grad,
+                              Op::mean_absolute_error,
+                              Op::mean_absolute_error_grad,
+                              Op::huber,
+                              Op::huber_grad};
   for (const OpInfo& info : kOps) {
     INFO(std::string(info.name));
     CHECK((cut_somewhere.contains(info.op) || never.contains(info.op)));

@@ -132,6 +132,27 @@ TEST_CASE("gradients of batch_norm are those of finite differences") {
   });
 }
 
+TEST_CASE("gradients of batch_norm_train are those of finite differences") {
+  for_samples({Op::batch_norm_train}, [](const Sample& s) {
+    const std::vector<Value>& in = s.call.inputs;
+    const std::vector<Value> outputs = run(s.call);
+    const Value &mean = outputs[1], &var = outputs[2];
+    // What has no weight in the loss has no gradient.
+    Value dy = random_like(s);
+    const int64_t each = dy.size() / in[5].size();
+    for (int64_t i = 0; i < dy.size(); ++i)
+      if (in[5].at(i / each) == 0) dy.set(i, 0);
+    const Value dgamma =
+        run1(Op::batch_norm_grad_gamma, s.call.attrs, {in[0], dy, mean, var}, real(in[1].shape()));
+    const Value dbeta = sum_to_last(dy);
+    check_gradient(s, 0, dy,
+                   run1(Op::batch_norm_train_grad_input, s.call.attrs,
+                        {dy, in[0], in[1], mean, var, dgamma, dbeta, in[5]}, real(in[0].shape())));
+    check_gradient(s, 1, dy, dgamma);
+    check_gradient(s, 2, dy, dbeta);
+  });
+}
+
 TEST_CASE("gradients of activations are those of finite differences") {
   for_samples({Op::clamp, Op::hard_sigmoid}, [](const Sample& s) {
     const std::vector<Value> outputs = run(s.call);
@@ -187,19 +208,22 @@ TEST_CASE("reduce and broadcast_to are each other's gradients") {
 
 TEST_CASE("gradients of losses are those of finite differences") {
   const Value one = Value::reals({1}, {1});
-  for_samples({Op::softmax_cross_entropy}, [&](const Sample& s) {
-    const std::vector<Value> outputs = run(s.call);
-    if (outputs.size() < 2) return;
-    const std::vector<Value>& in = s.call.inputs;
-    check_gradient(s, 0, one,
-                   run1(Op::softmax_cross_entropy_grad, nullptr, {outputs[1], in[1], in[2]},
-                        real(in[0].shape())));
-  });
-  for_samples({Op::mean_squared_error}, [&](const Sample& s) {
-    check_gradient(
-        s, 0, one,
-        run1(Op::mean_squared_error_grad, nullptr, s.call.inputs, real(s.call.inputs[0].shape())));
-  });
+  for (auto [op, gradient] : {std::pair(Op::softmax_cross_entropy, Op::softmax_cross_entropy_grad),
+                              {Op::soft_cross_entropy, Op::soft_cross_entropy_grad}})
+    for_samples({op}, [&](const Sample& s) {
+      const std::vector<Value> outputs = run(s.call);
+      if (outputs.size() < 2) return;
+      const std::vector<Value>& in = s.call.inputs;
+      check_gradient(s, 0, one,
+                     run1(gradient, nullptr, {outputs[1], in[1], in[2]}, real(in[0].shape())));
+    });
+  for (auto [op, gradient] : {std::pair(Op::mean_squared_error, Op::mean_squared_error_grad),
+                              {Op::mean_absolute_error, Op::mean_absolute_error_grad},
+                              {Op::huber, Op::huber_grad}})
+    for_samples({op}, [&](const Sample& s) {
+      check_gradient(s, 0, one,
+                     run1(gradient, s.call.attrs, s.call.inputs, real(s.call.inputs[0].shape())));
+    });
 }
 
 }  // namespace attune::test

@@ -117,7 +117,8 @@ void add_elementwise(std::vector<Sample>& all) {
     const Value unit = Value::random(s, 3, 0.01, 0.99);
     for (Op op : {Op::add, Op::sub, Op::mul, Op::div})
       all.push_back(make_sample(name, op, NoAttrs{}, {x, unit}, {real(s)}));
-    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softplus, Op::softmax, Op::reshape})
+    for (Op op : {Op::hard_swish, Op::sigmoid, Op::tanh, Op::softplus, Op::softmax, Op::log_softmax,
+                  Op::reshape})
       all.push_back(make_sample(name, op, NoAttrs{}, {x}, {real(s)}));
     all.push_back(make_sample(name, Op::sqrt, NoAttrs{}, {unit}, {real(s)}));
     all.push_back(make_sample(name, Op::scale, ScaleAttrs{1.5, -0.25}, {x}, {real(s)}));
@@ -161,6 +162,39 @@ void add_batch_norm(std::vector<Sample>& all) {
     all.push_back(make_sample("", Op::batch_norm, a, {x, gamma, beta, mean, var}, {real(s)}));
     all.push_back(make_sample("", Op::batch_norm_grad_input, a, {dy, gamma, var}, {real(s)}));
     all.push_back(make_sample("", Op::batch_norm_grad_gamma, a, {x, dy, mean, var}, {real(c)}));
+  }
+}
+
+// The last of several examples has no weight.
+void add_batch_norm_train(std::vector<Sample>& all) {
+  for (const Shape& s :
+       {Shape{1, 1}, Shape{3, 3, 5, 7}, Shape{5, 2, 19}, Shape{4, 33}, Shape{600, 67}}) {
+    const Shape c{s.last()};
+    const Value x = Value::random(s, 1), gamma = Value::random(c, 3), beta = Value::random(c, 4);
+    const Value mean = Value::random(c, 5), var = Value::random(c, 6, 0.1, 2);
+    Value weights = Value::random({s[0]}, 7, 0.5, 2);
+    Value dy = Value::random(s, 2);
+    if (s[0] > 1) {
+      weights.set(s[0] - 1, 0);
+      const int64_t each = s.elements() / s[0];
+      for (int64_t i = s.elements() - each; i < s.elements(); ++i) dy.set(i, 0);
+    }
+    const BatchNormAttrs a{1e-3};
+    Sample forward = make_sample("", Op::batch_norm_train, a, {x, gamma, beta, mean, var, weights},
+                                 {real(s), real(c), real(c)});
+    const std::vector<Value> made = run(forward.call);
+    all.push_back(std::move(forward));
+    const Value dgamma = run1(Op::batch_norm_grad_gamma, &a, {x, dy, made[1], made[2]}, real(c));
+    const Value dbeta = Value::random(c, 8);
+    all.push_back(make_sample("", Op::batch_norm_train_grad_input, a,
+                              {dy, x, gamma, made[1], made[2], dgamma, dbeta, weights}, {real(s)}));
+    const RunningStatisticsAttrs running{0.75, static_cast<int32_t>(s.product(1, s.rank - 1))};
+    Value step = ints({1});
+    step.set(0, 3);
+    for (const Value& number : {Value(), step})
+      all.push_back(make_sample("", Op::running_statistics, running,
+                                {mean, var, made[1], made[2], weights, number},
+                                {real(c), real(c)}));
   }
 }
 
@@ -242,11 +276,22 @@ void add_losses(std::vector<Sample>& all) {
         make_sample("", Op::softmax_cross_entropy, NoAttrs{}, {logits, l, w}, {real({1})}));
     all.push_back(
         make_sample("", Op::softmax_cross_entropy_grad, NoAttrs{}, {p, l, w}, {real({n, c})}));
+    const auto add = [&](Op op, Op gradient, auto attrs) {
+      all.push_back(make_sample("", op, attrs, {logits, target, w}, {real({1})}));
+      all.push_back(make_sample("", gradient, attrs, {logits, target, w}, {real({n, c})}));
+    };
+    add(Op::mean_squared_error, Op::mean_squared_error_grad, NoAttrs{});
+    add(Op::mean_absolute_error, Op::mean_absolute_error_grad, NoAttrs{});
+    for (double delta : {0.25, 1.0, 1.5}) add(Op::huber, Op::huber_grad, HuberAttrs{delta});
+    const Value soft = Value::random({n, c}, 4, 0, 1);
+    all.push_back(make_sample("", Op::soft_cross_entropy, NoAttrs{}, {logits, soft, w},
+                              {real({1}), real({n, c})}));
     all.push_back(
-        make_sample("", Op::mean_squared_error, NoAttrs{}, {logits, target, w}, {real({1})}));
-    all.push_back(make_sample("", Op::mean_squared_error_grad, NoAttrs{}, {logits, target, w},
-                              {real({n, c})}));
+        make_sample("", Op::soft_cross_entropy, NoAttrs{}, {logits, soft, w}, {real({1})}));
+    all.push_back(
+        make_sample("", Op::soft_cross_entropy_grad, NoAttrs{}, {p, soft, w}, {real({n, c})}));
     all.push_back(make_sample("", Op::count_correct, NoAttrs{}, {logits, l, w}, {real({1})}));
+    all.push_back(make_sample("", Op::count_agreeing, NoAttrs{}, {logits, soft, w}, {real({1})}));
   }
 }
 
@@ -327,6 +372,7 @@ const std::vector<Sample>& samples() {
     add_products(list);
     add_elementwise(list);
     add_batch_norm(list);
+    add_batch_norm_train(list);
     add_movement(list);
     add_losses(list);
     for (int axis = -1; axis < 3; ++axis) add_updates(list, {60, 60, 50}, axis, {6, 1, 2, 7});

@@ -56,6 +56,8 @@ TEST_CASE("a plan of format 2.0 predicts and trains as it did when it was writte
     CHECK(logits.as<float>()[i] == doctest::Approx(kLogits[i]).epsilon(1e-4));
   CHECK(run.train() == doctest::Approx(59.063).epsilon(1e-4));
   CHECK(run.train() == doctest::Approx(9.7033).epsilon(1e-4));
+  // What it said nothing of was without antialiasing.
+  CHECK(run.plan.preprocess().image.interpolation == Interpolation::bilinear_aliased);
 }
 
 }  // namespace attune::test

@@ -320,7 +320,7 @@ TEST_CASE("byte images are normalized to what the model's own input would be") {
     if (planes) before.outputs.push_back({"planes", before.emit(Op::tanh, NoAttrs{}, {x}, "p")});
     Graph after = before;
     const std::vector<double> scale = {0.01, 0.02, 0.03}, offset = {-1, 0, 0.5};
-    take_byte_images(after, scale, offset);
+    take_byte_images(after, {4, 5, 3}, scale, offset);
     after.verify();
     CHECK(count(after, Op::transpose) == (planes ? 1 : 0));
 
@@ -346,9 +346,47 @@ TEST_CASE("byte images are normalized to what the model's own input would be") {
   Graph other;
   other.add_input("x", DType::f32, {2, 4, 4, 3});
   CHECK(contains(error_of([&] {
-                   take_byte_images(other, {1, 1, 1}, {0, 0, 0});
+                   take_byte_images(other, {4, 5, 3}, {1, 1, 1}, {0, 0, 0});
                  }),
-                 "images of 3 channels need [N,3,H,W]"));
+                 "which no images [4,5,3] make"));
+}
+
+TEST_CASE("byte images are normalized for models that take pixels in their own order") {
+  for (const Shape& shape : {Shape{2, 4, 5, 3}, Shape{2, 4, 5, 1}, Shape{2, 4, 5}, Shape{2, 20}}) {
+    const int32_t channels = shape.elements() == 2 * 20 ? 1 : 3;
+    CAPTURE(shape_text(shape));
+    Graph before;
+    before.real = DType::f64;
+    const ValueId x = before.add_input("x", DType::f64, shape);
+    before.outputs = {{"y", before.emit(Op::tanh, NoAttrs{}, {x}, "y")}};
+    Graph after = before;
+    const std::vector<double> scale(static_cast<size_t>(channels), 1 / 255.0),
+        offset(static_cast<size_t>(channels), -0.5);
+    take_byte_images(after, {4, 5, channels}, scale, offset);
+    after.verify();
+    CHECK(count(after, Op::transpose) == 0);
+    CHECK(count(after, Op::reshape) == (shape.rank == 4 ? 0 : 1));
+    std::vector<int64_t> bytes(static_cast<size_t>(shape.elements()));
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<int64_t>(i * 89 % 256);
+    const auto y =
+        interpret(after, {{"x", HostTensor::of_ints(DType::u8, {2, 4, 5, channels}, bytes)}});
+    const auto reals = y[after.output("y")].reals();
+    REQUIRE(reals.size() == bytes.size());
+    for (size_t i = 0; i < bytes.size(); ++i)
+      CHECK(std::fabs(reals[i] - std::tanh(static_cast<double>(bytes[i]) / 255 - 0.5)) < 1e-15);
+  }
+}
+
+TEST_CASE("how images lie in an input is told by its shape") {
+  CHECK(image_order({7, 3, 8, 9}, {8, 9, 3}) == ImageOrder::planes);
+  CHECK(image_order({7, 8, 9, 3}, {8, 9, 3}) == ImageOrder::pixels);
+  CHECK(image_order({7, 3, 3, 3}, {3, 3, 3}) == ImageOrder::planes);  // as most models are
+  CHECK(image_order({7, 1, 8, 9}, {8, 9, 1}) == ImageOrder::planes);
+  CHECK(image_order({7, 8, 9, 1}, {8, 9, 1}) == ImageOrder::pixels);
+  CHECK(image_order({7, 72}, {8, 9, 1}) == ImageOrder::pixels);
+  CHECK(image_order({7, 216}, {8, 9, 3}) == ImageOrder::none);  // in either order
+  CHECK(image_order({7, 9, 8, 3}, {8, 9, 3}) == ImageOrder::none);
+  CHECK(image_order({7}, {8, 9, 1}) == ImageOrder::none);
 }
 
 TEST_CASE("scheduling computes the same and needs no more memory") {

@@ -50,6 +50,22 @@ void run_everything(const Plan& plan) {
   (void)plan.preprocess();
 }
 
+TEST_CASE("a plan says how pictures are interpolated") {
+  for (const Interpolation interpolation :
+       {Interpolation::bilinear_aliased, Interpolation::bilinear, Interpolation::bicubic}) {
+    const Compiled compiled = compile(convnet(), options_with("head", [&](CompileOptions& o) {
+                                        o.preprocess.front_end = FrontEnd::image;
+                                        o.preprocess.image.width = o.preprocess.image.height = 9;
+                                        o.preprocess.image.interpolation = interpolation;
+                                      }));
+    CHECK(LoadedPlan(compiled.plan).plan().preprocess().image.interpolation == interpolation);
+    if (interpolation != Interpolation::bicubic) continue;
+    PlanContents contents = compiled.contents;
+    contents.preprocess.image.interpolation = static_cast<Interpolation>(3);
+    CHECK(contains(load_error(write_plan(contents)), "preprocessing is out of range"));
+  }
+}
+
 TEST_CASE("a plan reads back what was written into it") {
   const Compiled compiled = compile(convnet(), options_with("bias:2", [](CompileOptions& o) {
                                       o.batch = 4, o.evaluate_batch = 3, o.predict_batch = 2;

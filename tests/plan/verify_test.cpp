@@ -8,6 +8,7 @@
 #include "graph/ir/error.h"
 #include "sparse_update/pipeline/verify_against_model.h"
 #include "tests/plan/support.h"
+#include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {
@@ -71,6 +72,51 @@ TEST_CASE("a plan that takes images as bytes is held against normalized planes")
                                        }
                                      }));
   check(report);
+}
+
+TEST_CASE("models that take an image's pixels in their own order are verified, too") {
+  // As Keras exports a convolutional network, and a dense one of grey pictures.
+  OnnxBuilder keras, dense;
+  keras.input("x", {-1, 6, 5, 3}).tensor("w", {4, 3, 3, 3}, -0.3f).tensor("v", {4, 2});
+  set_ints(keras.node("Transpose", {"x"}, {"planes"}), "perm", {0, 3, 1, 2});
+  keras.node("Conv", {"planes", "w"}, {"c"});
+  keras.node("GlobalAveragePool", {"c"}, {"p"});
+  keras.node("Flatten", {"p"}, {"f"});
+  keras.node("MatMul", {"f", "v"}, {"y"});
+  keras.output("y");
+  dense.input("x", {-1, 30}).tensor("w", {30, 2}, -0.2f).node("MatMul", {"x", "w"}, {"y"});
+  dense.output("y");
+  for (const bool grey : {false, true}) {
+    const auto compiled = [&](int channels) {
+      return verify((grey ? dense : keras).model(), options_with("full", [&](CompileOptions& o) {
+                      o.preprocess.front_end = FrontEnd::image;
+                      auto& image = o.preprocess.image;
+                      image.width = 5, image.height = 6, image.channels = channels;
+                      for (int c = 0; c < channels; ++c)
+                        image.scale[c] = 1 / 255.0f,
+                        image.offset[c] = -0.1f * static_cast<float>(c);
+                    }));
+    };
+    check(compiled(grey ? 1 : 3));
+    CHECK(contains(error_of([&] { compiled(grey ? 3 : 1); }), "--preprocess makes images"));
+  }
+}
+
+TEST_CASE("ids are no pictures") {
+  OnnxBuilder b;
+  b.int_input("ids", {-1, 64}).tensor("table", {6, 2}).tensor("w", {128, 2});
+  b.node("Gather", {"table", "ids"}, {"rows"});
+  b.node("Flatten", {"rows"}, {"f"});
+  b.node("MatMul", {"f", "w"}, {"y"});
+  b.output("y");
+  CHECK(contains(error_of([&] {
+                   compile(b.model(), options_with("full", [](CompileOptions& o) {
+                             o.preprocess.front_end = FrontEnd::image;
+                             auto& image = o.preprocess.image;
+                             image.width = image.height = 8, image.channels = 1;
+                           }));
+                 }),
+                 "images of real numbers, the model's input ids takes"));
 }
 
 TEST_CASE("regression is verified with random targets") {

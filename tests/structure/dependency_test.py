@@ -17,7 +17,8 @@ MAY_USE = {
 # Libraries that are the host's alone.
 HOST_ONLY = re.compile(
     r"^\s*#\s*include\s*[<\"](fmt|CLI|nlohmann|onnx|google/protobuf|doctest)[/.]")
-READERS_ONLY = re.compile(r"^\s*#\s*include\s*[<\"](stb|zlib\.h|sndfile\.h)")
+READERS_ONLY = re.compile(
+    r"^\s*#\s*include\s*[<\"](zlib|png|jpeglib|jerror|tiffio|gif_lib|sndfile|webp/\w+)\.h[>\"]")
 # Only graph/import knows a model's file format.
 FORMATS = re.compile(
     r"^\s*#\s*include\s*[<\"](onnx/|google/protobuf/|graph/import/onnx/)|\bonnx::|Onnx")

@@ -39,8 +39,7 @@ void require(const Status& status) {
   if (!status) throw_error("{}", status.message());
 }
 
-CompiledPlan::CompiledPlan(const Model& model, const CompileOptions& options) {
-  Compiled compiled = compile(model, options);
+CompiledPlan::CompiledPlan(Compiled compiled) {
   contents_ = std::move(compiled.contents);
   compiled_ = std::move(compiled.plan);
   const size_t rounded = (compiled_.size() + kSegmentAlignment - 1) / kSegmentAlignment;

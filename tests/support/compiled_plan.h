@@ -15,7 +15,9 @@ namespace attune::test {
 // A model compiled, verified and loaded, in memory of its own. Must outlive its sessions.
 class CompiledPlan {
  public:
-  CompiledPlan(const Model& model, const CompileOptions& options);
+  CompiledPlan(const Model& model, const CompileOptions& options)
+      : CompiledPlan(compile(model, options)) {}
+  explicit CompiledPlan(Compiled compiled);
   CompiledPlan(const CompiledPlan&) = delete;
   CompiledPlan& operator=(const CompiledPlan&) = delete;
 

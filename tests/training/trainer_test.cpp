@@ -237,6 +237,101 @@ TEST_CASE("a run resumed after any step continues bit for bit") {
   }
 }
 
+class WeightedDataset : public TinyDataset {
+ public:
+  WeightedDataset(std::vector<double> weights, DType real = DType::f32)
+      : TinyDataset(static_cast<int64_t>(weights.size()), real), weights(std::move(weights)) {}
+  double weight(int64_t index) override { return weights[static_cast<size_t>(index)]; }
+  std::vector<double> weights;
+};
+
+TEST_CASE("an example of weight 3 counts as three, in training and in evaluation") {
+  Tiny tiny(in_double());
+  WeightedDataset data({3, 1, 0, 1, 0.5, 0.25}, DType::f64);
+  TrainOptions options;
+  options.epochs = 2;
+  options.schedule.base = 0.5;
+  options.shuffle = false;
+  auto trainer = make_trainer(tiny, data, options);
+  Reference reference;
+  const int64_t first[] = {0, 0, 0, 1, 3}, second[] = {4, 4, 5};
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    const double a = reference.train(first, 0.5);
+    run(*trainer, 1);
+    CHECK(trainer->progress().last_loss == doctest::Approx(a).epsilon(1e-13));
+    CHECK(trainer->progress().weight_sum == 5);
+    const double b = reference.train(second, 0.5);
+    run(*trainer, 1);
+    CHECK(trainer->last_epoch().loss == doctest::Approx((5 * a + 0.75 * b) / 5.75).epsilon(1e-13));
+    CHECK(trainer->last_epoch().examples == 6);
+  }
+  const auto* w = reinterpret_cast<const double*>(tiny.session().state().data());
+  for (int o = 0; o < 3; ++o)
+    for (int i = 0; i < 4; ++i)
+      CHECK(w[o * 4 + i] == doctest::Approx(reference.w[o][i]).epsilon(1e-13));
+
+  double loss = 0, correct = 0;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    double one = 0, right = 0, p[3];
+    reference.forward(i, &one, &right, p);
+    loss += data.weight(i) * one;
+    correct += data.weight(i) * right;
+  }
+  Evaluation measured;
+  REQUIRE(evaluate(tiny.session(), data, &measured));
+  CHECK(measured.loss == doctest::Approx(loss / 5.75).epsilon(1e-13));
+  CHECK(measured.accuracy == doctest::Approx(correct / 5.75).epsilon(1e-13));
+  CHECK(measured.examples == 6);
+}
+
+TEST_CASE(
+    "a batch that weighs nothing changes nothing; no weight at all, or a false one, is told") {
+  Tiny tiny;
+  WeightedDataset data({0, 0, 0, 0, 1, 1});
+  TrainOptions options;
+  options.shuffle = false;
+  options.schedule.base = 0.5;
+  auto trainer = make_trainer(tiny, data, options);
+  const std::vector<std::byte> before = state_of(tiny);
+  run(*trainer, 1);
+  CHECK(state_of(tiny) == before);
+  run(*trainer, 1);
+  CHECK(state_of(tiny) != before);
+  CHECK(trainer->last_epoch().loss == trainer->progress().last_loss);
+
+  WeightedDataset nothing({0, 0, 0});
+  trainer = make_trainer(tiny, nothing, options);
+  CHECK(contains(error_of(trainer->step()), "every example has the weight 0"));
+  Evaluation measured;
+  CHECK(contains(error_of(evaluate(tiny.session(), nothing, &measured)), "has the weight 0"));
+  for (double bad : {-1.0, std::numeric_limits<double>::quiet_NaN(), 1e300}) {
+    WeightedDataset wrong({1, bad, 1});
+    CHECK(contains(error_of(evaluate(tiny.session(), wrong, &measured)), ": the weight "));
+  }
+}
+
+TEST_CASE("a weighted run resumes within an epoch, with the same weights alone") {
+  TrainOptions options;
+  options.epochs = 2;
+  options.schedule.base = 0.5;
+  WeightedDataset data({0.1, 0.7, 2, 3, 0.3, 1, 1, 0.9, 4, 0.2});
+  Tiny whole;
+  auto trainer = make_trainer(whole, data, options);
+  run(*trainer, 2);
+  const TrainProgress middle = trainer->progress();
+  const std::vector<std::byte> state = state_of(whole);
+  run(*trainer, 4);
+  Tiny resumed;
+  auto again = make_trainer(resumed, data, options);
+  std::memcpy(resumed.session().state().data(), state.data(), state.size());
+  CHECK(error_of(again->resume(middle)) == "");
+  run(*again, 4);
+  CHECK(state_of(resumed) == state_of(whole));
+  data.weights[3] = data.weights[4] = data.weights[0] = 5;
+  again = make_trainer(resumed, data, options);
+  CHECK(contains(error_of(again->resume(middle)), "use the same data"));
+}
+
 TEST_CASE("a number of steps ends a run, past or within the epochs") {
   Tiny tiny;
   TinyDataset data(10);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "attune/session.h"
 #include "attune/status.h"
@@ -11,32 +13,81 @@
 // signature, so a plan compiled again for another batch size or target still loads it; one that
 // computes in double is for plans in double. Little-endian (engine/format/checkpoint_format.h has
 // the fields):
-//   header: magic "ATTUNECK", version, sizes, signature, TrainOptions, TrainProgress, dataset size
+//   header: magic "ATTUNECK", version, sizes, signature, CheckpointInfo
 //   model and optimizer, for messages
 //   per tensor: name, slot ("value", "velocity", "m", "v"), dtype, dims, slice, elements
+//   the same again, as the best epoch left them, where a run keeps the best and stands elsewhere
 //   checksum of all before it
 // Neither reading nor writing allocates.
 namespace attune {
+
+// An epoch's end, as validation data judged it.
+struct BestEpoch {
+  int64_t epoch = 0;  // 0: none was measured
+  int64_t step = 0;   // optimizer steps done by then
+  double loss = 0, accuracy = 0;
+};
 
 struct CheckpointInfo {
   TrainOptions options;
   TrainProgress progress;
   int64_t dataset_size = 0;  // examples; resuming on another number is an error
+  // What the caller's loop makes of validation: whether the best epoch's parameters are what the
+  // run gives, after how many epochs that are not better it ends (0: it does not), up to which
+  // epoch it has measured, and which was best.
+  bool keep_best = false;
+  int64_t patience = 0;
+  int64_t measured_epoch = 0;
+  BestEpoch best;
 };
+
+// Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
+bool is_finished(const CheckpointInfo& info);
+
+// Which of a run's states: that of its best epoch, where it keeps that, or where it stands.
+enum class CheckpointState { best, last };
 
 // Writes beside `path`, syncs, then renames over it: a crash leaves the old file or the new one.
 // Refuses to replace a file that is not a checkpoint, or is one of another model, and to write
 // numbers that are not finite. What a killed process leaves is a file `path`.tmp-PID-N, which may
-// be deleted.
-Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info);
+// be deleted. `best` is the session's state as info.best left it, where that is another one and the
+// run keeps it; `replace` may allow any checkpoint to be replaced.
+enum class Replace { same_plan, any_checkpoint };
+Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
+                       std::span<const std::byte> best = {}, Replace replace = Replace::same_plan);
 
 // Puts a checkpoint's tensors into the session's state. Checks everything before changing anything.
 // `info` may be null. The position in `info` is as the file has it: Trainer::resume judges it.
-Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info);
+Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
+                       CheckpointState state = CheckpointState::best);
 
-// Whether save_checkpoint may write to `path`: it does not exist, or is a checkpoint of this plan;
-// and its folder takes a new file. Checked before training starts, so that nothing is lost at its
-// end.
-Status check_checkpoint_path(const char* path, const Plan& plan);
+// What a checkpoint is, without loading it.
+struct CheckpointFacts {
+  CheckpointInfo info;
+  bool same_model = false;  // of the model that the plan was compiled from
+  bool fits = false;        // load_checkpoint would take it
+};
+Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts);
+
+// What start_from_checkpoint took.
+struct WarmStart {
+  CheckpointInfo info;
+  int parameters = 0;            // taken
+  int fresh = 0;                 // of a fresh layer of another size: as the plan has them
+  bool optimizer_state = false;  // taken, too; else it starts anew
+  int64_t earlier_steps = 0;     // that it has seen: TrainProgress::earlier_steps
+};
+
+// Begins another run where a checkpoint's best (or last) epoch ended: with its parameters, and its
+// optimizer state where the plan's signature is the same. A plan of the same model with another
+// scheme or optimizer takes the parameters by name; fails, changing nothing, where the plan lacks
+// one or trains other channels of it, as then something learned would be lost.
+Status start_from_checkpoint(const char* path, Session& session, WarmStart* start);
+
+// Whether save_checkpoint may write to `path`: it does not exist, or is a checkpoint of this plan
+// (or any); and its folder takes a new file. Checked before training starts, so that nothing is
+// lost at its end.
+Status check_checkpoint_path(const char* path, const Plan& plan,
+                             Replace replace = Replace::same_plan);
 
 }  // namespace attune

@@ -40,6 +40,9 @@ class Dataset {
   virtual Status read(int64_t index, int field, std::span<std::byte> bytes) = 0;
   // Where example `index` comes from, for messages: a path, or "x[17]".
   virtual std::string_view describe(int64_t index) = 0;
+  // By how much example `index` counts in losses and means, beside others: finite, at least 0. A
+  // batch's loss is sum(weight * loss) / sum(weight), as in PyTorch.
+  virtual double weight(int64_t /*index*/) { return 1; }
   // What whoever gave the data should know, a line each: files that were left out, for example. May
   // grow while examples are read.
   virtual std::span<const std::string> notes() const { return {}; }

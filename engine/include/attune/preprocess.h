@@ -12,15 +12,23 @@ enum class Resize : uint8_t {
   center_crop = 1,  // the shorter side to `resize_shorter`, then the middle width x height
 };
 
-// Bilinear with half-pixel centres and, where shrinking, no antialiasing. Images reach the session
-// as bytes [height, width, channels]; the plan computes byte * scale[c] + offset[c].
+// As Pillow resizes (and torchvision, by default): the filter grows with the factor of shrinking.
+enum class Interpolation : uint8_t {
+  bilinear_aliased = 0,  // between two neighbours, however much is shrunk; what older plans mean
+  bilinear = 1,
+  bicubic = 2,
+};
+
+// Images reach the session as bytes [height, width, channels]; the plan computes
+// byte * scale[c] + offset[c].
 struct ImagePreprocess {
   int32_t width = 0, height = 0;
   int32_t channels = 3;  // 1 or 3; a grey image fills three equal channels, colour becomes
                          // luma (0.299 R + 0.587 G + 0.114 B) where 1 is asked for
   Resize resize = Resize::stretch;
   int32_t resize_shorter = 0;  // pixels, for center_crop
-  bool bgr = false;            // channel order blue, green, red
+  Interpolation interpolation = Interpolation::bilinear;
+  bool bgr = false;  // channel order blue, green, red
   float scale[3] = {1, 1, 1};
   float offset[3] = {0, 0, 0};
 };

@@ -26,14 +26,17 @@ struct TrainProgress {
   int64_t batch = 0;    // batches done in this epoch
   double loss_sum = 0;  // sum over the epoch's examples
   double correct_sum = 0;
-  double weight_sum = 0;  // examples seen in this epoch
-  double last_loss = 0;   // mean over the last batch
-  double last_rate = 0;   // learning rate of the last step
+  // What the examples seen in this epoch weigh: their number, unless weighted.
+  double weight_sum = 0;
+  double last_loss = 0;  // mean over the last batch
+  double last_rate = 0;  // learning rate of the last step
+  // Steps of earlier runs whose optimizer state this one took over: Adam's correction counts them.
+  int64_t earlier_steps = 0;
 };
 
 struct Evaluation {
-  double loss = 0;      // mean over the examples
-  double accuracy = 0;  // 0 .. 1, of the examples or their positions; classification only
+  double loss = 0;      // mean over the examples, by their weights
+  double accuracy = 0;  // 0 .. 1, of the examples or their positions by weight; classification only
   int64_t examples = 0;
 };
 
@@ -60,13 +63,15 @@ class Trainer {
   bool epoch_ended() const { return epoch_ended_; }
   const Evaluation& last_epoch() const { return last_epoch_; }
   // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
-  // size must be what it was; between epochs it may change.
+  // size must be what it was; between epochs it may change. A new run that goes on from another's
+  // parameters and optimizer state starts with nothing but `earlier_steps`.
   Status resume(const TrainProgress& progress);
 
  private:
   Trainer(Session& session, Dataset& data, const TrainOptions& options);
   void order_epoch(int64_t epoch);
   void set_total_steps();
+  double weight_so_far(const TrainProgress& progress);
 
   Session& session_;
   Dataset& data_;

@@ -18,8 +18,11 @@ int64_t checked_elements(const Dims& dims) {
   return n;
 }
 
-// Whether what is computed from a tensor is computed from the contents of an initializer.
-bool is_trainable(const KnownTensor& x) { return x.derived || (x.view && x.real()); }
+// Whether what is computed from a tensor is computed from what may be a parameter.
+bool is_trainable(const KnownTensor& x) {
+  const auto may_be = [](Mark mark) { return mark == Mark::none || mark == Mark::parameter; };
+  return x.derived || (x.view && x.real() && may_be(x.view->mark));
+}
 
 // A tensor under computation. Its elements, in the vector of their kind, become its data.
 class Computed {
@@ -112,8 +115,18 @@ T apply(Binary op, T a, T b) {
       return a == b;
     case Binary::less:
       return a < b;
+    case Binary::less_or_equal:
+      return a <= b;
     case Binary::greater:
       return a > b;
+    case Binary::greater_or_equal:
+      return a >= b;
+    case Binary::logical_and:
+      return a != 0 && b != 0;
+    case Binary::logical_or:
+      return a != 0 || b != 0;
+    case Binary::logical_xor:
+      return (a != 0) != (b != 0);
   }
   return 0;
 }
@@ -193,7 +206,7 @@ KnownTensor broadcast(const KnownTensor& x, const Dims& dims) {
 }
 
 KnownTensor compute(Binary op, const KnownTensor& a, const KnownTensor& b) {
-  const bool compares = op == Binary::equal || op == Binary::less || op == Binary::greater;
+  const bool compares = op >= Binary::equal;
   const Dims dims = broadcast_dims(a.dims, b.dims);
   Computed y(compares ? ElementType::boolean : a.type, dims, is_trainable(a) || is_trainable(b));
   with_elements(broadcast(a, dims), broadcast(b, dims), [&](const auto& p, const auto& q) {
@@ -259,6 +272,17 @@ KnownTensor transpose(const KnownTensor& x, const Perm& perm) {
   y.data = x.data->permuted(x.dims, perm);
   if (x.view) y.view->perm = compose(x.view->perm, perm);
   return y;
+}
+
+KnownTensor tile(const KnownTensor& x, const Dims& counts) {
+  // An axis [n] that repeats is [count, n] seen as one.
+  Dims split, spread, dims;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    split.insert(split.end(), {1, x.dims[i]});
+    spread.insert(spread.end(), {counts[i], x.dims[i]});
+    dims.push_back(count_elements({counts[i], x.dims[i]}));
+  }
+  return reshape(broadcast(reshape(x, split), spread), dims);
 }
 
 KnownTensor concat(const std::vector<KnownTensor>& parts, int axis) {

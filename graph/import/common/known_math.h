@@ -6,7 +6,23 @@
 // throw Error where ONNX gives no result, or where it would be larger than kMaxComputedElements.
 namespace attune {
 
-enum class Binary { add, sub, mul, div, mod, min, max, equal, less, greater };
+enum class Binary {
+  add,
+  sub,
+  mul,
+  div,
+  mod,
+  min,
+  max,
+  equal,  // from here on the result is a boolean
+  less,
+  less_or_equal,
+  greater,
+  greater_or_equal,
+  logical_and,
+  logical_or,
+  logical_xor,
+};
 enum class Unary { neg, abs, sqrt, floor, ceil, logical_not };
 
 // NumPy's broadcasting. Integers wrap as their type does; their division truncates.
@@ -21,6 +37,7 @@ Dims broadcast_dims(const Dims& a, const Dims& b);
 KnownTensor reshape(const KnownTensor& x, const Dims& dims);
 KnownTensor transpose(const KnownTensor& x, const Perm& perm);
 
+KnownTensor tile(const KnownTensor& x, const Dims& counts);  // a count an axis
 KnownTensor concat(const std::vector<KnownTensor>& parts, int axis);
 KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis);
 // `count` elements from `start` on, `step` apart (it may be negative), along an axis.

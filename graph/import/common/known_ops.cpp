@@ -15,9 +15,8 @@ void import_binary(OnnxNode& n, Binary op) {
 
 // Min and Max take any number of inputs.
 void import_many(OnnxNode& n, Binary op) {
+  if (n.input_count() == 1) return n.alias(0, 0);
   KnownTensor y = n.known(0, "input");
-  y.derived = y.derived || (y.view && y.real());
-  y.view.reset();
   for (int i = 1; i < n.input_count(); ++i) y = compute(op, y, n.known(i, "input"));
   n.set(0, std::move(y));
 }
@@ -85,7 +84,12 @@ void import_Where(OnnxNode& n) {
 
 void import_Equal(OnnxNode& n) { import_binary(n, Binary::equal); }
 void import_Less(OnnxNode& n) { import_binary(n, Binary::less); }
+void import_LessOrEqual(OnnxNode& n) { import_binary(n, Binary::less_or_equal); }
 void import_Greater(OnnxNode& n) { import_binary(n, Binary::greater); }
+void import_GreaterOrEqual(OnnxNode& n) { import_binary(n, Binary::greater_or_equal); }
+void import_And(OnnxNode& n) { import_binary(n, Binary::logical_and); }
+void import_Or(OnnxNode& n) { import_binary(n, Binary::logical_or); }
+void import_Xor(OnnxNode& n) { import_binary(n, Binary::logical_xor); }
 void import_Min(OnnxNode& n) { import_many(n, Binary::min); }
 void import_Max(OnnxNode& n) { import_many(n, Binary::max); }
 
@@ -102,5 +106,23 @@ void import_Sqrt(OnnxNode& n) {
 }
 void import_Abs(OnnxNode& n) { import_unary(n, Unary::abs); }
 void import_Not(OnnxNode& n) { import_unary(n, Unary::logical_not); }
+
+// A computed tensor repeats as a concatenation of itself.
+void import_Tile(OnnxNode& n) {
+  const Dims counts = n.known_ints(1, "repeats");
+  if (static_cast<int>(counts.size()) != n.rank(0))
+    n.fail("{} repeats of {} axes", counts.size(), n.rank(0));
+  if (n.is_known(0)) return n.set(0, tile(n.known(0, "input"), counts));
+  constexpr int64_t kMost = 64;
+  ValueId x = n.value(0);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] < 1 || counts[i] > kMost)
+      n.fail("{} repeats of axis {}; 1 .. {} are supported", counts[i], i, kMost);
+    if (counts[i] == 1) continue;
+    const std::vector<ValueId> parts(static_cast<size_t>(counts[i]), x);
+    x = n.emit(Op::concat, AxisAttrs{static_cast<int>(i)}, parts, "repeat");
+  }
+  n.set(0, x);
+}
 
 }  // namespace attune

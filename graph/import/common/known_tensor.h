@@ -25,10 +25,19 @@ bool is_real(ElementType type);
 // Nothing computed at import may be larger than this: a few bytes of a model can ask for any size.
 inline constexpr int64_t kMaxComputedElements = int64_t{1} << 24;
 
-// Where the contents of a known tensor came from: the initializer `tensor`, seen through reshapes
-// and transposes, as Origin describes it.
+// What the model's exporter says of a tensor.
+enum class Mark : uint8_t {
+  none,
+  parameter,
+  buffer,  // a constant of the user's: statistics, masks, tables
+  made,    // the exporter's own, as by folding constants; perhaps a weight in another layout
+};
+
+// Where the contents of a known tensor came from: the model's tensor `tensor` (an initializer or a
+// constant), seen through reshapes and transposes, as Origin describes it.
 struct View {
   std::string tensor;
+  Mark mark = Mark::none;
   Dims model_shape, view_shape;
   Perm perm;
 };
@@ -39,8 +48,8 @@ struct KnownTensor {
   ElementType type = ElementType::i64;
   Dims dims;
   DataPtr data;
-  std::optional<View> view;  // an initializer
-  bool derived = false;      // computed from the contents of an initializer
+  std::optional<View> view;  // as the model holds it
+  bool derived = false;      // computed from the contents of what may be a parameter
 
   bool real() const { return is_real(type); }
   int64_t elements() const;

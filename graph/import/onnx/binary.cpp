@@ -4,10 +4,11 @@
 namespace attune {
 namespace {
 
-// Whether input i is one number that does not add axes to the other input: then it is an attribute.
-bool is_number(const OnnxNode& n, int i) {
+// Whether input i is one number, that is not trained and adds no axes to the other input: then it
+// is an attribute.
+bool is_number(const OnnxNode& n, int i, Use use) {
   return n.is_known(i) && n.known(i, "operand").real() && n.known(i, "operand").elements() == 1 &&
-         n.rank(i) <= n.rank(1 - i);
+         n.rank(i) <= n.rank(1 - i) && !is_parameter(n.known(i, "operand"), use);
 }
 
 void import_binary(OnnxNode& n, Op op, Binary binary) {
@@ -16,9 +17,10 @@ void import_binary(OnnxNode& n, Op op, Binary binary) {
     n.set(0, compute(binary, n.known(0, "operand"), n.known(1, "operand")));
     return;
   }
+  const Use uses[] = {n.use_of(0, op), n.use_of(1, op)};
   for (int i = 0; i < 2; ++i) {
     // c / x has no attribute's form.
-    if (!is_number(n, i) || (op == Op::div && i == 0)) continue;
+    if (!is_number(n, i, uses[i]) || (op == Op::div && i == 0)) continue;
     const double c = n.known_scalar(i, "operand");
     ScaleAttrs attrs;
     if (op == Op::add) attrs = {1, c};
@@ -28,7 +30,7 @@ void import_binary(OnnxNode& n, Op op, Binary binary) {
     n.set(0, n.emit(Op::scale, attrs, {n.value(1 - i)}));
     return;
   }
-  n.set(0, n.emit(op, NoAttrs{}, {n.operand(0), n.operand(1)}));
+  n.set(0, n.emit(op, NoAttrs{}, {n.operand(0, uses[0]), n.operand(1, uses[1])}));
 }
 
 }  // namespace

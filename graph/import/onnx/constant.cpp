@@ -4,7 +4,7 @@
 namespace attune {
 
 void import_Constant(OnnxNode& n) {
-  if (auto tensor = n.tensor("value")) return n.set(0, std::move(*tensor));
+  if (auto tensor = n.tensor("value")) return n.set_model_tensor(std::move(*tensor));
   KnownTensor tensor;
   if (n.has_attribute("value_int")) {
     tensor.data = Data::of_ints({n.integer("value_int", 0)});
@@ -33,9 +33,14 @@ void import_ConstantOfShape(OnnxNode& n) {
 
 void import_Identity(OnnxNode& n) { n.alias(0, 0); }
 
-// Training on a device is without dropout, whatever mode the model was exported in.
+// One that is to drop elements is refused: what it computes is random.
 void import_Dropout(OnnxNode& n) {
   n.refuse_outputs(1);
+  const bool trains = n.has(2) && n.known_scalar(2, "training mode") != 0;
+  if (trains && (!n.has(1) || n.known_scalar(1, "ratio") != 0))
+    n.fail(
+        "it is in training mode, so it drops elements at random; call model.eval() and export "
+        "again");
   n.alias(0, 0);
 }
 

@@ -105,6 +105,7 @@ void Importer::check_structure() {
     for (const auto& input : node.input()) {
       if (input.empty()) continue;
       read_.insert(input);
+      if (node.op_type() == "Sqrt") roots_.insert(input);
       if (made.contains(input)) continue;
       if (later.contains(input))
         throw_error(
@@ -132,12 +133,19 @@ void Importer::check_structure() {
   for (const auto& name : made) tensors_[name];
 }
 
+Mark Importer::mark_of(const std::string& name) const {
+  const auto found = marks_.find(name);
+  if (found != marks_.end()) return found->second;
+  return marks_.empty() ? Mark::none : Mark::made;
+}
+
 void Importer::read_initializers() {
+  marks_ = read_marks(model_.proto().graph());
   for (const auto& proto : model_.proto().graph().initializer()) {
     if (!is_read(proto.name())) continue;
     KnownTensor tensor = read_tensor(
         proto, fmt::format("{}: initializer '{}'", path(), proto.name()), model_.shared());
-    tensor.view = View{proto.name(), tensor.dims, tensor.dims,
+    tensor.view = View{proto.name(), mark_of(proto.name()), tensor.dims, tensor.dims,
                        identity_perm(static_cast<int>(tensor.dims.size()))};
     tensors_.at(proto.name()).known = std::make_shared<const KnownTensor>(std::move(tensor));
   }
@@ -202,6 +210,7 @@ void Importer::add_input(int index) {
     const ValueId id = graph.add_input(info.name(), dtype, to_shape(dims));
     graph.value(id).model_tensor = info.name();
     tensors_.at(info.name()).value = id;
+    tensors_.at(info.name()).prepared = Prepared::as_given;
   } catch (const Error& error) {
     throw_error("{}: {}", where, error.what());
   }
@@ -222,7 +231,9 @@ void Importer::import_nodes() {
                    : fmt::format("the operators of {} are not supported", proto.domain());
     } else if (reachable) {
       try {
+        trains_ = false;
         op->import(node);
+        follow_inputs(proto);
         for (int i = 0; i < proto.output_size(); ++i) {
           const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
           if (made != nullptr && !made->known && made->value == kNone && !made->padding)
@@ -251,6 +262,24 @@ void Importer::import_nodes() {
         "shapes do not follow; export it with a dynamic batch axis, or use batch size {}",
         replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
+}
+
+// What constants alone make of the model's inputs is prepared, as these are.
+void Importer::follow_inputs(const onnx::NodeProto& proto) {
+  static const std::unordered_set<std::string> kScale = {"Add", "Sub", "Mul", "Div", "Neg"};
+  static const std::unordered_set<std::string> kArrange = {
+      "Cast",   "Identity", "Reshape", "Flatten", "Squeeze",  "Unsqueeze",
+      "Concat", "Slice",    "Split",   "Gather",  "Transpose"};
+  const bool scales = kScale.contains(proto.op_type());
+  if (trains_ || (!scales && !kArrange.contains(proto.op_type()))) return;
+  Prepared prepared = Prepared::no;
+  for (const auto& input : proto.input()) {
+    if (input.empty() || tensors_.at(input).known != nullptr) continue;
+    if (tensors_.at(input).prepared == Prepared::no) return;
+    prepared = scales ? Prepared::scaled : std::max(prepared, tensors_.at(input).prepared);
+  }
+  for (const auto& output : proto.output())
+    if (!output.empty()) tensors_.at(output).prepared = prepared;
 }
 
 void Importer::add_outputs() {
@@ -316,6 +345,7 @@ ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, c
 
 ValueId Importer::parameter(const KnownTensor& tensor, const Dims& view, const Perm& perm) {
   const View& own = *tensor.view;
+  trains_ = true;
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", own.tensor, dims_text(tensor.dims), dims_text(view));
   const std::string name = own.tensor + "/layout";

@@ -9,6 +9,10 @@
 #include "graph/import/common/known_tensor.h"
 #include "graph/import/onnx/onnx_model.h"
 
+namespace onnx {
+class NodeProto;
+}
+
 namespace attune {
 
 // A tensor that is x with `value` around it; a convolution or pool may take the padding over.
@@ -18,12 +22,17 @@ struct Padding {
   double value = 0;
 };
 
+// Whether a tensor is an input of the model, as it is given or moved and scaled by constants; and
+// perhaps reshaped or cut.
+enum class Prepared : uint8_t { no, as_given, scaled };
+
 // What became of a tensor of the ONNX model. `known` and `value` may both be there.
 struct OnnxTensor {
   KnownPtr known;
   ValueId value = kNone;
   std::shared_ptr<const Padding> padding;  // not emitted yet, `value` is absent
-  bool failed = false;                     // its node could not be imported
+  Prepared prepared = Prepared::no;
+  bool failed = false;  // its node could not be imported
 };
 
 // The state of one import.
@@ -39,6 +48,10 @@ class Importer {
   OnnxTensor& tensor(const std::string& name) { return tensors_.at(name); }
   // Whether a node or the graph's outputs read a tensor.
   bool is_read(const std::string& name) const { return read_.contains(name); }
+  // Whether a square root is taken of a tensor.
+  bool feeds_root(const std::string& name) const { return roots_.contains(name); }
+  // What the exporter says of a tensor that is known.
+  Mark mark_of(const std::string& name) const;
 
   // Trainable: the initializer's elements (in the order of its `tensor.dims`) seen as `view`, then
   // transposed by `perm`. One value for every layout asked for; the second layout of an initializer
@@ -62,13 +75,16 @@ class Importer {
   void add_inputs();
   void add_input(int index);
   void import_nodes();
+  void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
   ValueId emit_padding(const Padding& padding, const std::string& name);
 
   const OnnxModel& model_;
   const ImportOptions& options_;
   std::unordered_map<std::string, OnnxTensor> tensors_;
-  std::unordered_set<std::string> read_;
+  std::unordered_set<std::string> read_, roots_;
+  std::unordered_map<std::string, Mark> marks_;
+  bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
   int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
 };

@@ -34,12 +34,12 @@ void import_Gemm(OnnxNode& n) {
     y = n.emit(Op::linear, LinearAttrs{}, inputs, suffix);
     if (ends) return n.set(0, y);
   } else {
-    y = n.emit(Op::matmul, MatmulAttrs{trans_a, trans_b}, {n.operand(0), n.value(1)},
+    y = n.emit(Op::matmul, MatmulAttrs{trans_a, trans_b}, {n.operand(0, Use::weight), n.value(1)},
                alpha == 1 && !n.has(2) ? nullptr : "product");
   }
   if (alpha != 1) y = n.emit(Op::scale, ScaleAttrs{alpha, 0}, {y}, n.has(2) ? "alpha" : nullptr);
   if (n.has(2)) {
-    ValueId c = n.operand(2);
+    ValueId c = n.operand(2, Use::weight);
     if (beta != 1) c = n.emit(Op::scale, ScaleAttrs{beta, 0}, {c}, "beta");
     const Shape product = n.shape(y);
     y = n.emit(Op::add, NoAttrs{}, {y, c});

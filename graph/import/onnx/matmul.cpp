@@ -36,7 +36,8 @@ void import_MatMul(OnnxNode& n) {
   if (n.is_known(1) && n.rank(1) == 2 && n.known(1, "weight").real() && !n.is_known(0))
     return import_linear(n, n.dims(0), b, y);
 
-  ValueId left = n.reshape(n.operand(0), a, "a"), right = n.reshape(n.operand(1), b, "b");
+  ValueId left = n.reshape(n.operand(0, Use::weight), a, "a");
+  ValueId right = n.reshape(n.operand(1, Use::weight), b, "b");
   if (b.size() == 2 && a.size() > 2) {  // one matrix b for all
     const int64_t rows = count_elements(Dims(a.begin(), a.end() - 1));
     left = n.reshape(left, {rows, a.back()}, "rows");

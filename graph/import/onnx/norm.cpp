@@ -2,9 +2,13 @@
 
 namespace attune {
 
-// y = (x - mean) / sqrt(var + epsilon) * gamma + beta. Statistics stay as they are in the file,
-// also where the model was exported for training.
+// y = (x - mean) / sqrt(var + epsilon) * gamma + beta, with the statistics that are in the file.
 void import_BatchNormalization(OnnxNode& n) {
+  // Before opset 14, more than one output is what says that it trains.
+  if (n.opset() < 14 ? n.output_count() > 1 : n.integer("training_mode", 0) != 0)
+    n.fail(
+        "it is in training mode, so its output would depend on the other examples of the batch; "
+        "call model.eval() and export again");
   n.refuse_outputs(1);
   if (n.integer("spatial", 1) != 1) n.fail("spatial=0 is not supported");
   const Dims dims = n.dims(0);

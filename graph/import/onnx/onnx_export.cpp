@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <map>
 #include <unordered_set>
 
 #include "graph/import/common/element_type.h"
@@ -28,10 +27,7 @@ double rounded_to(DType real, double value) {
 class Exporter {
  public:
   Exporter(const OnnxModel& model, const ImportOptions& imported)
-      : source_(model), imported_(imported), model_(model.proto()) {
-    for (auto& tensor : *model_.mutable_graph()->mutable_initializer())
-      initializers_[tensor.name()] = &tensor;
-  }
+      : source_(model), imported_(imported), model_(model.proto()) {}
 
   std::string run(const std::vector<ModelTensor>& tensors) {
     int classes = 0;
@@ -53,11 +49,12 @@ class Exporter {
 
  private:
   void replace(const ModelTensor& tensor) {
-    const auto found = initializers_.find(tensor.name);
-    if (found == initializers_.end())
-      throw_error("{}: the plan trains '{}', which is no initializer of the model", source_.path(),
+    // The model is this exporter's own copy.
+    auto* found = const_cast<onnx::TensorProto*>(find_tensor(model_.graph(), tensor.name));
+    if (!found)
+      throw_error("{}: the plan trains '{}', which is no tensor of the model", source_.path(),
                   tensor.name);
-    onnx::TensorProto& proto = *found->second;
+    onnx::TensorProto& proto = *found;
     const KnownTensor old = read_tensor(proto, source_.path() + ": initializer " + tensor.name);
     if (!old.real())
       throw_error("{}: initializer '{}' has element type {}, which training does not give",
@@ -113,9 +110,13 @@ class Exporter {
     } catch (const Error& error) {
       refuse(computed, classes, error.what());
     }
-    const Shape& first = graph.shape(graph.outputs.front().value);
+    // The one that the fresh layer is of: the first of several that come from it.
+    const auto trained =
+        std::find_if(graph.outputs.begin(), graph.outputs.end(),
+                     [&](const Port& port) { return computed.contains(port.name); });
+    const Shape first = trained == graph.outputs.end() ? Shape{} : graph.shape(trained->value);
     if (first.rank < 1 || first[0] != imported_.batch || first.product(1, first.rank) != classes)
-      refuse(computed, classes, "its first output would have another shape");
+      refuse(computed, classes, "its output would have another shape");
     for (auto& output : *model_.mutable_graph()->mutable_output()) {
       const ValueId id = graph.output(output.name());
       if (!computed.contains(output.name()) || id == kNone ||
@@ -134,18 +135,14 @@ class Exporter {
 
   // The contents of a tensor of integers that the model knows, or nothing.
   std::vector<int64_t> known_ints(const std::string& name) const {
-    const onnx::TensorProto* tensor = nullptr;
-    if (const auto found = initializers_.find(name); found != initializers_.end())
-      tensor = found->second;
+    if (const auto* tensor = find_tensor(model_.graph(), name))
+      return read_tensor(*tensor, source_.path()).data->ints();
     for (const auto& node : model_.graph().node())
       if (node.op_type() == "Constant" && node.output_size() == 1 && node.output(0) == name)
-        for (const auto& attribute : node.attribute()) {
-          if (attribute.name() == "value") tensor = &attribute.t();
+        for (const auto& attribute : node.attribute())
           if (attribute.name() == "value_ints")
             return {attribute.ints().begin(), attribute.ints().end()};
-        }
-    if (!tensor) return {};
-    return read_tensor(*tensor, source_.path()).data->ints();
+    return {};
   }
 
   [[noreturn]] void refuse(const std::unordered_set<std::string>& computed, int classes,
@@ -169,7 +166,6 @@ class Exporter {
   const OnnxModel& source_;
   const ImportOptions& imported_;
   onnx::ModelProto model_;
-  std::map<std::string, onnx::TensorProto*> initializers_;
   int64_t old_classes_ = 0;
 };
 

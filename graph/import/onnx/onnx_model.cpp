@@ -118,10 +118,9 @@ OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
 }
 
 std::vector<double> OnnxModel::reals(const std::string& name) const {
-  for (const auto& tensor : proto().graph().initializer())
-    if (tensor.name() == name)
-      return read_tensor(tensor, path() + ": initializer " + name, proto_).data->reals();
-  throw_error("{}: there is no initializer '{}'", path(), name);
+  const onnx::TensorProto* tensor = find_tensor(proto().graph(), name);
+  if (!tensor) throw_error("{}: there is no initializer '{}'", path(), name);
+  return read_tensor(*tensor, path() + ": initializer " + name, proto_).data->reals();
 }
 
 }  // namespace attune

@@ -17,13 +17,6 @@ const onnx::AttributeProto* check_type(const onnx::AttributeProto* attribute,
   return attribute;
 }
 
-// Names that exporters give to folded constants and not to the user's tensors: "onnx::Add_12",
-// "/block/Constant_output_0", "217".
-bool looks_generated(const std::string& name) {
-  return name.empty() || name.starts_with("onnx::") || name.find("Constant") != std::string::npos ||
-         std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // [N,C,..] -> [N,..,C]
 Perm channels_last(int rank) {
   Perm perm = identity_perm(rank);
@@ -147,20 +140,29 @@ std::optional<Dims> OnnxNode::ints_of(const char* name, int input) const {
 
 ValueId OnnxNode::value(int input) const { return importer_.value(input_name(input)); }
 
-ValueId OnnxNode::operand(int input) const {
-  const OnnxTensor& tensor = input_tensor(input);
-  const KnownTensor* known = tensor.known.get();
-  if (known == nullptr || !known->view || !known->real() || known->elements() < 2 ||
-      looks_generated(known->view->tensor))
-    return value(input);
-  return importer_.parameter(*known, known->dims,
-                             identity_perm(static_cast<int>(known->dims.size())));
+ValueId OnnxNode::operand(int input, Use use) const {
+  const KnownPtr known = input_tensor(input).known;
+  if (!known || !is_parameter(*known, use)) return value(input);
+  const Dims dims = known->dims.empty() ? Dims{1} : known->dims;
+  return importer_.parameter(*known, dims, identity_perm(static_cast<int>(dims.size())));
+}
+
+// A mean is subtracted and a deviation divided by; a product or sum of many numbers normalises only
+// after one of these.
+Use OnnxNode::use_of(int input, Op op) const {
+  const bool one = count_elements(dims(input)) == 1, turned = op == Op::sub || op == Op::div;
+  const bool mean_or_deviation = turned && input == 1;
+  const Prepared other = input_tensor(1 - input).prepared;
+  if (other == Prepared::scaled || (other == Prepared::as_given && (mean_or_deviation || one)))
+    return Use::normalises;
+  const bool number = (turned && input == 0) || importer_.feeds_root(proto_.output(0));
+  return one && number ? Use::number : Use::operand;
 }
 
 ValueId OnnxNode::weight(int input, const Dims& view, const Perm& perm, const char* what) const {
   const KnownTensor& tensor = known(input, what);
   if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
-  if (tensor.view) return importer_.parameter(tensor, view, perm);
+  if (is_parameter(tensor, Use::weight)) return importer_.parameter(tensor, view, perm);
   if (tensor.derived)
     fail(
         "its {} '{}' is computed from other tensors, so it cannot be trained; export the model "
@@ -269,6 +271,16 @@ void OnnxNode::set_channels_last(int output, ValueId value) const {
 void OnnxNode::set(int output, KnownTensor known) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   output_tensor(output).known = std::make_shared<const KnownTensor>(std::move(known));
+}
+
+void OnnxNode::set_model_tensor(KnownTensor known) const {
+  const std::string& name = proto_.output(0);
+  Mark mark = importer_.mark_of(name);
+  // What is computed from an exporter's constants is none of the user's weights.
+  if (mark == Mark::none && looks_generated(name)) mark = Mark::made;
+  known.view =
+      View{name, mark, known.dims, known.dims, identity_perm(static_cast<int>(known.dims.size()))};
+  set(0, std::move(known));
 }
 
 void OnnxNode::set_padded(int output, Padding padding) const {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/import/common/parameters.h"
 #include "graph/import/onnx/importer.h"
 #include "graph/ir/error.h"
 
@@ -53,13 +54,14 @@ class OnnxNode {
   // Attribute `name` up to some opset, input `input` after it. Empty where both are absent.
   std::optional<Dims> ints_of(const char* name, int input) const;
 
-  // Values of the graph. `value` makes a constant of a known tensor; `operand` a parameter of a
-  // float initializer of more than one element, unless its name is one that exporters give to
-  // constants.
+  // Values of the graph. `value` makes a constant of a known tensor; `operand` a parameter where it
+  // is one for this use, of one axis at least.
   ValueId value(int input) const;
-  ValueId operand(int input) const;
+  ValueId operand(int input, Use use = Use::operand) const;
+  // How a node of two operands uses one of them.
+  Use use_of(int input, Op op) const;
   // A float tensor that this operator trains, seen as `view` and transposed. It must be known, and
-  // an initializer or a constant as such, not computed from one.
+  // a tensor of the model as such, not computed from one. A buffer becomes a constant.
   ValueId weight(int input, const Dims& view, const Perm& perm, const char* what) const;
   ValueId vector_weight(int input, int64_t size, const char* what) const;
   // The same as a constant.
@@ -86,6 +88,7 @@ class OnnxNode {
   // `value` [N,..,C] is the output [N,C,..]: adds the transpose.
   void set_channels_last(int output, ValueId value) const;
   void set(int output, KnownTensor known) const;
+  void set_model_tensor(KnownTensor known) const;  // output 0 is a tensor of the model as such
   void set_padded(int output, Padding padding) const;
   void alias(int output, int input) const;  // the same tensor under another name
 

@@ -1,5 +1,6 @@
 #include "graph/import/onnx/onnx_tensor.h"
 
+#include <google/protobuf/unknown_field_set.h>
 #include <onnx/onnx_pb.h>
 
 #include <cstring>
@@ -57,6 +58,26 @@ DataPtr read_integers(const onnx::TensorProto& proto, size_t elements) {
   return Data::of_ints(std::move(ints));
 }
 
+// The metadata of a value: a field that older versions of ONNX's library do not know.
+std::vector<onnx::StringStringEntryProto> properties_of(const onnx::ValueInfoProto& info) {
+  constexpr int kMetadata = 4;
+  std::vector<onnx::StringStringEntryProto> properties;
+  const google::protobuf::Reflection& reflection = *info.GetReflection();
+  if (const auto* field = info.GetDescriptor()->FindFieldByNumber(kMetadata)) {
+    for (int i = 0; i < reflection.FieldSize(info, field); ++i)
+      properties.emplace_back().CopyFrom(reflection.GetRepeatedMessage(info, field, i));
+    return properties;
+  }
+  const auto& unknown = reflection.GetUnknownFields(info);
+  for (int i = 0; i < unknown.field_count(); ++i) {
+    const auto& field = unknown.field(i);
+    const bool is_text = field.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED;
+    if (field.number() == kMetadata && is_text)
+      properties.emplace_back().ParseFromString(field.length_delimited());
+  }
+  return properties;
+}
+
 }  // namespace
 
 KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where,
@@ -92,6 +113,31 @@ KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where
       return read_reals<T>(proto, elements, owner);
   });
   return tensor;
+}
+
+const onnx::TensorProto* find_tensor(const onnx::GraphProto& graph, const std::string& name) {
+  for (const auto& tensor : graph.initializer())
+    if (tensor.name() == name) return &tensor;
+  for (const auto& node : graph.node())
+    if (node.op_type() == "Constant" && node.output_size() == 1 && node.output(0) == name)
+      for (const auto& attribute : node.attribute())
+        if (attribute.name() == "value" && attribute.has_t()) return &attribute.t();
+  return nullptr;
+}
+
+std::unordered_map<std::string, Mark> read_marks(const onnx::GraphProto& graph) {
+  std::unordered_map<std::string, Mark> marks;
+  const auto read = [&](const onnx::ValueInfoProto& info) {
+    for (const auto& property : properties_of(info)) {
+      if (property.key() != "pkg.torch.export.graph_signature.InputSpec.kind") continue;
+      if (property.value() == "PARAMETER") marks[info.name()] = Mark::parameter;
+      if (property.value() == "BUFFER" || property.value() == "CONSTANT_TENSOR")
+        marks[info.name()] = Mark::buffer;
+    }
+  };
+  for (const auto& info : graph.value_info()) read(info);
+  for (const auto& info : graph.input()) read(info);
+  return marks;
 }
 
 }  // namespace attune

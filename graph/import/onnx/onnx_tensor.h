@@ -2,12 +2,14 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include "graph/import/common/known_tensor.h"
 
 namespace onnx {
+class GraphProto;
 class TensorProto;
-}
+}  // namespace onnx
 
 namespace attune {
 
@@ -16,5 +18,12 @@ namespace attune {
 // allows, and copies else.
 KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where,
                         const std::shared_ptr<const void>& owner = nullptr);
+
+// The tensor of a graph that holds its contents in the file, an initializer or a Constant node's,
+// or null.
+const onnx::TensorProto* find_tensor(const onnx::GraphProto& graph, const std::string& name);
+
+// What PyTorch says of its tensors. Empty where the graph is another exporter's.
+std::unordered_map<std::string, Mark> read_marks(const onnx::GraphProto& graph);
 
 }  // namespace attune

@@ -1,0 +1,66 @@
+#include "cli/adapt_data.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "cli/common.h"
+#include "engine/io/file.h"
+#include "engine/io/open_dataset.h"
+
+namespace attune::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kSounds = {".wav",  ".wave", ".flac", ".ogg", ".oga",
+                                ".opus", ".aif",  ".aiff", ".au",  ".mp3"};
+constexpr std::array kImages = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp",
+                                ".tif", ".tiff", ".gif", ".ppm",  ".pgm", ".pbm"};
+
+bool is_folder(const std::string& path) {
+  std::error_code failure;
+  return fs::is_directory(path, failure);
+}
+
+}  // namespace
+
+DataKind kind_of_data(const std::string& path) {
+  const auto kind_of_file = [](const std::string& name) {
+    const std::string extension = extension_of(name);
+    if (std::ranges::find(kSounds, extension) != kSounds.end()) return DataKind::sounds;
+    if (std::ranges::find(kImages, extension) != kImages.end()) return DataKind::images;
+    return DataKind::arrays;
+  };
+  if (!is_folder(path)) return kind_of_file(path);
+  std::error_code failure;
+  for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
+       entry.increment(failure))
+    if (const DataKind kind = kind_of_file(entry->path().string()); kind != DataKind::arrays)
+      return kind;
+  return DataKind::arrays;
+}
+
+DataClasses classes_of_data(const Session& session, const std::string& path,
+                            const DataOptions& options) {
+  DataClasses found;
+  DatasetRequest request = data_request(session, ProgramKind::train_step);
+  options.apply(&request);
+  if (is_folder(path) && list_class_folders(path, &found.names).is_ok()) {
+    request.class_names = found.names;
+    request.classes = static_cast<int32_t>(found.names.size());
+  } else {
+    request.classes = 1 << 24;  // as many as a label may say
+  }
+  throw_if_error(open_dataset(path, request, &found.data));
+  if (found.data->size() < 1) throw_error("{}: holds no examples", path);
+  std::vector<int32_t> labels(static_cast<size_t>(request.target.elements()));
+  for (int64_t i = 0; i < found.data->size(); ++i) {
+    throw_if_error(found.data->read(i, kTargetField, std::as_writable_bytes(std::span(labels))));
+    found.count = std::max(found.count, *std::ranges::max_element(labels) + 1);
+  }
+  if (!found.names.empty()) found.count = request.classes;
+  return found;
+}
+
+}  // namespace attune::cli

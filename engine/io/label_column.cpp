@@ -1,0 +1,148 @@
+#include "engine/io/label_column.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "engine/io/csv.h"
+#include "engine/io/file.h"
+
+namespace attune {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(trimmed(text));
+  for (char& c : result)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return result;
+}
+
+class LabelColumn {
+ public:
+  LabelColumn(const std::string& path, const std::vector<LineText>& rows,
+              const DatasetRequest& request)
+      : path_(path), rows_(rows), request_(request) {
+    for (const LineText& row : rows) {
+      names_.push_back(by_name(row.text));
+      numbers_.push_back(by_number(row.text));
+    }
+  }
+
+  Status add_to(Labels* labels) const {
+    bool as_names = false;
+    ATTUNE_RETURN_IF_ERROR(decide(&as_names));
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      if (!(as_names ? names_ : numbers_)[i]) return unreadable(i, as_names);
+      ATTUNE_RETURN_IF_ERROR(
+          labels->add_class(where(i), static_cast<int64_t>(*(as_names ? names_ : numbers_)[i])));
+    }
+    return Status::ok();
+  }
+
+ private:
+  using Reading = std::vector<std::optional<double>>;
+
+  std::string where(size_t row) const { return path_ + ":" + std::to_string(rows_[row].line); }
+  std::string text(size_t row) const { return shortened(rows_[row].text); }
+
+  // Names that are numbers may be written as others write these: 1 as pandas' 1.0.
+  std::optional<double> by_name(std::string_view text) const {
+    const std::vector<std::string>& names = request_.class_names;
+    auto found = std::ranges::find(names, text);
+    if (found == names.end()) found = std::ranges::find(names, trimmed(text));
+    double wanted = 0, number = 0;
+    if (found == names.end() && parse_real(text, &wanted))
+      found = std::ranges::find_if(names, [&](const std::string& name) {
+        return parse_real(name, &number) && number == wanted;
+      });
+    if (found == names.end()) return std::nullopt;
+    return static_cast<double>(found - names.begin());
+  }
+
+  static std::optional<double> by_number(std::string_view text) {
+    constexpr double kMost = 9007199254740992.0;
+    double number = 0;
+    if (!parse_real(text, &number) || number != std::floor(number) || std::fabs(number) > kMost)
+      return std::nullopt;
+    return number;
+  }
+  bool is_class(const std::optional<double>& number) const {
+    return number && *number >= 0 && *number < request_.classes;
+  }
+
+  Status decide(bool* as_names) const {
+    if (request_.label_texts != LabelTexts::either || request_.class_names.empty()) {
+      *as_names = request_.label_texts == LabelTexts::names;
+      return Status::ok();
+    }
+    const auto missing = [](const Reading& reading) {
+      const auto none = [](const auto& value) { return !value.has_value(); };
+      return static_cast<size_t>(std::ranges::find_if(reading, none) - reading.begin());
+    };
+    const size_t count = rows_.size(), no_name = missing(names_), no_number = missing(numbers_);
+    const bool in_range =
+        std::ranges::all_of(numbers_, [&](const auto& number) { return is_class(number); });
+    *as_names = no_name == count || no_number < count;
+    if (no_name == count && in_range && names_ != numbers_) {
+      const auto row =
+          static_cast<size_t>(std::ranges::mismatch(names_, numbers_).in1 - names_.begin());
+      return file_error(
+          where(row),
+          "all labels are names of classes and numbers of classes, too: `%s` is the name of class "
+          "%.0f and the number of class `%s`; give --labels-are names, or --labels-are numbers",
+          text(row).c_str(), *names_[row],
+          shortened(request_.class_names[static_cast<size_t>(*numbers_[row])]).c_str());
+    }
+    if (no_name == count || no_number == count) return Status::ok();
+    // Some are names, some numbers.
+    for (size_t row = 0; row < count; ++row) {
+      if (!names_[row] || numbers_[row]) continue;
+      for (size_t other = 0; other < count; ++other)
+        if (numbers_[other] && !names_[other])
+          return file_error(where(std::max(row, other)),
+                            "labels are names or numbers, not both: `%s` is a name, and `%s` in "
+                            "line %lld a number; write names throughout, or numbers",
+                            text(row).c_str(), text(other).c_str(),
+                            static_cast<long long>(rows_[other].line));
+    }
+    return Status::ok();
+  }
+
+  Status unreadable(size_t row, bool as_names) const {
+    if (trimmed(rows_[row].text).empty())
+      return file_error(where(row), "no label; write one, or remove the line");
+    if (request_.class_names.empty())
+      return file_error(where(row),
+                        "label `%s` is no number and the plan names no classes; write class "
+                        "numbers, or compile the plan with --labels",
+                        text(row).c_str());
+    if (!as_names)
+      return file_error(where(row), "label `%s` is no number of a class", text(row).c_str());
+    for (const std::string& name : request_.class_names)
+      if (lower(name) == lower(rows_[row].text))
+        return file_error(where(row), "unknown class `%s`; the model's is written `%s`",
+                          text(row).c_str(), shortened(name).c_str());
+    return file_error(where(row), "unknown class `%s`; the model knows %s", text(row).c_str(),
+                      name_list(request_.class_names).c_str());
+  }
+
+  const std::string& path_;
+  const std::vector<LineText>& rows_;
+  const DatasetRequest& request_;
+  Reading names_, numbers_;
+};
+
+}  // namespace
+
+Status add_label_column(const std::string& path, const std::vector<LineText>& rows,
+                        const DatasetRequest& request, Labels* labels) {
+  return LabelColumn(path, rows, request).add_to(labels);
+}
+
+}  // namespace attune

@@ -1,0 +1,76 @@
+#include <doctest/doctest.h>
+
+#include "tests/cli/command.h"
+#include "tests/support/npz.h"
+
+namespace attune::test {
+
+TEST_CASE("adapt writes a model that is better, and the commands that make it") {
+  const Workshop shop;
+  const auto before = shop.files();
+  const auto adapted = shop.run("adapt net.onnx data.npz -o adapted.onnx --minutes 0.02 --json");
+  REQUIRE_MESSAGE(adapted.status == 0, adapted.error);
+  const auto json = adapted.json();
+  CHECK(json["adopted"] == true);
+  CHECK(json["examples"] == 38);
+  CHECK(json["folds"] == 4);
+  CHECK(json["fresh_classifier"] == false);
+  CHECK(json["after"]["loss"].get<double>() < json["before"]["loss"].get<double>());
+  CHECK(json["after"]["accuracy"].get<double>() > json["guessing"]["accuracy"].get<double>());
+  CHECK(shop.files().size() == before.size() + 1);
+
+  // By hand, as it says: the same parameters, which tells that nothing is left out.
+  const std::vector<std::string> commands = json["by_hand"];
+  REQUIRE(commands.size() == 3);
+  REQUIRE(shop.run(commands[0].substr(7)).status == 0);
+  const auto trained = shop.run(commands[1].substr(7));
+  REQUIRE_MESSAGE(trained.status == 0, trained.error);
+  shop.write("first.onnx", shop.read("adapted.onnx"));
+  REQUIRE(shop.run(commands[2].substr(7)).status == 0);
+  CHECK((shop.read("adapted.onnx") == shop.read("first.onnx")));
+}
+
+TEST_CASE("adapt tells people what it did") {
+  const Workshop shop;
+  const auto adapted = shop.run("adapt net.onnx data.npz -o adapted.onnx --minutes 0.02");
+  REQUIRE_MESSAGE(adapted.status == 0, adapted.error);
+  for (const char* part : {"38 examples", "by number", "chosen", "before", "after", "adapted.onnx",
+                           "attune compile", "attune train", "attune export"})
+    CHECK_MESSAGE(adapted.out.find(part) != std::string::npos, part);
+  CHECK(count_lines(adapted.out) <= 14);
+}
+
+TEST_CASE("adapt writes nothing where labels say nothing") {
+  const Workshop shop;
+  // The labels have nothing to do with the examples.
+  std::vector<float> x(60 * 4);
+  std::vector<int64_t> y(60);
+  uint32_t random = 1;
+  for (float& number : x)
+    number = static_cast<float>((random = random * 1664525 + 1013904223) >> 8) / 8388608 - 1;
+  for (int64_t& label : y) label = (random = random * 1664525 + 1013904223) >> 24 > 127;
+  const auto bytes_of = [](const auto& numbers) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(numbers.data());
+    return Bytes(bytes, bytes + numbers.size() * sizeof(numbers[0]));
+  };
+  const Bytes file = npz_of(
+      {{"x", {NpyType::f32, {60, 4}, bytes_of(x)}}, {"y", {NpyType::i64, {60}, bytes_of(y)}}});
+  shop.write("shuffled.npz", {reinterpret_cast<const char*>(file.data()), file.size()});
+  const auto adapted = shop.run("adapt net.onnx shuffled.npz -o adapted.onnx --minutes 0.02");
+  REQUIRE_MESSAGE(adapted.status == 0, adapted.error);
+  CHECK(adapted.out.find("not written: ") != std::string::npos);
+  CHECK(!shop.exists("adapted.onnx"));
+}
+
+TEST_CASE("adapt never asks without a terminal, and overwrites nothing that is not its own") {
+  const Workshop shop;
+  shop.write("notes.txt", "mine");
+  check_refused(shop.run("adapt net.onnx data.npz -o notes.txt"), "notes.txt");
+  CHECK(shop.read("notes.txt") == "mine");
+  check_refused(shop.run("adapt net.onnx data.npz -o net.onnx"), "original model");
+  shop.write("new.classes.txt", "mine");
+  check_refused(shop.run("adapt net.onnx data.npz -o new.onnx"), "new.classes.txt");
+  check_refused(shop.run("adapt net.onnx data.npz -o new2.onnx --minutes 0"), "--minutes 0");
+}
+
+}  // namespace attune::test
