@@ -50,6 +50,17 @@ std::vector<int> CsvColumns::others() const {
   return left;
 }
 
+std::vector<int> CsvColumns::with_class_names(const std::vector<int>& columns) const {
+  std::vector<int> named;
+  for (int column : columns) {
+    const bool all = std::ranges::all_of(rows_, [&](const Csv::Row& row) {
+      return std::ranges::count(request_.class_names, row.fields[static_cast<size_t>(column)]) > 0;
+    });
+    if (all && request_.classes > 0) named.push_back(column);
+  }
+  return named;
+}
+
 std::string CsvColumns::names(const std::vector<int>& columns) const {
   std::vector<std::string> shown;
   for (int column : columns) shown.push_back(header_.shown(column));
@@ -70,6 +81,9 @@ Status CsvColumns::find_beside_paths() {
   std::vector<int> left = others();
   const int known = header_.find_known(known_label_columns(), taken_);
   if (wanted() == 1 && known >= 0) left = {known};
+  if (const std::vector<int> named = with_class_names(left);
+      left.size() > wanted() && named.size() == wanted())
+    left = named;
   if (left.size() == wanted()) {
     label(std::move(left));
     return Status::ok();

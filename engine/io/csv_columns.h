@@ -40,6 +40,8 @@ class CsvColumns {
  private:
   size_t width() const { return rows_.front().fields.size(); }
   size_t wanted() const;  // how many label columns
+  // Those of them whose every field is a class's name.
+  std::vector<int> with_class_names(const std::vector<int>& columns) const;
   Status find_asked();
   void find_weights(std::span<const std::string_view> known);
   void label(std::vector<int> columns);

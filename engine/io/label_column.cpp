@@ -76,16 +76,22 @@ class LabelColumn {
     return number && *number >= 0 && *number < request_.classes;
   }
 
+  // The first row of which that is true; their number where it is of none.
+  template <class Is>
+  size_t first_row(const Is& is) const {
+    size_t row = 0;
+    while (row < rows_.size() && !is(row)) ++row;
+    return row;
+  }
+
   Status decide(bool* as_names) const {
     if (request_.label_texts != LabelTexts::either || request_.class_names.empty()) {
       *as_names = request_.label_texts == LabelTexts::names;
       return Status::ok();
     }
-    const auto missing = [](const Reading& reading) {
-      const auto none = [](const auto& value) { return !value.has_value(); };
-      return static_cast<size_t>(std::ranges::find_if(reading, none) - reading.begin());
-    };
-    const size_t count = rows_.size(), no_name = missing(names_), no_number = missing(numbers_);
+    const size_t count = rows_.size();
+    const size_t no_name = first_row([&](size_t i) { return !names_[i]; });
+    const size_t no_number = first_row([&](size_t i) { return !numbers_[i]; });
     const bool in_range =
         std::ranges::all_of(numbers_, [&](const auto& number) { return is_class(number); });
     *as_names = no_name == count || no_number < count;
@@ -100,18 +106,15 @@ class LabelColumn {
           shortened(request_.class_names[static_cast<size_t>(*numbers_[row])]).c_str());
     }
     if (no_name == count || no_number == count) return Status::ok();
-    // Some are names, some numbers.
-    for (size_t row = 0; row < count; ++row) {
-      if (!names_[row] || numbers_[row]) continue;
-      for (size_t other = 0; other < count; ++other)
-        if (numbers_[other] && !names_[other])
-          return file_error(where(std::max(row, other)),
-                            "labels are names or numbers, not both: `%s` is a name, and `%s` in "
-                            "line %lld a number; write names throughout, or numbers",
-                            text(row).c_str(), text(other).c_str(),
-                            static_cast<long long>(rows_[other].line));
-    }
-    return Status::ok();
+    // The first that is a name alone, and the first that is a number alone.
+    const size_t name = first_row([&](size_t i) { return names_[i] && !numbers_[i]; });
+    const size_t number = first_row([&](size_t i) { return numbers_[i] && !names_[i]; });
+    if (name == count || number == count) return Status::ok();
+    return file_error(where(std::max(name, number)),
+                      "labels are names or numbers, not both: `%s` in line %lld is a name, and "
+                      "`%s` in line %lld a number; write names throughout, or numbers",
+                      text(name).c_str(), static_cast<long long>(rows_[name].line),
+                      text(number).c_str(), static_cast<long long>(rows_[number].line));
   }
 
   Status unreadable(size_t row, bool as_names) const {

@@ -73,7 +73,10 @@ TEST_CASE("labels are names throughout, or numbers throughout") {
       {{"1", "x", "y"}, {"1", "0", "2"}, {1, 0, 2}, ""},
       {{"cat", "dog"}, {"1.0", "0.0", "1"}, {1, 0, 1}, ""},  // as pandas writes them
       {{"7", "8", "9"}, {"7.0", "9.0", "8.0"}, {0, 2, 1}, ""},
-      {{"cat", "dog"}, {"cat", "1"}, {}, ":2: labels are names or numbers, not both: `cat`"},
+      {{"cat", "dog"},
+       {"cat", "1"},
+       {},
+       ":2: labels are names or numbers, not both: `cat` in line 1 is"},
       {{"cat", "dog"}, {"0", "cat", "cat"}, {}, ":2: labels are names or numbers, not both"},
       {{"cat", "dog"}, {"cat", "Dog"}, {}, ":2: unknown class `Dog`; the model's is written `dog`"},
       {{"cat", "dog"}, {"cat", "\" dog \""}, {0, 1}, ""},
@@ -186,6 +189,7 @@ TEST_CASE("a header may have any names, in any order, with columns that are not 
       "\xef\xbb\xbf,image,age,category,remark\n0,images/a.png,3,cat,\"a\nb\"\n"
       "1,images/a.png,4,dog,\"\"\"c\"\"\"\n",
       "filename,fold,target,category\nimages/a.png,1,1,cat\nimages/a.png,1,0,dog\n",
+      "bild,alter,art\nimages/a.png,3,cat\nimages/a.png,0,dog\n",
       "path,label\rimages/a.png,cat\rimages/a.png,dog\r",
       "path,label\nimages/a.png,cat,\nimages/a.png,dog,,\n",
   };
@@ -207,8 +211,8 @@ TEST_CASE("columns that cannot be told are asked for, by name or number") {
   ManifestFolder list;
   DatasetRequest request = image_request(1, 1, 1, {"dog", "cat"});
   const std::string path = list.write(
-      "left,right,kind,breed\nimages/a.png,\"images/b, c.png\",cat,x\n"
-      "images/a.png,\"images/b, c.png\",dog,y\n");
+      "left,right,kind,breed\nimages/a.png,\"images/b, c.png\",cat,dog\n"
+      "images/a.png,\"images/b, c.png\",dog,cat\n");
   CHECK(contains(open_error(path, request),
                  "the model learns 1 column of these: `right`, `kind`, `breed`; name it with "
                  "--label-column"));
