@@ -2,7 +2,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 
+#include "sparse_update/json_file.h"
+#include "sparse_update/number_text.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
@@ -37,6 +40,18 @@ std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string
   if (dims.empty())
     throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
   return {text.substr(0, colon), dims};
+}
+
+// "0.9,0.999"
+std::pair<double, double> parse_betas(const std::string& text) {
+  const size_t comma = text.find(',');
+  double first = -1, second = -1;
+  const bool read = comma != std::string::npos && parse_number(text.substr(0, comma), &first) &&
+                    parse_number(text.substr(comma + 1), &second);
+  if (!read || !(first >= 0 && first < 1 && second >= 0 && second < 1))
+    throw_error("--betas {}: give two numbers, each 0 or more and less than 1, e.g. 0.9,0.999",
+                shown_name(text));
+  return {first, second};
 }
 
 // One name a line; or the names of a folder's class folders.
@@ -80,6 +95,13 @@ CompileOptions CompileCommand::options() const {
     throw_error("--momentum and --nesterov are for --optimizer momentum, not {}", optimizer_);
   if (!(momentum_ >= 0 && momentum_ < 1))
     throw_error("--momentum {}: give 0 or more, and less than 1", momentum_);
+  const bool adam =
+      result.optimizer.kind == OptimizerKind::adam || result.optimizer.kind == OptimizerKind::adamw;
+  if (!adam && (verb_->count("--betas") > 0 || verb_->count("--epsilon") > 0))
+    throw_error("--betas and --epsilon are for --optimizer adam and adamw, not {}", optimizer_);
+  std::tie(result.optimizer.beta1, result.optimizer.beta2) = parse_betas(betas_);
+  if (!(result.optimizer.epsilon > 0 && result.optimizer.epsilon <= 1))
+    throw_error("--epsilon {}: give more than 0, and at most 1", result.optimizer.epsilon);
   if (!(result.optimizer.weight_decay >= 0 && result.optimizer.weight_decay <= 1))
     throw_error("--weight-decay {}: give 0 .. 1", result.optimizer.weight_decay);
   result.optimizer.momentum = momentum_;
@@ -121,6 +143,8 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
   verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
   verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum");
+  verb->add_option("--betas", betas_, "Of --optimizer adam and adamw: two numbers");
+  verb->add_option("--epsilon", compile.optimizer.epsilon, "Of --optimizer adam and adamw");
   verb->add_option("--weight-decay", compile.optimizer.weight_decay, "Weight decay");
   verb->add_option("--batch-size", compile.batch, "Examples in a training step");
   verb->add_option("--micro-batch", compile.micro_batch,

@@ -222,6 +222,14 @@ TEST_CASE("compile replaces plans and nothing else") {
   CHECK(shop.read("net.att") != plan);
 }
 
+TEST_CASE("betas and epsilon are Adam's, and inspect shows them") {
+  Workshop shop;
+  const std::string command = "compile net.onnx -o net.att --optimizer adamw ";
+  REQUIRE(shop.run(command + "--betas 0.8,0.99 --epsilon 1e-6").status == 0);
+  const std::string shown = shop.run("inspect net.att").out;
+  CHECK(shown.find("adamw betas 0.8 0.99, epsilon 1e-06") != std::string::npos);
+}
+
 TEST_CASE("compile refuses what it cannot use, and says why") {
   Workshop shop;
   const auto refused = [&](const std::string& options, const char* reason) {
@@ -234,6 +242,11 @@ TEST_CASE("compile refuses what it cannot use, and says why") {
   refused("--optimizer adam --momentum 0.5", "--momentum");
   refused("--momentum 1", "--momentum");
   refused("--weight-decay -1", "--weight-decay");
+  refused("--betas 0.9,0.99", "--betas and --epsilon are for --optimizer adam and adamw");
+  for (const char* betas : {"0.9", "0.9,1", "-0.1,0.9", "0.9,0.99,0.999", "a,b", "nan,0.9"})
+    refused(fmt::format("--optimizer adam --betas {}", betas), "give two numbers");
+  for (const char* epsilon : {"0", "nan", "2"})
+    refused(fmt::format("--optimizer adamw --epsilon {}", epsilon), "--epsilon");
   refused("--batch-size 0", "batch");
   refused("--input-shape x", "--input-shape");
   refused("--input-shape x:1x", "--input-shape");

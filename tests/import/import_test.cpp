@@ -90,10 +90,10 @@ TEST_CASE("the batch size replaces the leading dimension, given shapes the unkno
   b.node("Relu", {"x"}, {"y"});
   ImportOptions options;
   options.batch = 5;
-  CHECK(
-      contains(error_of([&] { b.import(options); }),
-               "model.onnx: input 'x': the size of axis 2 is unknown; give the shape, for example "
-               "--input-shape x:5x3x224x6"));
+  CHECK(contains(
+      error_of([&] { b.import(options); }),
+      "model.onnx: input 'x': the size of axis 2 ('N') is unknown; give the shape, for example "
+      "--input-shape x:5x3x224x6"));
   options.input_shapes["x"] = {1, 3, 4, 6};
   const Graph graph = b.import(options);
   CHECK(graph.shape(graph.input("x")) == Shape{5, 3, 4, 6});

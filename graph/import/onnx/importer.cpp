@@ -64,8 +64,8 @@ Graph Importer::run() {
     if (entry.domain().empty() || entry.domain() == "ai.onnx")
       opset = static_cast<int>(std::clamp<int64_t>(entry.version(), 0, 1 << 20));
   if (opset < kOldestOpset || opset > kNewestOpset)
-    throw_error("{}: opset {} is not supported; export the model with an opset from {} to {}",
-                path(), opset, kOldestOpset, kNewestOpset);
+    throw_error("{}: opset {} is too {}; export the model with an opset from {} to {}", path(),
+                opset, opset < kOldestOpset ? "old" : "new", kOldestOpset, kNewestOpset);
   if (!is_real(options_.real)) throw_error("models are imported as f32 or f64");
   if (options_.batch < 0) throw_error("batch size {} is negative", options_.batch);
   check_structure();
@@ -173,7 +173,7 @@ void Importer::add_input(int index) {
   if (!info.type().has_tensor_type()) throw_error("{} is not a tensor", where);
   const auto& type = info.type().tensor_type();
   const auto element = element_type(type.elem_type());
-  if (!element) throw_error("{}: element type {} is not supported", where, type.elem_type());
+  if (!element) throw_error("{}: {}", where, unsupported_type(type.elem_type()));
   const auto* shape = type.has_shape() ? &type.shape() : nullptr;
   const auto given = options_.input_shapes.find(info.name());
   Dims dims;
@@ -200,9 +200,17 @@ void Importer::add_input(int index) {
   }
   for (size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] < 0) throw_error("{}: axis {} has the negative size {}", where, i, dims[i]);
-    if (dims[i] == 0)
-      throw_error("{}: the size of axis {} is unknown; give the shape, for example {}", where, i,
-                  shape_flag(info.name(), shape, options_.batch));
+    if (dims[i] != 0) continue;
+    const auto* dim = shape == nullptr ? nullptr : &shape->dim(static_cast<int>(i));
+    if (dim != nullptr && dim->has_dim_value())
+      throw_error(
+          "{}: axis {} has size 0, so there is nothing to learn from; export the model with "
+          "the size of real data",
+          where, i);
+    const std::string name =
+        dim == nullptr || dim->dim_param().empty() ? "" : fmt::format(" ('{}')", dim->dim_param());
+    throw_error("{}: the size of axis {}{} is unknown; give the shape, for example {}", where, i,
+                name, shape_flag(info.name(), shape, options_.batch));
   }
   const bool byte = *element == ElementType::u8;
   const DType dtype = is_real(*element) ? options_.real : byte ? DType::u8 : DType::i32;
@@ -229,6 +237,9 @@ void Importer::import_nodes() {
       const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
       reason = own ? "the operator is not supported"
                    : fmt::format("the operators of {} are not supported", proto.domain());
+      for (const char* part : {"uantize", "QLinear", "Integer"})
+        if (proto.op_type().find(part) != std::string::npos)
+          reason += ": the model is quantised; give the one in floats that it was made from";
     } else if (reachable) {
       try {
         trains_ = false;

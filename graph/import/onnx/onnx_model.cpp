@@ -10,6 +10,7 @@
 
 #include "attune/plan.h"
 #include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/other_formats.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -53,7 +54,10 @@ uint64_t read_external(const std::string& model_path, onnx::TensorProto* tensor,
   std::ifstream in;
   if (regular) in.open(file, std::ios::binary);  // a named pipe would wait for a writer
   if (!regular || code || !in)
-    throw_error("{}: cannot read its external data {}", where, file.string());
+    throw_error(
+        "{}: cannot read its external data {}; the exporter wrote it beside the model, where it "
+        "must stay",
+        where, file.string());
   if (offset > size) throw_error("{}: {} ends before offset {}", where, file.string(), offset);
   if (length == std::numeric_limits<uint64_t>::max()) length = size - offset;
   if (length > size - offset)
@@ -100,10 +104,14 @@ OnnxModel OnnxModel::load(const std::string& path) {
 OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
   auto proto = std::make_shared<onnx::ModelProto>();
   if (bytes.size() > kMaxBytes) throw_error("{}: {}", path, kTooLarge);
-  if (!proto->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    throw_error("{}: not an ONNX model, or a damaged one", path);
-  if (!proto->has_graph() || proto->graph().node_size() + proto->graph().output_size() == 0)
+  if (bytes.empty()) throw_error("{}: not an ONNX model: it is empty", path);
+  const bool parsed = proto->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  if (!parsed || proto->graph().node_size() + proto->graph().output_size() == 0) {
+    if (const auto is = other_format(bytes); !is.empty())
+      throw_error("{}: not an ONNX model but {}", path, is);
+    if (!parsed) throw_error("{}: not an ONNX model, or a damaged one: is it all there?", path);
     throw_error("{}: not an ONNX model: it has no graph", path);
+  }
   const auto external = [](const onnx::TensorProto& tensor) {
     return tensor.data_location() == onnx::TensorProto::EXTERNAL;
   };

@@ -83,7 +83,7 @@ std::vector<onnx::StringStringEntryProto> properties_of(const onnx::ValueInfoPro
 KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where,
                         const std::shared_ptr<const void>& owner) {
   const auto type = element_type(proto.data_type());
-  if (!type) throw_error("{}: element type {} is not supported", where, proto.data_type());
+  if (!type) throw_error("{}: {}", where, unsupported_type(proto.data_type()));
   if (proto.has_segment()) throw_error("{}: a tensor in segments is not supported", where);
   KnownTensor tensor;
   tensor.type = *type;
@@ -113,6 +113,14 @@ KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where
       return read_reals<T>(proto, elements, owner);
   });
   return tensor;
+}
+
+std::string unsupported_type(int32_t type) {
+  std::string text = fmt::format("element type {} is not supported", type);
+  if (onnx::TensorProto::DataType_IsValid(type))
+    text += ": it is " +
+            onnx::TensorProto::DataType_Name(static_cast<onnx::TensorProto::DataType>(type));
+  return text + "; export the model in float32";
 }
 
 const onnx::TensorProto* find_tensor(const onnx::GraphProto& graph, const std::string& name) {

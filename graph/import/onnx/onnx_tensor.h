@@ -19,6 +19,9 @@ namespace attune {
 KnownTensor read_tensor(const onnx::TensorProto& proto, const std::string& where,
                         const std::shared_ptr<const void>& owner = nullptr);
 
+// "element type 16 is not supported: it is BFLOAT16; ..".
+std::string unsupported_type(int32_t type);
+
 // The tensor of a graph that holds its contents in the file, an initializer or a Constant node's,
 // or null.
 const onnx::TensorProto* find_tensor(const onnx::GraphProto& graph, const std::string& name);
