@@ -199,6 +199,17 @@ struct AdamAttrs {
   }
 };
 
+// `momentum`: how much of the old averages stays. `positions`: the values that an example has in each
+// channel.
+struct RunningStatisticsAttrs {
+  double momentum = 0.9;
+  int32_t positions = 1;
+  template <class V>
+  void visit(V&& v) {
+    v("momentum", momentum), v("positions", positions);
+  }
+};
+
 // Big enough and aligned for any of the structs above.
 inline constexpr int kMaxAttrsBytes = 96;
 

@@ -4,6 +4,7 @@
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
 #include "kernels/kernel.h"
+#include "kernels/signature.h"
 
 namespace attune {
 namespace {
@@ -175,7 +176,8 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return indices(in[1], *described[0][1],
                    in[0].shape[static_cast<const AxisAttrs*>(static_cast<void*>(attrs))->axis],
                    where);
-  if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data) {
+  if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data &&
+      signature(op).input(3).operand_type() == OperandType::places) {
     int32_t axis = 0;
     with_attrs_type(op, [&](auto type) {
       using A = decltype(type);

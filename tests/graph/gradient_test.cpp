@@ -92,6 +92,15 @@ const std::vector<Case>& cases() {
        BatchNormAttrs{},
        {{{4, 5}}, {{5}}, {{5}}, {{5}, constant}, {{5}, positive_constant}}},
 
+      {"images",
+       Op::batch_norm_train,
+       BatchNormAttrs{.epsilon = 1e-3},
+       {{{2, 2, 3, 3}}, {{3}}, {{3}}, {{3}, constant}, {{3}, constant}, {{2}, positive_constant}}},
+      {"vectors",
+       Op::batch_norm_train,
+       BatchNormAttrs{},
+       {{{4, 5}}, {{5}}, {{5}}, {{5}, constant}, {{5}, constant}, {{4}, positive_constant}}},
+
       {"same shapes", Op::add, NoAttrs{}, {{{2, 3}}, {{2, 3}}}},
       {"bias", Op::add, NoAttrs{}, {{{2, 2, 3}}, {{3}}}},
       {"outer", Op::sub, NoAttrs{}, {{{3, 1}}, {{1, 4}}}},

@@ -180,6 +180,71 @@ TEST_CASE("batch_norm is its definition") {
   });
 }
 
+namespace {
+
+// Mean and biased variance of a channel over the examples of a weight; running ones where these
+// have one value alone. Also how many values they have.
+struct ChannelStatistics {
+  double mean = 0, variance = 0, values = 0;
+  ChannelStatistics(const std::vector<Value>& in, int c) {
+    const Value &x = in[0], &weights = in[5];
+    const int channels = x.shape().last();
+    const int64_t each = x.size() / weights.size();
+    std::vector<double> counted;
+    for (int64_t i = c; i < x.size(); i += channels)
+      if (weights.at(i / each) != 0) counted.push_back(x.at(i));
+    values = static_cast<double>(counted.size());
+    if (values < 2) {
+      mean = in[3].at(c), variance = in[4].at(c);
+      return;
+    }
+    for (double v : counted) mean += v / values;
+    for (double v : counted) variance += (v - mean) * (v - mean) / values;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("batch_norm_train is its definition") {
+  check_op(Op::batch_norm_train, [](const Call& call, int64_t i, const Index& at) {
+    const std::vector<Value>& in = call.inputs;
+    const int c = at[call.outputs[0].shape().rank - 1];
+    const ChannelStatistics s(in, c);
+    const double epsilon = attrs_of<BatchNormAttrs>(call).epsilon;
+    return (in[0].at(i) - s.mean) / std::sqrt(s.variance + epsilon) * in[1].at(c) + in[2].at(c);
+  });
+  check_op(
+      Op::batch_norm_train,
+      [](const Call& call, int64_t c, const Index&) {
+        return ChannelStatistics(call.inputs, static_cast<int>(c)).mean;
+      },
+      1);
+  check_op(
+      Op::batch_norm_train,
+      [](const Call& call, int64_t c, const Index&) {
+        return ChannelStatistics(call.inputs, static_cast<int>(c)).variance;
+      },
+      2);
+}
+
+TEST_CASE("running_statistics averages as torch.nn.BatchNorm does") {
+  for (const int output : {0, 1})
+    check_op(
+        Op::running_statistics,
+        [&](const Call& call, int64_t c, const Index&) {
+          const std::vector<Value>& in = call.inputs;
+          const auto& attrs = attrs_of<RunningStatisticsAttrs>(call);
+          double n = 0;
+          for (int64_t i = 0; i < in[4].size(); ++i)
+            if (in[4].at(i) != 0) n += attrs.positions;
+          const double momentum = in[5].absent() ? 1 - attrs.momentum : 1 / in[5].at(0);
+          const double unbiased = output == 1 && n > 1 ? n / (n - 1) : 1;
+          return (1 - momentum) * in[static_cast<size_t>(output)].at(c) +
+                 momentum * unbiased * in[static_cast<size_t>(2 + output)].at(c);
+        },
+        static_cast<size_t>(output));
+}
+
 TEST_CASE("arithmetic broadcasts as NumPy does") {
   const auto operand = [](const Call& call, int input, Index at) {
     const Shape &from = call.inputs[input].shape(), &to = call.outputs[0].shape();

@@ -132,6 +132,27 @@ TEST_CASE("gradients of batch_norm are those of finite differences") {
   });
 }
 
+TEST_CASE("gradients of batch_norm_train are those of finite differences") {
+  for_samples({Op::batch_norm_train}, [](const Sample& s) {
+    const std::vector<Value>& in = s.call.inputs;
+    const std::vector<Value> outputs = run(s.call);
+    const Value &mean = outputs[1], &var = outputs[2];
+    // What has no weight in the loss has no gradient.
+    Value dy = random_like(s);
+    const int64_t each = dy.size() / in[5].size();
+    for (int64_t i = 0; i < dy.size(); ++i)
+      if (in[5].at(i / each) == 0) dy.set(i, 0);
+    const Value dgamma =
+        run1(Op::batch_norm_grad_gamma, s.call.attrs, {in[0], dy, mean, var}, real(in[1].shape()));
+    const Value dbeta = sum_to_last(dy);
+    check_gradient(s, 0, dy,
+                   run1(Op::batch_norm_train_grad_input, s.call.attrs,
+                        {dy, in[0], in[1], mean, var, dgamma, dbeta, in[5]}, real(in[0].shape())));
+    check_gradient(s, 1, dy, dgamma);
+    check_gradient(s, 2, dy, dbeta);
+  });
+}
+
 TEST_CASE("gradients of activations are those of finite differences") {
   for_samples({Op::clamp, Op::hard_sigmoid}, [](const Sample& s) {
     const std::vector<Value> outputs = run(s.call);

@@ -164,6 +164,39 @@ void add_batch_norm(std::vector<Sample>& all) {
   }
 }
 
+// The last of several examples has no weight.
+void add_batch_norm_train(std::vector<Sample>& all) {
+  for (const Shape& s :
+       {Shape{1, 1}, Shape{3, 3, 5, 7}, Shape{5, 2, 19}, Shape{4, 33}, Shape{600, 67}}) {
+    const Shape c{s.last()};
+    const Value x = Value::random(s, 1), gamma = Value::random(c, 3), beta = Value::random(c, 4);
+    const Value mean = Value::random(c, 5), var = Value::random(c, 6, 0.1, 2);
+    Value weights = Value::random({s[0]}, 7, 0.5, 2);
+    Value dy = Value::random(s, 2);
+    if (s[0] > 1) {
+      weights.set(s[0] - 1, 0);
+      const int64_t each = s.elements() / s[0];
+      for (int64_t i = s.elements() - each; i < s.elements(); ++i) dy.set(i, 0);
+    }
+    const BatchNormAttrs a{1e-3};
+    Sample forward = make_sample("", Op::batch_norm_train, a, {x, gamma, beta, mean, var, weights},
+                                 {real(s), real(c), real(c)});
+    const std::vector<Value> made = run(forward.call);
+    all.push_back(std::move(forward));
+    const Value dgamma = run1(Op::batch_norm_grad_gamma, &a, {x, dy, made[1], made[2]}, real(c));
+    const Value dbeta = Value::random(c, 8);
+    all.push_back(make_sample("", Op::batch_norm_train_grad_input, a,
+                              {dy, x, gamma, made[1], made[2], dgamma, dbeta, weights}, {real(s)}));
+    const RunningStatisticsAttrs running{0.75, static_cast<int32_t>(s.product(1, s.rank - 1))};
+    Value step = ints({1});
+    step.set(0, 3);
+    for (const Value& number : {Value(), step})
+      all.push_back(make_sample("", Op::running_statistics, running,
+                                {mean, var, made[1], made[2], weights, number},
+                                {real(c), real(c)}));
+  }
+}
+
 void add_movement(std::vector<Sample>& all) {
   const Shape s{2, 3, 4, 5, 2, 3};
   for (int axes : {0, 1, 2, 6, 0x3f, 0x1f, 0x20, 0x15, 0x2a, 0x3e}) {
@@ -327,6 +360,7 @@ const std::vector<Sample>& samples() {
     add_products(list);
     add_elementwise(list);
     add_batch_norm(list);
+    add_batch_norm_train(list);
     add_movement(list);
     add_losses(list);
     for (int axis = -1; axis < 3; ++axis) add_updates(list, {60, 60, 50}, axis, {6, 1, 2, 7});

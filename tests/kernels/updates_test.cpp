@@ -20,7 +20,7 @@ int64_t wide_index(int64_t i, const Shape& wide, int axis, const Value& indices)
 TEST_CASE("updates follow their formulas, and change nothing but the chosen slices") {
   for (const Sample& s : samples()) {
     const std::vector<Value>& in = s.call.inputs;
-    if (op_info(s.call.op).kind != OpKind::update) continue;
+    if (op_info(s.call.op).kind != OpKind::update || s.call.op == Op::running_statistics) continue;
     INFO(op_name(s.call.op));
     const std::vector<Value> after = run(s.call);
     std::vector<Value> expected;
