@@ -67,6 +67,7 @@ std::vector<std::string> read_class_names(const std::string& path) {
 CompileOptions CompileCommand::options() const {
   CompileOptions result = compile;
   result.loss = parse_loss(loss_);
+  result.batch_norm = parse_batch_norm(batch_norm_);
   result.tile = tiling_ == "auto";
   result.split_gradients = strips_ == "auto";
   result.remake_masks = masks_ == "auto";
@@ -95,6 +96,12 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb->add_option("model", model, "The model (.onnx)")->required();
   if (with_scheme) verb->add_option("--scheme", compile.scheme, "What to train; see below");
   verb->add_option("--loss", loss_, "cross_entropy or mean_squared_error");
+  if (with_scheme)
+    verb->add_option("--batch-norm", batch_norm_,
+                     "The statistics of batch norms: frozen, as the model has them; estimate, "
+                     "averaged over the data before training (no labels needed); update, those of "
+                     "each batch in training, with running averages, as PyTorch")
+        ->check(CLI::IsMember({"frozen", "estimate", "update"}));
   verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
   verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
   verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum");

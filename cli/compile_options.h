@@ -27,7 +27,7 @@ struct CompileCommand {
 
  private:
   CLI::App* verb_ = nullptr;
-  std::string loss_ = "cross_entropy", optimizer_ = "momentum", labels_, preprocess_ = "none",
+  std::string loss_ = "cross_entropy", optimizer_ = "momentum", batch_norm_ = "frozen", labels_, preprocess_ = "none",
               tiling_ = "off", strips_ = "off", masks_ = "off";
   std::vector<std::string> input_shapes_;
   double momentum_ = 0.9;

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "attune/statistics.h"
 #include "cli/interrupt.h"
 #include "cli/output_file.h"
 #include "cli/subset.h"
@@ -218,9 +219,10 @@ class Run {
 
 int train(const TrainCommand& command) {
   const bool validates = !command.validation.empty() || command.validation_split > 0;
-  const auto loaded = load_plan(
-      command.plan, command.session,
-      program_bit(ProgramKind::train_step) | (validates ? program_bit(ProgramKind::evaluate) : 0));
+  const auto loaded =
+      load_plan(command.plan, command.session,
+                program_bit(ProgramKind::train_step) | program_bit(ProgramKind::estimate) |
+                    (validates ? program_bit(ProgramKind::evaluate) : 0));
   CheckpointInfo resumed;
   const bool resumes = !command.resume.empty();
   if (resumes) throw_if_error(load_checkpoint(command.resume.c_str(), *loaded->session, &resumed));
@@ -256,6 +258,8 @@ int train(const TrainCommand& command) {
                       "--steps to go on",
                       command.resume, trainer->progress().step));
   }
+  if (!resumes && loaded->session->has(ProgramKind::estimate))
+    throw_if_error(estimate_statistics(*loaded->session, *data.training, options.seed));
   Run run(command, *loaded, data, *trainer, trace, resumes);
   if (!resumes && !command.output.quiet && loaded->classes() > 0)
     note_absent_classes(command.data, *loaded, *data.training);

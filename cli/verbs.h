@@ -10,6 +10,7 @@ namespace attune::cli {
 Verb add_compile(CLI::App& app);
 Verb add_inspect(CLI::App& app);
 Verb add_train(CLI::App& app);
+Verb add_estimate(CLI::App& app);
 Verb add_evaluate(CLI::App& app);
 Verb add_predict(CLI::App& app);
 Verb add_export(CLI::App& app);

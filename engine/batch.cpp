@@ -67,7 +67,8 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
     return Status::error("%s: the session has no program %s; %s", plan.name(), program,
                          plan.program(kind) ? "prepare it when creating the session"
                                             : "compile the plan again, with a loss");
-  if (!data.labelled())
+  const bool measures = kind != ProgramKind::estimate;  // holds a target against what is computed
+  if (measures && !data.labelled())
     return Status::error("%s: the data has no labels, which %s needs", plan.name(), program);
   if (data.size() < 1) return Status::error("%s: the data has no examples", plan.name());
   if (data.size() > std::numeric_limits<int32_t>::max())
@@ -83,14 +84,14 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   b.weights_ = session.port(kind, PortRole::weight).tensor;
   b.loss_ = session.port(kind, PortRole::loss).tensor;
   b.correct_ = session.port(kind, PortRole::metric).tensor;
-  bool fits = holds_examples(b.target_.tensor, b.size_);
+  bool fits = !measures || holds_examples(b.target_.tensor, b.size_);
   int inputs = 0;
   for (; const SessionPort input = session.port(kind, PortRole::input, inputs); ++inputs)
     fits = fits && holds_examples(input.tensor, b.size_);
   if (!fits || inputs == 0)
     return Status::error("%s: %s does not take an input and a target for each of %lld examples",
                          plan.name(), program, static_cast<long long>(b.size_));
-  if (!b.weights_ || !b.loss_)
+  if (!b.weights_ || (measures && !b.loss_))
     return Status::error("%s: %s has no weights or no loss; compile the plan again, with a loss",
                          plan.name(), program);
   if (b.target_.role == PortRole::label) b.positions_ = b.target_.tensor.shape.elements() / b.size_;
@@ -121,7 +122,7 @@ Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t c
     if (!input) break;
     ATTUNE_RETURN_IF_ERROR(fill_port(data, input, field, order, first, count));
   }
-  ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
+  if (target_) ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
   for (int64_t i = 0; i < size_; ++i) {
     const bool present = i < count;
     if (weights_.dtype == DType::f64)

@@ -41,6 +41,8 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.seed = json.at("seed").get<uint64_t>();
     options.fuse = json.at("fuse").get<bool>();
     options.micro_batch = micro_batch_of_plan(plan);
+    if (json.contains("batch_norm"))
+      options.batch_norm = parse_batch_norm(json["batch_norm"].get<std::string>());
     if (json.contains("input_shapes"))
       options.input_shapes =
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();

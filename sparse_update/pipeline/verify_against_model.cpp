@@ -99,7 +99,8 @@ class Verification {
     session_options.backend = options_.backend;
     session_options.threads = options_.threads;
     throw_if_error(Session::create(plan_, session_options, &session_));
-    for (ProgramKind kind : {ProgramKind::predict, ProgramKind::evaluate, ProgramKind::train_step})
+    for (ProgramKind kind : {ProgramKind::predict, ProgramKind::evaluate, ProgramKind::estimate,
+                             ProgramKind::train_step})
       if (plan_.program(kind)) check_program(kind);
     return std::move(report_);
   }
@@ -186,10 +187,15 @@ class Verification {
 
   Graph model_program(ProgramKind kind, int batch) const {
     Graph graph = model_graph(batch);
-    if (kind != ProgramKind::predict)
+    const bool learns = kind == ProgramKind::train_step;
+    if (kind == ProgramKind::estimate)
+      graph.outputs.clear();
+    else if (kind != ProgramKind::predict)
       attach_loss(graph, compiled_.loss, false);
     else if (compiled_.loss == Loss::cross_entropy)
       attach_probabilities(graph);
+    if (kind == ProgramKind::estimate || (learns && compiled_.batch_norm == BatchNorm::update))
+      use_batch_statistics(graph, batch);
     return graph;
   }
 
