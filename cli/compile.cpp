@@ -88,9 +88,12 @@ void note_other_outputs(const std::vector<std::string>& parameters) {
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
             const Cost& cost, std::optional<double> rate) {
   const format::Plan& table = plan.table();
-  uint64_t trained = 0, parameters = table.parameters() ? table.parameters()->size() : 0;
-  for (unsigned i = 0; i < parameters; ++i)
-    trained += elements_trained(*table.parameters()->Get(i));
+  uint64_t trained = 0, parameters = 0;
+  for (unsigned i = 0; table.parameters() && i < table.parameters()->size(); ++i) {
+    const format::Parameter& parameter = *table.parameters()->Get(i);
+    trained += elements_trained(parameter);
+    parameters += !parameter.statistic();
+  }
   const format::Program* train = plan.program(ProgramKind::train_step);
   const int micro_batch = micro_batch_of_plan(plan);
   if (options.output.json) {
@@ -174,6 +177,11 @@ int run(const Options& options) {
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
   if (!searches && has_data)
     throw_error("--data: is for --scheme auto, not {}", compile_with.scheme);
+  if (searches && compile_with.batch_norm != BatchNorm::frozen)
+    throw_error(
+        "--scheme auto: searches with frozen statistics; search first (attune search), then "
+        "compile with --scheme FOUND.json and --batch-norm {}",
+        batch_norm_name(compile_with.batch_norm));
   check_files_differ({{"-o", options.plan}, {"--cache", options.search.sensitivity.cache}});
   options.search.budget.budget();  // refused before anything is read
   ModelPtr model = load_model(options.compile.model);

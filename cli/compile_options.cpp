@@ -86,6 +86,7 @@ CompileOptions CompileCommand::options() const {
   if (!loss_.empty()) result.loss = parse_loss(loss_);
   if (verb_->count("--huber-delta") > 0 && loss_ == "smooth_l1")
     throw_error("--huber-delta: smooth_l1 is huber of delta 1; give --loss huber");
+  result.batch_norm = parse_batch_norm(batch_norm_);
   result.tile = tiling_ == "auto";
   result.split_gradients = strips_ == "auto";
   result.remake_masks = masks_ == "auto";
@@ -140,6 +141,12 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
                    "Of --loss huber: errors up to this count squared");
   verb->add_option("--label-smoothing", compile.loss_settings.label_smoothing,
                    "Of losses of classes: this share of a target is the same for every class");
+  if (with_scheme)
+    verb->add_option("--batch-norm", batch_norm_,
+                     "The statistics of batch norms: frozen, as the model has them; estimate, "
+                     "averaged over the data before training (no labels needed); update, those of "
+                     "each batch in training, with running averages, as PyTorch")
+        ->check(CLI::IsMember({"frozen", "estimate", "update"}));
   verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
   verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
   verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum");

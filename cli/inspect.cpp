@@ -72,6 +72,7 @@ Json parameters_json(const format::Plan& plan) {
       json["channels"] = list_of(p->slice());
     }
     json["fresh"] = p->head();
+    json["statistic"] = p->statistic();
     list.push_back(std::move(json));
   }
   return list;
@@ -226,8 +227,11 @@ void print_parameters(const format::Plan& plan) {
   uint64_t trained = 0;
   for (const format::Parameter* p : *plan.parameters()) {
     trained += elements_trained(*p);
-    table.row({p->name()->str() + (p->head() ? " (fresh)" : ""), shape_text(p->model_shape()),
-               slice_text(*p), count_text(elements_trained(*p)), count_text(elements_of(*p))});
+    table.row({p->name()->str() + (p->head()        ? " (fresh)"
+                                   : p->statistic() ? " (statistic)"
+                                                    : ""),
+               shape_text(p->model_shape()), slice_text(*p), count_text(elements_trained(*p)),
+               count_text(elements_of(*p))});
   }
   table.row({"total", "", "", count_text(trained), ""});
   fmt::print("\n{}", table.text());
@@ -283,7 +287,7 @@ void check_outputs(const Options& options) {
 ProgramKind program_of(const std::string& name) {
   for (int k = 0; k < kProgramCount; ++k)
     if (name == program_name(static_cast<ProgramKind>(k))) return static_cast<ProgramKind>(k);
-  throw_error("--program {}: give train_step, evaluate or predict", name);
+  throw_error("--program {}: give train_step, evaluate, predict or estimate", name);
 }
 
 // What --html and --dot ask for. Everything is made before anything is written.

@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "attune/statistics.h"
 #include "cli/checkpoint_lock.h"
 #include "cli/interrupt.h"
 #include "cli/output_file.h"
@@ -296,9 +297,10 @@ class Run {
 };
 
 int train(const TrainCommand& command) {
-  const auto loaded = load_plan(command.plan, command.session,
-                                program_bit(ProgramKind::train_step) |
-                                    (command.validates() ? program_bit(ProgramKind::evaluate) : 0));
+  const auto loaded =
+      load_plan(command.plan, command.session,
+                program_bit(ProgramKind::train_step) | program_bit(ProgramKind::estimate) |
+                    (command.validates() ? program_bit(ProgramKind::evaluate) : 0));
   const std::string path = command.checkpoint_path();
   const CheckpointLock lock(path);
   check_replacement_is_asked_for(command, loaded->plan);
@@ -328,6 +330,8 @@ int train(const TrainCommand& command) {
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*loaded->session, trace, options, &trainer));
   throw_if_error(trainer->resume(start.info.progress));
+  if (!resumes && loaded->session->has(ProgramKind::estimate))
+    throw_if_error(estimate_statistics(*loaded->session, *data.training, options.seed));
   const std::string note = start.note;
   Run run(command, *loaded, data, *trainer, trace, std::move(start));
   // After all that may be refused: an error is one line.

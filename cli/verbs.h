@@ -11,6 +11,7 @@ Verb add_adapt(CLI::App& app);
 Verb add_compile(CLI::App& app);
 Verb add_inspect(CLI::App& app);
 Verb add_train(CLI::App& app);
+Verb add_estimate(CLI::App& app);
 Verb add_evaluate(CLI::App& app);
 Verb add_predict(CLI::App& app);
 Verb add_export(CLI::App& app);

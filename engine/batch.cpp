@@ -68,6 +68,7 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
     return Status::error("%s: the session has no program %s; %s", plan.name(), program,
                          plan.program(kind) ? "prepare it when creating the session"
                                             : "compile the plan again, with a loss");
+  const bool measures = kind != ProgramKind::estimate;  // a loss
   if (data.size() < 1) return Status::error("%s: the data has no examples", plan.name());
   if (data.size() > std::numeric_limits<int32_t>::max())
     return Status::error("%s: %lld examples are too many; use at most 2147483647 at a time",
@@ -92,7 +93,7 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   if (!fits || inputs == 0)
     return Status::error("%s: %s does not take an input and a target for each of %lld examples",
                          plan.name(), program, static_cast<long long>(b.size_));
-  if (!b.weights_ || !b.loss_)
+  if (!b.weights_ || (measures && !b.loss_))
     return Status::error("%s: %s has no weights or no loss; compile the plan again, with a loss",
                          plan.name(), program);
   if (b.target_.role == PortRole::label) b.positions_ = b.target_.tensor.shape.elements() / b.size_;

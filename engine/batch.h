@@ -9,8 +9,8 @@
 
 namespace attune {
 
-// The ports of a program that learns or measures (train_step, evaluate), and how examples get
-// there: a dataset reads straight into the session's memory.
+// The ports of a program that learns or measures (train_step, evaluate; estimate, which needs no
+// targets), and how examples get there: a dataset reads straight into the session's memory.
 class Batch {
  public:
   // Fails where the program is absent, does not take inputs and a target for each example, or the

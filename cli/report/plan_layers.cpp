@@ -197,7 +197,7 @@ class Finder {
   // A layer's bias, or gamma and beta of its batch norm; not the norm's statistics.
   std::vector<int32_t> other_parameters(int s) const {
     std::vector<int32_t> ids;
-    if (op(s) == Op::batch_norm)
+    if (op(s) == Op::batch_norm || op(s) == Op::batch_norm_train)
       ids = {input(s, 1), input(s, 2)};
     else if (const int bias = bias_input(op(s)); bias >= 0)
       ids = {input(s, static_cast<size_t>(bias))};
@@ -257,6 +257,7 @@ uint64_t elements_of(const format::Parameter& parameter) {
 }
 
 uint64_t elements_trained(const format::Parameter& parameter) {
+  if (parameter.statistic()) return 0;
   const uint64_t all = elements_of(parameter);
   if (parameter.slice_axis() < 0) return all;
   const auto axis = static_cast<unsigned>(parameter.slice_axis());

@@ -28,6 +28,7 @@ enum class Role : uint8_t {
   constant,   // known at compile time, never changes
   parameter,  // a float tensor of the model that may be trained; `data` is its trained-so-far value
   state,      // optimizer state, zero at the start
+  statistic,  // of a batch norm: a float tensor of the model that running averages replace
   temporary,  // computed by a node
 };
 
@@ -50,9 +51,10 @@ struct Value {
   DType dtype = DType::f32;
   Shape shape = {};
   Role role = Role::temporary;
-  DataPtr data = {};        // constant; parameter: reals where `dtype` is real, else integers
-  Origin origin = {};       // parameter
-  bool trained = false;     // parameter: the scheme trains it, or a slice of it
+  DataPtr data = {};        // constant; parameter, statistic: reals where `dtype` is real, else integers
+  Origin origin = {};       // parameter; statistic, and a constant that can become one
+  double momentum = 0;      // of those: how much a batch leaves of it
+  bool trained = false;     // parameter: the scheme trains it, or a slice of it; any statistic
   bool fresh = false;       // parameter: of a head that the model does not have
   NodeId producer = kNone;  // valid after Graph::index()
   // The output of an in-place update: a new value in the memory of this old one.

@@ -46,7 +46,8 @@ class Verifier {
 
   // Kept from run to run.
   bool is_held(ValueId id) const {
-    return graph_.value(id).role == Role::parameter || graph_.value(id).role == Role::state;
+    const Role role = graph_.value(id).role;
+    return role == Role::parameter || role == Role::state || role == Role::statistic;
   }
 
   void check_values() {
@@ -55,7 +56,8 @@ class Verifier {
       if (value.name.empty() || !names.insert(value.name).second)
         fail("two values named '{}'", value.name);
       if (value.lies_in != kNone) check_place(value);
-      const bool known = value.role == Role::constant || value.role == Role::parameter;
+      const bool known = value.role == Role::constant || value.role == Role::parameter ||
+                         value.role == Role::statistic;
       if (known != (value.data != nullptr))
         fail("value '{}' {}", value.name,
              known ? "has no data" : "has data but no constant's role");

@@ -39,6 +39,7 @@ std::string Graph::text() const {
     const ValueId id = static_cast<ValueId>(i);
     if (readers[i].empty() && !is_output(id)) continue;
     if (value.role == Role::parameter) text += "parameter " + definition(*this, id) + "\n";
+    if (value.role == Role::statistic) text += "statistic " + definition(*this, id) + "\n";
     if (value.role == Role::state) text += "state " + definition(*this, id) + "\n";
     if (value.role == Role::constant)
       text += "constant " + definition(*this, id) + contents(value) + "\n";

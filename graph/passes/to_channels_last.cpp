@@ -239,8 +239,15 @@ class ChannelsLast {
     if (!x.axes[0].is_rest()) return false;
     const Perm perm = layout(node.inputs[0]).perm;
     if (x.count == 2)
-      return !x.swapped && (perm.empty() || perm.back() + 1 == static_cast<int>(perm.size()));
+      return !x.swapped && (perm.empty() || (perm.back() + 1 == static_cast<int>(perm.size()) &&
+                                             (perm.front() == 0 || !is_tracked(node))));
     return x.count == 3 && x.axes[2].is_rest() && signature(node.op).inputs == 1;
+  }
+
+  // A batch norm that will ask for statistics of examples: these are on the first axis.
+  bool is_tracked(const Node& node) const {
+    return std::any_of(node.inputs.begin(), node.inputs.end(),
+                       [&](ValueId id) { return graph_.value(id).role == Role::statistic; });
   }
 
   void visit_transpose(const Node& node) {

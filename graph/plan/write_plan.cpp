@@ -283,7 +283,7 @@ class PlanWriter {
         static_cast<uint8_t>(value.dtype), builder_.CreateVector(value.shape.dims, rank),
         state_offsets_.at(parameter.value_name), parameter.slice_axis, builder_.CreateVector(slice),
         builder_.CreateVector(slots), builder_.CreateVectorOfStrings(parameter.slot_names),
-        value.fresh);
+        value.fresh, value.role == Role::statistic);
   }
 
   fb::Offset<format::Preprocess> add_preprocess() {

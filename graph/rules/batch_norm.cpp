@@ -18,10 +18,11 @@ void gradient_batch_norm(GradientContext& g) {
 void gradient_batch_norm_train(GradientContext& g) {
   const auto attrs = g.node().as<BatchNormAttrs>();
   const ValueId x = g.x(0), gamma = g.x(1), weights = g.x(5), dy = g.dy();
-  const ValueId mean = g.saved(1), var = g.saved(2);
-  ValueId dgamma = kNone, dbeta = kNone;
-  if (g.needs(0) || g.needs(1))
+  ValueId mean = kNone, var = kNone, dgamma = kNone, dbeta = kNone;
+  if (g.needs(0) || g.needs(1)) {
+    mean = g.saved(1), var = g.saved(2);
     dgamma = g.emit(Op::batch_norm_grad_gamma, attrs, {x, dy, mean, var}, "grad_gamma");
+  }
   if (g.needs(0) || g.needs(2)) dbeta = g.reduce_to(dy, g.graph().shape(g.x(2)));
   if (g.needs(1)) g.set(1, dgamma);
   if (g.needs(2)) g.set(2, dbeta);

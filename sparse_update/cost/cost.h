@@ -25,7 +25,7 @@ struct Cost {
   uint64_t file_bytes = 0;       // the plan's file
 
   uint64_t train_macs = 0;  // multiply-adds of a training step
-  double train_step_ms = 0, evaluate_ms = 0, predict_ms = 0;
+  double train_step_ms = 0, evaluate_ms = 0, predict_ms = 0, estimate_ms = 0;
 
   // What must be RAM, as `--memory` counts: all that a running session takes, MemoryReport::ram().
   // Constants are not in it: they stay in the file, which may be flash.
@@ -35,7 +35,8 @@ struct Cost {
   double& ms(ProgramKind kind) {
     return kind == ProgramKind::train_step ? train_step_ms
            : kind == ProgramKind::evaluate ? evaluate_ms
-                                           : predict_ms;
+           : kind == ProgramKind::predict  ? predict_ms
+                                           : estimate_ms;
   }
 };
 

@@ -29,6 +29,12 @@ void check_options(const CompileOptions& options) {
     throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
                 options.micro_batch, options.batch);
   check_settings(options.loss, options.loss_settings);
+  if (options.batch_norm == BatchNorm::update && options.micro_batch > 0 &&
+      options.micro_batch < options.batch)
+    throw_error(
+        "--batch-norm update: needs the statistics of the whole batch at once, which --micro-batch "
+        "{} does not have; leave it out, or take a smaller --batch-size",
+        options.micro_batch);
 }
 
 // Input names that training needs for itself.
@@ -190,6 +196,8 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
                                std::vector<PlanParameter>* parameters) {
   AttachedLoss loss = attach_loss(graph, options.loss, true, options.loss_settings);
   if (has_micro_batches(options)) weigh_micro_batch(graph, loss);
+  const bool by_batch = options.batch_norm == BatchNorm::update;
+  if (by_batch) use_batch_statistics(graph, options.batch);
   std::vector<ValueId> wanted;
   for (size_t v = 0; v < graph.values.size(); ++v)
     if (graph.values[v].role == Role::parameter) wanted.push_back(static_cast<ValueId>(v));
@@ -204,6 +212,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     accumulate(graph, options, scheduled, updates);
   else
     append_optimizer(graph, options.optimizer, updates);
+  if (by_batch) append_running_statistics(graph, false);
   for (const Update& update : updates) {
     const Value& parameter = graph.value(update.parameter);
     if (options.expose_gradients)
@@ -214,6 +223,8 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
+  for (ValueId statistic : tracked_statistics(graph))
+    parameters->push_back({graph.value(statistic).name, -1, {}, {}, {}});
   const auto packed = has_micro_batches(options)
                           ? std::make_shared<PackedGraph>(std::move(graph))
                           : optimize(ProgramKind::train_step, options.batch, std::move(graph),
@@ -238,6 +249,17 @@ PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t 
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
 }
 
+// What averages the statistics of batch norms over a data set, a batch at a time.
+PlanProgram compile_estimate(Graph graph, const CompileOptions& options, int64_t arena,
+                             ScheduledPrograms& scheduled) {
+  graph.outputs.clear();
+  use_batch_statistics(graph, options.batch);
+  append_running_statistics(graph, true);
+  const auto packed =
+      optimize(ProgramKind::estimate, options.batch, std::move(graph), options, arena, scheduled);
+  return finish(ProgramKind::estimate, options.batch, *packed, options, arena);
+}
+
 // A hash of a parameter's values that does not depend on our layout.
 uint64_t contents_hash(const Value& value) {
   uint64_t hash = hash64({});
@@ -253,10 +275,12 @@ uint64_t parameter_signature(const Graph& graph, const Scheme& scheme, const Opt
     return hash64({static_cast<const std::byte*>(data), bytes}, hash);
   };
   std::string text = scheme.json() + optimizer.text();
+  if (!tracked_statistics(graph).empty()) text += "statistics";
   uint64_t hash = add(hash64({}), text.data(), text.size());
   std::map<std::string, const Value*> by_name;
   for (const Value& value : graph.values)
-    if (value.role == Role::parameter) by_name[value.origin.tensor] = &value;
+    if (value.role == Role::parameter || value.role == Role::statistic)
+      by_name[value.origin.tensor] = &value;
   for (const auto& [name, value] : by_name) {
     hash = add(hash, name.data(), name.size());
     hash = add(hash, value->origin.model_shape.data(), value->origin.model_shape.size() * 8);
@@ -279,6 +303,8 @@ std::string options_json(const CompileOptions& options) {
     json["huber_delta"] = s.huber_delta;
   else if (s.label_smoothing != 0)
     json["label_smoothing"] = s.label_smoothing;
+  if (options.batch_norm != BatchNorm::frozen)
+    json["batch_norm"] = batch_norm_name(options.batch_norm);
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
   // File names need not be UTF-8.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -335,6 +361,7 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
   choose_output(graph, options.output);
+  if (options.batch_norm != BatchNorm::frozen) track_statistics(graph, options.batch_norm);
   to_channels_last(graph);
   fold_constants(graph);
   if (options.classes > 0) replace_head(graph, options.classes, options.seed);
@@ -363,10 +390,14 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   };
   const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : at_once;
   Graph evaluate = of_batch(evaluate_batch), predict = of_batch(options.predict_batch);
+  const bool estimates = options.batch_norm == BatchNorm::estimate;
+  Graph estimate = estimates ? of_batch(options.batch) : Graph();
 
   const Scheme scheme = parse_scheme(options.scheme, train);
   for (Graph* graph : {&train, &evaluate, &predict}) mark_trained(*graph, scheme);
   compiled.of_other_outputs = parameters_of_other_outputs(train);
+  if (estimates) mark_trained(estimate, scheme);
+  check_frozen_statistics(train);
   contents.class_count = class_count(train, options.loss);
   check_class_names(options, contents.class_count);
 
@@ -377,6 +408,8 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   contents.programs.push_back(
       compile_evaluate(std::move(evaluate), options, evaluate_batch, arena, scheduled));
   contents.programs.push_back(compile_predict(std::move(predict), options, arena, scheduled));
+  if (estimates)
+    contents.programs.push_back(compile_estimate(std::move(estimate), options, arena, scheduled));
 
   contents.model_name = model.path().substr(model.path().find_last_of('/') + 1);
   contents.model_hash = model.hash();

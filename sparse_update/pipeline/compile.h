@@ -10,6 +10,7 @@
 #include "graph/import/model.h"
 #include "graph/memory/arena_fitter.h"
 #include "graph/plan/write_plan.h"
+#include "graph/training/batch_statistics.h"
 #include "graph/training/loss.h"
 #include "graph/training/optimizer.h"
 #include "sparse_update/scheme.h"
@@ -21,6 +22,7 @@ struct CompileOptions {
   std::string output;           // the output that the loss is of; empty: the model's first
   Loss loss = Loss::cross_entropy;
   LossSettings loss_settings;
+  BatchNorm batch_norm = BatchNorm::frozen;
   Optimizer optimizer = {.kind = OptimizerKind::momentum};
   int batch = 8;  // of train_step
   // > 0: train_step goes through its batch so many examples at a time, adds up the gradients, and

@@ -101,7 +101,8 @@ class Verification {
     session_options.backend = options_.backend;
     session_options.threads = options_.threads;
     throw_if_error(Session::create(plan_, session_options, &session_));
-    for (ProgramKind kind : {ProgramKind::predict, ProgramKind::evaluate, ProgramKind::train_step})
+    for (ProgramKind kind : {ProgramKind::predict, ProgramKind::evaluate, ProgramKind::estimate,
+                             ProgramKind::train_step})
       if (plan_.program(kind)) check_program(kind);
     return std::move(report_);
   }
@@ -191,10 +192,15 @@ class Verification {
     Graph graph = model_graph(batch);
     LossSettings settings = compiled_.loss_settings;
     if (kind == ProgramKind::evaluate) settings.label_smoothing = 0;
-    if (kind == ProgramKind::predict)
+    const bool learns = kind == ProgramKind::train_step;
+    if (kind == ProgramKind::estimate)
+      graph.outputs.clear();
+    else if (kind == ProgramKind::predict)
       attach_probabilities(graph, compiled_.loss);
     else
       attach_loss(graph, compiled_.loss, false, settings);
+    if (kind == ProgramKind::estimate || (learns && compiled_.batch_norm == BatchNorm::update))
+      use_batch_statistics(graph, batch);
     return graph;
   }
 

@@ -40,10 +40,11 @@ struct PlanHeader {
 };
 static_assert(sizeof(PlanHeader) == 128);
 
-enum class ProgramKind : uint8_t { train_step = 0, evaluate = 1, predict = 2 };
-inline constexpr int kProgramCount = 3;
+// estimate: the statistics of batch norms, from inputs alone.
+enum class ProgramKind : uint8_t { train_step = 0, evaluate = 1, predict = 2, estimate = 3 };
+inline constexpr int kProgramCount = 4;
 constexpr const char* program_name(ProgramKind kind) {
-  constexpr const char* kNames[] = {"train_step", "evaluate", "predict"};
+  constexpr const char* kNames[] = {"train_step", "evaluate", "predict", "estimate"};
   return kNames[static_cast<int>(kind)];
 }
 

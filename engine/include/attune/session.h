@@ -28,7 +28,7 @@ struct SessionOptions {
   // much. Empty: the session allocates it.
   std::span<std::byte> memory = {};
   // Bit i: prepare program i. Programs left out need no packed weights.
-  unsigned programs = 7;
+  unsigned programs = (1u << kProgramCount) - 1;
   // For tests: fill dead arena memory with NaN after every step, and put guard bytes around the
   // arena that are checked after every run.
   bool poison = false;

@@ -17,8 +17,9 @@ void import_BatchNormalization(OnnxNode& n) {
   const BatchNormAttrs attrs{n.real("epsilon", 1e-5)};
   const ValueId gamma = n.vector_weight(1, channels, "scale");
   const ValueId beta = n.vector_weight(2, channels, "bias");
-  const ValueId mean = n.statistic(3, channels, "mean");
-  const ValueId var = n.statistic(4, channels, "variance");
+  const double momentum = n.real("momentum", 0.9);
+  const ValueId mean = n.statistic(3, channels, "mean", momentum);
+  const ValueId var = n.statistic(4, channels, "variance", momentum);
   const ValueId x = n.to_channels_last(n.value(0));
   n.set_channels_last(0, n.emit(Op::batch_norm, attrs, {x, gamma, beta, mean, var}));
 }

@@ -177,12 +177,16 @@ ValueId OnnxNode::vector_weight(int input, int64_t size, const char* what) const
   return weight(input, {size}, {0}, what);
 }
 
-ValueId OnnxNode::statistic(int input, int64_t size, const char* what) const {
+ValueId OnnxNode::statistic(int input, int64_t size, const char* what, double momentum) const {
   const KnownTensor& tensor = known(input, what);
   if (tensor.dims != Dims{size})
     fail("its {} has shape {}, not [{}]", what, dims_text(tensor.dims), size);
   if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
-  return value(input);
+  const ValueId id = value(input);
+  Value& made = importer_.graph.value(id);
+  made.momentum = momentum;
+  if (tensor.view) made.origin = {tensor.view->tensor, tensor.dims, made.shape};
+  return id;
 }
 
 std::shared_ptr<const Padding> OnnxNode::padding(int input) const {

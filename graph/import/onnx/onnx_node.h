@@ -64,8 +64,8 @@ class OnnxNode {
   // a tensor of the model as such, not computed from one. A buffer becomes a constant.
   ValueId weight(int input, const Dims& view, const Perm& perm, const char* what) const;
   ValueId vector_weight(int input, int64_t size, const char* what) const;
-  // The same as a constant.
-  ValueId statistic(int input, int64_t size, const char* what) const;
+  // The same as a constant, of a batch norm of this momentum.
+  ValueId statistic(int input, int64_t size, const char* what, double momentum) const;
   // The padding of an input that no node was emitted for yet, or null.
   std::shared_ptr<const Padding> padding(int input) const;
 
