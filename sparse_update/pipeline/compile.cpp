@@ -252,6 +252,10 @@ std::string options_json(const CompileOptions& options) {
                          {"fuse", options.fuse}};
   if (has_micro_batches(options)) json["micro_batch"] = options.micro_batch;
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
+  if (!options.backend.empty()) {
+    json["backend"] = options.backend;
+    if (options.memory_budget > 0) json["memory_budget"] = options.memory_budget;
+  }
   // File names need not be UTF-8.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
