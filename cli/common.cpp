@@ -7,6 +7,7 @@
 #include "attune/checkpoint.h"
 #include "cli/table.h"
 #include "engine/format/plan_tensor.h"
+#include "sparse_update/pipeline/plan_options.h"
 
 namespace attune::cli {
 
@@ -23,15 +24,22 @@ void OutputOptions::add(CLI::App* app) {
 }
 
 void SessionChoice::add(CLI::App* app) {
-  app->add_option(
-         "--backend", backend,
-         "Kernels to run: best, reference, eigen, simd or xnnpack; where the one asked for lacks "
-         "an operator, the next one of xnnpack, simd, eigen, reference runs it")
-      ->check(CLI::IsMember({"best", "reference", "eigen", "simd", "xnnpack"}));
+  backend_option_ =
+      app->add_option("--backend", backend,
+                      "Kernels to run: best, reference, eigen, simd or xnnpack; where the one "
+                      "asked for lacks "
+                      "an operator, the next one of xnnpack, simd, eigen, reference runs it. A "
+                      "plan that was "
+                      "compiled with --backend runs on that one, unless another is given")
+          ->check(CLI::IsMember({"best", "reference", "eigen", "simd", "xnnpack"}));
   app->add_option("--threads", threads,
                   "Threads, the program's own included; the result does not depend on it. More "
                   "help large models, where as many processors are idle")
       ->check(CLI::Range(1, 1024));
+}
+
+bool SessionChoice::names_backend() const {
+  return backend_option_ && backend_option_->count() > 0;
 }
 
 SessionOptions SessionChoice::options() const {
@@ -100,10 +108,22 @@ std::string LoadedPlan::class_name(int32_t number) const {
 
 std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
                                       unsigned programs) {
-  SessionOptions options = choice.options();
-  options.programs = programs;
   auto loaded = std::make_unique<LoadedPlan>();
   throw_if_error(Plan::load(path.c_str(), &loaded->plan));
+  SessionChoice chosen = choice;
+  if (const PlannedBackend planned = backend_of_plan(loaded->plan); !planned.name.empty()) {
+    if (!choice.names_backend()) chosen.backend = planned.name;
+    loaded->backend = chosen.backend;
+    if (chosen.backend == planned.name)
+      loaded->backend += ", as compiled";
+    else if (planned.memory_budget > 0)
+      loaded->backend += fmt::format("; the plan keeps within {} with {} alone",
+                                     bytes_text(planned.memory_budget), planned.name);
+    else
+      loaded->backend += fmt::format("; the plan was compiled for {}", planned.name);
+  }
+  SessionOptions options = chosen.options();
+  options.programs = programs;
   throw_if_error(Session::create(loaded->plan, options, &loaded->session));
   return loaded;
 }

@@ -17,6 +17,7 @@
 // Its header takes five seconds to compile: files that add options include it themselves.
 namespace CLI {
 class App;
+class Option;
 class Validator;
 }  // namespace CLI
 
@@ -48,6 +49,10 @@ struct SessionChoice {
   int threads = 1;
   void add(CLI::App* app);
   SessionOptions options() const;
+  bool names_backend() const;  // on the command line
+
+ private:
+  CLI::Option* backend_option_ = nullptr;
 };
 
 // --target, for verbs that estimate.
@@ -78,6 +83,7 @@ void print_note(const std::string& text);
 struct LoadedPlan {
   Plan plan;
   std::unique_ptr<Session> session;
+  std::string backend;  // for people: what the session runs on, where the plan says; else empty
 
   const format::Plan& table() const { return plan.table(); }
   int32_t classes() const;
@@ -85,7 +91,8 @@ struct LoadedPlan {
   std::string class_name(int32_t number) const;
 };
 
-// Loads a plan; `programs` as in SessionOptions. Throws Error.
+// Loads a plan; `programs` as in SessionOptions. Where the command line names no backend, the
+// session runs on the one that the plan was compiled for. Throws Error.
 std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
                                       unsigned programs);
 constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsigned>(kind); }

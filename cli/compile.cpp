@@ -159,14 +159,33 @@ CompiledWithin searched_plan(const Options& options, const Model& model,
 }
 
 CompiledWithin plan_within(const Options& options, const Model& model,
-                           const CompileOptions& compile_with) {
+                           const CompileOptions& compile_with, const SessionChoice& session) {
   const Budget budget = options.search.budget.budget();
   if (budget.empty()) return {compile(model, compile_with), {}};
-  const auto costs = options.search.budget.cost_model(options.search.session, model, compile_with,
-                                                      {compile_with.scheme});
+  const auto costs =
+      options.search.budget.cost_model(session, model, compile_with, {compile_with.scheme});
   return compile_within(
       model, compile_with, options.compile.may_tile(), budget, *costs,
       fmt::format("{} with --scheme {}", options.compile.model, compile_with.scheme));
+}
+
+// Where no backend is asked for, and what the fastest kernels need does not fit, the reference's do
+// with the least.
+CompiledWithin plan_on_what_fits(const Options& options, const Model& model,
+                                 CompileOptions compile_with, SessionChoice* session) {
+  if (session->names_backend() || !options.search.budget.budget().memory_bytes)
+    return plan_within(options, model, compile_with, *session);
+  try {
+    return plan_within(options, model, compile_with, *session);
+  } catch (const Error&) {
+    session->backend = compile_with.backend = backend_name(Backend::reference);
+    CompiledWithin made = plan_within(options, model, compile_with, *session);
+    if (!options.output.quiet)
+      print_note(
+          "with the fastest kernels it does not fit; compiled for --backend reference, which "
+          "sessions of the plan run on");
+    return made;
+  }
 }
 
 int run(const Options& options) {
@@ -187,14 +206,18 @@ int run(const Options& options) {
   ModelPtr model = load_model(options.compile.model);
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   std::optional<double> rate;
+  SessionChoice session = options.search.session;
+  if (session.names_backend() && session.backend != SessionChoice().backend)
+    compile_with.backend = session.backend;
+  compile_with.memory_budget = options.search.budget.budget().memory_bytes.value_or(0);
   CompiledWithin made = searches ? searched_plan(options, *model, compile_with, &rate)
-                                 : plan_within(options, *model, compile_with);
+                                 : plan_on_what_fits(options, *model, compile_with, &session);
   const std::string peak = peak_of(made.compiled);
   if (!options.output.quiet) {
     note_frozen_tables(made.compiled.contents);
     note_other_outputs(made.compiled.of_other_outputs);
   }
-  if (options.bake_kernels) bake_kernels(made.compiled, options.search.session.options());
+  if (options.bake_kernels) bake_kernels(made.compiled, session.options());
   // Model and graphs go before the plan is in memory a second time.
   made.compiled.contents = {};
   model.reset();

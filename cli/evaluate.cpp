@@ -173,6 +173,7 @@ int run(const Options& options) {
     table.row({"RMSE", fmt::format("{:.6g}", errors.rmse)});
     if (errors.r2) table.row({"R2", fmt::format("{:.4f}", *errors.r2)});
   }
+  if (!options.output.quiet && !loaded->backend.empty()) table.row({"backend", loaded->backend});
   if (!options.output.quiet) table.row({"time", fmt::format("{:.2f} s", seconds)});
   if (!options.output.quiet && !options.html.empty()) table.row({"report", options.html});
   fmt::print("{}", table.text());

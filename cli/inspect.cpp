@@ -168,6 +168,7 @@ Json plan_json(const LoadedPlan& loaded, const Options& options, const Rates* ra
   json["real"] = dtype_name(static_cast<DType>(plan.real()));
   json["loss"] = text_of(plan.loss());
   json["optimizer"] = text_of(plan.optimizer());
+  if (!loaded.backend.empty()) json["backend"] = loaded.backend;
   json["preprocess"] = preprocess_text(loaded.plan.preprocess());
   json["class_count"] = plan.class_count();
   json["classes"] = Json::array();
@@ -187,7 +188,7 @@ Json plan_json(const LoadedPlan& loaded, const Options& options, const Rates* ra
   return json;
 }
 
-void print_summary(const Json& plan, const std::string& inputs) {
+void print_summary(const Json& plan, const std::string& inputs, const std::string& backend) {
   Table table({"", ""});
   table.row({"plan", fmt::format("{}, {}, by {}", plain_cell(plan["plan"]),
                                  bytes_text(plan["file_bytes"]), plain_cell(plan["producer"]))});
@@ -196,6 +197,7 @@ void print_summary(const Json& plan, const std::string& inputs) {
   table.row({"computes in", plan["real"]});
   table.row({"loss", plan["loss"]});
   table.row({"optimizer", plan["optimizer"]});
+  if (!backend.empty()) table.row({"backend", backend});
   table.row({"preprocessing", plan["preprocess"]});
   if (plan["class_count"] > 0) {
     std::string classes = plain_cell(plan["class_count"]);
@@ -336,7 +338,7 @@ int run(const Options& options) {
     print_json(json);
     return 0;
   }
-  print_summary(json, inputs_text(*loaded->session));
+  print_summary(json, inputs_text(*loaded->session), loaded->backend);
   print_memory(loaded->session->memory());
   print_parameters(loaded->table());
   print_estimates(json);

@@ -64,11 +64,10 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   app.require_subcommand(1);
   app.set_version_flag("--version", "attune 0.1.0");
-  const std::vector<Verb> verbs = {add_adapt(app),       add_compile(app),  add_inspect(app),
-                                   add_train(app),       add_estimate(app), add_evaluate(app),
-                                   add_predict(app),
-                                   add_export(app),      add_verify(app),   add_bench(app),
-                                   add_sensitivity(app), add_search(app),   add_profile(app)};
+  const std::vector<Verb> verbs = {
+      add_adapt(app),       add_compile(app), add_inspect(app), add_train(app),  add_estimate(app),
+      add_evaluate(app),    add_predict(app), add_export(app),  add_verify(app), add_bench(app),
+      add_sensitivity(app), add_search(app),  add_profile(app)};
   // A variable of the shell that is not set, most likely.
   const CLI::Validator has_text(
       [](const std::string& value) {

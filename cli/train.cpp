@@ -4,6 +4,7 @@
 #include "cli/checkpoint_lock.h"
 #include "cli/interrupt.h"
 #include "cli/output_file.h"
+#include "cli/report/curves_picture.h"
 #include "cli/subset.h"
 #include "cli/table.h"
 #include "cli/trace.h"
@@ -135,12 +136,15 @@ class Run {
         trace_(trace),
         classifies_(loaded.classes() > 0),
         path_(command.checkpoint_path()),
+        backend_(loaded.backend),
         info_(start.info),
         best_state_(std::move(start.best_state)),
         memory_bytes_(session_.memory().total() + (info_.keep_best ? session_.state().size() : 0)),
         progress_(command.output.quiet, classifies_, memory_bytes_),
         log_(command.log, !command.resume.empty()) {
     info_.dataset_size = data.training->size();
+    if (!command.resume.empty() && !command.curves.empty()) curves_ = read_curves(command.curves);
+    std::erase_if(curves_, [&](const CurvePoint& c) { return c.epoch > trainer.progress().epoch; });
     if (info_.keep_best) best_state_.reserve(session_.state().size());
     log_.write(start_event(command, trainer, data));
   }
@@ -155,6 +159,7 @@ class Run {
     progress_.finish();
     data_.print_new_notes(command_.output.quiet);
     trace_.write();
+    draw_curves();
     if (!is_over()) {
       log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});
       print_note(fmt::format("interrupted after step {}; saved to {}; to continue: {}",
@@ -184,6 +189,7 @@ class Run {
     // Measuring may take long; when the user wants to leave, it can wait.
     if (data_.validation && (trainer_.done() || !interrupted())) measure();
     save();
+    curves_.push_back({trainer_.progress().epoch, epoch_, validation_});
     log_.write(epoch_event(trainer_, validation_, classifies_));
     progress_.epoch(trainer_, validation_);
   }
@@ -193,6 +199,11 @@ class Run {
     const TrainProgress& p = trainer_.progress();
     if (!data_.validation || p.batch > 0 || p.epoch <= info_.measured_epoch) return;
     measure();
+    // The picture that is there has its training.
+    if (!curves_.empty() && curves_.back().epoch == p.epoch)
+      curves_.back().validation = validation_;
+    else
+      curves_.push_back({p.epoch, {}, validation_});
     log_.write(validation_event(trainer_, *validation_, classifies_));
   }
 
@@ -223,6 +234,13 @@ class Run {
           save_checkpoint(path_.c_str(), session_, info(), best_state_, command_.replace()));
     });
     saved_step_ = trainer_.progress().step;
+  }
+
+  void draw_curves() const {
+    if (command_.curves.empty() || curves_.empty()) return;
+    write_text(command_.curves,
+               curves_picture(curves_, classifies_, info_.keep_best ? info_.best.epoch : 0,
+                              fmt::format("{} on {}", command_.plan, command_.data)));
   }
 
   Json result() const {
@@ -272,6 +290,8 @@ class Run {
                                      measured(best_evaluation()))});
     table.row({"step", fmt::format("{:.2f} ms", progress_.step_ms())});
     table.row({"memory", bytes_text(memory_bytes_)});
+    if (!backend_.empty()) table.row({"backend", backend_});
+    if (!command_.curves.empty()) table.row({"curves", command_.curves});
     table.row({"checkpoint", path_});
     fmt::print("{}", table.text());
   }
@@ -286,9 +306,10 @@ class Run {
   Trainer& trainer_;
   Trace& trace_;
   bool classifies_;
-  std::string path_;
+  std::string path_, backend_;
   CheckpointInfo info_;  // but for what the trainer knows
   std::vector<std::byte> best_state_;
+  std::vector<CurvePoint> curves_;
   size_t memory_bytes_;
   int64_t saved_step_ = -1;
   std::optional<Evaluation> epoch_, validation_;
@@ -309,17 +330,18 @@ int train(const TrainCommand& command) {
   const TrainOptions options = command.options(resumes ? &start.info : nullptr);
   command.choose_epochs(&start.info);
 
-  if (same_file(command.log, path))
-    throw_error("--log {}: is the checkpoint's name; choose another", command.log);
-  if (same_file(command.profile, path) || same_file(command.profile, command.log))
-    throw_error("--profile {}: is the checkpoint's or the log's name; choose another",
-                command.profile);
+  check_files_differ({{"--checkpoint", path},
+                      {"--log", command.log},
+                      {"--profile", command.profile},
+                      {"--curves", command.curves}});
+  if (!command.curves.empty())
+    check_replaceable(command.curves, "a picture of curves", is_curves_file);
 
   const Data data = open_all(command, *loaded, options.seed);
   if (resumes && start.info.dataset_size != data.training->size())
     throw_error(
         "{}: the run trains on {} examples, and {} gives {}; resume with the same data and "
-        "--validation-split",
+        "--validation-split, or learn from other data with --from",
         command.resume, start.info.dataset_size, command.data, data.training->size());
   // What validation cannot use shows now, and not after the first epoch.
   Batch validation;

@@ -60,6 +60,9 @@ void TrainCommand::add(CLI::App* verb) {
       ->check(CLI::Range(1, 1000000))
       ->default_str("");
   verb->add_option("--log", log, "Write every step and epoch to this file, as JSON lines");
+  verb->add_option("--curves", curves,
+                   "Draw loss and accuracy over the epochs to this file (.svg); a resumed run goes "
+                   "on with the picture that is there");
   verb->add_option("--profile", profile,
                    "Write a trace of the run's first 50 steps to this file when it ends, for "
                    "ui.perfetto.dev or chrome://tracing: every step of the plan, reading data, "
@@ -173,6 +176,7 @@ std::string TrainCommand::resume_command() const {
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + shell_quoted(checkpoint);
   if (!log.empty()) command += " --log " + shell_quoted(log);
+  if (!curves.empty()) command += " --curves " + shell_quoted(curves);
   return command + " --resume " + shell_quoted(checkpoint_path());
 }
 

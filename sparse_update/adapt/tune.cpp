@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "attune/statistics.h"
 #include "attune/trainer.h"
 #include "engine/random.h"
 #include "graph/ir/error.h"
@@ -283,13 +284,17 @@ class Tuner {
     return (examples + options_.batch - 1) / options_.batch * epochs / 10;
   }
 
-  std::unique_ptr<Session> session_of(const Candidate& candidate) const {
+  // Before its first step; statistics that are estimated are those of `training`.
+  std::unique_ptr<Session> session_of(const Candidate& candidate, Dataset& training) const {
     SessionOptions options;
     options.backend = tuning_.backend;
     options.programs = 1u << static_cast<unsigned>(ProgramKind::train_step) |
-                       1u << static_cast<unsigned>(ProgramKind::evaluate);
+                       1u << static_cast<unsigned>(ProgramKind::evaluate) |
+                       1u << static_cast<unsigned>(ProgramKind::estimate);
     std::unique_ptr<Session> session;
     throw_if_error(Session::create(candidate.loaded->plan(), options, &session));
+    if (session->has(ProgramKind::estimate))
+      throw_if_error(estimate_statistics(*session, training, tuning_.seed));
     return session;
   }
 
@@ -305,7 +310,7 @@ class Tuner {
   // What each epoch is judged; fewer epochs where training diverges. `state`: after the best one.
   std::vector<Judged> train_part(const Candidate& candidate, double rate, int64_t epochs,
                                  TaskExamples& part, std::vector<std::byte>* state) const {
-    const auto session = session_of(candidate);
+    const auto session = session_of(candidate, part.training);
     std::unique_ptr<Trainer> trainer;
     throw_if_error(Trainer::create(*session, part.training,
                                    options_of(rate, epochs, part.training.size()), &trainer));
@@ -390,8 +395,8 @@ class Tuner {
     tuned.state = std::move(last.state);
     if (parts_.size() == 1) return tuned;
     // What took turns to judge is all trained on.
-    const auto session = session_of(*last.candidate);
     ExamplesInMemory all = examples_;
+    const auto session = session_of(*last.candidate, all);
     std::unique_ptr<Trainer> trainer;
     tuned.setting.warmup = warmup_of(tuned.setting.epochs, all.size());
     throw_if_error(Trainer::create(

@@ -306,6 +306,10 @@ std::string options_json(const CompileOptions& options) {
   if (options.batch_norm != BatchNorm::frozen)
     json["batch_norm"] = batch_norm_name(options.batch_norm);
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
+  if (!options.backend.empty()) {
+    json["backend"] = options.backend;
+    if (options.memory_budget > 0) json["memory_budget"] = options.memory_budget;
+  }
   // File names need not be UTF-8.
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

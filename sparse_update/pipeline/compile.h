@@ -60,6 +60,10 @@ struct CompileOptions {
   int64_t arena_budget = 0;
   bool arena_may_exceed = false;
   bool recompute = true;  // whether a budget may compute activations twice
+  // What sessions of the plan run on where they are not told otherwise, by name, and the memory
+  // that it was found to fit with that. Empty, 0: nothing was said.
+  std::string backend;
+  uint64_t memory_budget = 0;
 };
 
 struct Compiled {

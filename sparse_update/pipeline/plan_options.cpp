@@ -17,6 +17,20 @@ int micro_batch_of_plan(const Plan& plan) {
   return size > 0 && size < train->batch() ? static_cast<int>(size) : 0;
 }
 
+PlannedBackend backend_of_plan(const Plan& plan) {
+  const nlohmann::json json = parse_plan_json(text_of(plan.table().options()));
+  PlannedBackend planned;
+  if (!json.is_object() || !json.contains("backend") || !json["backend"].is_string())
+    return planned;
+  for (int i = 0; i < kBackendCount; ++i)
+    if (json["backend"] == backend_name(static_cast<Backend>(i)))
+      planned.name = backend_name(static_cast<Backend>(i));
+  if (!planned.name.empty() && json.contains("memory_budget") &&
+      json["memory_budget"].is_number_unsigned())
+    planned.memory_budget = json["memory_budget"].get<uint64_t>();
+  return planned;
+}
+
 void check_compiled_from(const Plan& plan, const Model& model) {
   if (plan.table().model_hash() != model.hash())
     throw_error(

@@ -22,7 +22,7 @@ TEST_CASE("compile keeps to a budget, to the byte") {
   CHECK(shop.run(compile + "--flash " + std::to_string(flash)).status == 0);
   shop.remove("net.att");
   const std::string less = "--memory-tiling off --memory " + std::to_string(memory - 1);
-  check_refused(shop.run(compile + "--micro-batch 8 " + less),
+  check_refused(shop.run(compile + "--backend best --micro-batch 8 " + less),
                 "net.onnx with --scheme full needs ");
   check_refused(shop.run(compile + "--memory 1000"), "with --scheme full: the smallest plan");
   check_refused(shop.run(compile + "--flash " + std::to_string(flash - 1)), "--flash allows");

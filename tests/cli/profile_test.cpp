@@ -120,8 +120,8 @@ TEST_CASE("a profile replaces a profile and nothing else") {
   CHECK(shop.read("notes.json") == "{\"mine\": 1}");
   check_refused(shop.run(train + "net.att"), "is not a trace");
   check_refused(shop.run(train + "nowhere/t.json"), "folder does not exist");
-  check_refused(shop.run(train + "net.atc"), "choose another");
-  check_refused(shop.run(train + "a.json --log a.json"), "choose another");
+  check_refused(shop.run(train + "net.atc"), "give each a file of its own");
+  check_refused(shop.run(train + "a.json --log a.json"), "give each a file of its own");
   CHECK_FALSE(shop.exists("net.atc"));
   CHECK_FALSE(shop.exists("a.json"));
 }

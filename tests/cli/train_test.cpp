@@ -163,7 +163,7 @@ TEST_CASE("what would spoil a file or a run is refused before training") {
   refused("--data data.npz --log thesis.txt", "not a training log");
   refused("--data data.npz --log data.npz", "not a training log");
   refused("--data data.npz --log nowhere/log", "nowhere/log");
-  refused("--data data.npz --log x.atc --checkpoint x.atc", "checkpoint's name");
+  refused("--data data.npz --log x.atc --checkpoint x.atc", "give each a file of its own");
   refused("--data gone.npz", "gone.npz");
   refused("--data unlabelled.npz", "label");
   refused("--data data.npz --validation unlabelled.npz", "label");
