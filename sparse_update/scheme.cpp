@@ -9,6 +9,7 @@
 #include <set>
 
 #include "graph/ir/error.h"
+#include "graph/rules/cut.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/layers.h"
 #include "sparse_update/number_text.h"
@@ -43,9 +44,11 @@ class SchemeBuilder {
 
   // The last `count` layers before the classifier.
   std::vector<Layer> last(int64_t count) const {
-    if (count < 0 || count > static_cast<int64_t>(before_head()))
+    // Who counts the layers of other outputs, too, gets all that this one has.
+    if (count < 0 || count >= static_cast<int64_t>(layers_of_all_outputs()))
       fail("asks for the last {} layers, the model has {} before its classifier", count,
            before_head());
+    count = std::min(count, static_cast<int64_t>(before_head()));
     return {layers_.end() - 1 - count, layers_.end() - 1};
   }
 
@@ -100,6 +103,13 @@ class SchemeBuilder {
   int64_t channel_count(ValueId parameter, int axis) const { return graph_.shape(parameter)[axis]; }
 
  private:
+  size_t layers_of_all_outputs() const {
+    return static_cast<size_t>(
+        std::count_if(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& node) {
+          return weight_axes(node.op, 1) && graph_.value(node.inputs[1]).role == Role::parameter;
+        }));
+  }
+
   const Graph& graph_;
   std::string source_;
   std::vector<Layer> layers_;

@@ -276,14 +276,19 @@ void add_losses(std::vector<Sample>& all) {
         make_sample("", Op::softmax_cross_entropy, NoAttrs{}, {logits, l, w}, {real({1})}));
     all.push_back(
         make_sample("", Op::softmax_cross_entropy_grad, NoAttrs{}, {p, l, w}, {real({n, c})}));
+    // Errors of a few sizes, which keep off the places where a loss has no second derivative.
+    Value near = logits;
+    for (int64_t i = 0; i < near.size(); ++i)
+      near.set(i, logits.at(i) + 0.31 * static_cast<double>(i % 7 - 3) + 0.1);
     const auto add = [&](Op op, Op gradient, auto attrs) {
-      all.push_back(make_sample("", op, attrs, {logits, target, w}, {real({1})}));
-      all.push_back(make_sample("", gradient, attrs, {logits, target, w}, {real({n, c})}));
+      const Value& to = op == Op::mean_squared_error ? target : near;
+      all.push_back(make_sample("", op, attrs, {logits, to, w}, {real({1})}));
+      all.push_back(make_sample("", gradient, attrs, {logits, to, w}, {real({n, c})}));
     };
     add(Op::mean_squared_error, Op::mean_squared_error_grad, NoAttrs{});
     add(Op::mean_absolute_error, Op::mean_absolute_error_grad, NoAttrs{});
-    for (double delta : {0.25, 1.0, 1.5}) add(Op::huber, Op::huber_grad, HuberAttrs{delta});
-    const Value soft = Value::random({n, c}, 4, 0, 1);
+    for (double delta : {0.25, 0.6, 1.0}) add(Op::huber, Op::huber_grad, HuberAttrs{delta});
+    const Value soft = Value::random({n, c}, 4, 0, 2.0 / c);  // of sums near 1
     all.push_back(make_sample("", Op::soft_cross_entropy, NoAttrs{}, {logits, soft, w},
                               {real({1}), real({n, c})}));
     all.push_back(

@@ -408,7 +408,10 @@ TEST_CASE("of several outputs one is trained, and what only others need stays as
   CHECK(contains(
       error_of([&] { compiled(R"({"head": false, "parameters": [{"name": "b.w"}]})", ""); }),
       "parameter 'b.w' has no influence on the loss"));
-  CHECK(trained(compile(two_heads(), options_with("full"))) == Names{"a.b", "a.w"});
+  for (const char* scheme : {"head", "last:1", "bias:1", "full"})
+    CHECK(trained(compile(two_heads(), options_with(scheme))) == Names{"a.b", "a.w"});
+  CHECK(contains(error_of([&] { compile(two_heads(), options_with("last:2")); }),
+                 "asks for the last 2 layers, the model has 0"));
 }
 
 TEST_CASE("a plan of the second output predicts it first, is verified, and exports all of them") {
