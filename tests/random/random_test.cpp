@@ -283,7 +283,7 @@ void check_case(uint64_t seed, Tally& tally) {
     check_step(plan, reference, inputs);
     check_predict(plan, network.model, options, draw);
     ++tally.plans;
-    if (!draw.chance(50)) return;
+    if (!draw.chance(35)) return;
     const CompiledPlan smaller = within_budget(network.model, options, plan.contents(), draw);
     check_step(smaller, reference, inputs);
     check_predict(smaller, network.model, options, draw);
@@ -315,7 +315,7 @@ TEST_CASE("random models, options and data give the gradients of the model, or a
     if (count >= 100) CHECK(static_cast<uint64_t>(part) * 100 >= count * percent);
   };
   least(tally.plans, 85);
-  least(tally.budgets, 15);
+  least(tally.budgets, 10);
 }
 
 }  // namespace
