@@ -27,8 +27,8 @@ struct CompileCommand {
 
  private:
   CLI::App* verb_ = nullptr;
-  std::string loss_ = "cross_entropy", optimizer_ = "momentum", batch_norm_ = "frozen", labels_, preprocess_ = "none",
-              tiling_ = "off", strips_ = "off", masks_ = "off";
+  std::string loss_ = "cross_entropy", optimizer_ = "momentum", batch_norm_ = "frozen", labels_,
+              preprocess_ = "none", tiling_ = "off", strips_ = "off", masks_ = "off";
   std::vector<std::string> input_shapes_;
   double momentum_ = 0.9;
   bool nesterov_ = false;

@@ -9,11 +9,10 @@
 namespace attune {
 
 // The attributes of a node, of the type that its operator has.
-using AnyAttrs =
-    std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs, ScaleAttrs,
-                 ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs, BroadcastAttrs,
-                 TransposeAttrs, AxisAttrs, SliceAttrs, SgdAttrs, MomentumAttrs, AdamAttrs,
-                 RunningStatisticsAttrs>;
+using AnyAttrs = std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs,
+                              ScaleAttrs, ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs,
+                              BroadcastAttrs, TransposeAttrs, AxisAttrs, SliceAttrs, SgdAttrs,
+                              MomentumAttrs, AdamAttrs, RunningStatisticsAttrs>;
 
 // Default attributes of the operator's type.
 AnyAttrs default_attrs(Op op);
