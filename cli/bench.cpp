@@ -298,10 +298,11 @@ Verb add_bench(CLI::App& app) {
       add_verb(app, "bench", "Measure how long every step takes, against what this machine can do",
                kExamples);
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
-  verb->add_option("--program", options->program,
-                   "Measure only this one: train_step, evaluate or predict (default: all of them, "
-                   "step by step the first that the plan has)")
-      ->check(CLI::IsMember({"train_step", "evaluate", "predict"}));
+  verb->add_option(
+          "--program", options->program,
+          "Measure only this one: train_step, evaluate, predict or estimate (default: all, "
+          "step by step the first that the plan has)")
+      ->check(CLI::IsMember({"train_step", "evaluate", "predict", "estimate"}));
   verb->add_option("--repeats", options->repeats, "Runs of each program that count")
       ->check(CLI::Range(1, 1000000));
   verb->add_flag("--no-peak", options->no_peak,

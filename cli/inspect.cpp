@@ -366,8 +366,9 @@ Verb add_inspect(CLI::App& app) {
       ->expected(0, 1)
       ->default_str(kStandardOutput)
       ->excludes(scheme);
-  verb->add_option("--program", options->program, "Of --dot: train_step, evaluate or predict")
-      ->check(CLI::IsMember({"train_step", "evaluate", "predict"}));
+  verb->add_option("--program", options->program,
+                   "Of --dot: train_step, evaluate, predict or estimate")
+      ->check(CLI::IsMember({"train_step", "evaluate", "predict", "estimate"}));
   options->target.add(verb);
   options->session.add(verb);
   options->output.add(verb);

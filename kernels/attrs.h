@@ -208,8 +208,8 @@ struct AdamAttrs {
   }
 };
 
-// `momentum`: how much of the old averages stays. `positions`: the values that an example has in each
-// channel.
+// `momentum`: how much of the old averages stays. `positions`: the values that an example has in
+// each channel.
 struct RunningStatisticsAttrs {
   double momentum = 0.9;
   int32_t positions = 1;

@@ -51,8 +51,8 @@ struct Value {
   DType dtype = DType::f32;
   Shape shape = {};
   Role role = Role::temporary;
-  DataPtr data = {};        // constant; parameter, statistic: reals where `dtype` is real, else integers
-  Origin origin = {};       // parameter; statistic, and a constant that can become one
+  DataPtr data = {};   // constant; parameter, statistic: reals where `dtype` is real, else integers
+  Origin origin = {};  // parameter; statistic, and a constant that can become one
   double momentum = 0;      // of those: how much a batch leaves of it
   bool trained = false;     // parameter: the scheme trains it, or a slice of it; any statistic
   bool fresh = false;       // parameter: of a head that the model does not have
