@@ -1,5 +1,8 @@
+#include <filesystem>
+
 #include "attune/checkpoint.h"
 #include "attune/statistics.h"
+#include "cli/data_options.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 
@@ -21,6 +24,7 @@ struct Options {
   uint64_t seed = 0;
   OutputOptions output;
   SessionChoice session;
+  DataOptions reading;
 };
 
 int run(const Options& options) {
@@ -30,12 +34,17 @@ int run(const Options& options) {
   if (!loaded->session->has(ProgramKind::estimate))
     throw_error("{}: was not compiled with --batch-norm estimate; compile it again", options.plan);
   throw_if_error(check_checkpoint_path(options.checkpoint.c_str(), loaded->plan));
-  const auto data = open_data(*loaded, ProgramKind::predict, options.data);
+  std::error_code missing;
+  if (std::filesystem::exists(options.checkpoint, missing))
+    throw_error("{}: is a checkpoint already; choose another -o, or remove it", options.checkpoint);
+  const auto data = open_data(*loaded, ProgramKind::predict, options.data, options.reading);
+  const size_t noted = print_notes(*data, options.output.quiet);
   throw_if_error(estimate_statistics(*loaded->session, *data, options.seed));
-  TrainOptions train;
-  train.seed = options.seed;
-  throw_if_error(
-      save_checkpoint(options.checkpoint.c_str(), *loaded->session, {train, {}, data->size()}));
+  print_notes(*data, options.output.quiet, noted);
+  CheckpointInfo info;
+  info.options.seed = options.seed;
+  info.dataset_size = data->size();
+  throw_if_error(save_checkpoint(options.checkpoint.c_str(), *loaded->session, info));
   if (options.output.json) {
     Json json;
     json["plan"] = options.plan;
@@ -64,6 +73,7 @@ Verb add_estimate(CLI::App& app) {
       ->required();
   verb->add_option("--seed", options->seed, "Of the order of the examples")->check(is_seed());
   options->session.add(verb);
+  options->reading.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -352,7 +352,8 @@ int train(const TrainCommand& command) {
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*loaded->session, trace, options, &trainer));
   throw_if_error(trainer->resume(start.info.progress));
-  if (!resumes && loaded->session->has(ProgramKind::estimate))
+  // What a run goes on from has its statistics.
+  if (!resumes && command.from.empty() && loaded->session->has(ProgramKind::estimate))
     throw_if_error(estimate_statistics(*loaded->session, *data.training, options.seed));
   const std::string note = start.note;
   Run run(command, *loaded, data, *trainer, trace, std::move(start));

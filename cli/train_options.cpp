@@ -172,7 +172,7 @@ std::string TrainCommand::resume_command() const {
       fmt::format("attune train {} --data {}", shell_quoted(plan), shell_quoted(data));
   if (!validation.empty()) command += " --validation " + shell_quoted(validation);
   if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
-  for (const std::string& argument : reading.arguments()) command += " " + quoted(argument);
+  for (const std::string& argument : reading.arguments()) command += " " + shell_quoted(argument);
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + shell_quoted(checkpoint);
   if (!log.empty()) command += " --log " + shell_quoted(log);
