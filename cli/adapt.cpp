@@ -20,6 +20,7 @@
 #include "engine/random.h"
 #include "sparse_update/adapt/class_match.h"
 #include "sparse_update/adapt/tune.h"
+#include "sparse_update/pipeline/compile_within.h"
 #include "sparse_update/pipeline/export.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
@@ -281,6 +282,7 @@ struct Adapted {
   Tuned tuned;
   std::optional<Judged> before;
   Judged guessed;
+  bool falls_back = false;  // the budget is for the reference backend alone
   bool adopted = false;
   std::string why;
 };
@@ -315,6 +317,7 @@ std::vector<std::string> by_hand(const Options& options, const Adapted& adapted)
     compile += " --labels " +
                shell_quoted(task.labels.empty() ? classes_path(options.output_path) : task.labels);
   compile += given_options(options, of_compile);
+  if (adapted.falls_back) compile += " --backend reference";
   std::string train = fmt::format(
       "attune train plan.att --data {} --epochs {} --learning-rate {} --schedule cosine",
       shell_quoted(options.data), setting.epochs, setting.rate);
@@ -394,6 +397,19 @@ void report(const Options& options, const Adapted& adapted) {
   for (const std::string& command : by_hand(options, adapted)) fmt::print("  {}\n", command);
 }
 
+// Whether the smallest scheme does.
+bool fits(const Model& model, CompileOptions options, const Budget& budget, BackendChoice backend) {
+  options.scheme = "head";
+  options.evaluate_batch = 1;
+  CostModel costs(1, backend);
+  try {
+    compile_within(model, options, true, budget, costs, "");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 int run(Options& options) {
   check_replaceable(options.output_path, "an ONNX model", is_model_file);
   std::error_code missing;
@@ -431,6 +447,11 @@ int run(Options& options) {
   TuneOptions tuning;
   tuning.budget = budget;
   tuning.backend = options.session.options().backend;
+  if (!budget.empty() && !options.session.names_backend() &&
+      !fits(*model, task.compile, budget, tuning.backend)) {
+    tuning.backend = BackendChoice::reference;
+    adapted.falls_back = true;
+  }
   tuning.threads = options.jobs > 0
                        ? options.jobs
                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

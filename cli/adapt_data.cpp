@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "cli/common.h"
 #include "engine/io/file.h"
@@ -13,10 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// More than this build may read: what it cannot is told when the data is opened.
 constexpr std::array kSounds = {".wav",  ".wave", ".flac", ".ogg", ".oga",
                                 ".opus", ".aif",  ".aiff", ".au",  ".mp3"};
-constexpr std::array kImages = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp",
-                                ".tif", ".tiff", ".gif", ".ppm",  ".pgm", ".pbm"};
+constexpr std::array kImages = {".jpg",  ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif",
+                                ".tiff", ".gif",  ".dib", ".ppm",  ".pgm", ".pbm", ".pnm"};
 
 bool is_folder(const std::string& path) {
   std::error_code failure;
@@ -32,8 +35,22 @@ DataKind kind_of_data(const std::string& path) {
     if (std::ranges::find(kImages, extension) != kImages.end()) return DataKind::images;
     return DataKind::arrays;
   };
-  if (!is_folder(path)) return kind_of_file(path);
   std::error_code failure;
+  if (const std::string extension = extension_of(path);
+      extension == ".csv" || extension == ".tsv") {
+    // Of the first rows; commas, semicolons, tabs and quotes end a name.
+    std::ifstream table(path);
+    std::string line;
+    for (int row = 0; row < 20 && std::getline(table, line); ++row) {
+      for (char& c : line)
+        if (c == ',' || c == ';' || c == '\t' || c == '"' || c == '\r') c = '\n';
+      std::istringstream fields(line);
+      for (std::string field; std::getline(fields, field);)
+        if (const DataKind kind = kind_of_file(field); kind != DataKind::arrays) return kind;
+    }
+    return DataKind::arrays;
+  }
+  if (!is_folder(path)) return kind_of_file(path);
   for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
        entry.increment(failure))
     if (const DataKind kind = kind_of_file(entry->path().string()); kind != DataKind::arrays)
@@ -51,6 +68,7 @@ DataClasses classes_of_data(const Session& session, const std::string& path,
     request.classes = static_cast<int32_t>(found.names.size());
   } else {
     request.classes = 1 << 24;  // as many as a label may say
+    request.found_names = &found.names;
   }
   throw_if_error(open_dataset(path, request, &found.data));
   if (found.data->size() < 1) throw_error("{}: holds no examples", path);
@@ -59,7 +77,7 @@ DataClasses classes_of_data(const Session& session, const std::string& path,
     throw_if_error(found.data->read(i, kTargetField, std::as_writable_bytes(std::span(labels))));
     found.count = std::max(found.count, *std::ranges::max_element(labels) + 1);
   }
-  if (!found.names.empty()) found.count = request.classes;
+  if (!found.names.empty()) found.count = static_cast<int32_t>(found.names.size());
   return found;
 }
 

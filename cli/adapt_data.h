@@ -14,7 +14,8 @@ namespace attune::cli {
 // What `adapt` finds out about data before there is a plan for it.
 enum class DataKind { arrays, images, sounds };
 
-// By the first file's extension. What holds neither images nor sounds are arrays.
+// By the extension of the first file, or of those that a table's first rows name. What holds
+// neither images nor sounds are arrays.
 DataKind kind_of_data(const std::string& path);
 
 struct DataClasses {
@@ -23,8 +24,8 @@ struct DataClasses {
   std::unique_ptr<Dataset> data;   // labels are the classes' numbers here
 };
 
-// The classes that the data has: names of folders, or 0 .. the largest label. `session` tells what
-// an example is. Throws Error.
+// The classes that the data has: names of folders or of a table's labels, or 0 .. the largest
+// label. `session` tells what an example is. Throws Error.
 DataClasses classes_of_data(const Session& session, const std::string& path,
                             const DataOptions& options);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "engine/io/csv.h"
 #include "engine/io/file.h"
@@ -145,7 +146,19 @@ class LabelColumn {
 
 Status add_label_column(const std::string& path, const std::vector<LineText>& rows,
                         const DatasetRequest& request, Labels* labels) {
-  return LabelColumn(path, rows, request).add_to(labels);
+  double number = 0;
+  const auto is_number = [&](const LineText& row) { return parse_real(row.text, &number); };
+  const bool finds = request.found_names && request.class_names.empty();
+  if (!finds || std::ranges::all_of(rows, is_number))
+    return LabelColumn(path, rows, request).add_to(labels);
+  std::set<std::string, std::less<>> names;
+  for (const LineText& row : rows) names.emplace(trimmed(row.text));
+  names.erase("");  // of rows without a label, which are told below
+  request.found_names->assign(names.begin(), names.end());
+  DatasetRequest named = request;
+  named.class_names = *request.found_names;
+  named.label_texts = LabelTexts::names;
+  return LabelColumn(path, rows, named).add_to(labels);
 }
 
 }  // namespace attune

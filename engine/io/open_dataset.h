@@ -36,6 +36,9 @@ struct DatasetRequest {
   // `label_column` may be several, separated by commas.
   std::string path_column, label_column, weight_column;
   LabelTexts label_texts = LabelTexts::either;
+  // Where no class names are known: filled with the texts of a .csv's labels, sorted, if these are
+  // no numbers; labels are then their places in it.
+  std::vector<std::string>* found_names = nullptr;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
 

@@ -23,7 +23,7 @@ struct Setting {
 };
 
 struct TuneOptions {
-  Budget budget;
+  Budget budget = {};
   BackendChoice backend = BackendChoice::best;
   int threads = 1;       // runs at a time
   double seconds = 300;  // to spend, of a processor that does kMultiplyAddsPerSecond

@@ -125,7 +125,7 @@ Inputs random_inputs(Draw& draw, const Graph& graph, int classes) {
 }
 
 Reference reference_of(Graph graph, const CompileOptions& options, Draw& draw, Inputs* inputs) {
-  const int classes = options.loss == Loss::cross_entropy ? class_count(graph) : 0;
+  const int classes = class_count(graph, options.loss);
   const AttachedLoss attached = attach_loss(graph, options.loss, true);
   std::vector<ValueId> wanted;
   for (size_t v = 0; v < graph.values.size(); ++v)

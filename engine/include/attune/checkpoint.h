@@ -38,7 +38,7 @@ struct CheckpointInfo {
   bool keep_best = false;
   int64_t patience = 0;
   int64_t measured_epoch = 0;
-  BestEpoch best;
+  BestEpoch best = {};
 };
 
 // Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
