@@ -97,7 +97,8 @@ int class_axis(const Graph& graph, const Node& node, size_t input, int axis) {
     case Op::reduce:
       return (node.as<ReduceAttrs>().axes >> axis & 1) != 0 ? -1 : axis;
     case Op::reshape:
-      for (int i = 0; i < y.rank; ++i)
+      // The first axis has the examples, of which there may be one, as of classes.
+      for (int i = 1; i < y.rank; ++i)
         if (y[i] == x[axis] && y.product(0, i) == x.product(0, axis)) return i;
       return -1;
     case Op::slice:

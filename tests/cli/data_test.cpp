@@ -108,7 +108,8 @@ TEST_CASE("examples in training and validation are counted before a run") {
   const auto result = shop.run("train net.att --data a.npz --validation b.npz --epochs 1");
   REQUIRE_MESSAGE(result.status == 0, result.error);
   CHECK(contains(result.error, "attune: 2 of 5 validation examples stand in the training data"));
-  const auto split = shop.run("train net.att --data a.npz --validation-split 0.4 --epochs 1");
+  const auto split =
+      shop.run("train net.att --data a.npz --validation-split 0.4 --epochs 1 --overwrite");
   CHECK(split.status == 0);
   CHECK(!contains(split.error, "stand in the training data"));
 }

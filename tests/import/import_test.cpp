@@ -56,7 +56,7 @@ void check_close(const std::vector<double>& got, const std::vector<double>& want
 TEST_CASE("unsupported nodes are listed all at once, nodes behind them looked up only") {
   OnnxBuilder b;
   b.input("x", {-1, 4}).output("y");
-  b.node("LogSoftmax", {"x"}, {"a"});
+  b.node("Hardmax", {"x"}, {"a"});
   b.node("Relu", {"a"}, {"c"});
   b.node("Erf", {"c"}, {"d"}).clear_name();
   b.node("Custom", {"x"}, {"e"}).set_domain("com.example");
@@ -67,7 +67,7 @@ TEST_CASE("unsupported nodes are listed all at once, nodes behind them looked up
   const std::string error = error_of([&] { b.import(); });
   CHECK(error ==
         "model.onnx: 4 nodes cannot be imported:\n"
-        "  a_node (LogSoftmax): the operator is not supported\n"
+        "  a_node (Hardmax): the operator is not supported\n"
         "  d (Erf): the operator is not supported\n"
         "  e_node (Custom): the operators of com.example are not supported\n"
         "  f_node (ReduceMean): there is no axis 7 in 2 axes");

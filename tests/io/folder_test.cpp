@@ -70,7 +70,7 @@ TEST_CASE("what lies in a class folder is used, nested or not, or counted") {
         std::vector<std::string>{folder.path() +
                                  ": 6 files left out: 2 .txt, 1 .heic, 1 beside the class folders, "
                                  "1 broken link or special file, 1 without extension (read are "
-                                 "PNG, JPEG or BMP images)"});
+                                 "images (JPEG, PNG, WebP, TIFF, GIF, BMP, PNM))"});
 }
 
 TEST_CASE("a folder without anything odd has no notes, and a class of nested files alone is one") {
@@ -81,7 +81,7 @@ TEST_CASE("a folder without anything odd has no notes, and a class of nested fil
   fs::create_directories(folder.path("cat/1/empty"));
   CHECK(open(folder.path(), request)->size() == 1);
   fs::remove(folder.path("cat/1/a.png"));
-  CHECK(contains(open_error(folder.path(), request), "cat: holds no PNG"));
+  CHECK(contains(open_error(folder.path(), request), "cat: holds no images (JPEG"));
 }
 
 TEST_CASE("files that cannot be read are left out on request, each with its reason") {
