@@ -1,11 +1,12 @@
-// `train --class-weights` as a user runs it. By hand it is `sample_weight` in the data, which other
-// tests hold against PyTorch's losses.
+// `train --class-weights` as a user runs it, against PyTorch, and against what is done by hand:
+// `sample_weight` in the data.
 #include <doctest/doctest.h>
 #include <signal.h>
 
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <sstream>
 
 #include "tests/cli/command.h"
 #include "tests/support/npz.h"
@@ -82,6 +83,27 @@ TEST_CASE("class weights train as the same weights of examples do, bit for bit")
   CHECK(first_line(shop, "log.jsonl")["class_weights"] == nlohmann::json(balanced));
   CHECK(trained(shop, start + "some.npz --class-weights 0.5,2,3.25") ==
         trained(shop, start + "both.npz"));
+}
+
+TEST_CASE("class weights train as PyTorch's do") {
+  Workshop shop;
+  shop.compile();
+  write_data(shop, "plain.npz", classes());
+  trained(shop,
+          "net.att --data plain.npz --class-weights 0.5,2,9 --no-shuffle --learning-rate 0.1 "
+          "--epochs 2 --log steps.jsonl");
+  // torch 1.13: CrossEntropyLoss(weight=[0.5, 2, 9]) and SGD of momentum 0.9 in float64, four in
+  // order.
+  const double expected[] = {0.9939221, 0.9705277, 1.5506889, 0.9137218, 0.8957303, 0.8385499,
+                             0.8493080, 0.8238309, 1.4489822, 0.8142707, 0.7997858, 0.6340965};
+  std::istringstream log(shop.read("steps.jsonl"));
+  size_t steps = 0;
+  for (std::string line; std::getline(log, line);)
+    if (const auto event = nlohmann::json::parse(line); event["event"] == "step") {
+      REQUIRE(steps < std::size(expected));
+      CHECK(event["loss"].get<double>() == doctest::Approx(expected[steps++]).epsilon(1e-5));
+    }
+  CHECK(steps == std::size(expected));
 }
 
 TEST_CASE("validation counts classes as they are, and balanced counts what is trained on") {
