@@ -168,7 +168,8 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb->add_option("--seed", compile.seed, "Of the fresh layer's weights, and of a search")
       ->check(is_seed());
   verb->add_option("--labels", labels_,
-                   "Class names, one a line, or a folder of class folders (default: numbers)");
+                   "Class names, one a line, or a folder of class folders; where an example has "
+                   "several labels, a name for each (default: numbers)");
   verb->add_option("--preprocess", preprocess_,
                    "How raw data becomes the model's input; see below");
   verb->add_option(

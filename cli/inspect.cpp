@@ -174,6 +174,8 @@ Json plan_json(const LoadedPlan& loaded, const Options& options, const Rates* ra
   json["classes"] = Json::array();
   if (plan.classes())
     for (const auto* name : *plan.classes()) json["classes"].push_back(name->str());
+  if (plan.labels())
+    for (const auto* name : *plan.labels()) json["labels"].push_back(name->str());
   const Json scheme = parse_plan_json(text_of(plan.scheme()));
   json["scheme"] = scheme.is_discarded() ? Json(text_of(plan.scheme())) : scheme;
   json["memory"] =
@@ -199,12 +201,14 @@ void print_summary(const Json& plan, const std::string& inputs, const std::strin
   table.row({"optimizer", plan["optimizer"]});
   if (!backend.empty()) table.row({"backend", backend});
   table.row({"preprocessing", plan["preprocess"]});
-  if (plan["class_count"] > 0) {
-    std::string classes = plain_cell(plan["class_count"]);
-    for (const Json& name : plan["classes"])
-      classes += (&name == &plan["classes"].front() ? ": " : ", ") + plain_cell(name);
-    table.row({"classes", classes});
-  }
+  const auto named = [&](const char* what, const Json& count, const Json& names) {
+    std::string text = plain_cell(count);
+    for (const Json& name : names)
+      text += (&name == &names.front() ? ": " : ", ") + plain_cell(name);
+    table.row({what, text});
+  };
+  if (plan["class_count"] > 0) named("classes", plan["class_count"], plan["classes"]);
+  if (plan.contains("labels")) named("labels", plan["labels"].size(), plan["labels"]);
   fmt::print("{}", table.text());
 }
 

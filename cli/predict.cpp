@@ -47,6 +47,8 @@ std::vector<int32_t> ranking(std::span<const double> scores) {
   return order;
 }
 
+using LabelNames = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>;
+
 class Predictor {
  public:
   explicit Predictor(LoadedPlan& loaded) : loaded_(loaded) {
@@ -63,6 +65,12 @@ class Predictor {
   }
 
   bool classifies() const { return loaded_.classes() > 0 && probabilities_; }
+
+  // The names of an example's labels, where it has several that the plan names; else null.
+  const LabelNames* labels() const {
+    const LabelNames* names = loaded_.table().labels();
+    return classifies() && names && names->size() == positions() ? names : nullptr;
+  }
 
   // How many times an example is classified.
   size_t positions() const {
@@ -132,7 +140,9 @@ int run(const Options& options) {
   const std::vector<std::unique_ptr<Dataset>> inputs = open_inputs(*loaded, options);
 
   Json results = Json::array();
+  const LabelNames* const labels = predictor.labels();
   Table table = !predictor.classifies() ? Table({"input", "output"})
+                : labels                ? Table({"input", "label", ">probability"})
                 : predictor.positions() == 1
                     ? Table({"input", "class", ">probability"})
                     : Table({"input", ">position", "class", ">probability"});
@@ -145,6 +155,12 @@ int run(const Options& options) {
       if (!predictor.classifies()) {
         result["output"] = values;
         table.row({name, fmt::format("{:.6g}", fmt::join(values, " "))});
+      } else if (labels) {
+        for (unsigned k = 0; k < labels->size(); ++k) {
+          const Json one{{"label", labels->Get(k)->str()}, {"probability", values[2 * k + 1]}};
+          table.row({k == 0 ? name : "", one["label"], percent(one)});
+          result["labels"].push_back(one);
+        }
       } else if (predictor.positions() == 1) {
         result["classes"] = classes_json(*loaded, values, options.top);
         for (const Json& one : result["classes"])

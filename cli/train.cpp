@@ -2,6 +2,7 @@
 
 #include "attune/statistics.h"
 #include "cli/checkpoint_lock.h"
+#include "cli/class_weights.h"
 #include "cli/interrupt.h"
 #include "cli/output_file.h"
 #include "cli/report/curves_picture.h"
@@ -22,6 +23,7 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/train --validation-split 0.1 --learning-rate 0.05
       --schedule cosine --warmup 100 --log flowers.jsonl
   attune train flowers.att --data photos/train --validation-split 0.2 --epochs 50 --patience 5
+  attune train flowers.att --data photos/train --class-weights balanced
   attune train flowers.att --data photos/train --resume flowers.atc
   attune train flowers.att --data photos/monday --from flowers.atc --checkpoint monday.atc
   attune train flowers.att --data photos/train --profile trace.json     to open in ui.perfetto.dev
@@ -39,6 +41,7 @@ using Clock = std::chrono::steady_clock;
 // Training data and, where asked for, validation data, of one source or two.
 struct Data {
   std::unique_ptr<Dataset> source, other, training_part, validation_part;
+  std::unique_ptr<ClassWeighted> weighted;
   Dataset* training = nullptr;
   Dataset* validation = nullptr;
   size_t source_notes = 0, other_notes = 0;  // printed so far
@@ -66,6 +69,10 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
     data.validation_part = std::make_unique<Subset>(*data.source, std::move(split.validation));
     data.training = data.training_part.get();
     data.validation = data.validation_part.get();
+  }
+  if (!command.class_weights.empty()) {
+    data.weighted = weigh_classes(command.class_weights, loaded, *data.training);
+    data.training = data.weighted.get();
   }
   return data;
 }
@@ -113,6 +120,7 @@ Json start_event(const TrainCommand& command, const Trainer& trainer, const Data
   if (!command.from.empty()) json["from"] = command.from;
   json["examples"] = data.training->size();
   if (data.validation) json["validation_examples"] = data.validation->size();
+  if (data.weighted) json["class_weights"] = data.weighted->weights();
   json["step"] = trainer.progress().step;
   json["steps_per_epoch"] = trainer.steps_per_epoch();
   json["total_steps"] = trainer.total_steps();

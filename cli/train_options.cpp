@@ -26,6 +26,11 @@ void TrainCommand::add(CLI::App* verb) {
           "the seed (default: none)")
       ->excludes(other)
       ->default_str("");
+  verb->add_option("--class-weights", class_weights,
+                   "What the examples of each class count in training: balanced (all classes the "
+                   "same, however many examples they have), a number for each as a,b,c, or a file "
+                   "with one a line; validation counts them as they are (default: all 1)")
+      ->default_str("");
   auto* epochs_option = verb->add_option("--epochs", epochs, "Passes over the data");
   verb->add_option("--steps", steps,
                    "Stop after so many steps in all, whatever the epochs (default: not)")
@@ -172,6 +177,7 @@ std::string TrainCommand::resume_command() const {
       fmt::format("attune train {} --data {}", shell_quoted(plan), shell_quoted(data));
   if (!validation.empty()) command += " --validation " + shell_quoted(validation);
   if (validation_split > 0) command += fmt::format(" --validation-split {}", validation_split);
+  if (!class_weights.empty()) command += " --class-weights " + shell_quoted(class_weights);
   for (const std::string& argument : reading.arguments()) command += " " + shell_quoted(argument);
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + shell_quoted(checkpoint);

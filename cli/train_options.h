@@ -12,7 +12,7 @@ namespace attune::cli {
 // The command line of `attune train`.
 struct TrainCommand {
   std::string plan, data, validation, schedule = "constant", checkpoint, resume, from, log, profile,
-                                      curves;
+                                      curves, class_weights;
   std::string keep = "best";
   double validation_split = 0, learning_rate = 0.01;
   int64_t epochs = 10, steps = 0, warmup = 0, patience = 0;

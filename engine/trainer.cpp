@@ -154,8 +154,8 @@ Status Trainer::resume(const TrainProgress& progress) {
     return Status::error(
         "resume: the checkpoint stands in the middle of an epoch, after %lld batches that weigh %g "
         "(the number of their examples, where these have no weights), and with this data and the "
-        "plan's batch size of %lld they weigh %g; use the same data and a plan with the same batch "
-        "size, or a checkpoint of the end of an epoch",
+        "plan's batch size of %lld they weigh %g; use the same data and weights, and a plan with the "
+        "same batch size, or a checkpoint of the end of an epoch",
         static_cast<long long>(progress.batch), progress.weight_sum,
         static_cast<long long>(batch_.size()), weight_so_far(progress));
   } else if (progress.batch >= steps_per_epoch_) {

@@ -309,7 +309,8 @@ class PlanWriter {
         builder_.CreateString(contents_.optimizer), builder_.CreateString(contents_.scheme),
         builder_.CreateVectorOfStrings(contents_.classes), contents_.class_count, preprocess,
         builder_.CreateVector(programs), builder_.CreateVector(parameters), constants_.size(),
-        state_bytes_, arena_bytes(), builder_.CreateString(contents_.options));
+        state_bytes_, arena_bytes(), builder_.CreateString(contents_.options),
+        contents_.labels.empty() ? 0 : builder_.CreateVectorOfStrings(contents_.labels));
   }
 
   uint64_t arena_bytes() const {

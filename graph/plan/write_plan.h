@@ -40,7 +40,7 @@ struct PlanContents {
   uint64_t signature = 0;
   DType real = DType::f32;
   std::string loss, optimizer, scheme, options;
-  std::vector<std::string> classes;
+  std::vector<std::string> classes, labels;  // their names, or none
   int class_count = 0;
   Preprocess preprocess;
 };

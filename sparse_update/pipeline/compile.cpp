@@ -314,20 +314,32 @@ std::string options_json(const CompileOptions& options) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void check_class_names(const CompileOptions& options, int classes) {
+// How many things of an example are there or not, each for itself.
+int64_t label_count(const Graph& graph, Loss loss) {
+  if (loss != Loss::binary_cross_entropy) return 1;
+  const Shape& output = graph.shape(graph.outputs.front().value);
+  return output.elements() / output[0];
+}
+
+// Names the classes, or each of an example's labels.
+void add_names(const CompileOptions& options, int64_t labels, PlanContents* contents) {
   const auto& names = options.class_names;
+  const int classes = contents->class_count;
   if (names.empty()) return;
   if (classes == 0)
     throw_error(
         "--labels: with --loss {} a model learns numbers and has no classes; leave the option out, "
         "or give --loss cross_entropy",
         loss_name(options.loss));
-  if (options.loss == Loss::binary_cross_entropy && names.size() != 2)
+  const bool names_labels = labels > 1 && std::ssize(names) == labels;
+  if (options.loss == Loss::binary_cross_entropy && names.size() != 2 && !names_labels)
     throw_error(
         "--labels: {} class names, and binary_cross_entropy has two classes; give two, of what is "
-        "not and of what is, or compile with --loss cross_entropy --classes {}",
-        names.size(), names.size());
-  if (static_cast<int>(names.size()) != classes)
+        "not and of what is, or {}",
+        names.size(),
+        labels > 1 ? fmt::format("one for each of the {} labels of an example", labels)
+                   : fmt::format("compile with --loss cross_entropy --classes {}", names.size()));
+  if (std::ssize(names) != classes && !names_labels)
     throw_error(
         "--labels: {} class names for a model with {} classes; give one a class, or "
         "--classes {} for a fresh classifier",
@@ -336,6 +348,7 @@ void check_class_names(const CompileOptions& options, int classes) {
   for (const std::string& name : names)
     if (name.empty() || !seen.insert(name).second)
       throw_error("--labels: class name '{}' is empty or there twice", name);
+  (names_labels ? contents->labels : contents->classes) = names;
 }
 
 // An example's output must not depend on the others of its batch: training, evaluation and
@@ -403,7 +416,7 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   if (estimates) mark_trained(estimate, scheme);
   check_frozen_statistics(train);
   contents.class_count = class_count(train, options.loss);
-  check_class_names(options, contents.class_count);
+  add_names(options, label_count(train, options.loss), &contents);
 
   contents.signature = parameter_signature(train, scheme, options.optimizer);
   contents.programs.push_back(
@@ -422,7 +435,6 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   contents.optimizer = options.optimizer.text();
   contents.scheme = scheme.json();
   contents.options = options_json(options);
-  contents.classes = options.class_names;
   contents.preprocess = options.preprocess;
   compiled.plan = write_plan(contents);
   return compiled;

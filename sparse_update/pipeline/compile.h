@@ -34,7 +34,8 @@ struct CompileOptions {
   std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
   int classes = 0;                       // > 0: replace the last layer by a fresh one
   uint64_t seed = 0;                     // of the fresh layer
-  std::vector<std::string> class_names;  // empty: classes are numbers
+  // Of classes, or of each example's labels where binary_cross_entropy has several. Empty: numbers.
+  std::vector<std::string> class_names;
   Preprocess preprocess;
   DType real = DType::f32;  // f64: exact, reference kernels only
   // For tests and research: every trained parameter's gradient as an output "grad:NAME" of

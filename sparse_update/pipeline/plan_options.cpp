@@ -77,8 +77,9 @@ CompileOptions options_of_plan(const Plan& plan) {
   options.loss = parse_loss(text_of(table.loss()));
   options.real = static_cast<DType>(table.real());
   options.preprocess = plan.preprocess();
-  if (table.classes())
-    for (const auto* name : *table.classes()) options.class_names.push_back(name->str());
+  for (const auto* names : {table.classes(), table.labels()})
+    for (unsigned i = 0; names && i < names->size(); ++i)
+      options.class_names.push_back(names->Get(i)->str());
   return options;
 }
 

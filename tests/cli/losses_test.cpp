@@ -118,6 +118,37 @@ TEST_CASE("several sigmoids are learned by a label each") {
   const auto first = shop.run("predict tags.att --checkpoint tags.atc d.npz --json").json()[0];
   REQUIRE(first["positions"].size() == 3);
   for (int k = 0; k < 3; ++k) CHECK(first["positions"][k][0]["index"] == (input(k) > 0 ? 1 : 0));
+
+  // With names, in another plan of the same model.
+  shop.write("names.txt", "sun\nrain\nsnow\n");
+  const std::string compile = "compile tags.onnx -o named.att --scheme full --loss bce --labels ";
+  REQUIRE(shop.run(compile + "names.txt --quiet").status == 0);
+  const std::string predict = "predict named.att --checkpoint tags.atc d.npz";
+  const auto named = shop.run(predict + " --json").json()[0];
+  REQUIRE_MESSAGE(named["labels"].size() == 3, named.dump());
+  for (size_t k = 0; k < 3; ++k) {
+    const auto& ranked = first["positions"][k];
+    CHECK(named["labels"][k]["label"] == std::vector<std::string>{"sun", "rain", "snow"}[k]);
+    CHECK(named["labels"][k]["probability"] ==
+          ranked[ranked[0]["index"] == 1 ? 0 : 1]["probability"]);
+  }
+  const std::string table = shop.run(predict).out;
+  CHECK(contains(table, "label"));
+  CHECK(count_lines(table.substr(0, table.find("snow"))) == 3);
+  CHECK(contains(shop.run("inspect named.att").out, "3: sun, rain, snow"));
+  CHECK(shop.run("inspect named.att --json").json()["labels"].size() == 3);
+  CHECK(shop.run("evaluate named.att --checkpoint tags.atc --data d.npz --json").json()["loss"] ==
+        shop.run("evaluate tags.att --checkpoint tags.atc --data d.npz --json").json()["loss"]);
+  CHECK(shop.run("verify named.att --model tags.onnx").status == 0);
+
+  shop.write("two.txt", "no\nyes\n");
+  REQUIRE(shop.run(compile + "two.txt --quiet").status == 0);
+  CHECK(shop.run(predict + " --json").json()[0]["positions"][0][0]["class"] ==
+        (input(0) > 0 ? "yes" : "no"));
+  shop.write("four.txt", "a\nb\nc\nd\n");
+  check_refused(shop.run(compile + "four.txt"), "or one for each of the 3 labels of an example");
+  shop.write("twice.txt", "a\nb\na\n");
+  check_refused(shop.run(compile + "twice.txt"), "'a' is empty or there twice");
 }
 
 TEST_CASE("probabilities are labels of soft cross entropy") {
