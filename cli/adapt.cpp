@@ -107,7 +107,11 @@ int run(AdaptOptions& options) {
 
 Verb add_adapt(CLI::App& app) {
   auto options = std::make_shared<AdaptOptions>();
-  const std::string help = std::string(kExamples) + "\n" + kPreprocessHelp;
+  const std::string help = std::string(kExamples) +
+                           "\nLosses: cross_entropy, binary_cross_entropy (the default where the "
+                           "model ends in a sigmoid) "
+                           "and\nmean_squared_error. adapt judges by no other.\n\n" +
+                           kPreprocessHelp;
   CLI::App* verb = add_verb(app, "adapt", "Model and data in, a better model out", help.c_str());
   options->verb = verb;
   options->compile.add(verb, false);

@@ -1,25 +1,20 @@
 #include "cli/adapt_data.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "cli/common.h"
 #include "engine/io/file.h"
+#include "engine/io/image.h"
 #include "engine/io/open_dataset.h"
+#include "engine/io/sound.h"
 
 namespace attune::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// More than this build may read: what it cannot is told when the data is opened.
-constexpr std::array kSounds = {".wav",  ".wave", ".flac", ".ogg", ".oga",
-                                ".opus", ".aif",  ".aiff", ".au",  ".mp3"};
-constexpr std::array kImages = {".jpg",  ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif",
-                                ".tiff", ".gif",  ".dib", ".ppm",  ".pgm", ".pbm", ".pnm"};
 
 bool is_folder(const std::string& path) {
   std::error_code failure;
@@ -31,8 +26,11 @@ bool is_folder(const std::string& path) {
 DataKind kind_of_data(const std::string& path) {
   const auto kind_of_file = [](const std::string& name) {
     const std::string extension = extension_of(name);
-    if (std::ranges::find(kSounds, extension) != kSounds.end()) return DataKind::sounds;
-    if (std::ranges::find(kImages, extension) != kImages.end()) return DataKind::images;
+    const auto is_of = [&](const std::vector<std::string_view>& kind) {
+      return std::ranges::find(kind, extension) != kind.end();
+    };
+    if (is_of(sound_extensions())) return DataKind::sounds;
+    if (is_of(image_extensions())) return DataKind::images;
     return DataKind::arrays;
   };
   std::error_code failure;
@@ -63,13 +61,18 @@ DataClasses classes_of_data(const Session& session, const std::string& path,
   DataClasses found;
   DatasetRequest request = data_request(session, ProgramKind::train_step);
   options.apply(&request);
-  if (is_folder(path) && list_class_folders(path, &found.names).is_ok()) {
+  std::vector<std::string> folders;
+  if (is_folder(path) && list_class_folders(path, &folders).is_ok()) {
+    found.names = std::move(folders);
     request.class_names = found.names;
     request.classes = static_cast<int32_t>(found.names.size());
   } else {
     request.classes = 1 << 24;  // as many as a label may say
     request.found_names = &found.names;
   }
+  const bool has_files = is_folder(path) && kind_of_data(path) != DataKind::arrays;
+  if (found.names.empty() && has_files)
+    throw_error("{}: has no class folders; put the files into one folder per class", path);
   throw_if_error(open_dataset(path, request, &found.data));
   if (found.data->size() < 1) throw_error("{}: holds no examples", path);
   std::vector<int32_t> labels(static_cast<size_t>(request.target.elements()));
@@ -78,6 +81,8 @@ DataClasses classes_of_data(const Session& session, const std::string& path,
     found.count = std::max(found.count, *std::ranges::max_element(labels) + 1);
   }
   if (!found.names.empty()) found.count = static_cast<int32_t>(found.names.size());
+  if (found.count < 2)
+    throw_error("{}: all examples are of one class; give some of another to tell apart", path);
   return found;
 }
 

@@ -127,7 +127,7 @@ void report(const AdaptOptions& options, const Adapted& adapted) {
              adapted.adopted ? options.output_path : fmt::format("not written: {}", adapted.why)});
   fmt::print("{}", table.text());
   if (options.output.quiet) return;
-  fmt::print("\nBy hand:\n");
+  fmt::print("\n{}:\n", adapted.adopted ? "By hand" : "What was tried, by hand");
   for (const std::string& command : by_hand(options, adapted)) fmt::print("  {}\n", command);
 }
 

@@ -18,8 +18,8 @@ constexpr const char* kExamples = R"(Examples:
   attune evaluate flowers.att --checkpoint flowers.atc --data photos/test --html report.html
   attune evaluate flowers.att --data photos/test --json | jq '.confusions'
 
-The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with an array
-for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels. A
+The data: a folder of class folders with pictures or recordings, an IDX file, an .npz file with an array
+for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels, or of numbers and labels. A
 partial last batch counts exactly.
 
 Recall is the share of a class's examples that were taken for it, precision the share of what was taken for

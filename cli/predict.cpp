@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kExamples = R"(Example:
   attune predict flowers.att --checkpoint flowers.atc rose.jpg tulip.png
 
-An input is an image, a WAV file, an .npy file with one example or several, an .npz file, or any
+An input is a picture, a recording, an .npy file with one example or several, an .npz file, or any
 other data that `attune train` reads; labels are not needed. Inputs are preprocessed as the plan says.)";
 
 struct Options {

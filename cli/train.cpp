@@ -28,8 +28,8 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/monday --from flowers.atc --checkpoint monday.atc
   attune train flowers.att --data photos/train --profile trace.json     to open in ui.perfetto.dev
 
-The data: a folder of class folders with images or WAV files, an IDX file, an .npz file with an array
-for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels. Ctrl-C
+The data: a folder of class folders with pictures or recordings, an IDX file, an .npz file with an array
+for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels, or of numbers and labels. Ctrl-C
 ends the step, saves the checkpoint and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
 bit; --epochs, --steps, --learning-rate, --schedule, --warmup, --keep and --patience may be given anew.
 

@@ -69,9 +69,7 @@ const ExampleFile::Source& ExampleFile::source() const {
       {{".npy"},
        ".npy arrays (for images or WAVs, compile with --preprocess)",
        &ExampleFile::load_npy},
-      {{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".dib",
-        ".ppm", ".pgm", ".pbm", ".pnm"},
-       "images (JPEG, PNG, WebP, TIFF, GIF, BMP, PNM)",
+      {image_extensions(), "images (JPEG, PNG, WebP, TIFF, GIF, BMP, PNM)",
        &ExampleFile::load_image},
       {sound_extensions(), sound_kind(), &ExampleFile::load_sound},
   };

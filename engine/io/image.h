@@ -28,6 +28,9 @@ struct Image {
 // an error.
 Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image);
 
+// Extensions that pictures have, in lower case, with their dot.
+std::vector<std::string_view> image_extensions();
+
 // An error where `config` describes no image that can be made.
 Status check_image_preprocess(const ImagePreprocess& config);
 

@@ -71,6 +71,11 @@ Status check_image_bytes(std::string_view path, int64_t width, int64_t height, s
                     static_cast<long long>(width), static_cast<long long>(height), bytes);
 }
 
+std::vector<std::string_view> image_extensions() {
+  return {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff",
+          ".gif", ".bmp",  ".dib", ".ppm",  ".pgm", ".pbm",  ".pnm"};
+}
+
 Status decode_image(std::string_view path, Bytes file, Image* image) {
   for (const Format& format : kFormats) {
     if (!format.begins(file)) continue;

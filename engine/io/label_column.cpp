@@ -68,6 +68,8 @@ class LabelColumn {
 
   static std::optional<double> by_number(std::string_view text) {
     constexpr double kMost = 9007199254740992.0;
+    const std::string word = lower(text);
+    if (word == "true" || word == "false") return word == "true";  // as pandas writes them
     double number = 0;
     if (!parse_real(text, &number) || number != std::floor(number) || std::fabs(number) > kMost)
       return std::nullopt;

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "engine/io/file.h"
+#include "engine/io/image.h"
 #include "engine/io/reader.h"
 #include "engine/io/sound.h"
 
@@ -46,14 +47,12 @@ Opener opener_of_extension(const std::string& path) {
     Opener open;
   };
   constexpr Row kRows[] = {
-      {".npz", open_npz},         {".npy", open_npy},         {".csv", open_manifest}, {".tsv", open_manifest},
-      {".png", open_single_file}, {".jpg", open_single_file}, {".jpeg", open_single_file},
-      {".bmp", open_single_file},
-  };
+      {".npz", open_npz}, {".npy", open_npy}, {".csv", open_manifest}, {".tsv", open_manifest}};
   const std::string extension = extension_of(path);
   for (const Row& row : kRows)
     if (extension == row.extension) return row.open;
-  if (std::ranges::count(sound_extensions(), extension) > 0) return open_single_file;
+  for (const auto& extensions : {image_extensions(), sound_extensions()})
+    if (std::ranges::count(extensions, extension) > 0) return open_single_file;
   return nullptr;
 }
 
@@ -95,6 +94,9 @@ Status open_dataset(const std::string& path, const DatasetRequest& request,
     if (const Opener open = opener_of_extension(path)) return open(path, request, dataset);
     if (looks_like_idx(path) || file_name_of(path).find("-ubyte") != std::string::npos)
       return open_idx(path, request, dataset);
+    // A picture or a sound of any name: its first bytes tell.
+    if (request.labels_optional && request.preprocess.front_end != FrontEnd::none)
+      return open_single_file(path, request, dataset);
     return file_error(
         path,
         "unknown kind of data; give a folder of class folders, IDX, .npz, .npy, .csv, "

@@ -1,6 +1,10 @@
+#include <algorithm>
+
 #include "engine/io/example_file.h"
 #include "engine/io/file.h"
+#include "engine/io/image.h"
 #include "engine/io/reader.h"
+#include "engine/io/sound.h"
 
 namespace attune {
 
@@ -12,7 +16,14 @@ Status open_single_file(const std::string& path, const DatasetRequest& request,
                       "or an .npz with labels");
   std::unique_ptr<ExampleFile> loader;
   ATTUNE_RETURN_IF_ERROR(ExampleFile::create(request, &loader));
-  if (!loader->takes(extension_of(path)))
+  const std::string extension = extension_of(path);
+  const auto is_of = [&](const std::vector<std::string_view>& kind) {
+    return std::ranges::find(kind, extension) != kind.end();
+  };
+  // A file of no known name may be anything: its first bytes tell.
+  const bool is_known =
+      extension == ".npy" || is_of(image_extensions()) || is_of(sound_extensions());
+  if (is_known && !loader->takes(extension))
     return file_error(path, "the model's front end takes %s; give one of these", loader->kind());
   ATTUNE_RETURN_IF_ERROR(check_regular_file(path));
   auto reader = std::make_unique<FileReader>(request, std::vector<std::string>{path},

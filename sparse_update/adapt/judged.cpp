@@ -20,6 +20,22 @@ double mean(const std::vector<double>& numbers) {
   return std::accumulate(numbers.begin(), numbers.end(), 0.0) / static_cast<double>(numbers.size());
 }
 
+// By how many standard errors of their mean these are above 0.
+double standard_errors(const std::vector<double>& gains) {
+  const double gain = mean(gains), n = static_cast<double>(gains.size());
+  double squares = 0;
+  for (double g : gains) squares += (g - gain) * (g - gain);
+  const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+  if (error == 0) return gain > 0 ? std::numeric_limits<double>::infinity() : 0;
+  return gain / error;
+}
+
+std::vector<double> differences(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> made(a.size());
+  for (size_t i = 0; i < made.size(); ++i) made[i] = a[i] - b[i];
+  return made;
+}
+
 // The chance that at least `hits` of `n` tries of probability `p` succeed.
 double chance_of(double hits, double n, double p) {
   if (p <= 0) return hits > 0 ? 0 : 1;
@@ -39,17 +55,6 @@ double Judged::loss() const {
   return losses.empty() ? std::numeric_limits<double>::infinity() : mean(losses);
 }
 double Judged::accuracy() const { return right.empty() ? 0 : mean(right); }
-
-double standard_errors_below(const Judged& a, const Judged& b) {
-  std::vector<double> gains(a.losses.size());
-  for (size_t i = 0; i < gains.size(); ++i) gains[i] = b.losses[i] - a.losses[i];
-  const double gain = mean(gains), n = static_cast<double>(gains.size());
-  double squares = 0;
-  for (double g : gains) squares += (g - gain) * (g - gain);
-  const double error = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
-  if (error == 0) return gain > 0 ? std::numeric_limits<double>::infinity() : 0;
-  return gain / error;
-}
 
 bool judge(Session& session, Dataset& data, Judged* judged) {
   Batch batch;
@@ -102,6 +107,11 @@ Judged guessed_numbers(const std::vector<std::vector<double>>& targets) {
   return guessed;
 }
 
+bool clearly_worse(const Judged& a, const Judged& b, double errors) {
+  return standard_errors(differences(a.losses, b.losses)) > errors ||
+         (a.has_classes() && standard_errors(differences(b.right, a.right)) > errors);
+}
+
 bool is_better(const Judged& after, const Judged* before, const Judged* guessed, std::string* why) {
   if (guessed) {
     const double n = static_cast<double>(after.right.size());
@@ -113,7 +123,7 @@ bool is_better(const Judged& after, const Judged* before, const Judged* guessed,
           percent(after.accuracy()), percent(guessed->accuracy()));
       return false;
     }
-    if (standard_errors_below(after, *guessed) < kErrorsBeyondGuessing) {
+    if (standard_errors(differences(guessed->losses, after.losses)) < kErrorsBeyondGuessing) {
       *why = fmt::format("its loss, {:.4g}, is not clearly below that of guessing, {:.4g}",
                          after.loss(), guessed->loss());
       return false;
@@ -125,7 +135,7 @@ bool is_better(const Judged& after, const Judged* before, const Judged* guessed,
                        percent(before->accuracy()));
     return false;
   }
-  if (standard_errors_below(after, *before) < kErrorsBeyondBefore) {
+  if (standard_errors(differences(before->losses, after.losses)) < kErrorsBeyondBefore) {
     *why = fmt::format("its loss, {:.4g}, is not clearly below the original model's, {:.4g}",
                        after.loss(), before->loss());
     return false;

@@ -29,9 +29,9 @@ Judged guessed_classes(const std::vector<std::vector<int32_t>>& labels);
 // The same for numbers: the mean of each, and the squared distance from it.
 Judged guessed_numbers(const std::vector<std::vector<double>>& targets);
 
-// By how many standard errors of the mean difference the losses of `a` are below those of `b`, of
-// the same examples.
-double standard_errors_below(const Judged& a, const Judged& b);
+// Whether `a` is worse than `b`, of the same examples, by more than so many standard errors of the
+// mean difference: by its losses, or by how many are right.
+bool clearly_worse(const Judged& a, const Judged& b, double standard_errors);
 
 // Whether `after` is better than what there was, beyond what chance gives to the best of several
 // tries. It must be better than guessing: by its losses (more than 2.3 standard errors of the

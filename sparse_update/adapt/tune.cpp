@@ -177,7 +177,8 @@ class Tuner {
         add(scheme, rate);
         return true;
       } catch (const Error& error) {
-        refusal_ = error.what();
+        // That of the first, the classifier alone, tells of the smallest plan.
+        if (refusal_.empty()) refusal_ = error.what();
       }
     }
     return false;
@@ -374,11 +375,11 @@ class Tuner {
       if (own.empty()) continue;
       const Run& top = **std::ranges::min_element(
           own, [&](const Run* a, const Run* b) { return better(*a, *b); });
-      if (standard_errors_below(best.judged, top.judged) > kErrorsBetweenSchemes) continue;
+      if (clearly_worse(top.judged, best.judged, kErrorsBetweenSchemes)) continue;
       const Run* least = &top;
       for (const Run* run : own)
         if (run->setting.rate < least->setting.rate &&
-            standard_errors_below(top.judged, run->judged) < kErrorsBetweenRates)
+            !clearly_worse(run->judged, top.judged, kErrorsBetweenRates))
           least = run;
       return *least;
     }

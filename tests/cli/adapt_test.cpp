@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/cli/command.h"
 #include "tests/support/npz.h"
@@ -40,6 +41,28 @@ TEST_CASE("adapt tells people what it did") {
   CHECK(count_lines(adapted.out) <= 14);
 }
 
+TEST_CASE("adapt names the classes of a fresh classifier by a table's labels") {
+  const Workshop shop;
+  std::string table = "a,b,c,d,kind\n";
+  for (int i = 0; i < 60; ++i) {
+    const bool second = i % 2 == 1;
+    table += fmt::format("{},{},{},{},{}\n", 0.1 * (i % 5), second ? 2.5 : -2.5, 0.05 * (i % 7),
+                         second ? 1 : -1, second ? "owl" : "ant");
+  }
+  shop.write("table.csv", table);
+  const auto adapted = shop.run("adapt net.onnx table.csv -o adapted.onnx --minutes 0.02 --json");
+  REQUIRE_MESSAGE(adapted.status == 0, adapted.error);
+  REQUIRE(adapted.json()["adopted"] == true);
+  CHECK(adapted.json()["after"]["accuracy"].get<double>() > 0.95);
+  const std::string names = shop.read("adapted.classes.txt");
+  CHECK(names.find("ant\n") != std::string::npos);
+  CHECK(names.find("owl\n") != std::string::npos);
+  REQUIRE(shop.run("compile adapted.onnx -o a.att --labels adapted.classes.txt").status == 0);
+  const auto evaluated = shop.run("evaluate a.att --data table.csv --json");
+  REQUIRE_MESSAGE(evaluated.status == 0, evaluated.error);
+  CHECK(evaluated.json()["accuracy"].get<double>() > 0.95);
+}
+
 TEST_CASE("adapt writes nothing where labels say nothing") {
   const Workshop shop;
   // The labels have nothing to do with the examples.
@@ -71,6 +94,10 @@ TEST_CASE("adapt never asks without a terminal, and overwrites nothing that is n
   shop.write("new.classes.txt", "mine");
   check_refused(shop.run("adapt net.onnx data.npz -o new.onnx"), "new.classes.txt");
   check_refused(shop.run("adapt net.onnx data.npz -o new2.onnx --minutes 0"), "--minutes 0");
+  // A table of one class, and one whose labels are names.
+  shop.write("one.csv", "a,b,c,d,kind\n1,2,3,4,x\n2,3,4,5,x\n");
+  check_refused(shop.run("adapt net.onnx one.csv -o new3.onnx"), "all examples are of one class");
+  check_refused(shop.run("adapt net.onnx data.npz -o new4.onnx --loss l1"), "adapt does not judge");
 }
 
 }  // namespace attune::test

@@ -319,6 +319,23 @@ TEST_CASE("single files serve prediction only") {
   CHECK(open(clip, request)->size() == 1);
 }
 
+TEST_CASE("a single picture is told by what it is, whatever its name") {
+  TempFolder folder;
+  DatasetRequest request = image_request(1, 1, 1, {"cat"});
+  request.labels_optional = true;
+  for (const char* name : {"x.ppm", "x.pnm", "noext", "x.webp", "X.PPM", "x.bin"}) {
+    CAPTURE(name);
+    const std::string path = folder.write(name, "P5\n1 1\n255\na");
+    CHECK(pixel(*open(path, request), 0) == std::vector<uint8_t>{'a'});
+  }
+  const std::string text = folder.write("notes.txt", "not a picture");
+  std::unique_ptr<Dataset> data;
+  REQUIRE(open_dataset(text, request, &data).is_ok());
+  std::vector<uint8_t> bytes(1);
+  const Status read = data->read(0, 0, std::as_writable_bytes(std::span(bytes)));
+  CHECK(contains(read.message(), "notes.txt: "));
+}
+
 TEST_CASE("paths that are no data say so in one line") {
   TempFolder folder;
   const DatasetRequest request = image_request(1, 1, 1, {"cat"});

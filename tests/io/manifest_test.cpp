@@ -66,6 +66,7 @@ TEST_CASE("labels are names throughout, or numbers throughout") {
   const Row rows[] = {
       {{"1", "2", "3"}, {"1", "3", "2"}, {0, 2, 1}, ""},  // 3 is no number of a class
       {{"1", "2", "3"}, {"0", "2", "1"}, {0, 2, 1}, ""},  // 0 is no name
+      {{"no", "yes"}, {"True", "False", "true"}, {1, 0, 1}, ""},  // as pandas writes truth
       {{"1", "2", "3"}, {"1", "2"}, {}, ":1: all labels are names of classes and numbers"},
       {{"0", "1", "2"}, {"1", "2", "0"}, {1, 2, 0}, ""},  // both readings are the same
       {{"0", "1", "10", "2"}, {"0", "1", "1"}, {0, 1, 1}, ""},

@@ -66,6 +66,20 @@ TEST_CASE("what may be chance is not adopted") {
   CHECK(why.find("guessing") != std::string::npos);
 }
 
+TEST_CASE("clearly worse is what has higher losses, or fewer right, by more than chance explains") {
+  const Judged good = mostly_right(400, 40);
+  Judged some = good, fewer = good, higher = good;
+  for (int i = 1; i < 4; ++i) some.right[i] = 0;  // three more are wrong
+  for (int i = 1; i < 20; ++i) fewer.right[i] = 0;
+  for (double& loss : higher.losses) loss += 0.01;
+  CHECK(!clearly_worse(good, good, 0.5));
+  CHECK(!clearly_worse(some, good, 2));
+  CHECK(clearly_worse(some, good, 1));
+  CHECK(clearly_worse(fewer, good, 3));
+  CHECK(!clearly_worse(good, fewer, 0));
+  CHECK(clearly_worse(higher, good, 3));
+}
+
 TEST_CASE("what is no better than the original model is not adopted") {
   std::string why;
   const Judged good = mostly_right(40, 10), better = mostly_right(40, 20),
