@@ -75,6 +75,9 @@ std::vector<std::string> read_class_names(const std::string& path) {
     names.push_back(line);
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
+  if (const auto blank = std::ranges::find(names, ""); blank != names.end())
+    throw_error("--labels {}: line {} is blank; write a name for every class", path,
+                blank - names.begin() + 1);
   if (names.empty()) throw_error("--labels {}: holds no class names", path);
   return names;
 }

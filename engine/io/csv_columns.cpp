@@ -8,7 +8,7 @@
 namespace attune {
 
 size_t CsvColumns::wanted() const {
-  return request_.classes > 0 ? 1 : static_cast<size_t>(request_.target.elements());
+  return static_cast<size_t>(request_.target.elements());
 }
 
 Status CsvColumns::find_asked() {
@@ -133,7 +133,7 @@ Status CsvColumns::read_targets(Labels* labels) const {
 }
 
 Status CsvColumns::read_labels(Labels* labels) const {
-  if (!labels->are_classes()) return read_targets(labels);
+  if (!labels->are_classes() || labels_.size() > 1) return read_targets(labels);
   std::vector<LineText> column;
   for (const Csv::Row& row : rows_)
     column.push_back({row.line, row.fields[static_cast<size_t>(labels_[0])]});

@@ -45,7 +45,7 @@ class FeatureTable {
     if (features.size() != wanted)
       return file_error(path_,
                         "%zu columns of features (%s; %s), and the model's input `%.*s` takes %zu; "
-                        "remove the others, or name the labels with --label-column",
+                        "remove the others, or name them with --label-column and --weight-column",
                         features.size(), columns_.names(features).c_str(), columns_.text().c_str(),
                         static_cast<int>(request_.example().name.size()),
                         request_.example().name.data(), wanted);

@@ -41,6 +41,10 @@ Status Labels::append_class(std::string_view where, double label) {
 }
 
 Status Labels::add_targets(std::string_view where, std::span<const double> numbers) {
+  if (are_classes()) {
+    for (double label : numbers) ATTUNE_RETURN_IF_ERROR(append_class(where, label));
+    return Status::ok();
+  }
   NpyArray array{NpyType::f64, {static_cast<int64_t>(numbers.size())}, {}};
   const auto* bytes = reinterpret_cast<const std::byte*>(numbers.data());
   array.bytes.assign(bytes, bytes + numbers.size_bytes());

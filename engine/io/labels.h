@@ -25,7 +25,7 @@ class Labels {
   const Shape& target() const { return target_; }
 
   // `where` is for messages. The label must be a class, of examples that have one, or the numbers
-  // finite in the target's type.
+  // finite in the target's type; or else the class of each position.
   Status add_class(std::string_view where, int64_t label);
   Status add_targets(std::string_view where, std::span<const double> numbers);
   // One label for each of the array's rows: numbers, or classes one-hot on a last axis. `where` and

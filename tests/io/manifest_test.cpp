@@ -64,8 +64,8 @@ TEST_CASE("labels are names throughout, or numbers throughout") {
     const char* error;
   };
   const Row rows[] = {
-      {{"1", "2", "3"}, {"1", "3", "2"}, {0, 2, 1}, ""},  // 3 is no number of a class
-      {{"1", "2", "3"}, {"0", "2", "1"}, {0, 2, 1}, ""},  // 0 is no name
+      {{"1", "2", "3"}, {"1", "3", "2"}, {0, 2, 1}, ""},          // 3 is no number of a class
+      {{"1", "2", "3"}, {"0", "2", "1"}, {0, 2, 1}, ""},          // 0 is no name
       {{"no", "yes"}, {"True", "False", "true"}, {1, 0, 1}, ""},  // as pandas writes truth
       {{"1", "2", "3"}, {"1", "2"}, {}, ":1: all labels are names of classes and numbers"},
       {{"0", "1", "2"}, {"1", "2", "0"}, {1, 2, 0}, ""},  // both readings are the same
@@ -141,6 +141,30 @@ TEST_CASE("regression targets are the numbers after the path") {
   CHECK(contains(error("images/a.png,1,x\n"), "`x` is no number"));
   CHECK(contains(error("images/a.png,1,nan\n"), "is NaN"));
   CHECK(contains(error("images/a.png,1,1e39\n"), "outside its range"));
+}
+
+TEST_CASE("several labels of an example stand in columns of their own") {
+  ManifestFolder list;
+  DatasetRequest request = image_request(1, 1, 1, {});
+  request.classes = 2;
+  request.target = Shape{3};
+  const std::string table = "file,warm,red,round\nimages/a.png,1,0,1\nimages/a.png,0,0,1.0\n";
+  const auto check = [&](Dataset& data) {
+    const int32_t expected[2][3] = {{1, 0, 1}, {0, 0, 1}};
+    for (int64_t i = 0; i < 2; ++i) {
+      int32_t labels[3];
+      REQUIRE(data.read(i, kTargetField, std::as_writable_bytes(std::span(labels))));
+      for (int k = 0; k < 3; ++k) CHECK(labels[k] == expected[i][k]);
+    }
+  };
+  check(*open(list.write(table), request));
+  request.label_column = "warm,red,round";
+  check(*open(list.write(table), request));
+  CHECK(contains(open_error(list.write("file,warm,red,round\nimages/a.png,1,0,2\n"), request),
+                 "classes are 0 .. 1"));
+  request.label_column = "warm,red";
+  CHECK(
+      contains(open_error(list.write(table), request), "names 2 columns, and the model learns 3"));
 }
 
 TEST_CASE("manifest errors name the line") {
