@@ -1,5 +1,6 @@
 #include "cli/compile_options.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <tuple>

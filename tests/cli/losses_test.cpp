@@ -148,6 +148,8 @@ TEST_CASE("several sigmoids are learned by a label each") {
   shop.write("four.txt", "a\nb\nc\nd\n");
   check_refused(shop.run(compile + "four.txt"), "or one for each of the 3 labels of an example");
   shop.write("twice.txt", "a\nb\na\n");
+  shop.write("blank.txt", "a\n\nb\n");
+  check_refused(shop.run(compile + "blank.txt"), "blank.txt: line 2 is blank");
   check_refused(shop.run(compile + "twice.txt"), "'a' is empty or there twice");
 }
 
