@@ -79,7 +79,7 @@ void choose_preprocess(const AdaptOptions& options, const Model& model, AdaptTas
   task.compile.preprocess = parse_preprocess(task.preprocess);
 }
 
-// The output of the most probable class of each example, and all.
+// What the model predicts for each example: the probability of every output.
 std::vector<std::vector<double>> probabilities_of(Session& session, ExamplesInMemory& examples) {
   const Tensor output = session.output(ProgramKind::predict, "probabilities");
   std::vector<std::vector<double>> all;

@@ -164,7 +164,7 @@ int run(Options& options) {
 
 Verb add_search(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  const std::string help = std::string(kExamples) + kPreprocessHelp;
+  const std::string help = std::string(kExamples) + losses_help() + kPreprocessHelp;
   CLI::App* verb =
       add_verb(app, "search", "Find the scheme that learns the most within a budget", help.c_str());
   options->compile.add(verb, false);

@@ -122,7 +122,7 @@ int run(Options& options) {
 
 Verb add_sensitivity(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  const std::string help = std::string(kExamples) + kPreprocessHelp;
+  const std::string help = std::string(kExamples) + losses_help() + kPreprocessHelp;
   CLI::App* verb =
       add_verb(app, "sensitivity", "Estimate what training each layer gains", help.c_str());
   options->compile.add(verb, false);

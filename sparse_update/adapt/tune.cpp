@@ -66,7 +66,8 @@ std::vector<std::vector<int64_t>> judged_parts(const ExamplesInMemory& examples,
   return {stratified(examples, count / judged, seed).front()};
 }
 
-// Each part, with the other examples to train with.
+}  // namespace
+
 std::vector<TaskExamples> parts_of(const ExamplesInMemory& examples, uint64_t seed) {
   std::vector<TaskExamples> parts;
   for (const std::vector<int64_t>& judged : judged_parts(examples, seed)) {
@@ -79,6 +80,8 @@ std::vector<TaskExamples> parts_of(const ExamplesInMemory& examples, uint64_t se
   }
   return parts;
 }
+
+namespace {
 
 struct Candidate {
   std::string scheme;
@@ -94,7 +97,7 @@ struct Run {
   Setting setting;
   int64_t examples = 0;  // of each part that were trained on, at most
   int64_t best_epoch = 0;
-  Judged judged;
+  Judged judged;                 // after that epoch; where parts take turns, after the last one
   std::vector<std::byte> state;  // after that epoch; where there is one part
   bool diverged() const { return judged.losses.empty(); }
 };
@@ -139,14 +142,15 @@ class Tuner {
     sort(refined);
     Run last = train(*refined.front().candidate, refined.front().setting.rate,
                      kLastShare * tuning_.seconds);
+    if (better(refined.front(), last)) last = std::move(refined.front());
+    if (few_) last = least_like(last);
     // A longer run may have learned too much by heart, and a shorter cosine ends earlier.
     if (last.best_epoch < last.setting.epochs) {
       Run shorter =
           train_epochs(*last.candidate, last.setting.rate, last.best_epoch, last.examples);
       if (better(shorter, last)) last = std::move(shorter);
     }
-    if (better(refined.front(), last)) last = std::move(refined.front());
-    return result(few_ ? least_like(last) : std::move(last));
+    return result(std::move(last));
   }
 
  private:
@@ -170,7 +174,7 @@ class Tuner {
     candidates_.push_back(std::move(made));
   }
 
-  // The first of these that fits; true where there is one. What is wrong with the last otherwise.
+  // The first of these that fits; false where none does.
   bool add_first(const std::vector<std::string>& schemes, double rate) {
     for (const std::string& scheme : schemes) {
       try {
@@ -258,9 +262,9 @@ class Tuner {
       judged[i] = train_part(candidate, rate, epochs, part, &states[i]);
     });
     run.setting.warmup = warmup_of(epochs, examples);
+    Run best;
     for (int64_t epoch = 1; epoch <= epochs; ++epoch) {
-      Run at = {};
-      at.best_epoch = epoch;
+      Run at;
       for (const auto& part : judged) {
         if (static_cast<int64_t>(part.size()) < epoch) {  // diverged before
           at.judged = {};
@@ -270,11 +274,11 @@ class Tuner {
         at.judged.losses.insert(at.judged.losses.end(), one.losses.begin(), one.losses.end());
         at.judged.right.insert(at.judged.right.end(), one.right.begin(), one.right.end());
       }
-      if (at.diverged()) continue;
-      if (run.diverged() || better(at, run)) {
+      if (at.diverged()) break;
+      // Where parts take turns nothing is kept of an epoch, so that the last one counts.
+      if (run.best_epoch == 0 || better(at, best)) best = at, run.best_epoch = epoch;
+      if (parts_.size() > 1 ? epoch == epochs : run.best_epoch == epoch)
         run.judged = std::move(at.judged);
-        run.best_epoch = epoch;
-      }
     }
     if (parts_.size() == 1 && !run.diverged()) run.state = std::move(states.front());
     work_->add(1, false);

@@ -47,12 +47,17 @@ inline constexpr int64_t kFewExamples = 1000;
 // Finds how a model learns the most from these examples: some schemes of every kind that fit the
 // budget, each at rates a factor of 4 apart as long as that helps, for a short while; then the best
 // for longer, at rates a factor of 2 around; then the best of these as long as the time allows. The
-// best epoch counts. What is best: many examples, the most that are right; few, or a model that
-// learns numbers, the least loss. `options.classes` etc. as for compile, but evaluate_batch is 1.
-// The same options give the same result, whatever the number of threads. Throws Error, also where
-// nothing fits the budget and where all diverges.
+// best epoch counts, or where parts take turns, so that no epoch's parameters are kept, the last
+// one, and fewer epochs are tried. What is best: many examples, the most that are right; few, or a
+// model that learns numbers, the least loss. `options.classes` etc. as for compile, but
+// evaluate_batch is 1. The same options give the same result, whatever the number of threads.
+// Throws Error, also where nothing fits the budget and where all diverges.
 Tuned tune(const Model& model, const CompileOptions& options, const ExamplesInMemory& examples,
            const TuneOptions& tuning, const Progress& progress = {});
+
+// What judges: of few examples all, in parts that take turns, else one part; each with the other
+// examples to train with. Every part has its share of every label.
+std::vector<TaskExamples> parts_of(const ExamplesInMemory& examples, uint64_t seed);
 
 // The examples that the judging of `tune` takes, in its order: `Judged` of another model of the
 // same examples can be compared one by one.

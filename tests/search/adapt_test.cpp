@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <map>
 
+#include "attune/trainer.h"
 #include "graph/ir/error.h"
 #include "sparse_update/adapt/class_match.h"
 #include "sparse_update/adapt/tune.h"
@@ -170,6 +172,53 @@ TEST_CASE("tune finds a setting that learns, and its state is that of the settin
     CHECK(again.setting.scheme == tuned.setting.scheme);
     CHECK(again.setting.rate == tuned.setting.rate);
   }
+}
+
+// Patterns with the labels of others: what is learned of these is learned by heart.
+class WrongLabels : public Patterns {
+ public:
+  explicit WrongLabels(int64_t size) : Patterns(size, 3) {}
+  Status read(int64_t index, int field, std::span<std::byte> bytes) override {
+    return Patterns::read(field == kTargetField ? (index * 7 + 5) % size() : index, field, bytes);
+  }
+};
+
+TEST_CASE("of few examples what is judged is what the setting gives at its end, learned by heart") {
+  const OnnxModel model = small_net();
+  CompileOptions options = options_for("head");
+  options.classes = 4, options.evaluate_batch = 1;
+  const auto session_of = [](const PlanInMemory& plan) {
+    SessionOptions reference;
+    reference.backend = BackendChoice::reference;
+    std::unique_ptr<Session> session;
+    throw_if_error(Session::create(plan.plan(), reference, &session));
+    return session;
+  };
+  const PlanInMemory head(compile(model, options).plan, "head");
+  WrongLabels data(40);
+  const ExamplesInMemory examples = take_examples(data, *session_of(head), 40, 1);
+  TuneOptions tuning;
+  tuning.seconds = 2;
+  tuning.backend = BackendChoice::reference;
+  const Tuned tuned = tune(model, options, examples, tuning);
+  options.scheme = tuned.setting.scheme;
+  const PlanInMemory by_hand(compile(model, options).plan, "by hand");
+  std::vector<double> losses;
+  for (TaskExamples& part : parts_of(examples, tuning.seed)) {
+    const auto session = session_of(by_hand);
+    TrainOptions train;
+    train.epochs = tuned.setting.epochs;
+    train.schedule = {.kind = ScheduleKind::cosine,
+                      .base = tuned.setting.rate,
+                      .warmup_steps = (part.training.size() + 3) / 4 * train.epochs / 10};
+    std::unique_ptr<Trainer> trainer;
+    throw_if_error(Trainer::create(*session, part.training, train, &trainer));
+    while (!trainer->done()) throw_if_error(trainer->step());
+    Judged end;
+    REQUIRE(judge(*session, part.validation, &end));
+    losses.insert(losses.end(), end.losses.begin(), end.losses.end());
+  }
+  CHECK(losses == tuned.judged.losses);
 }
 
 TEST_CASE("tune keeps a budget, and says what the smallest takes where nothing fits") {
