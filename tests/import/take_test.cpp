@@ -57,7 +57,7 @@ TEST_CASE("what cannot be taken is refused by name") {
   OnnxBuilder floats;
   floats.input("ids", {-1}).output("y").tensor("table", {4, 2});
   floats.node("Gather", {"table", "ids"}, {"y"});
-  CHECK(contains(error_of([&] { floats.import(); }), "indices of f32"));
+  CHECK(contains(error_of([&] { floats.import(); }), "'ids' is of floats, not of integers"));
   OnnxBuilder computed;
   computed.input("x", {-1, 2}).int_input("ids", {-1}).output("y");
   computed.node("Gather", {"x", "ids"}, {"y"});

@@ -24,13 +24,12 @@ void import_many(OnnxNode& n, Binary op) {
 // Rows of a frozen table by ids.
 void take_rows(OnnxNode& n, int axis) {
   if (axis != 0) n.fail("computed indices of axis {}; only rows (axis 0) can be taken", axis);
-  if (n.dtype(1) != DType::i32) n.fail("indices of {}", dtype_name(n.dtype(1)));
   if (!n.known(0, "table").real()) n.fail("computed indices of a table of integers");
   Dims y = n.dims(1), row = n.dims(0);
   const int64_t rows = row[0];
   row.erase(row.begin());
   const ValueId table = n.reshape(n.value(0), {rows, count_elements(row)}, "table");
-  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, n.value(1)}, "rows");
+  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, n.places(1)}, "rows");
   y.insert(y.end(), row.begin(), row.end());
   n.set(0, n.reshape(taken, y, nullptr));
 }
@@ -68,7 +67,7 @@ void import_Gather(OnnxNode& n) {
   if (index < -dims[axis] || index >= dims[axis])
     n.fail("index {} of an axis of {}", index, dims[axis]);
   if (index < 0) index += dims[axis];
-  const ValueId slice = n.slice(n.value(0), axis, index, 1, "slice");
+  const ValueId slice = n.slice(n.stored(0), axis, index, 1, "slice");
   dims.erase(dims.begin() + axis);
   dims.insert(dims.begin() + axis, indices.dims.begin(), indices.dims.end());
   n.set(0, n.reshape(slice, dims, nullptr));

@@ -7,8 +7,8 @@ namespace {
 // Whether input i is one number, that is not trained and adds no axes to the other input: then it
 // is an attribute.
 bool is_number(const OnnxNode& n, int i, Use use) {
-  return n.is_known(i) && n.known(i, "operand").real() && n.known(i, "operand").elements() == 1 &&
-         n.rank(i) <= n.rank(1 - i) && !is_parameter(n.known(i, "operand"), use);
+  return n.is_known(i) && n.known(i, "operand").elements() == 1 && n.rank(i) <= n.rank(1 - i) &&
+         !is_parameter(n.known(i, "operand"), use);
 }
 
 void import_binary(OnnxNode& n, Op op, Binary binary) {
@@ -38,7 +38,13 @@ void import_binary(OnnxNode& n, Op op, Binary binary) {
 void import_Add(OnnxNode& n) { import_binary(n, Op::add, Binary::add); }
 void import_Sub(OnnxNode& n) { import_binary(n, Op::sub, Binary::sub); }
 void import_Mul(OnnxNode& n) { import_binary(n, Op::mul, Binary::mul); }
-void import_Div(OnnxNode& n) { import_binary(n, Op::div, Binary::div); }
+
+// Integers divide towards 0. Their quotients are exact as reals are, so no factor 1 / c is.
+void import_Div(OnnxNode& n) {
+  if (n.all_known() || n.is_real(0)) return import_binary(n, Op::div, Binary::div);
+  const ValueId quotient = n.emit(Op::div, NoAttrs{}, {n.value(0), n.value(1)}, "quotient");
+  n.set(0, n.emit(Op::trunc, NoAttrs{}, {quotient}));
+}
 
 void import_Sum(OnnxNode& n) {
   if (n.input_count() == 1) return n.alias(0, 0);

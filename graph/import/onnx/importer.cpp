@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/import/common/known_math.h"
 #include "graph/import/onnx/onnx_node.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
@@ -218,6 +219,7 @@ void Importer::add_input(int index) {
     const ValueId id = graph.add_input(info.name(), dtype, to_shape(dims));
     graph.value(id).model_tensor = info.name();
     tensors_.at(info.name()).value = id;
+    tensors_.at(info.name()).type = *element;
     tensors_.at(info.name()).prepared = Prepared::as_given;
   } catch (const Error& error) {
     throw_error("{}: {}", where, error.what());
@@ -311,6 +313,54 @@ ValueId Importer::value(const std::string& name) {
   const Dims& dims = tensor.known->dims;
   return tensor.value =
              constant(*tensor.known, name, dims, identity_perm(static_cast<int>(dims.size())));
+}
+
+ValueId Importer::real_value(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.real_value != kNone) return tensor.real_value;
+  if (tensor.known != nullptr && !tensor.known->real()) {
+    const KnownTensor reals = cast(*tensor.known, ElementType::f64);
+    const Perm straight = identity_perm(static_cast<int>(reals.dims.size()));
+    return tensor.real_value = constant(reals, name, reals.dims, straight);
+  }
+  return tensor.real_value = emit_real(value(name), name);
+}
+
+// An image of bytes keeps its examples apart.
+ValueId Importer::emit_real(ValueId x, const std::string& name) {
+  const Shape shape = graph.shape(x);
+  switch (graph.value(x).dtype) {
+    case DType::i32:
+      return graph.emit(Op::to_real, NoAttrs{}, {x}, name + "/real");
+    case DType::u8: {
+      const int32_t examples = shape.rank > 0 ? shape[0] : 1;
+      const auto rest = static_cast<int32_t>(shape.elements() / examples);
+      const ValueId image = graph.reshape(x, {examples, rest, 1, 1}, name + "/bytes");
+      const ValueId one = graph.add_constant(name + "/scale", {1}, {1});
+      const ValueId zero = graph.add_constant(name + "/offset", {1}, {0});
+      const ValueId y =
+          graph.emit(Op::normalize, NoAttrs{}, {image, one, zero}, name + "/normalize");
+      return graph.reshape(y, shape, name + "/real");
+    }
+    default:
+      return x;
+  }
+}
+
+ValueId Importer::places(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.places != kNone) return tensor.places;
+  if (is_real(tensor.known != nullptr ? tensor.known->type : tensor.type))
+    throw_error("'{}' is of floats, not of integers", name);
+  if (tensor.known != nullptr) {
+    const KnownTensor ints = cast(*tensor.known, ElementType::i64);
+    const Perm straight = identity_perm(static_cast<int>(ints.dims.size()));
+    return tensor.places = constant(ints, name, ints.dims, straight);
+  }
+  const ValueId x = value(name);
+  if (graph.value(x).dtype == DType::i32) return tensor.places = x;
+  const std::string converted = name + "/places";
+  return tensor.places = graph.emit(Op::to_places, NoAttrs{}, {real_value(name)}, converted);
 }
 
 // Concatenates constants around x, an axis at a time.
