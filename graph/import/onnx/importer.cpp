@@ -10,19 +10,22 @@
 #include "graph/import/onnx/onnx_node.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
 
 namespace attune {
 namespace {
 
 constexpr int kOldestOpset = 7, kNewestOpset = 27;
-constexpr size_t kMaxListed = 50;
+constexpr size_t kMaxListed = 1000;
 
 struct OnnxOp {
   const char* name;
   void (*import)(OnnxNode& n);
+  bool computed = false;  // at import where all inputs are known
 };
 constexpr OnnxOp kOnnxOps[] = {
 #define ONNX(name) {#name, import_##name},
+#define ONNX_COMPUTED(name) {#name, import_##name, true},
 #include "graph/import/onnx/onnx_ops.def"
 #undef ONNX
 };
@@ -245,7 +248,10 @@ void Importer::import_nodes() {
     } else if (reachable) {
       try {
         trains_ = false;
-        op->import(node);
+        if (op->computed && node.all_fixed())
+          import_by_computing(node, op->import);
+        else
+          op->import(node);
         follow_inputs(proto);
         for (int i = 0; i < proto.output_size(); ++i) {
           const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
@@ -275,6 +281,43 @@ void Importer::import_nodes() {
         "shapes do not follow; export it with a dynamic batch axis, or use batch size {}",
         replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
+}
+
+// Runs what an operator becomes on the device, in a graph of its own and in double: its outputs are
+// known, as its inputs are.
+void Importer::import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n)) {
+  std::vector<std::pair<OnnxTensor*, OnnxTensor>> inputs;
+  bool derived = false;
+  for (const std::string& name : node.inputs()) {
+    OnnxTensor& tensor = tensors_.at(name);
+    inputs.emplace_back(&tensor, tensor);
+    derived = derived || is_trainable(*tensor.known);
+    tensor.value = tensor.real_value = tensor.places = kNone;
+  }
+  Graph own;
+  own.real = DType::f64;
+  std::swap(graph, own);
+  const auto restore = [&] {
+    std::swap(graph, own);
+    for (auto& [tensor, before] : inputs) *tensor = before;
+  };
+  try {
+    import(node);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  const std::vector<HostTensor> results = interpret(own, {});
+  for (const std::string& name : node.outputs()) {
+    OnnxTensor& tensor = tensors_.at(name);
+    if (tensor.value == kNone || tensor.known != nullptr) continue;
+    const std::vector<double> numbers = results[tensor.value].reals();
+    const Dims dims = to_dims(own.shape(tensor.value));
+    tensor.known =
+        std::make_shared<const KnownTensor>(computed(tensor.type, dims, numbers, derived));
+    tensor.value = kNone;
+  }
 }
 
 // What constants alone make of the model's inputs is prepared, as these are.
@@ -393,7 +436,7 @@ ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, c
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", name, dims_text(tensor.dims), dims_text(view));
   const Shape shape = to_shape(permuted(view, perm));
-  DType dtype = options_.real;
+  DType dtype = graph.real;
   if (!tensor.real()) {
     dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
     for (int64_t v : tensor.data->ints())

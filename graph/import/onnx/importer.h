@@ -15,6 +15,8 @@ class NodeProto;
 
 namespace attune {
 
+class OnnxNode;
+
 // A tensor that is x with `value` around it; a convolution or pool may take the padding over.
 struct Padding {
   ValueId x = kNone;
@@ -81,6 +83,7 @@ class Importer {
   void add_inputs();
   void add_input(int index);
   void import_nodes();
+  void import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n));
   void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
   ValueId emit_padding(const Padding& padding, const std::string& name);

@@ -77,6 +77,20 @@ std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
   return read_tensor(attribute->t(), fmt::format("attribute {}", name), importer_.model().shared());
 }
 
+namespace {
+
+std::vector<std::string> present(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  std::vector<std::string> result;
+  for (const std::string& name : names)
+    if (!name.empty()) result.push_back(name);
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> OnnxNode::inputs() const { return present(proto_.input()); }
+std::vector<std::string> OnnxNode::outputs() const { return present(proto_.output()); }
+
 int OnnxNode::input_count() const { return proto_.input_size(); }
 
 bool OnnxNode::has(int input) const {
@@ -110,6 +124,12 @@ bool OnnxNode::is_known(int input) const { return input_tensor(input).known != n
 bool OnnxNode::all_known() const {
   for (int i = 0; i < input_count(); ++i)
     if (has(i) && !is_known(i)) return false;
+  return true;
+}
+
+bool OnnxNode::all_fixed() const {
+  for (int i = 0; i < input_count(); ++i)
+    if (has(i) && (!is_known(i) || is_parameter(*input_tensor(i).known, Use::number))) return false;
   return true;
 }
 

@@ -23,6 +23,8 @@ class OnnxNode {
   OnnxNode(Importer& importer, const onnx::NodeProto& proto);
 
   const std::string& name() const { return name_; }  // that of the first output where there is none
+  std::vector<std::string> inputs() const;           // the names of those there are
+  std::vector<std::string> outputs() const;
   int opset() const { return importer_.opset; }
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
@@ -49,6 +51,8 @@ class OnnxNode {
   // Known contents.
   bool is_known(int input) const;
   bool all_known() const;  // every input there is
+  // And none that the exporter says is a parameter: those stay to be trained.
+  bool all_fixed() const;
   const KnownTensor& known(int input, const char* what) const;
   Dims known_ints(int input, const char* what) const;  // rank 0 or 1
   double known_scalar(int input, const char* what) const;
