@@ -379,6 +379,7 @@ TEST_CASE("all outputs are described, wanted or not") {
   const Shape flat = {6};
   CHECK(outputs_of(Op::reshape, NoAttrs{}, {{{2, 3}, i32}}, &flat) == "i32[6]");
   CHECK(outputs_of(Op::add, NoAttrs{}, {{{3, 1}}, {{2, 1, 4}}}) == "f32[2,3,4]");
+  CHECK(outputs_of(Op::div, NoAttrs{}, {{{}}, {{3}}}) == "f32[3]");
 }
 
 TEST_CASE("a weight gradient may be of some channels only") {

@@ -6,22 +6,26 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/import/common/known_math.h"
 #include "graph/import/onnx/onnx_node.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
 
 namespace attune {
 namespace {
 
 constexpr int kOldestOpset = 7, kNewestOpset = 27;
-constexpr size_t kMaxListed = 50;
+constexpr size_t kMaxListed = 1000;
 
 struct OnnxOp {
   const char* name;
   void (*import)(OnnxNode& n);
+  bool computed = false;  // at import where all inputs are known
 };
 constexpr OnnxOp kOnnxOps[] = {
 #define ONNX(name) {#name, import_##name},
+#define ONNX_COMPUTED(name) {#name, import_##name, true},
 #include "graph/import/onnx/onnx_ops.def"
 #undef ONNX
 };
@@ -218,6 +222,7 @@ void Importer::add_input(int index) {
     const ValueId id = graph.add_input(info.name(), dtype, to_shape(dims));
     graph.value(id).model_tensor = info.name();
     tensors_.at(info.name()).value = id;
+    tensors_.at(info.name()).type = *element;
     tensors_.at(info.name()).prepared = Prepared::as_given;
   } catch (const Error& error) {
     throw_error("{}: {}", where, error.what());
@@ -243,7 +248,10 @@ void Importer::import_nodes() {
     } else if (reachable) {
       try {
         trains_ = false;
-        op->import(node);
+        if (op->computed && node.all_fixed())
+          import_by_computing(node, op->import);
+        else
+          op->import(node);
         follow_inputs(proto);
         for (int i = 0; i < proto.output_size(); ++i) {
           const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
@@ -273,6 +281,43 @@ void Importer::import_nodes() {
         "shapes do not follow; export it with a dynamic batch axis, or use batch size {}",
         replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
+}
+
+// Runs what an operator becomes on the device, in a graph of its own and in double: its outputs are
+// known, as its inputs are.
+void Importer::import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n)) {
+  std::vector<std::pair<OnnxTensor*, OnnxTensor>> inputs;
+  bool derived = false;
+  for (const std::string& name : node.inputs()) {
+    OnnxTensor& tensor = tensors_.at(name);
+    inputs.emplace_back(&tensor, tensor);
+    derived = derived || is_trainable(*tensor.known);
+    tensor.value = tensor.real_value = tensor.places = kNone;
+  }
+  Graph own;
+  own.real = DType::f64;
+  std::swap(graph, own);
+  const auto restore = [&] {
+    std::swap(graph, own);
+    for (auto& [tensor, before] : inputs) *tensor = before;
+  };
+  try {
+    import(node);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  const std::vector<HostTensor> results = interpret(own, {});
+  for (const std::string& name : node.outputs()) {
+    OnnxTensor& tensor = tensors_.at(name);
+    if (tensor.value == kNone || tensor.known != nullptr) continue;
+    const std::vector<double> numbers = results[tensor.value].reals();
+    const Dims dims = to_dims(own.shape(tensor.value));
+    tensor.known =
+        std::make_shared<const KnownTensor>(computed(tensor.type, dims, numbers, derived));
+    tensor.value = kNone;
+  }
 }
 
 // What constants alone make of the model's inputs is prepared, as these are.
@@ -313,6 +358,54 @@ ValueId Importer::value(const std::string& name) {
              constant(*tensor.known, name, dims, identity_perm(static_cast<int>(dims.size())));
 }
 
+ValueId Importer::real_value(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.real_value != kNone) return tensor.real_value;
+  if (tensor.known != nullptr && !tensor.known->real()) {
+    const KnownTensor reals = cast(*tensor.known, ElementType::f64);
+    const Perm straight = identity_perm(static_cast<int>(reals.dims.size()));
+    return tensor.real_value = constant(reals, name, reals.dims, straight);
+  }
+  return tensor.real_value = emit_real(value(name), name);
+}
+
+// An image of bytes keeps its examples apart.
+ValueId Importer::emit_real(ValueId x, const std::string& name) {
+  const Shape shape = graph.shape(x);
+  switch (graph.value(x).dtype) {
+    case DType::i32:
+      return graph.emit(Op::to_real, NoAttrs{}, {x}, name + "/real");
+    case DType::u8: {
+      const int32_t examples = shape.rank > 0 ? shape[0] : 1;
+      const auto rest = static_cast<int32_t>(shape.elements() / examples);
+      const ValueId image = graph.reshape(x, {examples, rest, 1, 1}, name + "/bytes");
+      const ValueId one = graph.add_constant(name + "/scale", {1}, {1});
+      const ValueId zero = graph.add_constant(name + "/offset", {1}, {0});
+      const ValueId y =
+          graph.emit(Op::normalize, NoAttrs{}, {image, one, zero}, name + "/normalize");
+      return graph.reshape(y, shape, name + "/real");
+    }
+    default:
+      return x;
+  }
+}
+
+ValueId Importer::places(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.places != kNone) return tensor.places;
+  if (is_real(tensor.known != nullptr ? tensor.known->type : tensor.type))
+    throw_error("'{}' is of floats, not of integers", name);
+  if (tensor.known != nullptr) {
+    const KnownTensor ints = cast(*tensor.known, ElementType::i64);
+    const Perm straight = identity_perm(static_cast<int>(ints.dims.size()));
+    return tensor.places = constant(ints, name, ints.dims, straight);
+  }
+  const ValueId x = value(name);
+  if (graph.value(x).dtype == DType::i32) return tensor.places = x;
+  const std::string converted = name + "/places";
+  return tensor.places = graph.emit(Op::to_places, NoAttrs{}, {real_value(name)}, converted);
+}
+
 // Concatenates constants around x, an axis at a time.
 ValueId Importer::emit_padding(const Padding& padding, const std::string& name) {
   ValueId x = padding.x;
@@ -343,7 +436,7 @@ ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, c
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", name, dims_text(tensor.dims), dims_text(view));
   const Shape shape = to_shape(permuted(view, perm));
-  DType dtype = options_.real;
+  DType dtype = graph.real;
   if (!tensor.real()) {
     dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
     for (int64_t v : tensor.data->ints())

@@ -77,6 +77,20 @@ std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
   return read_tensor(attribute->t(), fmt::format("attribute {}", name), importer_.model().shared());
 }
 
+namespace {
+
+std::vector<std::string> present(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  std::vector<std::string> result;
+  for (const std::string& name : names)
+    if (!name.empty()) result.push_back(name);
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> OnnxNode::inputs() const { return present(proto_.input()); }
+std::vector<std::string> OnnxNode::outputs() const { return present(proto_.output()); }
+
 int OnnxNode::input_count() const { return proto_.input_size(); }
 
 bool OnnxNode::has(int input) const {
@@ -100,10 +114,9 @@ Dims OnnxNode::dims(int input) const {
   return dims;
 }
 
-DType OnnxNode::dtype(int input) const {
+ElementType OnnxNode::type(int input) const {
   const OnnxTensor& tensor = input_tensor(input);
-  const ValueId id = tensor.padding != nullptr ? tensor.padding->x : tensor.value;
-  return importer_.graph.value(id).dtype;
+  return tensor.known != nullptr ? tensor.known->type : tensor.type;
 }
 
 bool OnnxNode::is_known(int input) const { return input_tensor(input).known != nullptr; }
@@ -111,6 +124,12 @@ bool OnnxNode::is_known(int input) const { return input_tensor(input).known != n
 bool OnnxNode::all_known() const {
   for (int i = 0; i < input_count(); ++i)
     if (has(i) && !is_known(i)) return false;
+  return true;
+}
+
+bool OnnxNode::all_fixed() const {
+  for (int i = 0; i < input_count(); ++i)
+    if (has(i) && (!is_known(i) || is_parameter(*input_tensor(i).known, Use::number))) return false;
   return true;
 }
 
@@ -138,7 +157,9 @@ std::optional<Dims> OnnxNode::ints_of(const char* name, int input) const {
   return std::nullopt;
 }
 
-ValueId OnnxNode::value(int input) const { return importer_.value(input_name(input)); }
+ValueId OnnxNode::value(int input) const { return importer_.real_value(input_name(input)); }
+ValueId OnnxNode::places(int input) const { return importer_.places(input_name(input)); }
+ValueId OnnxNode::stored(int input) const { return importer_.value(input_name(input)); }
 
 ValueId OnnxNode::operand(int input, Use use) const {
   const KnownPtr known = input_tensor(input).known;
@@ -206,6 +227,10 @@ ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const
   return importer_.graph.reshape(x, to_shape(dims), part_name(suffix));
 }
 
+ValueId OnnxNode::number(double x) const {
+  return importer_.graph.add_constant(part_name("number"), {}, {x});
+}
+
 ValueId OnnxNode::transpose(ValueId x, const Perm& perm, const char* suffix) const {
   return importer_.graph.transpose(x, perm, part_name(suffix));
 }
@@ -240,6 +265,12 @@ OnnxTensor& OnnxNode::output_tensor(int output) const {
   return importer_.tensor(proto_.output(output));
 }
 
+OnnxTensor& OnnxNode::typed_output(int output) const {
+  OnnxTensor& tensor = output_tensor(output);
+  if (has(0)) tensor.type = type(0);
+  return tensor;
+}
+
 namespace {
 
 // Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
@@ -258,7 +289,13 @@ void OnnxNode::set(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
   note_tensor(importer_.graph, value, name, identity_perm(shape(value).rank), name);
-  output_tensor(output).value = value;
+  typed_output(output).value = value;
+}
+
+void OnnxNode::set(int output, ValueId value, ElementType type) const {
+  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  set(output, value);
+  output_tensor(output).type = type;
 }
 
 void OnnxNode::set_channels_last(int output, ValueId value) const {
@@ -269,7 +306,7 @@ void OnnxNode::set_channels_last(int output, ValueId value) const {
   const ValueId first = transpose(value, inverse(perm), "channels_first");
   note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
               name + "/channels_first");
-  output_tensor(output).value = first;
+  typed_output(output).value = first;
 }
 
 void OnnxNode::set(int output, KnownTensor known) const {
@@ -288,7 +325,7 @@ void OnnxNode::set_model_tensor(KnownTensor known) const {
 }
 
 void OnnxNode::set_padded(int output, Padding padding) const {
-  output_tensor(output).padding = std::make_shared<const Padding>(std::move(padding));
+  typed_output(output).padding = std::make_shared<const Padding>(std::move(padding));
 }
 
 void OnnxNode::alias(int output, int input) const {

@@ -8,7 +8,7 @@ namespace {
 
 void set_reshaped(OnnxNode& n, const Dims& dims) {
   if (n.is_known(0)) return n.set(0, reshape(n.known(0, "input"), dims));
-  n.set(0, n.reshape(n.value(0), dims, nullptr));
+  n.set(0, n.reshape(n.stored(0), dims, nullptr));
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ void import_Slice(OnnxNode& n) {
     n.fail("starts, ends, axes and steps of different lengths");
   KnownTensor known;
   if (n.is_known(0)) known = n.known(0, "input");
-  ValueId x = n.is_known(0) ? kNone : n.value(0);
+  ValueId x = n.is_known(0) ? kNone : n.stored(0);
   Dims result = dims;
   for (size_t i = 0; i < starts.size(); ++i) {
     const int axis = normal_axis(axes[i], rank);
@@ -92,7 +92,7 @@ void import_Split(OnnxNode& n) {
       n.set(i, slice(n.known(0, "input"), axis, start, sizes[i], 1));
     } else if (n.wants(i)) {
       const std::string suffix = fmt::format("split{}", i);
-      n.set(i, n.slice(n.value(0), axis, start, sizes[i], suffix.c_str()));
+      n.set(i, n.slice(n.stored(0), axis, start, sizes[i], suffix.c_str()));
     }
     start += sizes[i];
   }
