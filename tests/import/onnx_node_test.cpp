@@ -23,7 +23,10 @@ namespace attune {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path kCases = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
+// Another folder of the kind may be named, such as one of all cases that the onnx package makes.
+const char* const kNamed = std::getenv("ATTUNE_ONNX_NODE_CASES");
+const fs::path kCases =
+    kNamed != nullptr ? kNamed : fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
 
 const std::set<std::string> kListed = {
 #define ONNX(name) #name,
@@ -193,7 +196,7 @@ TEST_CASE("ONNX's own tests of the listed operators pass") {
     if (!any && std::getenv("ATTUNE_TEST_VERBOSE") != nullptr) MESSAGE(reasons[name]);
   }
   MESSAGE(ran << " cases ran, " << skipped << " are not supported");
-  CHECK(ran >= 347);
+  if (kNamed == nullptr) CHECK(ran >= 347);
   for (const std::string& op : there) CHECK_MESSAGE(passed.contains(op), op << ": no case passes");
 }
 
