@@ -22,7 +22,10 @@ namespace attune {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path kCases = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
+// Another folder of the kind may be named, such as one of all cases that the onnx package makes.
+const char* const kNamed = std::getenv("ATTUNE_ONNX_NODE_CASES");
+const fs::path kCases =
+    kNamed != nullptr ? kNamed : fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
 
 // Cases whose expected output has four decimals only, not all rounded to the nearest.
 const std::set<std::string> kFourDecimals = {"test_averagepool_2d_ceil_last_window_starts_on_pad"};
@@ -240,7 +243,7 @@ TEST_CASE("ONNX's own tests of operators pass, but for those that are left out")
   std::string table = fmt::format("{:24}{:>6}\n", "ran", ran);
   for (const auto& [reason, count] : left_out) table += fmt::format("{:24}{:>6}\n", reason, count);
   MESSAGE(table);
-  CHECK(ran >= 421);
+  if (kNamed == nullptr) CHECK(ran >= 421);
 }
 
 }  // namespace attune

@@ -365,6 +365,26 @@ KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const Know
                       : range_of<int64_t>(start, limit, delta);
 }
 
+KnownTensor cumsum(const KnownTensor& x, int axis, bool exclusive, bool reverse) {
+  Computed y(x.type, x.dims, is_trainable(x));
+  const auto inner = static_cast<size_t>(
+      count_elements(Dims(x.dims.begin() + axis + 1, x.dims.end())));
+  const auto size = static_cast<size_t>(x.dims[axis]);
+  with_elements(x, [&](const auto& from) {
+    for (size_t line = 0; size > 0 && line < from.size() / size; ++line) {
+      typename std::decay_t<decltype(from)>::value_type sum = 0;
+      for (size_t k = 0; k < size; ++k) {
+        const size_t place = reverse ? size - 1 - k : k;
+        const size_t at = line / inner * size * inner + place * inner + line % inner;
+        const auto next = apply(Binary::add, sum, from[at]);
+        y.set(at, exclusive ? sum : next);
+        sum = next;
+      }
+    }
+  });
+  return y.done();
+}
+
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep) {
   Dims dims;
   Perm perm, reduced;  // reduced axes go last

@@ -51,6 +51,8 @@ KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis);
 KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step);
 
 KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const KnownTensor& delta);
+// Of what is up to an element along an axis, or from it on; with it or without.
+KnownTensor cumsum(const KnownTensor& x, int axis, bool exclusive, bool reverse);
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep);
 KnownTensor vector_of(Dims values);  // i64, rank 1
 // Numbers that were computed, as elements of a type; `derived` from what may be a parameter.

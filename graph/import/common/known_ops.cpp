@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/import/common/known_math.h"
+#include "graph/import/onnx/indexing/places.h"
 #include "graph/import/onnx/onnx_node.h"
 
 namespace attune {
@@ -39,44 +40,35 @@ void import_Size(OnnxNode& n) {
   n.set(0, std::move(size));
 }
 
-// Of a known tensor, by computed indices or known ones; of a computed one where the index is one
-// number, which is a slice.
+// Of a known tensor, by computed indices or known ones; else as gather.cpp has it.
 void import_Gather(OnnxNode& n) {
   const int axis = normal_axis(n.integer("axis", 0), n.rank(0));
-  if (n.is_known(0) && !n.is_known(1)) return take_rows(n, axis);
-  const KnownTensor& indices = n.known(1, "indices");
-  if (n.is_known(0)) return n.set(0, gather(n.known(0, "input"), indices, axis));
-  if (indices.real() || indices.elements() != 1)
-    n.fail("indices of shape {} into a computed tensor", dims_text(indices.dims));
-  Dims dims = n.dims(0);
-  int64_t index = indices.data->ints()[0];
-  if (index < -dims[axis] || index >= dims[axis])
-    n.fail("index {} of an axis of {}", index, dims[axis]);
-  if (index < 0) index += dims[axis];
-  const ValueId slice = n.slice(n.stored(0), axis, index, 1, "slice");
-  dims.erase(dims.begin() + axis);
-  dims.insert(dims.begin() + axis, indices.dims.begin(), indices.dims.end());
-  n.set(0, n.reshape(slice, dims, nullptr));
+  if (n.is_known(0) && !n.is_known(1) && axis == 0) return take_rows(n, axis);
+  if (stays_known(n, 0) && n.is_known(1))
+    return n.set(0, gather(n.known(0, "input"), n.known(1, "indices"), axis));
+  gather_slices(n, axis);
 }
 
 void import_Range(OnnxNode& n) {
   n.set(0, range(n.known(0, "start"), n.known(1, "limit"), n.known(2, "delta")));
 }
 
-// A computed tensor repeats as a concatenation of itself.
+// An axis [n] that repeats is [count, n] seen as one.
 void import_Tile(OnnxNode& n) {
-  const Dims counts = n.known_ints(1, "repeats");
-  if (static_cast<int>(counts.size()) != n.rank(0))
-    n.fail("{} repeats of {} axes", counts.size(), n.rank(0));
-  if (n.is_known(0)) return n.set(0, tile(n.known(0, "input"), counts));
-  constexpr int64_t kMost = 64;
-  ValueId x = n.value(0);
+  const Dims counts = n.known_ints(1, "repeats"), dims = n.dims(0);
+  if (counts.size() != dims.size()) n.fail("{} repeats of {} axes", counts.size(), dims.size());
+  if (stays_known(n, 0)) return n.set(0, tile(n.known(0, "input"), counts));
+  ValueId x = n.operand(0);
   for (size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] < 1 || counts[i] > kMost)
-      n.fail("{} repeats of axis {}; 1 .. {} are supported", counts[i], i, kMost);
+    if (counts[i] < 1) n.fail("{} repeats of axis {}", counts[i], i);
     if (counts[i] == 1) continue;
-    const std::vector<ValueId> parts(static_cast<size_t>(counts[i]), x);
-    x = n.emit(Op::concat, AxisAttrs{static_cast<int>(i)}, parts, "repeat");
+    Dims y = to_dims(n.shape(x));
+    const int64_t before = count_elements(Dims(y.begin(), y.begin() + static_cast<int>(i)));
+    const int64_t behind = n.shape(x).elements() / before;
+    const Shape spread = to_shape({before, counts[i], behind});
+    const ValueId one = n.reshape(x, {before, 1, behind}, "one");
+    y[i] *= counts[i];
+    x = n.reshape(n.emit(Op::broadcast_to, BroadcastAttrs{}, {one}, "repeat", &spread), y, "tiled");
   }
   n.set(0, x);
 }

@@ -87,6 +87,8 @@ class OnnxNode {
   // `count` elements from `start` on along an axis: x where these are all.
   ValueId slice(ValueId x, int axis, int64_t start, int64_t count, const char* suffix) const;
   const Shape& shape(ValueId id) const { return importer_.graph.shape(id); }
+  Graph& graph() const { return importer_.graph; }
+  std::string part_name(const char* suffix) const;  // "conv1/to_nhwc"
 
   int output_count() const;
   // Whether anybody reads an output.
@@ -109,7 +111,6 @@ class OnnxNode {
   OnnxTensor& input_tensor(int input) const;
   OnnxTensor& output_tensor(int output) const;
   OnnxTensor& typed_output(int output) const;  // of the type of input 0
-  std::string part_name(const char* suffix) const;
 
   Importer& importer_;
   const onnx::NodeProto& proto_;
