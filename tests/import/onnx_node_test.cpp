@@ -23,7 +23,10 @@ namespace attune {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path kCases = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
+// ATTUNE_ONNX_NODE: another folder of such cases, with an INDEX.tsv, of a newer ONNX perhaps.
+const char* const kOther = std::getenv("ATTUNE_ONNX_NODE");
+const fs::path kCases =
+    kOther != nullptr ? fs::path(kOther) : fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/onnx_node";
 
 const std::set<std::string> kListed = {
 #define ONNX(name) #name,
@@ -193,7 +196,7 @@ TEST_CASE("ONNX's own tests of the listed operators pass") {
     if (!any && std::getenv("ATTUNE_TEST_VERBOSE") != nullptr) MESSAGE(reasons[name]);
   }
   MESSAGE(ran << " cases ran, " << skipped << " are not supported");
-  CHECK(ran >= 347);
+  CHECK(ran >= (kOther != nullptr ? 1 : 389));
   for (const std::string& op : there) CHECK_MESSAGE(passed.contains(op), op << ": no case passes");
 }
 
