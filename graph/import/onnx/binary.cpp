@@ -8,7 +8,7 @@ namespace {
 // is an attribute.
 bool is_number(const OnnxNode& n, int i, Use use) {
   return n.is_known(i) && n.known(i, "operand").elements() == 1 && n.rank(i) <= n.rank(1 - i) &&
-         !is_parameter(n.known(i, "operand"), use);
+         !n.trains(i, use);
 }
 
 void import_binary(OnnxNode& n, Op op, Binary binary) {

@@ -121,6 +121,7 @@ void Importer::check_structure() {
     for (const auto& output : node.output()) {
       if (output.empty()) continue;
       make(output, by);
+      makers_[output] = &node;
       named = true;
     }
     if (!named) throw_error("{}: {} has no output", path(), by);
@@ -245,6 +246,10 @@ void Importer::import_nodes() {
       for (const char* part : {"uantize", "QLinear", "Integer"})
         if (proto.op_type().find(part) != std::string::npos)
           reason += ": the model is quantised; give the one in floats that it was made from";
+      if (proto.op_type().ends_with("Loss"))
+        reason +=
+            ": export the model without its loss, with the scores as its first output, and give "
+            "--loss cross_entropy";
     } else if (reachable) {
       try {
         trains_ = false;
@@ -406,24 +411,80 @@ ValueId Importer::places(const std::string& name) {
   return tensor.places = graph.emit(Op::to_places, NoAttrs{}, {real_value(name)}, converted);
 }
 
-// Concatenates constants around x, an axis at a time.
+namespace {
+
+// Counts the steps of a recursion that a model's nodes lead.
+struct Step {
+  explicit Step(int* depth) : depth(depth) { ++*depth; }
+  ~Step() { --*depth; }
+  int* depth;
+};
+constexpr int kMaxSteps = 200;
+
+}  // namespace
+
+bool Importer::trains(const std::string& name) {
+  const KnownPtr known = tensors_.at(name).known;
+  if (known == nullptr || !known->real()) return false;
+  // A number of which nothing says that it is trained makes masks, or steps around zero.
+  if (known->view)
+    return is_parameter(*known, Use::operand) &&
+           (known->elements() > 1 || known->view->mark == Mark::parameter);
+  const auto maker = makers_.find(name);
+  if (!known->derived || maker == makers_.end() || depth_ > kMaxSteps) return false;
+  const Step step(&depth_);
+  const auto& inputs = maker->second->input();
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](const std::string& input) { return !input.empty() && trains(input); });
+}
+
+ValueId Importer::derive(const std::string& name) {
+  const KnownPtr known = tensors_.at(name).known;
+  if (known->view) {
+    const Dims dims = known->dims.empty() ? Dims{1} : known->dims;
+    return parameter(*known, dims, identity_perm(static_cast<int>(dims.size())));
+  }
+  if (const auto made = derived_.find(name); made != derived_.end()) return made->second;
+  const Step step(&depth_);
+  const onnx::NodeProto& proto = *makers_.at(name);
+  OnnxNode node(*this, proto, true);
+  const auto fail = [&](const std::string& why) {
+    throw_error(
+        "'{}' is computed from parameters by {} ({}): {}; export the model with constants folded",
+        name, node.name(), proto.op_type(), why);
+  };
+  try {
+    find_op(proto)->import(node);
+  } catch (const Error& error) {
+    fail(error.what());
+  }
+  const auto made = derived_.find(name);
+  if (made == derived_.end()) fail("it has no gradient");
+  return made->second;
+}
+
+ValueId Importer::pad_axis(ValueId x, int axis, int64_t before, int64_t after, double value,
+                           const std::string& name) {
+  const auto part = [&](int64_t size) {
+    Dims dims = to_dims(graph.shape(x));
+    dims[axis] = size;
+    const Shape shape = to_shape(dims);
+    if (shape.elements() > kMaxComputedElements) throw_error("padding {} is too large", size);
+    return graph.add_constant(name + "/padding", shape,
+                              std::vector<double>(shape.elements(), value));
+  };
+  std::vector<ValueId> parts;
+  if (before > 0) parts.push_back(part(before));
+  parts.push_back(x);
+  if (after > 0) parts.push_back(part(after));
+  if (parts.size() == 1) return x;
+  return graph.emit(Op::concat, AxisAttrs{axis}, parts, name + "/pad");
+}
+
 ValueId Importer::emit_padding(const Padding& padding, const std::string& name) {
   ValueId x = padding.x;
-  for (int axis = 0; axis < graph.shape(x).rank; ++axis) {
-    const auto part = [&](int64_t size) {
-      Dims dims = to_dims(graph.shape(x));
-      dims[axis] = size;
-      const Shape shape = to_shape(dims);
-      if (shape.elements() > kMaxComputedElements) throw_error("padding {} is too large", size);
-      return graph.add_constant(name + "/padding", shape,
-                                std::vector<double>(shape.elements(), padding.value));
-    };
-    std::vector<ValueId> parts;
-    if (padding.before[axis] > 0) parts.push_back(part(padding.before[axis]));
-    parts.push_back(x);
-    if (padding.after[axis] > 0) parts.push_back(part(padding.after[axis]));
-    if (parts.size() > 1) x = graph.emit(Op::concat, AxisAttrs{axis}, parts, name + "/pad");
-  }
+  for (int axis = 0; axis < graph.shape(x).rank; ++axis)
+    x = pad_axis(x, axis, padding.before[axis], padding.after[axis], padding.value, name);
   if (graph.value(x).model_tensor.empty()) {
     graph.value(x).model_tensor = name;
     graph.rename(x, name);

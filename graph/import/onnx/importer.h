@@ -70,6 +70,17 @@ class Importer {
   // As reals, and as integers of 32 bits.
   ValueId real_value(const std::string& name);
   ValueId places(const std::string& name);
+  // Whether a known tensor is a parameter, or nodes computed it from one.
+  bool trains(const std::string& name);
+  // A known tensor that trains, as a value that its nodes compute from parameters: so these are
+  // trained through it.
+  ValueId derive(const std::string& name);
+  // What the node that derives a tensor made of it.
+  void set_derived(const std::string& name, ValueId value) { derived_[name] = value; }
+  ValueId emit_padding(const Padding& padding, const std::string& name);
+  // Concatenates constants around x along an axis.
+  ValueId pad_axis(ValueId x, int axis, int64_t before, int64_t after, double value,
+                   const std::string& name);
 
  private:
   struct Layout {
@@ -86,7 +97,6 @@ class Importer {
   void import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n));
   void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
-  ValueId emit_padding(const Padding& padding, const std::string& name);
   ValueId emit_real(ValueId x, const std::string& name);
 
   const OnnxModel& model_;
@@ -94,6 +104,9 @@ class Importer {
   std::unordered_map<std::string, OnnxTensor> tensors_;
   std::unordered_set<std::string> read_, roots_;
   std::unordered_map<std::string, Mark> marks_;
+  std::unordered_map<std::string, const onnx::NodeProto*> makers_;
+  std::unordered_map<std::string, ValueId> derived_;
+  int depth_ = 0;        // of nodes that are derived from others
   bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
   int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced

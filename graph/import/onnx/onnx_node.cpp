@@ -31,8 +31,8 @@ int normal_axis(int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
-OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto)
-    : importer_(importer), proto_(proto), name_(proto.name()) {
+OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto, bool derives)
+    : importer_(importer), proto_(proto), derives_(derives), name_(proto.name()) {
   for (int i = 0; name_.empty() && i < proto.output_size(); ++i) name_ = proto.output(i);
 }
 
@@ -119,7 +119,9 @@ ElementType OnnxNode::type(int input) const {
   return tensor.known != nullptr ? tensor.known->type : tensor.type;
 }
 
-bool OnnxNode::is_known(int input) const { return input_tensor(input).known != nullptr; }
+bool OnnxNode::is_known(int input) const {
+  return input_tensor(input).known != nullptr && !(derives_ && importer_.trains(input_name(input)));
+}
 
 bool OnnxNode::all_known() const {
   for (int i = 0; i < input_count(); ++i)
@@ -134,7 +136,7 @@ bool OnnxNode::all_fixed() const {
 }
 
 const KnownTensor& OnnxNode::known(int input, const char* what) const {
-  if (!is_known(input))
+  if (input_tensor(input).known == nullptr)
     fail("its {} ('{}') is computed from the model's inputs; only a constant is supported", what,
          input_name(input));
   return *input_tensor(input).known;
@@ -157,15 +159,36 @@ std::optional<Dims> OnnxNode::ints_of(const char* name, int input) const {
   return std::nullopt;
 }
 
-ValueId OnnxNode::value(int input) const { return importer_.real_value(input_name(input)); }
 ValueId OnnxNode::places(int input) const { return importer_.places(input_name(input)); }
-ValueId OnnxNode::stored(int input) const { return importer_.value(input_name(input)); }
+ValueId OnnxNode::stored(int input) const {
+  return trains(input, Use::operand) ? value(input) : importer_.value(input_name(input));
+}
 
 ValueId OnnxNode::operand(int input, Use use) const {
+  const std::string& name = input_name(input);
+  if (!trains(input, use)) return importer_.real_value(name);
+  if (derives_ || use == Use::weight || input_tensor(input).known->view)
+    return importer_.derive(name);
+  // What has no gradient is as it is.
+  try {
+    return importer_.derive(name);
+  } catch (const Error&) {
+    return importer_.real_value(name);
+  }
+}
+
+bool OnnxNode::trains(int input, Use use) const {
   const KnownPtr known = input_tensor(input).known;
-  if (!known || !is_parameter(*known, use)) return value(input);
-  const Dims dims = known->dims.empty() ? Dims{1} : known->dims;
-  return importer_.parameter(*known, dims, identity_perm(static_cast<int>(dims.size())));
+  if (known == nullptr || known->view) return known != nullptr && is_parameter(*known, use);
+  return (use == Use::weight || use == Use::operand) && importer_.trains(input_name(input));
+}
+
+ValueId OnnxNode::constant(const Dims& dims, std::vector<double> reals, const char* suffix) const {
+  return importer_.graph.add_constant(part_name(suffix), to_shape(dims), std::move(reals));
+}
+
+ValueId OnnxNode::place_list(Dims places, const char* suffix) const {
+  return importer_.graph.add_index_constant(part_name(suffix), std::move(places));
 }
 
 // A mean is subtracted and a deviation divided by; a product or sum of many numbers normalises only
@@ -181,15 +204,20 @@ Use OnnxNode::use_of(int input, Op op) const {
 }
 
 ValueId OnnxNode::weight(int input, const Dims& view, const Perm& perm, const char* what) const {
-  const KnownTensor& tensor = known(input, what);
-  if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
-  if (is_parameter(tensor, Use::weight)) return importer_.parameter(tensor, view, perm);
-  if (tensor.derived)
+  const KnownPtr tensor = input_tensor(input).known;
+  if (tensor != nullptr && !tensor->real())
+    fail("its {} '{}' is not of floats", what, input_name(input));
+  const bool own = tensor != nullptr && is_parameter(*tensor, Use::weight);
+  if (own) return importer_.parameter(*tensor, view, perm);
+  const bool computed = tensor == nullptr || trains(input, Use::weight);
+  if (computed) return transpose(reshape(operand(input, Use::weight), view, what), perm, what);
+  if (tensor->derived)
     fail(
-        "its {} '{}' is computed from other tensors, so it cannot be trained; export the model "
-        "with constants folded",
+        "its {} '{}' is computed from tensors of which nothing says that they are parameters; "
+        "export "
+        "the model with constants folded",
         what, input_name(input));
-  return importer_.constant(tensor, input_name(input), view, perm);
+  return importer_.constant(*tensor, input_name(input), view, perm);
 }
 
 ValueId OnnxNode::vector_weight(int input, int64_t size, const char* what) const {
@@ -203,7 +231,7 @@ ValueId OnnxNode::statistic(int input, int64_t size, const char* what, double mo
   if (tensor.dims != Dims{size})
     fail("its {} has shape {}, not [{}]", what, dims_text(tensor.dims), size);
   if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
-  const ValueId id = value(input);
+  const ValueId id = importer_.value(input_name(input));
   Value& made = importer_.graph.value(id);
   made.momentum = momentum;
   if (tensor.view) made.origin = {tensor.view->tensor, tensor.dims, made.shape};
@@ -288,6 +316,7 @@ void note_tensor(Graph& graph, ValueId value, const std::string& name, const Per
 void OnnxNode::set(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
+  if (derives_) return importer_.set_derived(name, value);
   note_tensor(importer_.graph, value, name, identity_perm(shape(value).rank), name);
   typed_output(output).value = value;
 }
@@ -302,6 +331,8 @@ void OnnxNode::set_channels_last(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
   const Perm perm = channels_last(shape(value).rank);
+  if (derives_)
+    return importer_.set_derived(name, transpose(value, inverse(perm), "channels_first"));
   note_tensor(importer_.graph, value, name, perm, name);
   const ValueId first = transpose(value, inverse(perm), "channels_first");
   note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
@@ -310,7 +341,7 @@ void OnnxNode::set_channels_last(int output, ValueId value) const {
 }
 
 void OnnxNode::set(int output, KnownTensor known) const {
-  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  if (output >= proto_.output_size() || proto_.output(output).empty() || derives_) return;
   output_tensor(output).known = std::make_shared<const KnownTensor>(std::move(known));
 }
 
@@ -325,11 +356,16 @@ void OnnxNode::set_model_tensor(KnownTensor known) const {
 }
 
 void OnnxNode::set_padded(int output, Padding padding) const {
+  if (derives_) {
+    const std::string& name = proto_.output(output);
+    return importer_.set_derived(name, importer_.emit_padding(padding, name));
+  }
   typed_output(output).padding = std::make_shared<const Padding>(std::move(padding));
 }
 
 void OnnxNode::alias(int output, int input) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  if (derives_) return importer_.set_derived(proto_.output(output), value(input));
   const OnnxTensor tensor = input_tensor(input);
   output_tensor(output) = tensor;
   if (tensor.value != kNone) set(output, tensor.value);

@@ -20,7 +20,8 @@ namespace attune {
 // and goes on with the next node to find all that is unsupported.
 class OnnxNode {
  public:
-  OnnxNode(Importer& importer, const onnx::NodeProto& proto);
+  // `derives`: its inputs count as known only where they do not train (Importer::derive).
+  OnnxNode(Importer& importer, const onnx::NodeProto& proto, bool derives = false);
 
   const std::string& name() const { return name_; }  // that of the first output where there is none
   std::vector<std::string> inputs() const;           // the names of those there are
@@ -59,17 +60,22 @@ class OnnxNode {
   // Attribute `name` up to some opset, input `input` after it. Empty where both are absent.
   std::optional<Dims> ints_of(const char* name, int input) const;
 
-  // Values of the graph. `value` is real, and a constant of a known tensor; `operand` a parameter
-  // where it is one for this use, of one axis at least. `places` is i32 and for ids; `stored` is
-  // what there is, for operators that take any type.
-  ValueId value(int input) const;
+  // Values of the graph. `value` and `operand` are real: of a known tensor a parameter where it is
+  // one for this use, or what is computed from one, of one axis at least; else a constant. `places`
+  // is i32 and for ids; `stored` is what there is, for operators that take any type.
+  ValueId value(int input) const { return operand(input, Use::operand); }
   ValueId places(int input) const;
   ValueId stored(int input) const;
   ValueId operand(int input, Use use = Use::operand) const;
+  // Whether a known tensor does not become a constant.
+  bool trains(int input, Use use) const;
+  // Constants of this node's own: reals, and places on an axis for select and its like.
+  ValueId constant(const Dims& dims, std::vector<double> reals, const char* suffix) const;
+  ValueId place_list(Dims places, const char* suffix) const;
   // How a node of two operands uses one of them.
   Use use_of(int input, Op op) const;
-  // A float tensor that this operator trains, seen as `view` and transposed. It must be known, and
-  // a tensor of the model as such, not computed from one. A buffer becomes a constant.
+  // A float tensor that this operator trains, seen as `view` and transposed: a parameter, or a
+  // constant if it is a buffer, or computed.
   ValueId weight(int input, const Dims& view, const Perm& perm, const char* what) const;
   ValueId vector_weight(int input, int64_t size, const char* what) const;
   // The same as a constant, of a batch norm of this momentum.
@@ -86,6 +92,10 @@ class OnnxNode {
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
   // `count` elements from `start` on along an axis: x where these are all.
   ValueId slice(ValueId x, int axis, int64_t start, int64_t count, const char* suffix) const;
+  // x with `before` and `after` elements of `value` along an axis.
+  ValueId pad(ValueId x, int axis, int64_t before, int64_t after, double value) const {
+    return importer_.pad_axis(x, axis, before, after, value, name_);
+  }
   const Shape& shape(ValueId id) const { return importer_.graph.shape(id); }
   Graph& graph() const { return importer_.graph; }
   std::string part_name(const char* suffix) const;  // "conv1/to_nhwc"
@@ -114,6 +124,7 @@ class OnnxNode {
 
   Importer& importer_;
   const onnx::NodeProto& proto_;
+  const bool derives_;
   std::string name_;
 };
 
