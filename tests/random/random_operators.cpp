@@ -88,13 +88,17 @@ class Builder {
     node("Reshape", {at_.name, ints(target)}, dims);
   }
 
-  // Another tensor of the same shape: one of the graph, or a weight.
-  std::string partner() {
-    std::vector<std::string> names;
+  // The graph's tensors of this shape.
+  std::vector<std::string> names_alike() const {
+    std::vector<std::string> names = {at_.name};
     for (const Place& place : live_)
-      if (place.dims == at_.dims) names.push_back(place.name);
-    if (names.empty() || draw_.chance(30)) return tensor(at_.dims);
-    return draw_.one_of(names);
+      if (place.dims == at_.dims && place.name != at_.name) names.push_back(place.name);
+    return names;
+  }
+
+  // One of those, or a weight.
+  std::string partner() {
+    return draw_.chance(30) ? tensor(at_.dims) : draw_.one_of(names_alike());
   }
 
   void step() {
@@ -247,7 +251,7 @@ class Builder {
         return set_text(node("Pad", {at_.name, ints(pads)}, dims), "mode", mode);
       }
       case 5: {
-        const std::string other = partner();
+        const std::string other = draw_.one_of(names_alike());
         changed *= 2;
         return set_int(node("Concat", {at_.name, other}, dims), "axis", axis + 1);
       }
