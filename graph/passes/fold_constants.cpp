@@ -13,7 +13,7 @@ constexpr int64_t kMaxElements = int64_t{1} << 24;
 // Collects foldable nodes in a graph of their own, in double.
 class Folder {
  public:
-  explicit Folder(Graph& graph) : graph_(graph) { folded_.real = DType::f64; }
+  Folder(Graph& graph, bool frozen) : graph_(graph), frozen_(frozen) { folded_.real = DType::f64; }
 
   void run() {
     std::vector<Node> rest;
@@ -30,7 +30,9 @@ class Folder {
 
  private:
   bool is_known(ValueId id) const {
-    return copies_.contains(id) || graph_.value(id).role == Role::constant;
+    const Value& value = graph_.value(id);
+    return copies_.contains(id) || value.role == Role::constant ||
+           (frozen_ && value.role == Role::parameter && !value.trained);
   }
 
   bool is_foldable(const Node& node) {
@@ -78,6 +80,7 @@ class Folder {
   }
 
   Graph& graph_;
+  const bool frozen_;
   Graph folded_;
   std::unordered_map<ValueId, ValueId> copies_;
   int64_t elements_ = 0;
@@ -85,6 +88,6 @@ class Folder {
 
 }  // namespace
 
-void fold_constants(Graph& graph) { Folder(graph).run(); }
+void fold_constants(Graph& graph, bool frozen) { Folder(graph, frozen).run(); }
 
 }  // namespace attune

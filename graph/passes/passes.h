@@ -8,8 +8,9 @@
 // sparse_update/pipeline/compile.cpp.
 namespace attune {
 
-// Computes nodes whose inputs are all constants (reference kernels in double).
-void fold_constants(Graph& graph);
+// Computes nodes whose inputs are all constants (reference kernels in double); with `frozen`, or
+// parameters that are not trained.
+void fold_constants(Graph& graph, bool frozen = false);
 
 // Moves the transposes that import put around convolutional nodes through element-wise operators,
 // pads them into constants, and removes the pairs that cancel, so that the convolutional part of

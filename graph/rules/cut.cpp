@@ -264,6 +264,7 @@ WeightAxes weight_axes(Op op, int operand) {
     return false;
   };
   const SignatureOperand& w = row.input(operand);
+  if (w.operand_type() != OperandType::real) return axes;
   bool some_missing = false;
   for (int t = 0; t < w.count; ++t) {
     const SignatureAxis& term = w.axes[t];

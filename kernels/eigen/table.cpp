@@ -11,6 +11,7 @@ const Kernel* find_eigen_kernel(Op op, DType dtype) {
   static constexpr Row kRows[] = {
       {Op::conv2d, &eigen::kConv2d},
       {Op::conv2d_grad_input, &eigen::kConv2dGradInput},
+      {Op::conv2d_transpose, &eigen::kConv2dGradInput},
       {Op::conv2d_grad_weight, &eigen::kConv2dGradWeight},
       {Op::depthwise_conv2d, &eigen::kDepthwiseConv2d},
       {Op::depthwise_conv2d_grad_input, &eigen::kDepthwiseConv2dGradInput},

@@ -276,7 +276,7 @@ constexpr Kernel kGradWeight{grad_weight, conv_supports, grad_weight_workspace, 
 
 const Kernel* find_conv2d_here(Op op) {
   if (op == Op::conv2d) return &kForward;
-  if (op == Op::conv2d_grad_input) return &kGradInput;
+  if (op == Op::conv2d_grad_input || op == Op::conv2d_transpose) return &kGradInput;
   if (op == Op::conv2d_grad_weight) return &kGradWeight;
   return nullptr;
 }

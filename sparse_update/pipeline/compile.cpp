@@ -107,7 +107,7 @@ void simplify(Graph& graph, const CompileOptions& options) {
     fuse_bias_gradient(graph);
     fuse_mask_grad(graph);
   }
-  fold_constants(graph);
+  fold_constants(graph, true);
   remove_dead(graph);
   schedule(graph);
 }

@@ -248,6 +248,26 @@ TEST_CASE("a weight that is computed from others trains these; what has no gradi
                  "y_node (Conv): its weight 'w' is computed from tensors of which nothing says"));
 }
 
+TEST_CASE("chains of what is computed from parameters are followed once, and not without end") {
+  OnnxBuilder doubled;
+  doubled.input("x", {-1, 1}).output("y").tensor("a0", {}, 1e-30f);
+  for (int i = 0; i < 60; ++i)
+    doubled.node("Add", {"a" + std::to_string(i), "a" + std::to_string(i)},
+                 {"a" + std::to_string(i + 1)});
+  doubled.node("Add", {"x", "a60"}, {"y"});
+  CHECK(parameters(import_f64(doubled)).empty());
+  for (const int steps : {20, 5000}) {
+    OnnxBuilder b;
+    b.input("x", {-1, 2}).output("y").tensor("p0", {2, 2}).tensor("q", {2, 2});
+    for (int i = 0; i < steps; ++i)
+      b.node("Add", {"p" + std::to_string(i), "q"}, {"p" + std::to_string(i + 1)});
+    b.node("MatMul", {"x", "p" + std::to_string(steps)}, {"y"});
+    const std::string error = error_of([&] { b.import(); });
+    CHECK((error.empty() || contains(error, "too many nodes, one after the other")));
+    CHECK(error.empty() == (steps == 20));
+  }
+}
+
 TEST_CASE("a part of a parameter trains it, a number that a mask is made of is none") {
   OnnxBuilder b;
   b.input("x", {-1, 4}).output("y").tensor("places", {1, 9}).tensor("low", {}, -9, 0);

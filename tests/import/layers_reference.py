@@ -51,6 +51,8 @@ def rotated(x, interleaved):
     return torch.cat([torch.stack(both, -1).flatten(3) if interleaved else torch.cat(both, -1), rest], -1)
 
 
+WINDOW = torch.tensor([0.25, 0.75, 1, 0.5], dtype=torch.float64)
+
 CASES = [
     ("conv 3-D", [(2, 4, 5, 6, 4), (6, 2, 3, 2, 2), (6,)],
      lambda x, w, b: F.conv3d(x, w, b, (2, 1, 2), (1, 0, 1), (1, 2, 1), 2)),
@@ -79,6 +81,12 @@ CASES = [
     ("lrn", [(2, 5, 3, 2)], lambda x: F.local_response_norm(x, 3, 0.3, 0.6, 1.5)),
     ("l2 norm", [(2, 3, 4)], lambda x: F.normalize(x, 2, 1)),
     ("l1 norm", [(2, 3, 4)], lambda x: F.normalize(x, 1, 2)),
+    ("fourier transform", [(2, 3, 5, 2)],
+     lambda x: torch.view_as_real(torch.fft.fft(torch.view_as_complex(x), n=4, dim=1))),
+    ("fourier transform back", [(2, 3, 5, 2)],
+     lambda x: torch.view_as_real(torch.fft.ifft(torch.view_as_complex(x), dim=2))),
+    ("frames of a signal", [(2, 11, 1)],
+     lambda x: torch.view_as_real(torch.stft(x[..., 0], 4, 3, window=WINDOW, center=False, return_complex=True)).transpose(1, 2)),
     ("standardised weight", [(2, 2, 4, 5), (3, 2, 2, 3), (3,)], standardised),
     ("weight of two", [(2, 2, 4, 5), (3, 2, 3, 3), (3, 2, 1, 1), (3,), (3,)], joined),
     ("attention", [(2, 4, 3, 5), (2, 2, 3, 5), (2, 2, 3, 4)], attention),

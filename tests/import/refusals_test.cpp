@@ -73,5 +73,12 @@ TEST_CASE("element types that are not supported are named, and so is a quantised
   CHECK(contains(of_model(quantised), "the model is quantised; give the one in floats"));
 }
 
+TEST_CASE("a model with its loss inside is told what to do") {
+  OnnxBuilder b;
+  b.input("x", {-1, 4}).int_input("labels", {-1}).output("loss");
+  b.node("SoftmaxCrossEntropyLoss", {"x", "labels"}, {"loss"});
+  CHECK(contains(of_model(b), "export the model without its loss, with the scores as its first"));
+}
+
 }  // namespace
 }  // namespace attune

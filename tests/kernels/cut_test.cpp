@@ -268,10 +268,11 @@ TEST_CASE("weights have the channels of their layer where the signature says so"
   CHECK(axes(Op::conv2d, 1) == std::pair(3, 0));
   CHECK(axes(Op::depthwise_conv2d, 1) == std::pair(2, 2));
   CHECK(axes(Op::linear, 1) == std::pair(1, 0));
+  CHECK(axes(Op::conv2d_transpose, 1) == std::pair(0, 3));
   for (const OpInfo& info : kOps)
     for (int i = 0; i < 8; ++i) {
       const bool layer = i == 1 && (info.op == Op::conv2d || info.op == Op::depthwise_conv2d ||
-                                    info.op == Op::linear);
+                                    info.op == Op::linear || info.op == Op::conv2d_transpose);
       INFO(std::string(info.name), " ", i);
       CHECK(static_cast<bool>(weight_axes(info.op, i)) == layer);
     }

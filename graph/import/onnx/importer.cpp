@@ -421,6 +421,10 @@ struct Step {
 };
 constexpr int kMaxSteps = 200;
 
+struct NotDerived : Error {
+  using Error::Error;
+};
+
 }  // namespace
 
 bool Importer::trains(const std::string& name) {
@@ -431,11 +435,14 @@ bool Importer::trains(const std::string& name) {
     return is_parameter(*known, Use::operand) &&
            (known->elements() > 1 || known->view->mark == Mark::parameter);
   const auto maker = makers_.find(name);
-  if (!known->derived || maker == makers_.end() || depth_ > kMaxSteps) return false;
+  if (!known->derived || maker == makers_.end()) return false;
+  if (const auto asked = derivable_.find(name); asked != derivable_.end()) return asked->second;
+  if (depth_ > kMaxSteps) return false;
   const Step step(&depth_);
   const auto& inputs = maker->second->input();
-  return std::any_of(inputs.begin(), inputs.end(),
-                     [&](const std::string& input) { return !input.empty() && trains(input); });
+  return derivable_[name] =
+             std::any_of(inputs.begin(), inputs.end(),
+                         [&](const std::string& input) { return !input.empty() && trains(input); });
 }
 
 ValueId Importer::derive(const std::string& name) {
@@ -449,12 +456,16 @@ ValueId Importer::derive(const std::string& name) {
   const onnx::NodeProto& proto = *makers_.at(name);
   OnnxNode node(*this, proto, true);
   const auto fail = [&](const std::string& why) {
-    throw_error(
-        "'{}' is computed from parameters by {} ({}): {}; export the model with constants folded",
-        name, node.name(), proto.op_type(), why);
+    throw NotDerived(
+        fmt::format("'{}' is computed from parameters by {} ({}): {}; export the model with "
+                    "constants folded",
+                    name, node.name(), proto.op_type(), why));
   };
+  if (depth_ > kMaxSteps) fail("too many nodes, one after the other");
   try {
     find_op(proto)->import(node);
+  } catch (const NotDerived&) {  // by a node before
+    throw;
   } catch (const Error& error) {
     fail(error.what());
   }

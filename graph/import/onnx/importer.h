@@ -105,6 +105,7 @@ class Importer {
   std::unordered_set<std::string> read_, roots_;
   std::unordered_map<std::string, Mark> marks_;
   std::unordered_map<std::string, const onnx::NodeProto*> makers_;
+  std::unordered_map<std::string, bool> derivable_;
   std::unordered_map<std::string, ValueId> derived_;
   int depth_ = 0;        // of nodes that are derived from others
   bool trains_ = false;  // the node that is imported reads a parameter

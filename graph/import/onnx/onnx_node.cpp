@@ -161,18 +161,25 @@ std::optional<Dims> OnnxNode::ints_of(const char* name, int input) const {
 
 ValueId OnnxNode::places(int input) const { return importer_.places(input_name(input)); }
 ValueId OnnxNode::stored(int input) const {
-  return trains(input, Use::operand) ? value(input) : importer_.value(input_name(input));
+  return importer_.trains(input_name(input)) ? value(input) : importer_.value(input_name(input));
+}
+
+ValueId OnnxNode::value(int input) const {
+  const std::string& name = input_name(input);
+  return importer_.trains(name) ? derived(input, Use::operand) : importer_.real_value(name);
 }
 
 ValueId OnnxNode::operand(int input, Use use) const {
+  return trains(input, use) ? derived(input, use) : importer_.real_value(input_name(input));
+}
+
+// What has no gradient is as it is, unless it is a weight.
+ValueId OnnxNode::derived(int input, Use use) const {
   const std::string& name = input_name(input);
-  if (!trains(input, use)) return importer_.real_value(name);
-  if (derives_ || use == Use::weight || input_tensor(input).known->view)
-    return importer_.derive(name);
-  // What has no gradient is as it is.
   try {
     return importer_.derive(name);
   } catch (const Error&) {
+    if (derives_ || use == Use::weight || input_tensor(input).known->view) throw;
     return importer_.real_value(name);
   }
 }
@@ -249,6 +256,10 @@ std::string OnnxNode::part_name(const char* suffix) const {
 ValueId OnnxNode::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix,
                        const Shape* shape) const {
   return importer_.graph.emit(op, std::move(attrs), std::move(inputs), part_name(suffix), shape);
+}
+
+ValueId OnnxNode::also(int output) const {
+  return importer_.graph.want_output(importer_.graph.nodes.back(), output);
 }
 
 ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const {

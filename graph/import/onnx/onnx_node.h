@@ -61,9 +61,10 @@ class OnnxNode {
   std::optional<Dims> ints_of(const char* name, int input) const;
 
   // Values of the graph. `value` and `operand` are real: of a known tensor a parameter where it is
-  // one for this use, or what is computed from one, of one axis at least; else a constant. `places`
-  // is i32 and for ids; `stored` is what there is, for operators that take any type.
-  ValueId value(int input) const { return operand(input, Use::operand); }
+  // one for this use, or what is computed from one, of one axis at least; else a constant. To
+  // `value`, a number is none unless the file says so. `places` is i32 and for ids; `stored` is
+  // what there is, for operators that take any type.
+  ValueId value(int input) const;
   ValueId places(int input) const;
   ValueId stored(int input) const;
   ValueId operand(int input, Use use = Use::operand) const;
@@ -86,6 +87,7 @@ class OnnxNode {
   // Emits a node named after this one: "conv1" or, with a suffix, "conv1/to_nhwc".
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix = nullptr,
                const Shape* shape = nullptr) const;
+  ValueId also(int output) const;  // another output of the node that was emitted last
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
   ValueId number(double x) const;  // a constant without axes
   ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
@@ -120,6 +122,7 @@ class OnnxNode {
   const std::string& input_name(int input) const;
   OnnxTensor& input_tensor(int input) const;
   OnnxTensor& output_tensor(int output) const;
+  ValueId derived(int input, Use use) const;
   OnnxTensor& typed_output(int output) const;  // of the type of input 0
 
   Importer& importer_;

@@ -52,15 +52,42 @@ ValueId pool(const OnnxNode& n, Op op, ValueId x, const Window& w, bool count_pa
   return n.reshape(x, {examples, size[0], size[1], size[2], channels}, suffix);
 }
 
+namespace {
+
+// Where the maxima are, counted over the whole input, as ONNX has it: from h * W + w of each image.
+void set_places(OnnxNode& n, ValueId places, const Window& w) {
+  const int64_t rows = w.size[1], columns = w.size[2], all = rows * columns;
+  ValueId y = n.emit(Op::to_real, NoAttrs{}, {places}, "places");
+  if (n.integer("storage_order", 0) != 0) {
+    // Column by column: w * H + h.
+    const auto width = static_cast<double>(columns);
+    const ValueId shares = n.emit(Op::scale, ScaleAttrs{1 / width, 0.5 / width}, {y}, "shares");
+    const ValueId row = n.emit(Op::floor, NoAttrs{}, {shares}, "row");
+    const auto height = static_cast<double>(rows);
+    const ValueId less = n.emit(Op::scale, ScaleAttrs{width * height - 1, 0}, {row}, "less");
+    y = n.emit(Op::scale, ScaleAttrs{height, 0}, {y}, "by_column");
+    y = n.emit(Op::sub, NoAttrs{}, {y, less}, "by_column");
+  }
+  const int64_t examples = n.dims(0)[0], channels = n.dims(0)[1];
+  std::vector<double> starts;
+  for (int64_t i = 0; i < examples * channels; ++i) starts.push_back(static_cast<double>(i * all));
+  const ValueId start = n.constant({examples, 1, 1, channels}, std::move(starts), "starts");
+  y = n.transpose(n.emit(Op::add, NoAttrs{}, {y, start}, "places"), {0, 3, 1, 2}, "places");
+  Dims dims = {examples, channels, w.output[1], w.output[2]};
+  if (n.rank(0) == 3) dims.erase(dims.begin() + 2);
+  n.set(1, n.reshape(y, dims, "places"), ElementType::i64);
+}
+
+}  // namespace
+
 void import_MaxPool(OnnxNode& n) {
-  if (n.wants(1))
-    n.fail(
-        "its output 1, where the maxima are, is read (by MaxUnpool, perhaps), which is not "
-        "supported; "
-        "upsample by Resize or ConvTranspose instead");
-  // storage_order concerns the indices alone.
   const Window window = read_window(n, n.ints("kernel_shape"), n.integer("ceil_mode", 0) != 0);
-  set_image_output(n, pool(n, Op::max_pool2d, image_input(n, n.value(0)), window, false));
+  if (n.wants(1) && n.rank(0) == 5)
+    n.fail("its output 1, where the maxima are, is not supported with three spatial axes");
+  const ValueId y = pool(n, Op::max_pool2d, image_input(n, n.value(0)), window, false);
+  const ValueId places = n.wants(1) ? n.also(1) : kNone;
+  set_image_output(n, y);
+  if (places != kNone) set_places(n, places, window);
 }
 
 void import_AveragePool(OnnxNode& n) {

@@ -43,7 +43,7 @@ void import_RotaryEmbedding(OnnxNode& n) {
   const auto angle = [&](int input, const char* name) {
     const ValueId given = angles(n, input, name);
     const Dims at = to_dims(n.shape(given));
-    if (at.size() != 3 || at[1] != steps || at[2] != half)
+    if (at.size() != 3 || (at[0] != 1 && at[0] != dims[0]) || at[1] != steps || at[2] != half)
       n.fail("{} of shape {} for {} places of {} pairs", name, dims_text(at), steps, half);
     return n.reshape(given, apart ? Dims{at[0], 1, steps, half} : Dims{at[0], steps, 1, half},
                      name);
