@@ -313,6 +313,40 @@ ValueId Importer::value(const std::string& name) {
              constant(*tensor.known, name, dims, identity_perm(static_cast<int>(dims.size())));
 }
 
+ValueId Importer::computed(const std::string& name) {
+  const KnownPtr known = tensors_.at(name).known;
+  if (known == nullptr || !known->real()) return value(name);
+  if (!known->derived) {
+    if (!is_parameter(*known, Use::weight)) return value(name);
+    return parameter(*known, known->dims, identity_perm(static_cast<int>(known->dims.size())));
+  }
+  if (const auto made = computed_.find(name); made != computed_.end()) return made->second;
+  const auto& nodes = model_.proto().graph().node();
+  const auto maker = std::find_if(nodes.begin(), nodes.end(), [&](const onnx::NodeProto& node) {
+    return std::find(node.output().begin(), node.output().end(), name) != node.output().end();
+  });
+  // What the node reads and makes is as it was afterwards.
+  std::vector<std::pair<std::string, OnnxTensor>> before;
+  const auto replace = [&](const std::string& tensor, ValueId id) {
+    before.emplace_back(tensor, tensors_.at(tensor));
+    tensors_.at(tensor) = {};
+    tensors_.at(tensor).value = id;
+  };
+  for (const std::string& input : maker->input()) {
+    const KnownPtr part = input.empty() ? nullptr : tensors_.at(input).known;
+    if (part != nullptr && part->real()) replace(input, computed(input));
+  }
+  for (const std::string& output : maker->output())
+    if (!output.empty()) replace(output, kNone);
+  OnnxNode node(*this, *maker);
+  find_op(*maker)->import(node);
+  for (const std::string& output : maker->output())
+    if (!output.empty()) computed_[output] = value(output);
+  for (auto entry = before.rbegin(); entry != before.rend(); ++entry)
+    tensors_.at(entry->first) = entry->second;
+  return computed_.at(name);
+}
+
 // Concatenates constants around x, an axis at a time.
 ValueId Importer::emit_padding(const Padding& padding, const std::string& name) {
   ValueId x = padding.x;

@@ -62,6 +62,9 @@ class Importer {
                    const Perm& perm);
   // The value of a tensor: emits its padding, or makes a constant of its contents.
   ValueId value(const std::string& name);
+  // The same, but where it is known and computed from parameters: the nodes between are imported as
+  // if these were not known.
+  ValueId computed(const std::string& name);
 
  private:
   struct Layout {
@@ -86,6 +89,7 @@ class Importer {
   std::unordered_map<std::string, Mark> marks_;
   bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
+  std::unordered_map<std::string, ValueId> computed_;                // by known tensor
   int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
 };
 

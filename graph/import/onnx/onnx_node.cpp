@@ -71,6 +71,12 @@ std::vector<double> OnnxNode::reals(const char* name) const {
   return result;
 }
 
+std::vector<std::string> OnnxNode::texts(const char* name) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::STRINGS);
+  if (attribute == nullptr) return {};
+  return {attribute->strings().begin(), attribute->strings().end()};
+}
+
 std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
   const auto* attribute = check_type(find(name), onnx::AttributeProto::TENSOR);
   if (attribute == nullptr) return std::nullopt;
@@ -147,6 +153,8 @@ ValueId OnnxNode::operand(int input, Use use) const {
   return importer_.parameter(*known, dims, identity_perm(static_cast<int>(dims.size())));
 }
 
+ValueId OnnxNode::computed(int input) const { return importer_.computed(input_name(input)); }
+
 // A mean is subtracted and a deviation divided by; a product or sum of many numbers normalises only
 // after one of these.
 Use OnnxNode::use_of(int input, Op op) const {
@@ -200,6 +208,14 @@ std::string OnnxNode::part_name(const char* suffix) const {
 ValueId OnnxNode::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix,
                        const Shape* shape) const {
   return importer_.graph.emit(op, std::move(attrs), std::move(inputs), part_name(suffix), shape);
+}
+
+ValueId OnnxNode::also(int output) const {
+  return importer_.graph.want_output(importer_.graph.nodes.back(), output);
+}
+
+ValueId OnnxNode::constant(const Dims& dims, std::vector<double> reals, const char* suffix) const {
+  return importer_.graph.add_constant(part_name(suffix), to_shape(dims), std::move(reals));
 }
 
 ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const {

@@ -36,6 +36,7 @@ class OnnxNode {
   std::string text(const char* name, const char* otherwise) const;
   Dims ints(const char* name, const Dims& otherwise = {}) const;
   std::vector<double> reals(const char* name) const;
+  std::vector<std::string> texts(const char* name) const;
   std::optional<KnownTensor> tensor(const char* name) const;
 
   int input_count() const;
@@ -58,6 +59,9 @@ class OnnxNode {
   // is one for this use, of one axis at least.
   ValueId value(int input) const;
   ValueId operand(int input, Use use = Use::operand) const;
+  // The value of a known tensor as its nodes compute it from the model's parameters, which so are
+  // trained: gates in an order of the exporter's.
+  ValueId computed(int input) const;
   // How a node of two operands uses one of them.
   Use use_of(int input, Op op) const;
   // A float tensor that this operator trains, seen as `view` and transposed. It must be known, and
@@ -72,6 +76,8 @@ class OnnxNode {
   // Emits a node named after this one: "conv1" or, with a suffix, "conv1/to_nhwc".
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix = nullptr,
                const Shape* shape = nullptr) const;
+  ValueId also(int output) const;  // another output of the node that was emitted last
+  ValueId constant(const Dims& dims, std::vector<double> reals, const char* suffix) const;
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
   ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
