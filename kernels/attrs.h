@@ -239,6 +239,47 @@ struct RunningStatisticsAttrs {
   }
 };
 
+// Recurrent layers. `gates`: as many blocks of rows have their weights. Of two directions the
+// second one goes from the last step to the first, with `reverse` the first one, too.
+struct LstmAttrs {
+  static constexpr int32_t gates = 4;
+  bool reverse = false;
+  template <class V>
+  void visit(V&& v) {
+    v("reverse", reverse);
+  }
+};
+
+// `reset_after`: the reset gate scales the hidden product with its bias, and not what is
+// multiplied.
+struct GruAttrs {
+  static constexpr int32_t gates = 3;
+  bool reverse = false, reset_after = false;
+  template <class V>
+  void visit(V&& v) {
+    v("reverse", reverse), v("reset_after", reset_after);
+  }
+};
+
+// `relu` instead of tanh.
+struct RnnAttrs {
+  static constexpr int32_t gates = 1;
+  bool reverse = false, relu = false;
+  template <class V>
+  void visit(V&& v) {
+    v("reverse", reverse), v("relu", relu);
+  }
+};
+
+// As those of recurrent layers.
+struct DirectionAttrs {
+  bool reverse = false;
+  template <class V>
+  void visit(V&& v) {
+    v("reverse", reverse);
+  }
+};
+
 // Big enough and aligned for any of the structs above.
 inline constexpr int kMaxAttrsBytes = 96;
 

@@ -15,6 +15,7 @@ struct AxisFacts {
   int32_t axis = 0;       // where the name between two .. sits
   int32_t groups = 1;     // the size of G
   bool swapped[2] = {};   // by input: ~
+  int32_t gates = 0;      // of a recurrent operator: G; K is as large as H, and P is 2
   bool clamps = false;    // the output is clamped after the sums
   bool mean = false;      // sums are divided
   bool windowed = false;  // rows and columns are set
@@ -33,6 +34,7 @@ inline AxisFacts axis_facts(Op op, const void* attrs) {
     const auto& a = *static_cast<const decltype(type)*>(attrs);
     if constexpr (requires { a.axis; }) facts.axis = a.axis;
     if constexpr (requires { a.groups; }) facts.groups = a.groups;
+    if constexpr (requires { a.gates; }) facts.groups = facts.gates = a.gates;
     if constexpr (requires { a.transpose_a; })
       facts.swapped[0] = a.transpose_a, facts.swapped[1] = a.transpose_b;
     if constexpr (requires { a.clamps(); }) facts.clamps = a.clamps();

@@ -97,6 +97,8 @@ const char* Binding::bind(const Shape* wanted) {
   for (int k = 0; k < inputs() + open; ++k)
     if (k == inputs() ? !shape_fits(k, *wanted) : present(k) && !shape_fits(k, shape(k)))
       return refuse(k, kShape);
+  if (facts_.gates != 0)
+    if (const char* wrong = bind_recurrent()) return wrong;
   if (facts_.slices &&
       (facts_.start < 0 || int64_t{facts_.start} + sizes_[row_.find("S")] > sizes_[row_.find("A")]))
     return "the input has no such elements";
@@ -169,6 +171,18 @@ const char* Binding::bind_windows() {
   }
   image = kNoName;
   return nullptr;
+}
+
+// The hidden state goes into its own product; biases are those of the input and of the state.
+const char* Binding::bind_recurrent() {
+  const auto need = [&](const char* name, int32_t size) -> const char* {
+    const auto [k, at] = row_.place(name);
+    if (k < 0 || !present(k) || sizes_[row_.find(name)] == size) return nullptr;
+    axis = at;
+    return refuse(k, kShape);
+  };
+  const char* wrong = need("K", sizes_[row_.find("H")]);
+  return wrong ? wrong : need("P", 2);
 }
 
 // What letters do not say.

@@ -79,6 +79,7 @@ class Binding {
   bool learn(int k, Shape shape);
   bool leaves_open(const SignatureOperand& written) const;
   const char* bind_windows();
+  const char* bind_recurrent();
   const char* bind_own(const Shape* wanted);
 
   const Signature& row_;

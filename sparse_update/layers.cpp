@@ -1,5 +1,6 @@
 #include "sparse_update/layers.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "graph/rules/cut.h"
@@ -9,6 +10,35 @@ namespace {
 
 bool is_parameter(const Graph& graph, ValueId id) {
   return id != kNone && graph.value(id).role == Role::parameter;
+}
+
+// The parameters that a matrix is put together from: exporters write the gates of a recurrent layer
+// in another order.
+void add_parts(const Graph& graph, ValueId id, std::vector<ValueId>* parts) {
+  const NodeId maker = id == kNone ? kNone : graph.value(id).producer;
+  if (is_parameter(graph, id) && graph.shape(id).rank > 1) {
+    if (std::find(parts->begin(), parts->end(), id) == parts->end()) parts->push_back(id);
+  } else if (maker != kNone) {
+    const Node& node = graph.nodes[maker];
+    if (node.op == Op::concat || node.op == Op::slice || node.op == Op::reshape)
+      for (ValueId part : node.inputs) add_parts(graph, part, parts);
+  }
+}
+
+// The weights of a layer that are parameters; of those that it computes, which it has not already.
+std::vector<ValueId> weights_of(const Graph& graph, ValueId weight, const WeightAxes& axes,
+                                const std::vector<Layer>& before) {
+  if (is_parameter(graph, weight)) return {weight};
+  std::vector<ValueId> parts;
+  const Shape& shape = graph.shape(weight);
+  if (axes.input == shape.rank - 1 && axes.output == shape.rank - 2)
+    add_parts(graph, weight, &parts);
+  std::erase_if(parts, [&](ValueId part) {
+    const auto same = [&](const Layer& layer) { return layer.weight == part; };
+    return graph.shape(part).last() != shape.last() ||
+           std::any_of(before.begin(), before.end(), same);
+  });
+  return parts;
 }
 
 // Follows the output of a layer to the batch norm or bias addition that belongs to it.
@@ -62,7 +92,9 @@ std::vector<Layer> find_layers(const Graph& graph) {
   const std::vector<bool> reaching = reaching_output(graph);
   for (const Node& node : graph.nodes) {
     const WeightAxes axes = weight_axes(node.op, 1);
-    if (!axes || !reaching[node.outputs[0]] || !is_parameter(graph, node.inputs[1])) continue;
+    if (!axes || !reaching[node.outputs[0]]) continue;
+    const std::vector<ValueId> weights = weights_of(graph, node.inputs[1], axes, layers);
+    if (weights.empty()) continue;
     Layer layer;
     layer.name = node.name;
     layer.grouped = std::visit(
@@ -71,14 +103,18 @@ std::vector<Layer> find_layers(const Graph& graph) {
           return false;
         },
         node.attrs);
-    layer.weight = node.inputs[1];
-    layer.input_axis = axes.input;
-    layer.output_axis = axes.output;
     const int bias = bias_input(node.op);
     if (bias >= 0 && is_parameter(graph, node.input(bias))) layer.own_bias = node.input(bias);
     add_epilogue(graph, readers, node.outputs[0], &layer);
     layer.bias = layer.own_bias != kNone ? layer.own_bias : layer.beta;
-    layers.push_back(layer);
+    for (const ValueId weight : weights) {
+      // Put together, it may have fewer axes in front.
+      const int missing = graph.shape(node.inputs[1]).rank - graph.shape(weight).rank;
+      layer.weight = weight;
+      layer.input_axis = axes.input - missing;
+      layer.output_axis = axes.output - missing;
+      layers.push_back(layer);
+    }
   }
   return layers;
 }

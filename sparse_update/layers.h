@@ -8,7 +8,8 @@
 namespace attune {
 
 // A layer as schemes count them: a convolution or matrix product with a parameter for its weight,
-// in the order of execution, the classifier last.
+// in the order of execution, the classifier last. A recurrent layer is two: the product of its
+// input, without bias, and that of its state, with all its biases.
 struct Layer {
   std::string name;
   bool grouped = false;  // a convolution in groups that is not depthwise

@@ -13,7 +13,8 @@ using AnyAttrs =
     std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs, ScaleAttrs,
                  ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs, BroadcastAttrs,
                  TransposeAttrs, AxisAttrs, SliceAttrs, CumsumAttrs, RandomAttrs, HuberAttrs,
-                 SgdAttrs, MomentumAttrs, AdamAttrs, RunningStatisticsAttrs>;
+                 SgdAttrs, MomentumAttrs, AdamAttrs, RunningStatisticsAttrs, LstmAttrs, GruAttrs,
+                 RnnAttrs, DirectionAttrs>;
 
 // Default attributes of the operator's type.
 AnyAttrs default_attrs(Op op);

@@ -131,7 +131,9 @@ class Query {
     if (term.kind != SignatureAxis::named) return std::nullopt;
     int name = term.factor == kNoName ? term.name : term.factor;
     const bool kernel = row_.names[name][0] == 'K' && row_.names[name][1] != '\0';
-    const bool fixed = kernel || name == indexed_ || (facts_.groups != 1 && is_factor(name));
+    const bool step = facts_.gates != 0 && row_.names[name][0] != 'N';  // Examples alone are apart.
+    const bool fixed =
+        kernel || step || name == indexed_ || (facts_.groups != 1 && is_factor(name));
     if (name == alias_) name = aliased_;
     return Key{Key::name, name, term.window != 0, fixed,
                term.factor == kNoName ? 1 : facts_.groups};
@@ -264,14 +266,16 @@ WeightAxes weight_axes(Op op, int operand) {
     return false;
   };
   const SignatureOperand& w = row.input(operand);
-  if (w.operand_type() != OperandType::real) return axes;
+  if (w.term || w.operand_type() != OperandType::real) return axes;
   bool some_missing = false;
   for (int t = 0; t < w.count; ++t) {
     const SignatureAxis& term = w.axes[t];
     if (term.kind != SignatureAxis::named || w.swapped) return {};
     const int name = term.factor == kNoName ? term.name : term.factor;
     const bool in_x = has(row.input(0), name), in_y = has(row.output(0), name);
-    if (in_x) axes.input = t;
+    // The state that a recurrent layer's weights multiply is none of its inputs.
+    const bool summed = !in_x && !in_y && row.names[name][0] == 'K' && row.names[name][1] == '\0';
+    if (in_x || summed) axes.input = t;
     if (in_y) axes.output = t;
     some_missing |= !in_y;
   }

@@ -27,7 +27,10 @@ class GradientContext {
   const Node& node() const { return node_; }
   ValueId x(int i) const { return node_.input(i); }
   ValueId y(int i = 0) const { return node_.output(i); }
-  ValueId dy(int i = 0) const { return output_grads_[i]; }
+  // Of output i, or kNone.
+  ValueId dy(int i = 0) const {
+    return i < static_cast<int>(output_grads_.size()) ? output_grads_[i] : kNone;
+  }
   // Whether the gradient of input i is wanted. Rules emit nothing for the others.
   bool needs(int i) const { return i < static_cast<int>(needs_.size()) && needs_[i]; }
   // Output i of the forward node, made if it is an optional one that nobody wanted yet.

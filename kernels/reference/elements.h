@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/kernel.h"
@@ -39,6 +40,18 @@ void map2(const KernelArgs& args, F f) {
   for_tiles(args, args.output(0).shape.elements(), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) y[i] = f(a[i], b[i]);
   });
+}
+
+// Far from 0 exp overflows to infinity or vanishes, which gives the right limits.
+template <class T>
+T sigmoid_value(T x) {
+  return T(1) / (T(1) + std::exp(-x));
+}
+
+// Rounded from double: C libraries differ in tanhf's last bit.
+template <class T>
+T tanh_value(T x) {
+  return static_cast<T>(std::tanh(static_cast<double>(x)));
 }
 
 // NaN stays NaN: both comparisons are false.

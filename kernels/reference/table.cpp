@@ -1,6 +1,7 @@
 #include "kernels/reference/table.h"
 
 #include "kernels/backends.h"
+#include "kernels/reference/recurrent.h"
 
 namespace attune {
 namespace {
@@ -12,9 +13,15 @@ size_t loss_workspace_bytes(const KernelArgs& args, int) {
 }
 
 template <class T>
+size_t recurrent_workspace_bytes(const KernelArgs& args, int) {
+  return reference::Recurrence<T>::workspace_bytes(args);
+}
+
+template <class T, class Attrs>
 constexpr Kernel make_kernel(OpKind kind, void (*run)(const KernelArgs&)) {
   Kernel kernel;
   kernel.run = run;
+  if constexpr (requires { Attrs::gates; }) kernel.workspace_bytes = recurrent_workspace_bytes<T>;
   if (kind == OpKind::loss) kernel.workspace_bytes = loss_workspace_bytes<T>;
   return kernel;
 }
@@ -22,7 +29,8 @@ constexpr Kernel make_kernel(OpKind kind, void (*run)(const KernelArgs&)) {
 // Indexed by operator. One without a kernel is a link error here.
 template <class T>
 constexpr Kernel kKernels[] = {
-#define OP(id, name, version, kind, ...) make_kernel<T>(OpKind::kind, reference::name<T>),
+#define OP(id, name, version, kind, Attrs, ...) \
+  make_kernel<T, Attrs>(OpKind::kind, reference::name<T>),
 #include "kernels/ops.def"
 #undef OP
 };

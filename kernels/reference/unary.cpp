@@ -20,10 +20,9 @@ void scale(const KernelArgs& args) {
 }
 ATTUNE_INSTANTIATE(scale)
 
-// Far from 0 exp overflows to infinity or vanishes, which gives the right limits.
 template <class T>
 void sigmoid(const KernelArgs& args) {
-  map<T>(args, [](T x) { return T(1) / (T(1) + std::exp(-x)); });
+  map<T>(args, sigmoid_value<T>);
 }
 ATTUNE_INSTANTIATE(sigmoid)
 
@@ -34,10 +33,9 @@ void sigmoid_grad(const KernelArgs& args) {
 }
 ATTUNE_INSTANTIATE(sigmoid_grad)
 
-// Rounded from double: C libraries differ in tanhf's last bit.
 template <class T>
 void tanh(const KernelArgs& args) {
-  map<T>(args, [](T x) { return static_cast<T>(std::tanh(static_cast<double>(x))); });
+  map<T>(args, tanh_value<T>);
 }
 ATTUNE_INSTANTIATE(tanh)
 

@@ -11,7 +11,7 @@
 namespace attune::test {
 namespace {
 
-enum class Kind { real, positive, constant, positive_constant, absent };
+enum class Kind { real, positive, constant, positive_constant, absent, lengths };
 using enum Kind;
 
 struct Input {
@@ -149,6 +149,31 @@ const std::vector<Case>& cases() {
       {"vector", Op::log_softmax, NoAttrs{}, {{{5}}}},
       {"rows", Op::log_softmax, NoAttrs{}, {{{2, 3, 4}}}},
 
+      {"defaults", Op::lstm, LstmAttrs{}, {{{2, 4, 1, 12}}, {{1, 12, 3}}}},
+      {"two directions, all inputs",
+       Op::lstm,
+       LstmAttrs{},
+       {{{2, 3, 2, 8}}, {{2, 8, 2}}, {{2, 2, 8}}, {{2, 2, 2}}, {{2, 2, 2}}, {{2}, lengths}}},
+      {"constant weight", Op::lstm, LstmAttrs{true}, {{{1, 3, 1, 8}}, {{1, 8, 2}, constant}}},
+      {"defaults", Op::gru, GruAttrs{}, {{{2, 4, 1, 9}}, {{1, 9, 3}}}},
+      {"two directions, all inputs",
+       Op::gru,
+       GruAttrs{},
+       {{{2, 3, 2, 6}}, {{2, 6, 2}}, {{2, 2, 6}}, {{2, 2, 2}}, {{2}, lengths}}},
+      {"reset after",
+       Op::gru,
+       GruAttrs{.reverse = true, .reset_after = true},
+       {{{2, 3, 1, 9}}, {{1, 9, 3}}, {{1, 2, 9}}, {{2, 1, 3}}, {{2}, lengths}}},
+      {"reset after, no state",
+       Op::gru,
+       GruAttrs{.reset_after = true},
+       {{{2, 3, 2, 6}}, {{2, 6, 2}}, {{2, 2, 6}}}},
+      {"defaults", Op::rnn, RnnAttrs{}, {{{2, 4, 1, 3}}, {{1, 3, 3}}}},
+      {"relu, two directions, all inputs",
+       Op::rnn,
+       RnnAttrs{.relu = true},
+       {{{2, 3, 2, 3}}, {{2, 3, 3}}, {{2, 2, 3}}, {{2, 2, 3}}, {{2}, lengths}}},
+
       {"resnet's",
        Op::max_pool2d,
        Pool2dAttrs{.kernel_h = 3,
@@ -204,6 +229,7 @@ const std::vector<Case>& cases() {
       {"middle", Op::slice, SliceAttrs{1, 2}, {{{2, 5, 2}}}, {2, 2, 2}},
       {"end", Op::slice, SliceAttrs{2, 3}, {{{2, 2, 5}}}, {2, 2, 2}},
       {"all", Op::slice, SliceAttrs{0, 0}, {{{3, 2}}}, {3, 2}},
+      {"of a vector", Op::slice, SliceAttrs{0, 2}, {{{5}}}, {2}},
   };
   return all;
 }
@@ -224,6 +250,12 @@ Built build(const Case& c) {
     const bool is_positive = input.kind == positive || input.kind == positive_constant;
     auto data = is_positive ? test::positive(count, seed) : spread(count, seed);
     const std::string name = "x" + std::to_string(seed++);
+    if (input.kind == lengths) {  // one step less for each example
+      std::vector<int64_t> ints;
+      for (int i = 0; i < input.shape[0]; ++i) ints.push_back(c.inputs[0].shape[1] - i);
+      inputs.push_back(built.graph.add_index_constant(name, ints));
+      continue;
+    }
     if (input.kind == real || input.kind == positive) {
       inputs.push_back(add_parameter(built.graph, name, input.shape, std::move(data)));
       built.parameters.push_back(inputs.back());

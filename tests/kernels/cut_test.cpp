@@ -227,6 +227,8 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
   const Shape kept{4, 6, 8, 1};
   const AxisAttrs along{1};
   const BroadcastAttrs shared{true};
+  const RnnAttrs recurrent;
+  const Shape states{4, 3, 2, 5}, square{2, 5, 5};
   const struct {
     const char* why;
     Operation of;
@@ -249,6 +251,10 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
       {"terms of a mean", {Op::reduce, &mean, {&x}, {&kept}}, 0, 3},
       {"repeats that share a mean", {Op::broadcast_to, &shared, {&kept}, {&x}}, 1, 3},
       {"what is chosen from", {Op::gather, &along, {&x, &indices}, {&narrow}}, 0, 1},
+      {"steps", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 0, 1},
+      {"units of a state", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 0, 3},
+      {"a state's own product", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 1, 2},
+      {"directions", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 1, 0},
       {"an axis of size 1", {Op::scale, nullptr, {&kept}, {&kept}}, 0, 3},
       {"an axis that is not there", {Op::scale, nullptr, {&kept}, {&kept}}, 0, 4},
   };
@@ -258,6 +264,7 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
   }
   CHECK(cut({Op::max_pool2d, &pool, {&x}, {&pooled}}, 1, 1).window);
   CHECK(cut({Op::conv2d, &conv, {&x, &w}, {&y}}, 0, 3).summed == 1);
+  CHECK(cut({Op::rnn, &recurrent, {&states, &square}, {&states}}, 0, 0).possible);
 }
 
 TEST_CASE("weights have the channels of their layer where the signature says so") {
@@ -269,10 +276,13 @@ TEST_CASE("weights have the channels of their layer where the signature says so"
   CHECK(axes(Op::depthwise_conv2d, 1) == std::pair(2, 2));
   CHECK(axes(Op::linear, 1) == std::pair(1, 0));
   CHECK(axes(Op::conv2d_transpose, 1) == std::pair(0, 3));
+  CHECK(axes(Op::lstm, 1) == std::pair(2, 1));
+  CHECK(axes(Op::rnn, 1) == std::pair(2, 1));
+  const std::set<Op> layers = {Op::conv2d, Op::depthwise_conv2d, Op::linear, Op::conv2d_transpose,
+                               Op::lstm, Op::gru, Op::rnn};
   for (const OpInfo& info : kOps)
     for (int i = 0; i < 8; ++i) {
-      const bool layer = i == 1 && (info.op == Op::conv2d || info.op == Op::depthwise_conv2d ||
-                                    info.op == Op::linear || info.op == Op::conv2d_transpose);
+      const bool layer = i == 1 && layers.contains(info.op);
       INFO(std::string(info.name), " ", i);
       CHECK(static_cast<bool>(weight_axes(info.op, i)) == layer);
     }

@@ -265,6 +265,65 @@ void add_movement(std::vector<Sample>& all) {
   }
 }
 
+// One example, more than a block of them; one direction, two; with all that is optional, and
+// without.
+void add_recurrent(std::vector<Sample>& all) {
+  struct Case {
+    int n, t, d, h;
+    bool reverse, options;
+  };
+  for (const Case& c : {Case{1, 1, 1, 1, false, false}, Case{3, 5, 1, 7, false, true},
+                        Case{2, 4, 1, 16, true, false}, Case{11, 3, 2, 19, false, true}}) {
+    const Shape states{c.n, c.d, c.h}, y{c.n, c.t, c.d, c.h};
+    const auto gated = [&](int gates) { return Shape{c.n, c.t, c.d, gates * c.h}; };
+    const auto weight = [&](int gates) { return Value::random({c.d, gates * c.h, c.h}, 1); };
+    const auto bias = [&](int gates) {
+      return c.options ? Value::random({c.d, 2, gates * c.h}, 2) : Value();
+    };
+    const auto state = [&](int seed) { return c.options ? Value::random(states, seed) : Value(); };
+    Value lengths;
+    if (c.options) {  // none of the steps, more than there are, and some
+      lengths = ints({c.n});
+      for (int i = 0; i < c.n; ++i) lengths.set(i, i == 0 ? 2 : i == 1 ? c.t + 1 : i % c.t);
+    }
+    const std::string name = shape_text(y) + (c.reverse ? " reverse" : "");
+    const auto unit = [&](Shape s, int seed) { return Value::random(s, seed, 0.01, 0.99); };
+    const Value dy = Value::random(y, 3), previous = Value::random(y, 4);
+
+    const LstmAttrs lstm{c.reverse};
+    all.push_back(make_sample(
+        name, Op::lstm, lstm,
+        {Value::random(gated(4), 5, -2, 2), weight(4), bias(4), state(6), state(7), lengths},
+        {real(y), real(states), real(states), real(y), real(gated(4))}));
+    all.push_back(make_sample(name, Op::lstm_grad, lstm,
+                              {unit(gated(4), 8), weight(4), Value::random(y, 9), state(7), lengths,
+                               dy, state(10), state(11)},
+                              {real(gated(4)), real(states), real(states)}));
+    for (bool reset_after : {false, true}) {
+      const GruAttrs gru{c.reverse, reset_after};
+      all.push_back(
+          make_sample(name, Op::gru, gru,
+                      {Value::random(gated(3), 12, -2, 2), weight(3), bias(3), state(6), lengths},
+                      {real(y), real(states), real(gated(3)), real(y)}));
+      all.push_back(make_sample(
+          name, Op::gru_grad, gru,
+          {unit(gated(3), 13), weight(3), Value::random(y, 14), previous, lengths, dy, state(10)},
+          {real(gated(3)), real(gated(3)), real(states)}));
+    }
+    for (bool relu : {false, true}) {
+      const RnnAttrs rnn{c.reverse, relu};
+      all.push_back(make_sample(name, Op::rnn, rnn,
+                                {Value::random(y, 15), weight(1), bias(1), state(6), lengths},
+                                {real(y), real(states)}));
+      all.push_back(make_sample(name, Op::rnn_grad, rnn,
+                                {Value::random(y, 16), weight(1), lengths, dy, state(10)},
+                                {real(y), real(states)}));
+    }
+    all.push_back(make_sample(name, Op::previous_state, DirectionAttrs{c.reverse},
+                              {Value::random(y, 17), state(6), lengths}, {real(y)}));
+  }
+}
+
 void add_losses(std::vector<Sample>& all) {
   for (auto [n, c] : {std::array{1, 1}, {5, 3}, {9, 700}}) {
     const Value logits = Value::random({n, c}, 1, -4, 4), w = Value::random({n}, 2, 0, 2);
@@ -380,6 +439,7 @@ const std::vector<Sample>& samples() {
     add_batch_norm(list);
     add_batch_norm_train(list);
     add_movement(list);
+    add_recurrent(list);
     add_losses(list);
     for (int axis = -1; axis < 3; ++axis) add_updates(list, {60, 60, 50}, axis, {6, 1, 2, 7});
     // Work is divided within a row of slices, and within a slice.

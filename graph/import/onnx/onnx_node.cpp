@@ -71,6 +71,12 @@ std::vector<double> OnnxNode::reals(const char* name) const {
   return result;
 }
 
+std::vector<std::string> OnnxNode::texts(const char* name) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::STRINGS);
+  if (attribute == nullptr) return {};
+  return {attribute->strings().begin(), attribute->strings().end()};
+}
+
 std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
   const auto* attribute = check_type(find(name), onnx::AttributeProto::TENSOR);
   if (attribute == nullptr) return std::nullopt;

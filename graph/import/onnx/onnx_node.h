@@ -39,6 +39,7 @@ class OnnxNode {
   std::string text(const char* name, const char* otherwise) const;
   Dims ints(const char* name, const Dims& otherwise = {}) const;
   std::vector<double> reals(const char* name) const;
+  std::vector<std::string> texts(const char* name) const;
   std::optional<KnownTensor> tensor(const char* name) const;
 
   int input_count() const;
