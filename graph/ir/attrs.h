@@ -13,7 +13,7 @@ using AnyAttrs =
     std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs, ScaleAttrs,
                  ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs, BroadcastAttrs,
                  TransposeAttrs, AxisAttrs, SliceAttrs, HuberAttrs, SgdAttrs, MomentumAttrs,
-                 AdamAttrs, RunningStatisticsAttrs>;
+                 AdamAttrs, RunningStatisticsAttrs, CustomAttrs>;
 
 // Default attributes of the operator's type.
 AnyAttrs default_attrs(Op op);

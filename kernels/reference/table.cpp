@@ -1,6 +1,7 @@
 #include "kernels/reference/table.h"
 
 #include "kernels/backends.h"
+#include "kernels/custom.h"
 
 namespace attune {
 namespace {
@@ -11,18 +12,24 @@ size_t loss_workspace_bytes(const KernelArgs& args, int) {
   return static_cast<size_t>(args.input(0).shape[0]) * sizeof(T);
 }
 
+size_t custom_workspace_bytes(const KernelArgs& args, int threads) {
+  const CustomOperator& op = *find_custom_operator(args.attributes<CustomAttrs>());
+  return op.workspace_bytes == nullptr ? 0 : op.workspace_bytes(args, threads);
+}
+
 template <class T>
-constexpr Kernel make_kernel(OpKind kind, void (*run)(const KernelArgs&)) {
+constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&)) {
   Kernel kernel;
   kernel.run = run;
   if (kind == OpKind::loss) kernel.workspace_bytes = loss_workspace_bytes<T>;
+  if (op == Op::custom) kernel.workspace_bytes = custom_workspace_bytes;
   return kernel;
 }
 
 // Indexed by operator. One without a kernel is a link error here.
 template <class T>
 constexpr Kernel kKernels[] = {
-#define OP(id, name, version, kind, ...) make_kernel<T>(OpKind::kind, reference::name<T>),
+#define OP(id, name, version, kind, ...) make_kernel<T>(Op::name, OpKind::kind, reference::name<T>),
 #include "kernels/ops.def"
 #undef OP
 };

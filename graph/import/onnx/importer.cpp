@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/import/onnx/custom.h"
 #include "graph/import/onnx/onnx_node.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
@@ -26,10 +27,12 @@ constexpr OnnxOp kOnnxOps[] = {
 #undef ONNX
 };
 
-const OnnxOp* find_op(const onnx::NodeProto& node) {
-  if (!node.domain().empty() && node.domain() != "ai.onnx") return nullptr;
+// Empty where the operator is not known.
+OnnxImport find_op(const onnx::NodeProto& node) {
+  if (!node.domain().empty() && node.domain() != "ai.onnx")
+    return custom_import(node.domain() + "." + node.op_type());
   for (const OnnxOp& op : kOnnxOps)
-    if (node.op_type() == op.name) return &op;
+    if (node.op_type() == op.name) return op.import;
   return nullptr;
 }
 
@@ -232,18 +235,21 @@ void Importer::import_nodes() {
         proto.input().begin(), proto.input().end(),
         [&](const std::string& input) { return !input.empty() && tensors_.at(input).failed; });
     std::string reason;
-    const OnnxOp* op = find_op(proto);
-    if (op == nullptr) {
+    const auto import = find_op(proto);
+    if (import == nullptr) {
       const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
       reason = own ? "the operator is not supported"
-                   : fmt::format("the operators of {} are not supported", proto.domain());
+                   : fmt::format(
+                         "the operators of {} are not supported, unless a program of your own "
+                         "registers them: examples/custom_operator",
+                         proto.domain());
       for (const char* part : {"uantize", "QLinear", "Integer"})
         if (proto.op_type().find(part) != std::string::npos)
           reason += ": the model is quantised; give the one in floats that it was made from";
     } else if (reachable) {
       try {
         trains_ = false;
-        op->import(node);
+        import(node);
         follow_inputs(proto);
         for (int i = 0; i < proto.output_size(); ++i) {
           const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
