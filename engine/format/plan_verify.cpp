@@ -208,6 +208,7 @@ bool port_fits(PortRole role, const Tensor& t, int batch) {
     case PortRole::target:
       return t.dtype != DType::mask;
     case PortRole::weight:
+    case PortRole::advantage:
       return is_real(t.dtype) && t.shape.elements() == batch;
     case PortRole::step:
       return t.dtype == DType::i32 && t.shape.elements() == 1;
