@@ -21,6 +21,7 @@ class ClassWeighted : public Dataset {
     return data_.read(index, field, bytes);
   }
   std::string_view describe(int64_t index) override { return data_.describe(index); }
+  double advantage(int64_t index) override { return data_.advantage(index); }
   double weight(int64_t index) override {
     return data_.weight(index) *
            weights_[static_cast<size_t>(classes_[static_cast<size_t>(index)])];

@@ -172,6 +172,7 @@ DatasetRequest data_request(const Session& session, ProgramKind kind) {
   request.target = target_shape(session, kind);
   request.labels_unread = !labels && !session.port(kind, PortRole::target);
   request.labels_optional = request.labels_unread;
+  request.advantages = static_cast<bool>(session.port(kind, PortRole::advantage));
   return request;
 }
 

@@ -72,7 +72,8 @@ void note_frozen_tables(const PlanContents& contents) {
   std::set<std::string> names;
   const Graph& graph = contents.programs.front().graph;
   for (const Node& node : graph.nodes)
-    if (node.op == Op::take) names.insert(graph.value(node.inputs[0]).name);
+    if (node.op == Op::take && !is_table_of_loss(graph.value(node.inputs[0])))
+      names.insert(graph.value(node.inputs[0]).name);
   if (!names.empty())
     print_note(fmt::format("{} {} looked up by ids and stay{} as {}: tables are not trained",
                            fmt::join(names, ", "), names.size() == 1 ? "is" : "are",

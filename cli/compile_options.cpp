@@ -145,6 +145,10 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
                    "Of --loss huber: errors up to this count squared");
   verb->add_option("--label-smoothing", compile.loss_settings.label_smoothing,
                    "Of losses of classes: this share of a target is the same for every class");
+  verb->add_option(
+      "--entropy-bonus", compile.loss_settings.entropy_bonus,
+      "Of --loss policy_gradient: so many times the policy's entropy is taken from the "
+      "loss, so that it goes on exploring");
   if (with_scheme)
     verb->add_option("--batch-norm", batch_norm_,
                      "The statistics of batch norms: frozen, as the model has them; estimate, "

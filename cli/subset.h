@@ -20,6 +20,9 @@ class Subset : public Dataset {
   std::string_view describe(int64_t index) override {
     return data_.describe(indices_[static_cast<size_t>(index)]);
   }
+  double advantage(int64_t index) override {
+    return data_.advantage(indices_[static_cast<size_t>(index)]);
+  }
   double weight(int64_t index) override {
     return data_.weight(indices_[static_cast<size_t>(index)]);
   }

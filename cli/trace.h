@@ -42,6 +42,7 @@ class Trace : public Dataset {
   bool labelled() const override { return data_.labelled(); }
   Status read(int64_t index, int field, std::span<std::byte> bytes) override;
   std::string_view describe(int64_t index) override { return data_.describe(index); }
+  double advantage(int64_t index) override { return data_.advantage(index); }
   double weight(int64_t index) override { return data_.weight(index); }
 
  private:

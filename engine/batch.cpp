@@ -37,6 +37,13 @@ void set_scalar(const Tensor& tensor, double value) {
 
 namespace {
 
+void set_number(const Tensor& reals, int64_t i, double number) {
+  if (reals.dtype == DType::f64)
+    reals.as<double>()[i] = number;
+  else
+    reals.as<float>()[i] = static_cast<float>(number);
+}
+
 // Whether `tensor` is whole bytes for each of `batch` examples, outermost.
 bool holds_examples(const Tensor& tensor, int64_t batch) {
   return tensor && tensor.shape.rank >= 1 && tensor.shape[0] == batch &&
@@ -84,6 +91,7 @@ Status Batch::bind(const Session& session, ProgramKind kind, Dataset& data, Batc
   if (b.target_ && !data.labelled())
     return Status::error("%s: the data has no labels, which %s needs", plan.name(), program);
   b.weights_ = session.port(kind, PortRole::weight).tensor;
+  b.advantages_ = session.port(kind, PortRole::advantage).tensor;
   b.loss_ = session.port(kind, PortRole::loss).tensor;
   b.correct_ = session.port(kind, PortRole::metric).tensor;
   bool fits = !b.target_ || holds_examples(b.target_.tensor, b.size_);
@@ -133,10 +141,15 @@ Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t c
       return Status::error("%.*s: the weight %g is no finite number of at least 0",
                            static_cast<int>(where.size()), where.data(), weight);
     }
-    if (weights_.dtype == DType::f64)
-      weights_.as<double>()[i] = weight;
-    else
-      weights_.as<float>()[i] = static_cast<float>(weight);
+    set_number(weights_, i, weight);
+    if (!advantages_) continue;
+    const double advantage = i < count ? data.advantage(example) : 0;
+    if (!std::isfinite(advantage)) {
+      const std::string_view where = data.describe(example);
+      return Status::error("%.*s: the advantage %g is no finite number",
+                           static_cast<int>(where.size()), where.data(), advantage);
+    }
+    set_number(advantages_, i, advantage);
   }
   weight_ = total_weight(data, order, first, count);
   return Status::ok();

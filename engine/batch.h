@@ -46,7 +46,7 @@ class Batch {
   int64_t size_ = 0, positions_ = 1;
   double weight_ = 0;
   SessionPort target_;
-  Tensor weights_, loss_, correct_;
+  Tensor weights_, advantages_, loss_, correct_;
 };
 
 // Whether what was read for a port (of one example) is within the port's limit; else an error that

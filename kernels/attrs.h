@@ -280,6 +280,20 @@ struct DirectionAttrs {
   }
 };
 
+// Which operator of the user's own (kernels/custom.h), and the numbers that it was given. `name` is
+// its bytes, four in each, the first in the lowest bits; zeros behind it.
+inline constexpr int kMaxCustomName = 47;
+inline constexpr int kMaxCustomParameters = 6;
+struct CustomAttrs {
+  int32_t name[(kMaxCustomName + 1) / 4] = {};
+  double parameters[kMaxCustomParameters] = {};
+  template <class V>
+  void visit(V&& v) {
+    for (int32_t& bytes : name) v("name", bytes);
+    for (double& parameter : parameters) v("parameters", parameter);
+  }
+};
+
 // Big enough and aligned for any of the structs above.
 inline constexpr int kMaxAttrsBytes = 96;
 

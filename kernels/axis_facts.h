@@ -24,7 +24,8 @@ struct AxisFacts {
   int32_t start = 0;
   bool reduces = false;  // the axes whose bits are set in `reduced`
   int32_t reduced = 0;
-  const int32_t* perm = nullptr;  // of a transpose, in the attributes
+  const int32_t* perm = nullptr;        // of a transpose, in the attributes
+  const CustomAttrs* custom = nullptr;  // of an operator of the user's own
 };
 
 inline AxisFacts axis_facts(Op op, const void* attrs) {
@@ -47,6 +48,7 @@ inline AxisFacts axis_facts(Op op, const void* attrs) {
     if constexpr (requires { a.start; }) facts.slices = true, facts.start = a.start;
     if constexpr (requires { a.axes; }) facts.reduces = true, facts.reduced = a.axes;
     if constexpr (requires { a.perm; }) facts.perm = a.perm;
+    if constexpr (requires { a.parameters; }) facts.custom = &a;
     return 0;
   });
   return facts;

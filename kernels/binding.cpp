@@ -3,6 +3,8 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/custom.h"
+
 namespace attune {
 namespace {
 
@@ -77,16 +79,18 @@ const char* Binding::bind(const Shape* wanted) {
   if (facts_.groups < 1) return "groups below 1";
   if (const int g = row_.find("G"); g != kNoName) sizes_[g] = facts_.groups;
 
-  int64_t total = 0;  // along the axis where inputs of any number have sizes of their own
+  // Along the axis where inputs of any number have sizes of their own.
+  const bool along = row_.input(0).many && !row_.input(0).any_shape;
+  int64_t total = 0;
   int broadcast = 0;
   for (int i = 0; i < inputs(); ++i) {
     if (!present(i)) continue;
     if (!learn(i, shape(i))) return refuse(i, kShape);
-    if (row_.input(i).many) total += shape(i)[facts_.axis];
+    if (along) total += shape(i)[facts_.axis];
     broadcast += row_.input(i).axes[0].kind == SignatureAxis::rest_or_less;
   }
   if (total > std::numeric_limits<int32_t>::max()) return "the axis gets too long";
-  if (row_.input(0).many) sizes_[row_.find("S")] = static_cast<int32_t>(total);
+  if (along) sizes_[row_.find("S")] = static_cast<int32_t>(total);
   if (broadcast > 1) rests_[0].known = true;  // One of the operands has the size of each axis.
   if (const char* wrong = bind_windows()) return wrong;
   if (row_.input(0).any_shape) return bind_own(wanted);
@@ -187,6 +191,7 @@ const char* Binding::bind_recurrent() {
 
 // What letters do not say.
 const char* Binding::bind_own(const Shape* wanted) {
+  if (facts_.custom != nullptr) return custom_output(*facts_.custom, inputs_, real_, &own_);
   const Shape& x = shape(0);
   own_ = x;
   if (facts_.perm != nullptr) {

@@ -3,6 +3,7 @@
 #include "attune/preprocess.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
+#include "kernels/custom.h"
 #include "kernels/kernel.h"
 #include "kernels/signature.h"
 
@@ -158,6 +159,16 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return Status::error("%s: %s: kernels of an unknown backend; use a newer runtime", name, where);
   if (!is_real(compute_type(*s)))
     return Status::error("%s: %s: computes in no type of ours; %s", name, where, kRecompile);
+  if (op == Op::custom) {
+    const auto name_of_it =
+        custom_name(*static_cast<const CustomAttrs*>(static_cast<void*>(attrs)));
+    if (find_custom_operator(name_of_it) == nullptr)
+      return Status::error(
+          "%s: %s: the operator %.*s is not registered in this program; register it before the "
+          "plan "
+          "is loaded (attune/custom_operator.h)",
+          name, where, static_cast<int>(name_of_it.size()), name_of_it.data());
+  }
   if (const char* wrong = check_step(op, attrs, in, out, compute_type(*s)))
     return Status::error("%s: %s: %s; %s", name, where, wrong, kRecompile);
 
@@ -198,6 +209,7 @@ bool port_fits(PortRole role, const Tensor& t, int batch) {
     case PortRole::target:
       return t.dtype != DType::mask;
     case PortRole::weight:
+    case PortRole::advantage:
       return is_real(t.dtype) && t.shape.elements() == batch;
     case PortRole::step:
       return t.dtype == DType::i32 && t.shape.elements() == 1;

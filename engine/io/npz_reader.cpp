@@ -108,6 +108,7 @@ std::vector<std::string> input_arrays(const DatasetRequest& request, const Examp
 std::vector<std::string> label_arrays(const DatasetRequest& request) {
   if (request.labels_unread) return {};
   std::vector<std::string> names = {"y", "labels", "targets"};
+  if (request.advantages) names.insert(names.begin(), "actions");
   for (const ExampleSpec& input : request.inputs)
     if (request.inputs.size() > 1) std::erase(names, input.name);
   return names;
@@ -117,6 +118,11 @@ std::vector<std::string> weight_arrays(const DatasetRequest& request) {
   std::vector<std::string> names = {"sample_weight", "sample_weights", "weights"};
   for (const ExampleSpec& input : request.inputs) std::erase(names, input.name);
   return names;
+}
+
+std::vector<std::string> advantage_arrays(const DatasetRequest& request) {
+  if (!request.advantages) return {};
+  return {"advantages", "advantage"};
 }
 
 // Where an array is missing: what is there, and what to do with names that others use.
@@ -141,20 +147,35 @@ NpzArrays::iterator find_array(NpzArrays& arrays, const std::vector<std::string>
   return arrays.end();
 }
 
-// Reads what each example weighs, if that is there.
+// A number for each example.
+Status read_numbers(const std::string& where, const NpyArray& array, int64_t examples,
+                    const char* word, std::vector<double>* numbers) {
+  if (!holds(array, Shape{}) || array.shape[0] != examples)
+    return file_error(where, "shape %s, and there are %lld examples; give one %s for each",
+                      dims_text(array.shape).c_str(), static_cast<long long>(examples), word);
+  numbers->resize(static_cast<size_t>(examples));
+  return convert_elements(where, array, 0, examples, DType::f64,
+                          std::as_writable_bytes(std::span(*numbers)));
+}
+
+// Reads what each example weighs, if that is there, and how well each action did.
 Status read_weights(const std::string& path, NpzArrays& arrays, const DatasetRequest& request,
                     Reader* reader) {
-  const auto found = find_array(arrays, weight_arrays(request));
-  if (found == arrays.end()) return Status::ok();
+  std::vector<double> numbers;
+  if (const auto found = find_array(arrays, weight_arrays(request)); found != arrays.end()) {
+    const std::string where = path + "/" + found->first;
+    ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, reader->size(), "weight", &numbers));
+    ATTUNE_RETURN_IF_ERROR(reader->set_weights(where, std::move(numbers)));
+  }
+  if (!request.advantages) return Status::ok();
+  const auto found = find_array(arrays, advantage_arrays(request));
+  if (found == arrays.end())
+    return missing(path, "`advantages`: how much better than expected each action did",
+                   "advantages");
   const std::string where = path + "/" + found->first;
-  const NpyArray& array = found->second;
-  if (!holds(array, Shape{}) || array.shape[0] != reader->size())
-    return file_error(where, "shape %s, and there are %lld examples; give one weight for each",
-                      dims_text(array.shape).c_str(), static_cast<long long>(reader->size()));
-  std::vector<double> weights(static_cast<size_t>(reader->size()));
-  ATTUNE_RETURN_IF_ERROR(convert_elements(where, array, 0, reader->size(), DType::f64,
-                                          std::as_writable_bytes(std::span(weights))));
-  return reader->set_weights(where, std::move(weights));
+  numbers.clear();
+  ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, reader->size(), "advantage", &numbers));
+  return reader->set_advantages(where, std::move(numbers));
 }
 
 }  // namespace
@@ -177,6 +198,7 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
   const std::vector<std::string> label_names = label_arrays(request);
   std::vector<std::string> wanted = label_names;
   for (std::string& name : weight_arrays(request)) wanted.push_back(std::move(name));
+  for (std::string& name : advantage_arrays(request)) wanted.push_back(std::move(name));
   for (const ExampleSpec& input : request.inputs)
     for (std::string& name : input_arrays(request, input)) wanted.push_back(std::move(name));
   NpzArrays arrays;

@@ -89,6 +89,10 @@ Status open_dataset(const std::string& path, const DatasetRequest& request,
     if (request.inputs.size() > 1 && extension_of(path) != ".npz")
       return file_error(path, "the model has %zu inputs (%s); give an .npz with an array for each",
                         request.inputs.size(), name_list(input_names(request)).c_str());
+    if (request.advantages && extension_of(path) != ".npz")
+      return file_error(path,
+                        "the model learns from actions and their advantages; give an .npz with the "
+                        "model's inputs, `actions` and `advantages`");
     if (status.type() == fs::file_type::directory) return open_folder(path, request, dataset);
     ATTUNE_RETURN_IF_ERROR(check_regular_file(path));
     if (const Opener open = opener_of_extension(path)) return open(path, request, dataset);

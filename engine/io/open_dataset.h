@@ -27,6 +27,9 @@ struct DatasetRequest {
   DType target_dtype = DType::f32;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
+  // The labels are actions, each with an advantage (Dataset::advantage): an .npz has arrays
+  // `actions` and `advantages`.
+  bool advantages = false;
   // Leave labels unread, as if there were none: the model learns from its inputs alone.
   bool labels_unread = false;
   // Files that cannot be read or decoded are left out, each with a note. All are then read when the

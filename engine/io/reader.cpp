@@ -57,6 +57,7 @@ Status Reader::read_kept(int64_t index, int field, std::span<std::byte> bytes) {
 void Reader::keep(std::span<const int64_t> indices) {
   if (!labels_.empty()) labels_.keep(indices);
   if (!weights_.empty()) keep_elements(&weights_, indices);
+  if (!advantages_.empty()) keep_elements(&advantages_, indices);
   if (!cache_.empty()) keep_elements(&cache_, indices);
   size_ = std::ssize(indices);
 }
@@ -73,6 +74,16 @@ Status Reader::set_weights(const std::string& where, std::vector<double> weights
   }
   if (!any) return file_error(where, "all weights are 0; give some examples a weight");
   weights_ = std::move(weights);
+  return Status::ok();
+}
+
+Status Reader::set_advantages(const std::string& where, std::vector<double> advantages) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  for (size_t i = 0; i < advantages.size(); ++i)
+    if (!(advantages[i] >= -kMost && advantages[i] <= kMost))
+      return file_error(where, "the advantage %g of example %zu is no finite number", advantages[i],
+                        i);
+  advantages_ = std::move(advantages);
   return Status::ok();
 }
 

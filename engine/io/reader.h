@@ -29,6 +29,11 @@ class Reader : public Dataset {
   double weight(int64_t index) final {
     return weights_.empty() ? 1 : weights_[static_cast<size_t>(index)];
   }
+  double advantage(int64_t index) final {
+    return advantages_.empty() ? 1 : advantages_[static_cast<size_t>(index)];
+  }
+  // One for each example, finite.
+  Status set_advantages(const std::string& where, std::vector<double> advantages);
   // A weight for each example, or none. An error, which names `where`, unless they are finite and
   // at least 0, and not all 0.
   Status set_weights(const std::string& where, std::vector<double> weights);
@@ -52,7 +57,7 @@ class Reader : public Dataset {
   Labels labels_;
   size_t cache_bytes_left_;
   std::vector<std::unique_ptr<std::byte[]>> cache_;  // by index; null where not cached
-  std::vector<double> weights_;                      // by example; empty: 1 each
+  std::vector<double> weights_, advantages_;         // by example; empty: 1 each
   std::string description_;
   std::vector<std::string> notes_;
 };

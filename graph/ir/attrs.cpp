@@ -4,6 +4,8 @@
 
 #include <type_traits>
 
+#include "kernels/custom.h"
+
 namespace attune {
 namespace {
 
@@ -16,9 +18,15 @@ std::vector<Field> fields_of(const AnyAttrs& attrs) {
   std::vector<Field> fields;
   std::visit(
       [&](auto copy) {
-        copy.visit([&](const char* name, const auto& value) {
+        const auto add = [&](const char* name, const auto& value) {
           fields.push_back({name, fmt::format("{}", value)});
-        });
+        };
+        if constexpr (std::is_same_v<decltype(copy), CustomAttrs>) {
+          add("name", custom_name(copy));
+          for (double parameter : copy.parameters) add("parameters", parameter);
+        } else {
+          copy.visit(add);
+        }
       },
       attrs);
   return fields;

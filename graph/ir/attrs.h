@@ -14,7 +14,7 @@ using AnyAttrs =
                  ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs, BroadcastAttrs,
                  TransposeAttrs, AxisAttrs, SliceAttrs, CumsumAttrs, RandomAttrs, HuberAttrs,
                  SgdAttrs, MomentumAttrs, AdamAttrs, RunningStatisticsAttrs, LstmAttrs, GruAttrs,
-                 RnnAttrs, DirectionAttrs>;
+                 RnnAttrs, DirectionAttrs, CustomAttrs>;
 
 // Default attributes of the operator's type.
 AnyAttrs default_attrs(Op op);

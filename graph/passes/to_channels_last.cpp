@@ -214,7 +214,7 @@ class ChannelsLast {
     if (plain && node.op == Op::reshape) return visit_reshape(std::move(node));
     if (plain && node.op == Op::matmul) return visit_matmul(std::move(node));
     const SignatureOperand& x = signature(node.op).input(0);
-    if (plain && (x.many || (on_elements(x) && signature(node.op).inputs == 2)))
+    if (plain && ((x.many && !x.any_shape) || (on_elements(x) && signature(node.op).inputs == 2)))
       return visit_several(std::move(node));
     const bool in_layout = plain && takes_layout(node);
     for (size_t i = in_layout ? 1 : 0; i < node.inputs.size(); ++i)

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "kernels/binding.h"
+#include "kernels/custom.h"
 
 namespace attune {
 namespace {
@@ -188,7 +189,22 @@ class Query {
 
   // ---- Rows of any shape ----------------------------------------------------------------------
 
+  // By example, where a user's operator says so.
+  Cut custom_cut(int operand, int axis) const {
+    Cut cut;
+    const CustomOperator* op = find_custom_operator(*facts_.custom);
+    const auto has_examples = [&](int k) {
+      return k < inputs() ? k < 32 && (op->by_example >> k & 1) != 0 : !op->sums_examples;
+    };
+    if (op == nullptr || op->by_example == 0 || axis != 0 || !has_examples(operand)) return cut;
+    for (int k = 0; k < operands(); ++k) cut.axis.push_back(has_examples(k) ? 0 : -1);
+    cut.summed = op->sums_examples;
+    cut.possible = true;
+    return cut;
+  }
+
   Cut own_cut(int operand, int axis) const {
+    if (facts_.custom != nullptr) return custom_cut(operand, axis);
     const Shape &x = *shape(0), &y = *shape(1);
     Cut cut;
     cut.axis = {-1, -1};

@@ -1,5 +1,7 @@
 #include "graph/rules/rules.h"
 
+#include "kernels/custom.h"
+
 namespace attune {
 namespace {
 
@@ -32,11 +34,16 @@ std::string type_text(const Value& value) {
   return dtype_name(value.dtype) + shape_text(value.shape);
 }
 
+std::string op_text(const Node& node) {
+  const auto* custom = std::get_if<CustomAttrs>(&node.attrs);
+  return std::string(custom ? custom_name(*custom) : op_name(node.op));
+}
+
 std::string node_text(const Graph& graph, const Node& node) {
   std::vector<std::string> inputs;
   for (ValueId id : node.inputs)
     inputs.push_back(id == kNone ? "none" : type_text(graph.value(id)));
-  return fmt::format("{} '{}' of ({})", op_name(node.op), node.name, fmt::join(inputs, ", "));
+  return fmt::format("{} '{}' of ({})", op_text(node), node.name, fmt::join(inputs, ", "));
 }
 
 GradientContext::GradientContext(Graph& graph, NodeId node, std::vector<ValueId> output_grads,

@@ -61,6 +61,8 @@ using GradientRule = void (*)(GradientContext& g);
 // Null for all but forward operators, and flat ones let no gradient through. The loss is
 // differentiated by graph/training/loss.cpp, which emits its gradient beside it.
 GradientRule gradient_rule(Op op);
+// Whether a node has one: those of the user's own operators may not.
+bool has_gradient(const Node& node);
 
 #define OP(id, name, ...) void gradient_##name(GradientContext& g);
 #include "kernels/ops.def"
@@ -72,6 +74,7 @@ DType compute_dtype(const Graph& graph, const Node& node);
 
 std::string shape_text(const Shape& shape);                   // "[1,3,224,224]"
 std::string type_text(const Value& value);                    // "f32[1,3,224,224]"
+std::string op_text(const Node& node);                        // "add", or a user's own by its name
 std::string node_text(const Graph& graph, const Node& node);  // "add 'sum' of (f32[2], f32[2])"
 
 }  // namespace attune

@@ -52,8 +52,8 @@ class Paths {
 std::vector<std::string> missing(const Graph& graph, const Paths& paths) {
   std::vector<std::string> names;
   for (const Node& node : graph.nodes)
-    if (paths.on_path(node) && gradient_rule(node.op) == nullptr)
-      names.push_back(fmt::format("{} ({})", node.name, op_name(node.op)));
+    if (paths.on_path(node) && !has_gradient(node))
+      names.push_back(fmt::format("{} ({})", node.name, op_text(node)));
   return names;
 }
 

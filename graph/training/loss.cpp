@@ -12,10 +12,14 @@
 namespace attune {
 namespace {
 
+// A row for each action, 1 at its place.
+constexpr const char* kActions = "loss/actions";
+
 // What a prediction is held against.
 enum class Target {
   classes,        // one of each example, or of each of its positions
   signs,          // 0 or 1 for each number of the output
+  actions,        // as classes, and how much better than expected each one did
   probabilities,  // of each class
   numbers,        // one for each of the output's
   input,          // the model's own input
@@ -39,6 +43,9 @@ constexpr LossRow kLosses[] = {
     {Loss::soft_cross_entropy, "soft_cross_entropy", "soft", Op::soft_cross_entropy,
      Op::soft_cross_entropy_grad, Target::probabilities, Op::count_agreeing,
      "probabilities of classes: targets [n, classes]"},
+    {Loss::policy_gradient, "policy_gradient", "pg", Op::soft_cross_entropy,
+     Op::soft_cross_entropy_grad, Target::actions, Op::count_correct,
+     "choices and what came of them: actions [n], advantages [n]"},
     {Loss::mean_squared_error, "mean_squared_error", "mse", Op::mean_squared_error,
      Op::mean_squared_error_grad, Target::numbers, std::nullopt,
      "numbers: targets like the output"},
@@ -156,12 +163,13 @@ ValueId logits_of(Graph& graph, Loss loss) {
 }
 
 // A number for each of `like`'s, that of its example.
-ValueId for_positions(Graph& graph, ValueId weights, const Shape& like) {
+ValueId for_positions(Graph& graph, ValueId numbers, const Shape& like) {
+  const std::string name = graph.value(numbers).name;
   Shape column = like;
   for (int i = 1; i < column.rank; ++i) column[i] = 1;
-  weights = graph.reshape(weights, column, "weights/column");
-  weights = graph.emit(Op::broadcast_to, BroadcastAttrs{}, {weights}, "weights/positions", &like);
-  return graph.reshape(weights, Shape{static_cast<int32_t>(like.elements())}, "weights/flat");
+  numbers = graph.reshape(numbers, column, name + "/column");
+  numbers = graph.emit(Op::broadcast_to, BroadcastAttrs{}, {numbers}, name + "/positions", &like);
+  return graph.reshape(numbers, Shape{static_cast<int32_t>(like.elements())}, name + "/flat");
 }
 
 // The model's first input as the model reads it, in the shape of its output.
@@ -184,18 +192,20 @@ ValueId input_as_target(Graph& graph, ValueId output) {
 // What the loss's operators read.
 struct Operands {
   ValueId prediction, target, weights;
+  ValueId advantages = kNone;  // of actions, one for each target
   std::vector<ValueId> list() const { return {prediction, target, weights}; }
 };
 Operands operands_of(Graph& graph, const LossRow& row) {
   const bool scores = row.metric.has_value();
-  Operands all{scores ? logits_of(graph, row.loss) : model_output(graph), kNone, kNone};
+  Operands all{scores ? logits_of(graph, row.loss) : model_output(graph), kNone, kNone, kNone};
   Shape shape = graph.shape(all.prediction);
   if (shape.rank < 1)
     throw_error("the model's output is a scalar; {} needs a batch axis", row.name);
   if (row.target == Target::probabilities && shape.rank != 2)
     misfit(graph, row.loss, "[batch, classes]");
   const int32_t batch = shape[0];
-  const bool labels = row.target == Target::classes || row.target == Target::signs;
+  const bool acts = row.target == Target::actions;
+  const bool labels = acts || row.target == Target::classes || row.target == Target::signs;
   if (labels) --shape.rank;
   if (row.target == Target::input) {
     all.target = input_as_target(graph, all.prediction);
@@ -204,14 +214,48 @@ Operands operands_of(Graph& graph, const LossRow& row) {
     all.target = graph.add_input(port_name(role), labels ? DType::i32 : graph.real, shape);
   }
   all.weights = graph.add_input(port_name(PortRole::weight), graph.real, Shape{batch});
+  if (acts)
+    all.advantages = graph.add_input(port_name(PortRole::advantage), graph.real, Shape{batch});
   if (!labels) return all;
   const auto rows = static_cast<int32_t>(shape.elements());
   all.prediction = flat_scores(graph, all.prediction, rows, "logits/flat");
   if (shape.rank > 1) {
     all.target = graph.reshape(all.target, Shape{rows}, "labels/flat");
     all.weights = for_positions(graph, all.weights, shape);
+    if (acts) all.advantages = for_positions(graph, all.advantages, shape);
   }
   return all;
+}
+
+// Of each class, the advantage where it is the action that was taken, else 0. Soft cross entropy
+// with such targets, which need not sum to 1, is -advantage * log p(action).
+ValueId weighed_actions(Graph& graph, const Operands& operands) {
+  const Shape shape = graph.shape(operands.prediction);
+  const int32_t actions = shape.last();
+  std::vector<double> one_hot(static_cast<size_t>(actions) * static_cast<size_t>(actions));
+  for (int32_t i = 0; i < actions; ++i) one_hot[static_cast<size_t>(i) * (actions + 1)] = 1;
+  const ValueId table = graph.add_constant(kActions, Shape{actions, actions}, std::move(one_hot));
+  const ValueId taken = graph.emit(Op::take, NoAttrs{}, {table, operands.target}, "loss/taken");
+  const ValueId column = graph.reshape(operands.advantages, Shape{shape[0], 1}, "loss/advantages");
+  return graph.emit(Op::mul, NoAttrs{}, {taken, column}, "loss/targets");
+}
+
+// a - factor * b
+ValueId less(Graph& graph, ValueId a, ValueId b, double factor, const std::string& name) {
+  b = graph.emit(Op::scale, ScaleAttrs{.factor = factor}, {b}, name + "/bonus");
+  return graph.emit(Op::sub, NoAttrs{}, {a, b}, name + "/with_bonus");
+}
+
+// The targets of the loss and of its gradient that take bonus * entropy from it: with p as a
+// target, soft cross entropy is the entropy, and with p * log p its gradient is that of the
+// entropy.
+void add_entropy_bonus(Graph& graph, ValueId scores, double bonus, ValueId* target,
+                       ValueId* gradient_target) {
+  const ValueId p = graph.emit(Op::softmax, NoAttrs{}, {scores}, "loss/policy");
+  const ValueId log_p = graph.emit(Op::log_softmax, NoAttrs{}, {scores}, "loss/log_policy");
+  const ValueId terms = graph.emit(Op::mul, NoAttrs{}, {p, log_p}, "loss/entropy");
+  *target = less(graph, *target, p, bonus, "loss/targets");
+  *gradient_target = less(graph, *gradient_target, terms, bonus, "loss/grad/targets");
 }
 
 // (1 - share) * a + share * b
@@ -250,9 +294,20 @@ void check_settings(Loss loss, const LossSettings& settings) {
     throw_error("--huber-delta is for --loss huber, not {}", loss_name(loss));
   if (!(settings.label_smoothing >= 0 && settings.label_smoothing < 1))
     throw_error("--label-smoothing {}: give 0 or more, and less than 1", settings.label_smoothing);
-  if (settings.label_smoothing > 0 && !classifies(loss))
+  const bool acts = row_of(loss).target == Target::actions;
+  if (settings.label_smoothing > 0 && (acts || !classifies(loss)))
     throw_error("--label-smoothing is for losses of classes, not {}", loss_name(loss));
+  if (!(settings.entropy_bonus >= 0 && settings.entropy_bonus <= 1e30))
+    throw_error("--entropy-bonus {}: give 0 or more", settings.entropy_bonus);
+  if (settings.entropy_bonus > 0 && !acts)
+    throw_error("--entropy-bonus is for --loss policy_gradient, not {}", loss_name(loss));
 }
+
+LossSettings as_judged(const LossSettings& settings) {
+  return {.huber_delta = settings.huber_delta};
+}
+
+bool is_table_of_loss(const Value& value) { return value.name == kActions; }
 
 void choose_output(Graph& graph, const std::string& name) {
   const auto found =
@@ -283,7 +338,7 @@ int class_count(const Graph& graph, Loss loss) {
 AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient,
                          const LossSettings& settings) {
   const LossRow& row = row_of(loss);
-  const Operands operands = operands_of(graph, row);
+  Operands operands = operands_of(graph, row);
   const AnyAttrs attrs =
       row.op == Op::huber ? AnyAttrs(HuberAttrs{settings.huber_delta}) : AnyAttrs(NoAttrs{});
 
@@ -292,10 +347,17 @@ AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient,
     graph.outputs.push_back(
         {port_name(PortRole::metric),
          graph.emit(*row.metric, NoAttrs{}, operands.list(), port_name(PortRole::metric))});
+  ValueId gradient_target = operands.target;
+  if (row.target == Target::actions) {
+    operands.target = gradient_target = weighed_actions(graph, operands);
+    if (const double bonus = settings.entropy_bonus; bonus > 0)
+      add_entropy_bonus(graph, operands.prediction, bonus, &operands.target, &gradient_target);
+  }
   Node node = graph.make(row.op, attrs, operands.list(), "loss");
   ValueId value = node.outputs[0];
   // The gradient is computed from what the loss kept of the prediction, or from the prediction.
   Operands kept = operands;
+  kept.target = gradient_target;
   if (with_gradient && signature(row.op).outputs > 1) kept.prediction = graph.want_output(node, 1);
   graph.nodes.push_back(std::move(node));
   ValueId gradient = kNone;

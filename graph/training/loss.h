@@ -11,6 +11,7 @@ enum class Loss {
   cross_entropy,
   binary_cross_entropy,
   soft_cross_entropy,
+  policy_gradient,
   mean_squared_error,
   mean_absolute_error,
   huber,
@@ -29,12 +30,15 @@ bool classifies(Loss loss);
 struct LossSettings {
   double huber_delta = 1;      // errors beyond count by their size, and not squared
   double label_smoothing = 0;  // of this share a target is the same for every class
+  double entropy_bonus = 0;    // of a policy: so many times its entropy is taken from the loss
 };
+// Those by which a trained model is judged: by labels as they are, and without a bonus.
+LossSettings as_judged(const LossSettings& settings);
 // Throws Error where a setting is out of range, or does nothing for this loss.
 void check_settings(Loss loss, const LossSettings& settings);
 
-// Moves the output of this name to the front: what follows trains by the first one. Empty: the first
-// of real numbers. Throws Error that lists the outputs where there is none of that name.
+// Moves the output of this name to the front: what follows trains by the first one. Empty: the
+// first of real numbers. Throws Error that lists the outputs where there is none of that name.
 void choose_output(Graph& graph, const std::string& name);
 
 // The loss for a model that ends like this one: binary_cross_entropy after a sigmoid, else
@@ -53,13 +57,17 @@ struct AttachedLoss {
 int class_count(const Graph& graph, Loss loss);
 
 // Adds the loss of the model's first output, with a weight for each example: input ports "labels"
-// (i32) or "targets", unless the target is the model's input, and "weights" [N]; output ports
+// (i32) or "targets", unless the target is the model's input, and "weights" [N], for a policy's
+// gradient "advantages" [N], too; output ports
 // "loss" [1] and, for classes, "correct" [1]. The table in docs/command.md has the shapes. Labels
 // and targets of positions count with their example's weight. A model that ends in softmax, log of
 // softmax or sigmoid is trained from that operator's input where the loss has it in itself. The
 // model's own output ports are dropped. `with_gradient` emits the gradient beside the loss.
 AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient,
                          const LossSettings& settings = {});
+
+// Whether this is a table that a loss looks up, and none of the model's.
+bool is_table_of_loss(const Value& value);
 
 // For prediction, where the loss is one that classifies: adds the output port "probabilities", with
 // the classes on the last axis; of one logit, these are two.

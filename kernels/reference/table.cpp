@@ -1,6 +1,7 @@
 #include "kernels/reference/table.h"
 
 #include "kernels/backends.h"
+#include "kernels/custom.h"
 #include "kernels/reference/recurrent.h"
 
 namespace attune {
@@ -12,17 +13,23 @@ size_t loss_workspace_bytes(const KernelArgs& args, int) {
   return static_cast<size_t>(args.input(0).shape[0]) * sizeof(T);
 }
 
+size_t custom_workspace_bytes(const KernelArgs& args, int threads) {
+  const CustomOperator& op = *find_custom_operator(args.attributes<CustomAttrs>());
+  return op.workspace_bytes == nullptr ? 0 : op.workspace_bytes(args, threads);
+}
+
 template <class T>
 size_t recurrent_workspace_bytes(const KernelArgs& args, int) {
   return reference::Recurrence<T>::workspace_bytes(args);
 }
 
 template <class T, class Attrs>
-constexpr Kernel make_kernel(OpKind kind, void (*run)(const KernelArgs&)) {
+constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&)) {
   Kernel kernel;
   kernel.run = run;
   if constexpr (requires { Attrs::gates; }) kernel.workspace_bytes = recurrent_workspace_bytes<T>;
   if (kind == OpKind::loss) kernel.workspace_bytes = loss_workspace_bytes<T>;
+  if (op == Op::custom) kernel.workspace_bytes = custom_workspace_bytes;
   return kernel;
 }
 
@@ -30,7 +37,7 @@ constexpr Kernel make_kernel(OpKind kind, void (*run)(const KernelArgs&)) {
 template <class T>
 constexpr Kernel kKernels[] = {
 #define OP(id, name, version, kind, Attrs, ...) \
-  make_kernel<T, Attrs>(OpKind::kind, reference::name<T>),
+  make_kernel<T, Attrs>(Op::name, OpKind::kind, reference::name<T>),
 #include "kernels/ops.def"
 #undef OP
 };

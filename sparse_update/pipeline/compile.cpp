@@ -235,7 +235,7 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
                              ScheduledPrograms& scheduled) {
   // What judges goes by the labels as they are.
-  attach_loss(graph, options.loss, false, {.huber_delta = options.loss_settings.huber_delta});
+  attach_loss(graph, options.loss, false, as_judged(options.loss_settings));
   const auto packed =
       optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
   return finish(ProgramKind::evaluate, batch, *packed, options, arena);
@@ -303,6 +303,8 @@ std::string options_json(const CompileOptions& options) {
     json["huber_delta"] = s.huber_delta;
   else if (s.label_smoothing != 0)
     json["label_smoothing"] = s.label_smoothing;
+  else if (s.entropy_bonus != 0)
+    json["entropy_bonus"] = s.entropy_bonus;
   if (options.batch_norm != BatchNorm::frozen)
     json["batch_norm"] = batch_norm_name(options.batch_norm);
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;

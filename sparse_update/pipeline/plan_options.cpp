@@ -58,6 +58,7 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.output = json.value("output", "");
     options.loss_settings.huber_delta = json.value("huber_delta", 1.0);
     options.loss_settings.label_smoothing = json.value("label_smoothing", 0.0);
+    options.loss_settings.entropy_bonus = json.value("entropy_bonus", 0.0);
     if (json.contains("batch_norm"))
       options.batch_norm = parse_batch_norm(json["batch_norm"].get<std::string>());
     if (json.contains("input_shapes"))

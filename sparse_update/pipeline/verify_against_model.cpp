@@ -191,7 +191,7 @@ class Verification {
   Graph model_program(ProgramKind kind, int batch) const {
     Graph graph = model_graph(batch);
     LossSettings settings = compiled_.loss_settings;
-    if (kind == ProgramKind::evaluate) settings.label_smoothing = 0;
+    if (kind == ProgramKind::evaluate) settings = as_judged(settings);
     const bool learns = kind == ProgramKind::train_step;
     if (kind == ProgramKind::estimate)
       graph.outputs.clear();

@@ -41,6 +41,8 @@ ProgramInputs VerifyExamples::read(ProgramKind kind, int64_t first) {
       set_all(&made, 1);
     } else if (role == PortRole::rate) {
       set_all(&made, 0.01);
+    } else if (role == PortRole::advantage) {
+      randomize(*port, &made);
     } else {
       const int field = role == PortRole::input ? fields++ : kTargetField;
       if (data_ && (field != kTargetField || data_->labelled()))

@@ -63,6 +63,10 @@ std::shared_ptr<const ExamplesInMemory::Memory> ExamplesInMemory::read_all(
     // Unweighted examples are the same as ever.
     if (const double& weight = memory->weights.back(); weight != 1)
       memory->hashes.back() ^= hash64(std::as_bytes(std::span(&weight, 1)));
+    memory->advantages.push_back(data.advantage(indices[i]));
+    if (const double& advantage = memory->advantages.back(); advantage != 1)
+      memory->hashes.back() =
+          hash64(std::as_bytes(std::span(&advantage, 1)), memory->hashes.back());
   }
   return memory;
 }
@@ -109,6 +113,10 @@ std::string_view ExamplesInMemory::describe(int64_t index) {
 
 double ExamplesInMemory::weight(int64_t index) {
   return memory_->weights[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
+}
+
+double ExamplesInMemory::advantage(int64_t index) {
+  return memory_->advantages[static_cast<size_t>(indices_[static_cast<size_t>(index)])];
 }
 
 ExamplesInMemory take_examples(Dataset& data, const Session& session, int64_t count,

@@ -26,6 +26,7 @@ class ExamplesInMemory : public Dataset {
   // The bytes of an example's label or target.
   std::span<const std::byte> target(int64_t index) const;
   double weight(int64_t index) override;
+  double advantage(int64_t index) override;
   // Of all examples, in order.
   uint64_t hash() const { return hash_; }
 
@@ -34,8 +35,9 @@ class ExamplesInMemory : public Dataset {
     std::vector<size_t> field_bytes;  // of the inputs, then of the target
     std::vector<std::byte> bytes;
     std::vector<std::string> names;
-    std::vector<double> weights;   // by example
-    std::vector<uint64_t> hashes;  // by example
+    std::vector<double> weights;     // by example
+    std::vector<double> advantages;  // by example
+    std::vector<uint64_t> hashes;    // by example
 
     size_t stride() const {
       return std::accumulate(field_bytes.begin(), field_bytes.end(), size_t{0});

@@ -28,6 +28,8 @@ std::string settings_key(const Model& model, const CompileOptions& options, uint
   if (!options.output.empty()) text += " output " + options.output;
   if (const LossSettings& s = options.loss_settings; s.huber_delta != 1 || s.label_smoothing > 0)
     text += fmt::format(" delta {} smoothing {}", s.huber_delta, s.label_smoothing);
+  else if (s.entropy_bonus > 0)
+    text += fmt::format(" entropy {}", s.entropy_bonus);
   return fmt::format("{:016x}", hash64(std::as_bytes(std::span(text))));
 }
 

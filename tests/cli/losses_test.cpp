@@ -172,6 +172,54 @@ TEST_CASE("probabilities are labels of soft cross entropy") {
   CHECK(predicted.json()[0]["classes"].size() == 3);
 }
 
+// Of two actions, one pays where an example's first number is above 0, and the other elsewhere.
+TEST_CASE("a policy learns from actions and their advantages") {
+  Workshop shop;
+  shop.write("policy.onnx", network(2));
+  REQUIRE(shop.run("compile policy.onnx -o pg.att --scheme full --loss pg --entropy-bonus 0.01 "
+                   "--quiet")
+              .status == 0);
+  const auto action = [](int64_t i) { return i * 5 % 3 == 0 ? 1.0 : 0.0; };
+  const auto advantages = [&](double scale) {
+    return array<float>(NpyType::f32, {kExamples},
+                        [=](int64_t i) { return (action(i) == sign(i) ? 1 : -1) * scale; });
+  };
+  const NpyArray actions = array<int64_t>(NpyType::i64, {kExamples}, action);
+  write(shop, "played.npz", {{"x", inputs()}, {"actions", actions}, {"advantages", advantages(1)}});
+  const auto trained =
+      shop.run("train pg.att --data played.npz --epochs 60 --learning-rate 0.2 --json");
+  REQUIRE_MESSAGE(trained.status == 0, trained.error);
+  const auto before = shop.run("evaluate pg.att --data played.npz --json");
+  const auto after = shop.run("evaluate pg.att --checkpoint pg.atc --data played.npz --json");
+  REQUIRE_MESSAGE(after.status == 0, after.error);
+  // -mean of advantage * log p: what was right is likely now, and what was wrong ever less so.
+  CHECK(after.json()["loss"].get<double>() < before.json()["loss"].get<double>() - 1);
+  const auto predicted = shop.run("predict pg.att --checkpoint pg.atc played.npz --json");
+  REQUIRE_MESSAGE(predicted.status == 0, predicted.error);
+  int right = 0;
+  for (int i = 0; i < kExamples; ++i)
+    right += predicted.json()[static_cast<size_t>(i)]["classes"][0]["class"] ==
+             std::to_string(static_cast<int>(sign(i)));
+  CHECK(right >= kExamples - 2);
+  const auto verified = shop.run("verify pg.att --model policy.onnx --data played.npz");
+  CHECK_MESSAGE(verified.status == 0, verified.out);
+
+  const std::string train = "train pg.att --overwrite --data ";
+  write(shop, "lacks.npz", {{"x", inputs()}, {"y", actions}});
+  check_refused(shop.run(train + "lacks.npz"), "no array `advantages`");
+  write(shop, "few.npz",
+        {{"x", inputs()},
+         {"actions", actions},
+         {"advantages", array<float>(NpyType::f32, {3}, input)}});
+  check_refused(shop.run(train + "few.npz"), "give one advantage for each");
+  write(shop, "nan.npz", {{"x", inputs()}, {"actions", actions}, {"advantages", advantages(NAN)}});
+  check_refused(shop.run(train + "nan.npz"), "nan.npz/advantages");
+  shop.write("table.csv", "a,b,c,d,label\n1,2,3,4,0\n1,2,3,4,1\n");
+  check_refused(shop.run(train + "table.csv"), "give an .npz with");
+  check_refused(shop.run("adapt policy.onnx played.npz -o out.onnx --loss pg"),
+                "adapt does not judge by it");
+}
+
 TEST_CASE("a model learns to give its input back, of data with labels or without") {
   Workshop shop;
   shop.write("auto.onnx", network(4));
@@ -221,8 +269,8 @@ TEST_CASE("help lists every loss") {
   const std::string help = shop.run("compile --help").out;
   for (const char* loss :
        {"cross_entropy (ce)", "binary_cross_entropy (bce)", "soft_cross_entropy (soft)",
-        "mean_squared_error (mse)", "mean_absolute_error (l1)", "huber (smooth_l1)",
-        "reconstruction (autoencoder)"})
+        "policy_gradient (pg)", "mean_squared_error (mse)", "mean_absolute_error (l1)",
+        "huber (smooth_l1)", "reconstruction (autoencoder)"})
     CHECK(contains(help, loss));
 }
 

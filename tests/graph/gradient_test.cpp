@@ -7,6 +7,7 @@
 
 #include "graph/rules/rules.h"
 #include "tests/graph/support.h"
+#include "tests/support/custom_operators.h"
 
 namespace attune::test {
 namespace {
@@ -28,6 +29,7 @@ struct Case {
 };
 
 const std::vector<Case>& cases() {
+  register_test_operators();
   static const std::vector<Case> all = {
       {"plain", Op::conv2d, Conv2dAttrs{}, {{{2, 4, 5, 3}}, {{4, 3, 3, 3}}}},
       {"bias, stride, uneven padding",
@@ -143,6 +145,10 @@ const std::vector<Case>& cases() {
       {"plain", Op::sigmoid, NoAttrs{}, {{{2, 5}}}},
       {"plain", Op::tanh, NoAttrs{}, {{{2, 5}}}},
       {"plain", Op::sqrt, NoAttrs{}, {{{2, 5}, positive}}},
+      {"two inputs, a parameter",
+       Op::custom,
+       custom_attrs(kSnake.name, {0.75}),
+       {{{3, 2, 5}}, {{5}, positive}}},
       {"plain", Op::softplus, NoAttrs{}, {{{2, 5}}}},
       {"vector", Op::softmax, NoAttrs{}, {{{5}}}},
       {"rows", Op::softmax, NoAttrs{}, {{{2, 3, 4}}}},

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "tests/kernels/samples.h"
+#include "tests/support/custom_operators.h"
 
 // Forward kernels against their definitions, written once more with indices alone.
 namespace attune::test {
@@ -435,6 +436,28 @@ TEST_CASE("kernels that move elements put each where it belongs") {
     const Value &table = call.inputs[0], &ids = call.inputs[1];
     const int64_t width = table.shape()[1], id = static_cast<int64_t>(ids.at(i / width));
     return table.at((id < 0 ? id + table.shape()[0] : id) * width + i % width);
+  });
+  check_op(Op::custom, [](const Call& call, int64_t i, const Index&) {
+    const std::string_view name = custom_name(*static_cast<const CustomAttrs*>(call.attrs));
+    const auto gain = [&](size_t input, int64_t at) {  // of x, by a
+      const double x = call.inputs[input].at(at);
+      const double a = call.inputs[input + 1].at(at % call.inputs[input + 1].size());
+      return std::pair{x, a};
+    };
+    if (name == kSnakeGradA.name) {
+      double sum = 0;
+      for (int64_t k = i; k < call.inputs[0].size(); k += call.inputs[2].size()) {
+        const auto [x, a] = gain(1, k);
+        const double sine = std::sin(a * x);
+        sum += 0.75 * call.inputs[0].at(k) * (x * std::sin(2 * a * x) / a - sine * sine / (a * a));
+      }
+      return sum;
+    }
+    const bool backward = name == kSnakeGrad.name;
+    const auto [x, a] = gain(backward ? 1 : 0, i);
+    const double sine = std::sin(a * x);
+    return backward ? call.inputs[0].at(i) * (1 + 0.75 * std::sin(2 * a * x))
+                    : x + 0.75 * sine * sine / a;
   });
   check_op(Op::normalize, [](const Call& call, int64_t i, const Index& at) {
     return call.inputs[0].at(i) * call.inputs[1].at(at[3]) + call.inputs[2].at(at[3]);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tests/support/custom_operators.h"
+
 namespace attune::test {
 
 Conv2dAttrs ConvCase::attrs() const {
@@ -89,6 +91,21 @@ void add_windows(std::vector<Sample>& all, const ConvCase& c) {
   for (const Pool2dAttrs& a : {pool, pool_all}) {
     all.push_back(make_sample(c.name, Op::avg_pool2d, a, {x}, {real(dys)}));
     all.push_back(make_sample(c.name, Op::avg_pool2d_grad, a, {dwdy}, {real(c.x())}));
+  }
+}
+
+void add_custom(std::vector<Sample>& all) {
+  register_test_operators();
+  for (const Shape& s : {Shape{1}, Shape{3, 7}, Shape{4, 2, 6}, Shape{5, 3333}}) {
+    const Value x = Value::random(s, 1, -3, 3), dy = Value::random(s, 2);
+    const Value a = Value::random({s.last()}, 3, 0.2, 2);
+    const auto add = [&](const CustomOperator& op, std::vector<Value> inputs, const Shape& y) {
+      all.push_back(make_sample(op.name, Op::custom, custom_attrs(op.name, {0.75}),
+                                std::move(inputs), {real(y)}));
+    };
+    add(kSnake, {x, a}, s);
+    add(kSnakeGrad, {dy, x, a}, s);
+    add(kSnakeGradA, {dy, x, a}, a.shape());
   }
 }
 
@@ -435,6 +452,7 @@ const std::vector<Sample>& samples() {
     std::vector<Sample> list;
     for (const ConvCase& c : kConvCases) add_windows(list, c);
     add_products(list);
+    add_custom(list);
     add_elementwise(list);
     add_batch_norm(list);
     add_batch_norm_train(list);

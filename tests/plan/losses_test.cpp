@@ -42,6 +42,7 @@ struct Task {
   std::vector<int32_t> labels;
   Reals targets;
   LossSettings settings = {};
+  Reals advantages = {};
 };
 
 CompileOptions options_of(const Task& task, int micro_batch = 0) {
@@ -77,6 +78,10 @@ Learned learn(const Model& model, const Task& task, int micro_batch = 0) {
   const Tensor targets = session->port(kTrain, PortRole::target).tensor;
   REQUIRE(static_cast<size_t>(targets ? targets.shape.elements() : 0) == task.targets.size());
   std::copy(task.targets.begin(), task.targets.end(), targets.as<double>());
+  const Tensor advantages = session->port(kTrain, PortRole::advantage).tensor;
+  REQUIRE(static_cast<size_t>(advantages ? advantages.shape.elements() : 0) ==
+          task.advantages.size());
+  std::copy(task.advantages.begin(), task.advantages.end(), advantages.as<double>());
   REQUIRE(session->run(kTrain).is_ok());
   Learned learned;
   learned.loss = *session->output(kTrain, "loss").as<double>();
@@ -112,13 +117,16 @@ Reals numbers() {
 const Reals kSoft = {0.5, 0.25, 0.25, 0,    1,   0,    0.125, 0.125, 0.75,
                      1,   0,    0,    0.25, 0.5, 0.25, 0.5,   0.5,   0};
 
+const Reals kAdvantages = {1, -0.5, 2, 0, 3, -1.5};
+
 struct Case {
   Task task;
   Learned expected;
 };
 
 // PyTorch 1.13 in double: torch.nn.functional's cross_entropy, binary_cross_entropy_with_logits,
-// mse_loss, l1_loss, huber_loss(delta=0.5), with reduction="none" and then means by the weights.
+// mse_loss, l1_loss, huber_loss(delta=0.5), with reduction="none" and then means by the weights; of
+// policies torch.distributions.Categorical's -advantage * log_prob - bonus * entropy.
 std::vector<Case> cases() {
   return {
       {{Loss::cross_entropy, 3, kClasses, {}},
@@ -154,6 +162,20 @@ std::vector<Case> cases() {
          -0.05066703634471622, 0.07312924086124929, -0.026793810017820142, -0.013028999242133684,
          0.09066199324615842, -0.08517911539392889, 0.00960183877504539, 0.07576959159316353,
          -0.12216367233770484, -0.18141846055853145, 0.30358213289623626}}},
+      {{Loss::policy_gradient, 3, kClasses, {}, {}, kAdvantages},
+       {-0.423731181050586,
+        5,
+        {-0.04506457522911723, 0.03464662956763252, 0.11654862703379068, -0.1426175564439821,
+         -0.0628271441862166, 0.018482819657381192, 0.10330518261704214, 0.03413690189395726,
+         0.10789171941533385, -0.05312944922501372, -0.21985380965083284, 0.10848065455002484,
+         -0.2570382395488204, -0.28935986571259537, 0.5463981052614157}}},
+      {{Loss::policy_gradient, 3, kClasses, {}, {.entropy_bonus = 0.25}, kAdvantages},
+       {-0.6935701018258426,
+        5,
+        {-0.0475579317442541, 0.03813217929543797, 0.11289220237587827, -0.14560601174057736,
+         -0.06313754576267783, 0.019082107575464663, 0.10195782401612213, 0.034053953961142046,
+         0.11069547750693197, -0.057214286870902645, -0.2148500263920005, 0.11155205777943536,
+         -0.26760491168415623, -0.2924427506760575, 0.5600476623602137}}},
       {{Loss::mean_squared_error, 3, {}, numbers()},
        {1.0550672743055556,
         0,
@@ -362,6 +384,11 @@ TEST_CASE("a loss that does not fit the model's output is refused, and one that 
   CHECK(contains(refusal(linear(3), Loss::huber, {.huber_delta = -1}), "above 0"));
   CHECK(contains(refusal(linear(3), Loss::huber, {.label_smoothing = 0.1}), "--label-smoothing"));
   CHECK(contains(refusal(linear(3), Loss::cross_entropy, {.label_smoothing = 1}), "less than 1"));
+  CHECK(contains(refusal(linear(3), Loss::policy_gradient, {.label_smoothing = 0.1}),
+                 "--label-smoothing"));
+  CHECK(contains(refusal(linear(3), Loss::cross_entropy, {.entropy_bonus = 0.1}),
+                 "--entropy-bonus is for --loss policy_gradient"));
+  CHECK(contains(refusal(linear(3), Loss::policy_gradient, {.entropy_bonus = -1}), "0 or more"));
 }
 
 TEST_CASE("images are reconstructed from bytes") {

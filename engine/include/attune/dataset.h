@@ -43,6 +43,9 @@ class Dataset {
   // By how much example `index` counts in losses and means, beside others: finite, at least 0. A
   // batch's loss is sum(weight * loss) / sum(weight), as in PyTorch.
   virtual double weight(int64_t /*index*/) { return 1; }
+  // For a plan of the loss policy_gradient, whose labels are actions: by how much the example's
+  // action did better than expected (worse: negative), the return less a baseline, say. Finite.
+  virtual double advantage(int64_t /*index*/) { return 1; }
   // What whoever gave the data should know, a line each: files that were left out, for example. May
   // grow while examples are read.
   virtual std::span<const std::string> notes() const { return {}; }

@@ -19,23 +19,29 @@ enum class PortRole : uint8_t {
   metric = 7,    // [1]
   output = 8,    // the model's own, and what is made of them for prediction
   gradient = 9,  // of a parameter, where the plan was asked for them
+  // By how much the action that an example's label is did better than expected: policy_gradient.
+  advantage = 10,
 };
-inline constexpr int kPortRoleCount = 10;
+inline constexpr int kPortRoleCount = 11;
 
 constexpr const char* role_name(PortRole role) {
-  constexpr const char* kNames[kPortRoleCount] = {"input", "label", "target", "weight", "rate",
-                                                  "step",  "loss",  "metric", "output", "gradient"};
+  constexpr const char* kNames[kPortRoleCount] = {"input",  "label",    "target",   "weight",
+                                                  "rate",   "step",     "loss",     "metric",
+                                                  "output", "gradient", "advantage"};
   return kNames[static_cast<int>(role)];
 }
 
 // Whether the caller fills ports of this role before a run; else a run fills them.
-constexpr bool is_fed(PortRole role) { return role <= PortRole::step; }
+constexpr bool is_fed(PortRole role) {
+  return role <= PortRole::step || role == PortRole::advantage;
+}
 
 // The name of the port that training adds for a role; empty for the model's own, whose names are
 // theirs, and must be others than these.
 constexpr const char* port_name(PortRole role) {
   constexpr const char* kNames[kPortRoleCount] = {
-      "", "labels", "targets", "weights", "learning_rate", "step", "loss", "correct", "", ""};
+      "",     "labels",  "targets", "weights", "learning_rate", "step",
+      "loss", "correct", "",        "",        "advantages"};
   return kNames[static_cast<int>(role)];
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "graph/import/common/known_math.h"
+#include "graph/import/onnx/custom.h"
 #include "graph/import/onnx/onnx_node.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
@@ -30,11 +31,16 @@ constexpr OnnxOp kOnnxOps[] = {
 #undef ONNX
 };
 
-const OnnxOp* find_op(const onnx::NodeProto& node) {
-  if (!node.domain().empty() && node.domain() != "ai.onnx") return nullptr;
+struct FoundOp {
+  OnnxImport import;  // empty where the operator is not known
+  bool computed = false;
+};
+FoundOp find_op(const onnx::NodeProto& node) {
+  if (!node.domain().empty() && node.domain() != "ai.onnx")
+    return {custom_import(node.domain() + "." + node.op_type())};
   for (const OnnxOp& op : kOnnxOps)
-    if (node.op_type() == op.name) return &op;
-  return nullptr;
+    if (node.op_type() == op.name) return {op.import, op.computed};
+  return {};
 }
 
 // An example of the flag for an input: its known sizes, and likely ones for the others.
@@ -238,11 +244,14 @@ void Importer::import_nodes() {
         proto.input().begin(), proto.input().end(),
         [&](const std::string& input) { return !input.empty() && tensors_.at(input).failed; });
     std::string reason;
-    const OnnxOp* op = find_op(proto);
-    if (op == nullptr) {
+    const FoundOp op = find_op(proto);
+    if (!op.import) {
       const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
       reason = own ? "the operator is not supported"
-                   : fmt::format("the operators of {} are not supported", proto.domain());
+                   : fmt::format(
+                         "the operators of {} are not supported, unless a program of your own "
+                         "registers them: examples/custom_operator",
+                         proto.domain());
       for (const char* part : {"uantize", "QLinear", "Integer"})
         if (proto.op_type().find(part) != std::string::npos)
           reason += ": the model is quantised; give the one in floats that it was made from";
@@ -253,10 +262,10 @@ void Importer::import_nodes() {
     } else if (reachable) {
       try {
         trains_ = false;
-        if (op->computed && node.all_fixed())
-          import_by_computing(node, op->import);
+        if (op.computed && node.all_fixed())
+          import_by_computing(node, op.import);
         else
-          op->import(node);
+          op.import(node);
         follow_inputs(proto);
         for (int i = 0; i < proto.output_size(); ++i) {
           const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
@@ -290,7 +299,7 @@ void Importer::import_nodes() {
 
 // Runs what an operator becomes on the device, in a graph of its own and in double: its outputs are
 // known, as its inputs are.
-void Importer::import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n)) {
+void Importer::import_by_computing(OnnxNode& node, const OnnxImport& import) {
   std::vector<std::pair<OnnxTensor*, OnnxTensor>> inputs;
   bool derived = false;
   for (const std::string& name : node.inputs()) {
@@ -463,7 +472,7 @@ ValueId Importer::derive(const std::string& name) {
   };
   if (depth_ > kMaxSteps) fail("too many nodes, one after the other");
   try {
-    find_op(proto)->import(node);
+    find_op(proto).import(node);
   } catch (const NotDerived&) {  // by a node before
     throw;
   } catch (const Error& error) {

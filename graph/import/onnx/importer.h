@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/import/common/known_tensor.h"
+#include "graph/import/onnx/custom.h"
 #include "graph/import/onnx/onnx_model.h"
 
 namespace onnx {
@@ -94,7 +95,7 @@ class Importer {
   void add_inputs();
   void add_input(int index);
   void import_nodes();
-  void import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n));
+  void import_by_computing(OnnxNode& node, const OnnxImport& import);
   void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
   ValueId emit_real(ValueId x, const std::string& name);

@@ -52,6 +52,12 @@ double OnnxNode::real(const char* name, double otherwise) const {
   return attribute == nullptr ? otherwise : shortest_decimal(attribute->f());
 }
 
+double OnnxNode::number(const char* name, double otherwise) const {
+  const auto* attribute = find(name);
+  const bool whole = attribute != nullptr && attribute->type() == onnx::AttributeProto::INT;
+  return whole ? static_cast<double>(attribute->i()) : real(name, otherwise);
+}
+
 std::string OnnxNode::text(const char* name, const char* otherwise) const {
   const auto* attribute = check_type(find(name), onnx::AttributeProto::STRING);
   return attribute == nullptr ? otherwise : attribute->s();

@@ -36,6 +36,7 @@ class OnnxNode {
   bool has_attribute(const char* name) const { return find(name) != nullptr; }
   int64_t integer(const char* name, int64_t otherwise) const;
   double real(const char* name, double otherwise) const;
+  double number(const char* name, double otherwise) const;  // a float or an integer
   std::string text(const char* name, const char* otherwise) const;
   Dims ints(const char* name, const Dims& otherwise = {}) const;
   std::vector<double> reals(const char* name) const;

@@ -1,0 +1,35 @@
+# What another project links: attune::engine on a device; attune::io, readers of data; attune::command,
+# the compiler and the command as a library. By add_subdirectory, or from this build folder by
+# find_package(attune) with attune_DIR.
+set(EXPORTED attune_kernels attune_engine)
+add_library(attune::engine ALIAS attune_engine)
+set_target_properties(attune_engine PROPERTIES EXPORT_NAME engine)
+set(NEEDED "")
+if(ATTUNE_IO)
+  list(APPEND EXPORTED attune_io)
+  add_library(attune::io ALIAS attune_io)
+  set_target_properties(attune_io PROPERTIES EXPORT_NAME io)
+  string(APPEND NEEDED "find_dependency(ZLIB)\n")
+  get_target_property(LINKED attune_io LINK_LIBRARIES)
+  foreach(format JPEG PNG GIF TIFF)
+    if(${format}::${format} IN_LIST LINKED)
+      string(APPEND NEEDED "find_dependency(${format})\n")
+    endif()
+  endforeach()
+  if(WebP::WebP IN_LIST LINKED)
+    string(APPEND NEEDED "if(NOT TARGET WebP::WebP)\n  add_library(WebP::WebP INTERFACE IMPORTED)\n"
+           "  target_link_libraries(WebP::WebP INTERFACE ${WEBP_DEMUX_LIBRARY} ${WEBP_LIBRARY})\nendif()\n")
+  endif()
+endif()
+if(ATTUNE_HOST)
+  list(APPEND EXPORTED attune_graph attune_sparse_update attune_machine attune_cli)
+  add_library(attune::command ALIAS attune_cli)
+  set_target_properties(attune_cli PROPERTIES EXPORT_NAME command)
+  string(APPEND NEEDED "find_dependency(fmt)\nfind_dependency(Protobuf)\n")
+endif()
+if(PROJECT_IS_TOP_LEVEL)
+  export(TARGETS ${EXPORTED} NAMESPACE attune:: FILE ${PROJECT_BINARY_DIR}/attune-targets.cmake)
+  file(WRITE ${PROJECT_BINARY_DIR}/attune-config.cmake
+       "include(CMakeFindDependencyMacro)\n${NEEDED}"
+       "include(\${CMAKE_CURRENT_LIST_DIR}/attune-targets.cmake)\n")
+endif()
