@@ -97,6 +97,13 @@ OnnxBuilder model_of(const Reference& of, bool lengths_known) {
   return b;
 }
 
+Graph imported(const OnnxBuilder& b) {
+  ImportOptions options;
+  options.real = DType::f64;
+  options.batch = 0;
+  return b.import(options);
+}
+
 double dot(const std::vector<double>& x, double (*by)(double)) {
   double sum = 0;
   for (size_t i = 0; i < x.size(); ++i) sum += x[i] * by(static_cast<double>(i + 1));
@@ -108,10 +115,7 @@ double dot(const std::vector<double>& x, double (*by)(double)) {
 void check(const Reference& of, bool lengths_known) {
   CAPTURE(of.name);
   CAPTURE(lengths_known);
-  ImportOptions options;
-  options.real = DType::f64;
-  options.batch = 0;
-  Graph graph = model_of(of, lengths_known).import(options);
+  Graph graph = imported(model_of(of, lengths_known));
   graph.verify();
   std::map<std::string, ValueId> tensors, grads;
   std::vector<ValueId> wanted = {graph.input("X")};
@@ -166,10 +170,9 @@ TEST_CASE("lengths that are an input give what constant ones do") {
   int checked = 0;
   for (const Reference& of : kReferences) {
     if (of.lengths.empty()) continue;
-    if (is_unrolled(model_of(of, true).import({.real = DType::f64, .batch = 0}))) {
+    if (is_unrolled(imported(model_of(of, true)))) {
       CAPTURE(of.name);
-      const std::string error =
-          error_of([&] { model_of(of, false).import({.real = DType::f64, .batch = 0}); });
+      const std::string error = error_of([&] { imported(model_of(of, false)); });
       CHECK(contains(error, "lengths that are an input"));
       continue;
     }
@@ -182,7 +185,7 @@ TEST_CASE("lengths that are an input give what constant ones do") {
 TEST_CASE("what is usual is one operator; lengths that are whole, and zeros, are nothing") {
   for (const Reference& of : kReferences) {
     CAPTURE(of.name);
-    const Graph graph = model_of(of, true).import({.real = DType::f64, .batch = 0});
+    const Graph graph = imported(model_of(of, true));
     const bool unusual =
         of.clip != 0 || of.has("P") || (!of.activations.empty() && of.activations[0] != "Relu");
     CHECK(is_unrolled(graph) == unusual);
@@ -193,7 +196,7 @@ TEST_CASE("what is usual is one operator; lengths that are whole, and zeros, are
   b.input("X", {4, 3, 3}).tensor("W", {1, 8, 3}).tensor("R", {1, 8, 2}).output("Y");
   b.tensor("zeros", {1, 3, 2}, 0, 0).tensor("none", {1, 6}, 0, 0);
   b.node("LSTM", {"X", "W", "R", "", "", "zeros", "zeros", "none"}, {"Y"});
-  const Graph graph = b.import({.batch = 0});
+  const Graph graph = imported(b);
   REQUIRE(find_node(graph, Op::lstm) != nullptr);
   CHECK(find_node(graph, Op::lstm)->input(3) == kNone);
   CHECK(find_node(graph, Op::lstm)->input(4) == kNone);
@@ -216,10 +219,7 @@ TEST_CASE("weights that the file puts together from others train these") {
   b.ints("first", {0});
   b.node("Unsqueeze", {"rows", "first"}, {"R"});
   b.node("LSTM", {"X", "W", "R"}, {"Y"});
-  ImportOptions options;
-  options.real = DType::f64;
-  options.batch = 0;
-  Graph graph = b.import(options);
+  Graph graph = imported(b);
   graph.verify();
   std::vector<ValueId> trained;
   std::vector<std::string> names;
@@ -292,7 +292,7 @@ TEST_CASE("what a recurrent node cannot be is refused, with what is wrong") {
     auto& node = b.node(row.op, {"X", "W", "R"}, {"Y"});
     row.change(b, node);
     CAPTURE(row.error);
-    CHECK(contains(error_of([&] { b.import({.batch = 0}); }), row.error));
+    CHECK(contains(error_of([&] { imported(b); }), row.error));
   }
 }
 
