@@ -11,18 +11,25 @@ size_t loss_workspace_bytes(const KernelArgs& args, int) {
   return static_cast<size_t>(args.input(0).shape[0]) * sizeof(T);
 }
 
+// What updates of rows sort: the places of the ids.
+size_t places_workspace_bytes(const KernelArgs& args, int) {
+  return static_cast<size_t>(args.input(3).shape.elements()) * sizeof(int32_t);
+}
+
 template <class T>
-constexpr Kernel make_kernel(OpKind kind, void (*run)(const KernelArgs&)) {
+constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&)) {
   Kernel kernel;
   kernel.run = run;
   if (kind == OpKind::loss) kernel.workspace_bytes = loss_workspace_bytes<T>;
+  if (op == Op::take_sgd || op == Op::take_momentum || op == Op::take_adam)
+    kernel.workspace_bytes = places_workspace_bytes;
   return kernel;
 }
 
 // Indexed by operator. One without a kernel is a link error here.
 template <class T>
 constexpr Kernel kKernels[] = {
-#define OP(id, name, version, kind, ...) make_kernel<T>(OpKind::kind, reference::name<T>),
+#define OP(id, name, version, kind, ...) make_kernel<T>(Op::name, OpKind::kind, reference::name<T>),
 #include "kernels/ops.def"
 #undef OP
 };

@@ -21,18 +21,32 @@ void import_many(OnnxNode& n, Binary op) {
   n.set(0, std::move(y));
 }
 
-// Rows of a frozen table by ids.
-void take_rows(OnnxNode& n, int axis) {
-  if (axis != 0) n.fail("computed indices of axis {}; only rows (axis 0) can be taken", axis);
-  if (n.dtype(1) != DType::i32) n.fail("indices of {}", dtype_name(n.dtype(1)));
-  if (!n.known(0, "table").real()) n.fail("computed indices of a table of integers");
+// The rows of a table that `ids` name.
+void take_rows(OnnxNode& n, ValueId ids) {
   Dims y = n.dims(1), row = n.dims(0);
   const int64_t rows = row[0];
   row.erase(row.begin());
-  const ValueId table = n.reshape(n.value(0), {rows, count_elements(row)}, "table");
-  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, n.value(1)}, "rows");
+  const Dims matrix = {rows, count_elements(row)};
+  const KnownTensor& known = n.known(0, "table");
+  const ValueId table = is_parameter(known, Use::weight) ? n.weight(0, matrix, {0, 1}, "table")
+                                                         : n.reshape(n.value(0), matrix, "table");
+  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, ids}, "rows");
   y.insert(y.end(), row.begin(), row.end());
   n.set(0, n.reshape(taken, y, nullptr));
+}
+
+void look_up(OnnxNode& n, int axis) {
+  if (axis != 0) n.fail("computed indices of axis {}; only rows (axis 0) can be taken", axis);
+  if (n.dtype(1) != DType::i32) n.fail("indices of {}", dtype_name(n.dtype(1)));
+  if (!n.known(0, "table").real()) n.fail("computed indices of a table of integers");
+  take_rows(n, n.value(1));
+}
+
+// Whether known ids choose rows of a parameter: positions of a text, say, or of a window's pairs.
+bool takes_parameter_rows(const OnnxNode& n, int axis) {
+  const KnownTensor &table = n.known(0, "table"), &indices = n.known(1, "indices");
+  return axis == 0 && table.dims.size() >= 2 && !indices.real() && indices.elements() > 0 &&
+         is_parameter(table, Use::operand);
 }
 
 }  // namespace
@@ -58,9 +72,12 @@ void import_Size(OnnxNode& n) {
 // number, which is a slice.
 void import_Gather(OnnxNode& n) {
   const int axis = normal_axis(n.integer("axis", 0), n.rank(0));
-  if (n.is_known(0) && !n.is_known(1)) return take_rows(n, axis);
+  if (n.is_known(0) && !n.is_known(1)) return look_up(n, axis);
   const KnownTensor& indices = n.known(1, "indices");
-  if (n.is_known(0)) return n.set(0, gather(n.known(0, "input"), indices, axis));
+  if (n.is_known(0)) {
+    if (takes_parameter_rows(n, axis)) return take_rows(n, n.index_constant(1, n.dims(0)[0]));
+    return n.set(0, gather(n.known(0, "input"), indices, axis));
+  }
   if (indices.real() || indices.elements() != 1)
     n.fail("indices of shape {} into a computed tensor", dims_text(indices.dims));
   Dims dims = n.dims(0);
