@@ -67,19 +67,6 @@ std::string peak_of(const Compiled& compiled) {
   return fmt::format("{} {}", op_name(node.op), node.name);
 }
 
-// Tables whose rows ids choose: no scheme reaches them, whatever it is called.
-void note_frozen_tables(const PlanContents& contents) {
-  std::set<std::string> names;
-  const Graph& graph = contents.programs.front().graph;
-  for (const Node& node : graph.nodes)
-    if (node.op == Op::take && !is_table_of_loss(graph.value(node.inputs[0])))
-      names.insert(graph.value(node.inputs[0]).name);
-  if (!names.empty())
-    print_note(fmt::format("{} {} looked up by ids and stay{} as {}: tables are not trained",
-                           fmt::join(names, ", "), names.size() == 1 ? "is" : "are",
-                           names.size() == 1 ? "s" : "", names.size() == 1 ? "it is" : "they are"));
-}
-
 void note_other_outputs(const std::vector<std::string>& parameters) {
   if (!parameters.empty())
     print_note(
@@ -215,7 +202,6 @@ int run(const Options& options) {
                                  : plan_on_what_fits(options, *model, compile_with, &session);
   const std::string peak = peak_of(made.compiled);
   if (!options.output.quiet) {
-    note_frozen_tables(made.compiled.contents);
     note_other_outputs(made.compiled.of_other_outputs);
   }
   if (options.bake_kernels) bake_kernels(made.compiled, session.options());

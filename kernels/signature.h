@@ -25,7 +25,7 @@
 //   ~        the last two axes exchanged where the attributes say so
 //   :type    u8, i32, mask; t: one type of whole bytes for all that say t; any; else the step's
 //            own. A NAME: i32, places on that axis, which kernels trust; where it is absent the
-//            two names are one
+//            two names are one. With free axes: ids, which are data, any number and not trusted
 //   ? * +    absent allowed; any number; a term that is added after the sums (a bias)
 //
 // An output with an input's name is written over it. There are no conditions and no arithmetic but
@@ -55,6 +55,7 @@ struct SignatureOperand {
   int8_t same_as;      // of an output: the input that it is written over, or -1
 
   OperandType operand_type() const { return static_cast<OperandType>(type); }
+  bool is_ids() const { return operand_type() == OperandType::places && axes[0].is_rest(); }
 };
 
 struct Signature {

@@ -189,7 +189,8 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return indices(in[1], *described[0][1], wide.shape[axis], where, op == Op::gather);
   }
   if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data &&
-      signature(op).input(3).operand_type() == OperandType::places) {
+      signature(op).input(3).operand_type() == OperandType::places &&
+      !signature(op).input(3).is_ids()) {
     int32_t axis = 0;
     with_attrs_type(op, [&](auto type) {
       using A = decltype(type);
@@ -209,6 +210,7 @@ bool port_fits(PortRole role, const Tensor& t, int batch) {
     case PortRole::target:
       return t.dtype != DType::mask;
     case PortRole::weight:
+      return is_real(t.dtype) && t.shape.rank >= 1 && t.shape[0] == batch;
     case PortRole::advantage:
       return is_real(t.dtype) && t.shape.elements() == batch;
     case PortRole::step:

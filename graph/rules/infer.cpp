@@ -150,7 +150,7 @@ class Inference {
       const SignatureOperand& operand = row_.input(i);
       if (operand.operand_type() != OperandType::places || node_.inputs[i] == kNone) continue;
       const int32_t size = binding_.size(operand.places), count = tensors_[i].shape[0];
-      if (op_info(node_.op).kind == OpKind::update && count > size)
+      if (op_info(node_.op).kind == OpKind::update && !operand.is_ids() && count > size)
         fail("{}: {} elements of an axis of {}", word(i), count, size);
       const Value& places = graph_.value(node_.inputs[i]);
       if (!places.data) continue;

@@ -2,9 +2,11 @@
 
 namespace attune {
 
-// A gradient of the table would be as large as the vocabulary: only frozen tables are looked up.
+// dtable[v] = the sum of dy[i] where ids[i] = v
 void gradient_take(GradientContext& g) {
-  throw_error("take '{}': the table that ids look up cannot be trained", g.node().name);
+  const Shape table = g.graph().shape(g.x(0));
+  if (g.needs(0))
+    g.set(0, g.emit(Op::take_grad, NoAttrs{}, {g.dy(), g.x(1)}, "grad_table", &table));
 }
 
 }  // namespace attune

@@ -1,5 +1,8 @@
 #include "graph/training/optimizer.h"
 
+#include <numeric>
+#include <optional>
+
 #include "attune/port.h"
 #include "graph/ir/attrs.h"
 #include "graph/ir/error.h"
@@ -11,14 +14,14 @@ namespace {
 struct OptimizerRow {
   OptimizerKind kind;
   const char* name;
-  Op op;
-  std::vector<std::string> slots;  // in the order of the operator's operands
+  Op op, of_rows;
+  std::vector<std::string> slots;  // in the order of the operators' operands
 };
 const OptimizerRow kOptimizers[] = {
-    {OptimizerKind::sgd, "sgd", Op::sgd, {}},
-    {OptimizerKind::momentum, "momentum", Op::momentum, {"velocity"}},
-    {OptimizerKind::adam, "adam", Op::adam, {"m", "v"}},
-    {OptimizerKind::adamw, "adamw", Op::adam, {"m", "v"}},
+    {OptimizerKind::sgd, "sgd", Op::sgd, Op::take_sgd, {}},
+    {OptimizerKind::momentum, "momentum", Op::momentum, Op::take_momentum, {"velocity"}},
+    {OptimizerKind::adam, "adam", Op::adam, Op::take_adam, {"m", "v"}},
+    {OptimizerKind::adamw, "adamw", Op::adam, Op::take_adam, {"m", "v"}},
 };
 const OptimizerRow& row_of(OptimizerKind kind) { return kOptimizers[static_cast<int>(kind)]; }
 
@@ -38,6 +41,53 @@ AnyAttrs attrs_of(const Optimizer& optimizer, Op op, int32_t axis) {
       },
       attrs);
   return attrs;
+}
+
+// The rows of a table that ids name, and the gradient of each.
+struct Rows {
+  ValueId dy = kNone, ids = kNone;
+};
+
+// The look-ups that a table's gradient is the sum of.
+struct Lookups {
+  std::vector<Rows> terms;
+  bool of_micro_batches = false;  // it is there as a whole, the sum over these
+
+  // False where the gradient has other terms.
+  bool find(const Graph& graph, ValueId gradient) {
+    for (const auto& [start, next] : graph.repeat.carried)
+      if (start == gradient) return of_micro_batches = true;
+    const NodeId id = graph.value(gradient).producer;
+    if (id == kNone) return false;
+    const Node& node = graph.nodes[id];
+    if (node.op == Op::add) return find(graph, node.inputs[0]) && find(graph, node.inputs[1]);
+    if (node.op != Op::take_grad) return false;
+    terms.push_back({node.inputs[0], node.inputs[1]});
+    return true;
+  }
+};
+
+// What an update of rows reads, so that no gradient need be as large as the table.
+std::optional<Rows> rows_of(Graph& graph, const Update& update) {
+  Lookups lookups;
+  if (update.axis >= 0 || !lookups.find(graph, update.gradient)) return std::nullopt;
+  const std::vector<Rows>& found = lookups.terms;
+  const std::string name = graph.value(update.parameter).name + "/lookups";
+  if (lookups.of_micro_batches) {
+    std::vector<int64_t> all(static_cast<size_t>(graph.shape(update.gradient)[0]));
+    std::iota(all.begin(), all.end(), int64_t{0});
+    return Rows{update.gradient, graph.add_index_constant(name + "/rows", std::move(all))};
+  }
+  if (found.size() == 1) return found[0];
+  std::vector<ValueId> dy, ids;
+  for (const Rows& one : found) {
+    const Shape shape = graph.shape(one.dy),
+                places{static_cast<int32_t>(graph.shape(one.ids).elements())};
+    dy.push_back(graph.reshape(one.dy, Shape{places[0], shape.last()}, name + "/dy"));
+    ids.push_back(graph.reshape(one.ids, places, name + "/ids"));
+  }
+  return Rows{graph.emit(Op::concat, AxisAttrs{0}, dy, name + "/dy"),
+              graph.emit(Op::concat, AxisAttrs{0}, ids, name + "/ids")};
 }
 
 }  // namespace
@@ -68,20 +118,26 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
   const ValueId step =
       counts ? graph.add_input(port_name(PortRole::step), DType::i32, Shape{1}) : kNone;
 
+  graph.index();
   for (Update& update : updates) {
     const std::string name = graph.value(update.parameter).name;
+    const std::optional<Rows> rows = rows_of(graph, update);
+    const Op op = rows ? row.of_rows : row.op;
     const int32_t axis = update.axis < 0 ? 0 : update.axis;
-    const ValueId indices =
-        update.axis < 0 ? kNone : graph.add_index_constant(name + ".channels", update.channels);
+    const ValueId gradient = rows ? rows->dy : update.gradient;
+    const ValueId indices = rows ? rows->ids
+                            : update.axis < 0
+                                ? kNone
+                                : graph.add_index_constant(name + ".channels", update.channels);
     for (const std::string& slot : row.slots)
       update.slots.push_back(graph.add_value({.name = fmt::format("{}.{}", name, slot),
                                               .dtype = graph.real,
                                               .shape = graph.shape(update.gradient),
                                               .role = Role::state}));
-    std::vector<ValueId> inputs = {update.parameter, update.gradient, rate, indices};
+    std::vector<ValueId> inputs = {update.parameter, gradient, rate, indices};
     inputs.insert(inputs.end(), update.slots.begin(), update.slots.end());
     if (counts) inputs.push_back(step);
-    graph.nodes.push_back(graph.make(row.op, attrs_of(optimizer, row.op, axis), std::move(inputs),
+    graph.nodes.push_back(graph.make(op, attrs_of(optimizer, op, axis), std::move(inputs),
                                      name + "/update", nullptr,
                                      1 + static_cast<int>(row.slots.size())));
   }

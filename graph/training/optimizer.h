@@ -35,7 +35,8 @@ struct Update {
 };
 
 // Appends one update node for each entry, in order, and the input ports "learning_rate" and, for
-// Adam, "step". The rate is an input so that schedules need no new plan.
+// Adam, "step". The rate is an input so that schedules need no new plan. A table that is only
+// looked up by ids is updated by rows: those that the batch names, and their state.
 void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Update>& updates);
 
 }  // namespace attune

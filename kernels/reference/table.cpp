@@ -23,6 +23,11 @@ size_t recurrent_workspace_bytes(const KernelArgs& args, int) {
   return reference::Recurrence<T>::workspace_bytes(args);
 }
 
+// What updates of rows sort: the places of the ids.
+size_t places_workspace_bytes(const KernelArgs& args, int) {
+  return static_cast<size_t>(args.input(3).shape.elements()) * sizeof(int32_t);
+}
+
 template <class T, class Attrs>
 constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&)) {
   Kernel kernel;
@@ -30,6 +35,8 @@ constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&))
   if constexpr (requires { Attrs::gates; }) kernel.workspace_bytes = recurrent_workspace_bytes<T>;
   if (kind == OpKind::loss) kernel.workspace_bytes = loss_workspace_bytes<T>;
   if (op == Op::custom) kernel.workspace_bytes = custom_workspace_bytes;
+  if (op == Op::take_sgd || op == Op::take_momentum || op == Op::take_adam)
+    kernel.workspace_bytes = places_workspace_bytes;
   return kernel;
 }
 

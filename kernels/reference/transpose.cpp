@@ -4,9 +4,10 @@
 #include "kernels/reference/table.h"
 
 namespace attune::reference {
+namespace {
 
 template <class T>
-void transpose(const KernelArgs& args) {
+void move_elements(const KernelArgs& args) {
   const auto& attrs = args.attributes<TransposeAttrs>();
   const Shape& shape = args.output(0).shape;
   const Strides strides(args.input(0).shape);
@@ -21,6 +22,16 @@ void transpose(const KernelArgs& args) {
       for (int64_t i = 0; i < count; ++i) y[out + i] = s[i * step];
     });
   });
+}
+}  // namespace
+
+// Of any elements: ids, too.
+template <class T>
+void transpose(const KernelArgs& args) {
+  const DType dtype = args.input(0).dtype;
+  dtype == DType::i32  ? move_elements<int32_t>(args)
+  : dtype == DType::u8 ? move_elements<uint8_t>(args)
+                       : move_elements<T>(args);
 }
 ATTUNE_INSTANTIATE(transpose)
 

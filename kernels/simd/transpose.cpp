@@ -35,7 +35,7 @@ Sizes sizes_of(const KernelArgs& args) {
 }
 
 bool transpose_supports(const KernelArgs& args) {
-  if (!has_elements(args)) return false;
+  if (!has_elements(args) || args.input(0).dtype != DType::f32) return false;
   const Sizes s = sizes_of(args);
   const int64_t planes = std::min(s.rows, s.cols);
   return s.known && planes >= 2 && planes <= kMaxPlanes;

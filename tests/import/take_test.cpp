@@ -50,6 +50,28 @@ TEST_CASE("an id without a row gives NaN, and nothing beside the table is read")
   CHECK(std::isnan(y[5]));
 }
 
+TEST_CASE("a table is a parameter, also where its rows are chosen by what is known") {
+  const Graph graph = lookup({4, 2}, {-1}).import();
+  REQUIRE(graph.values.size() > 0);
+  const Node* take = find_node(graph, Op::take);
+  REQUIRE(take != nullptr);
+  CHECK(graph.value(take->inputs[0]).role == Role::parameter);
+  CHECK(graph.value(take->inputs[0]).origin.tensor == "table");
+
+  // Positions: the last two and the first.
+  OnnxBuilder b;
+  b.input("x", {-1, 3, 2}).output("y").tensor("positions", {4, 2}, 1.0f, 1.0f);
+  b.ints("ids", {2, -1, 0});
+  b.node("Gather", {"positions", "ids"}, {"rows"});
+  b.node("Add", {"x", "rows"}, {"y"});
+  const Graph added = b.import({.real = DType::f64, .batch = 1, .input_shapes = {}});
+  const auto y = interpret(added, {{"x", HostTensor::zeros(DType::f64, {1, 3, 2})}});
+  CHECK(y[added.output("y")].reals() == std::vector<double>{5, 6, 7, 8, 1, 2});
+  take = find_node(added, Op::take);
+  REQUIRE(take != nullptr);
+  CHECK(added.value(take->inputs[0]).role == Role::parameter);
+}
+
 TEST_CASE("what cannot be taken is refused by name") {
   CHECK(contains(error_of([] {
                    lookup({4, 2}, {-1}, 1).import();

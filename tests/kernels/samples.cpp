@@ -30,6 +30,8 @@ Pool2dAttrs ConvCase::pool_attrs(bool count_padding) const {
 
 namespace {
 
+void add_row_updates(std::vector<Sample>& all);
+
 Value real(Shape shape) { return Value(DType::f64, shape); }
 Value mask(Shape shape) { return Value(DType::mask, shape); }
 Value ints(Shape shape) { return Value(DType::i32, shape); }
@@ -271,6 +273,7 @@ void add_movement(std::vector<Sample>& all) {
         {Value::random({6, 5}, 1), Value::ints(ids, {5, 0, 3, 3, -1, 2, -6, 5})}, {real(y)}));
   all.push_back(make_sample("one row", Op::take, NoAttrs{},
                             {Value::random({1, 1}, 1), Value::ints({1}, {0})}, {real({1, 1})}));
+  add_row_updates(all);
   for (const Shape& shape :
        {Shape{2, 60, 30, 3}, Shape{1, 90, 61, 3}, Shape{1, 141, 117, 1}, Shape{1, 50, 7, 17}}) {
     Value image(DType::u8, shape);
@@ -398,6 +401,30 @@ void add_updates(std::vector<Sample>& all, const Shape& s, int axis,
                               {w, dw, lr, indices, m, v, step},
                               {real(s), real(narrow), real(narrow)}));
   }
+}
+
+// Equal rows, one counted from the end, and one that is not there; wider than a part of a row.
+void add_row_updates(std::vector<Sample>& all) {
+  const Value lr = Value::reals({1}, {0.125}), step = Value::ints({1}, {3});
+  for (const int width : {1, 5, 70})
+    for (const Shape& of_ids : {Shape{2, 4}, Shape{8}}) {
+      const Shape table{6, width};
+      Shape rows = of_ids;
+      rows[rows.rank++] = width;
+      const Value ids = Value::ints(of_ids, {5, 0, 3, 3, -1, 2, -6, 9});
+      const Value w = Value::random(table, 1), dy = Value::random(rows, 2);
+      const Value m = Value::random(table, 3), v = Value::random(table, 4, 0, 1);
+      all.push_back(make_sample("", Op::take_grad, NoAttrs{}, {dy, ids}, {real(table)}));
+      all.push_back(
+          make_sample("", Op::take_sgd, SgdAttrs{0.01, 0}, {w, dy, lr, ids}, {real(table)}));
+      for (bool flag : {false, true}) {
+        all.push_back(make_sample("", Op::take_momentum, MomentumAttrs{0.9, 0.01, flag, 0},
+                                  {w, dy, lr, ids, m}, {real(table), real(table)}));
+        all.push_back(make_sample("", Op::take_adam, AdamAttrs{0.9, 0.999, 1e-8, 0.01, flag, 0},
+                                  {w, dy, lr, ids, m, v, step},
+                                  {real(table), real(table), real(table)}));
+      }
+    }
 }
 
 }  // namespace

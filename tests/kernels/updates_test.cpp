@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <optional>
+#include <set>
 
 #include "tests/kernels/samples.h"
 
@@ -15,12 +17,67 @@ int64_t wide_index(int64_t i, const Shape& wide, int axis, const Value& indices)
   return (i / inner / count * wide[axis] + slice) * inner + i % inner;
 }
 
+// Of an update of rows, that of a whole tensor.
+std::optional<Op> dense_of(Op op) {
+  if (op == Op::take_sgd) return Op::sgd;
+  if (op == Op::take_momentum) return Op::momentum;
+  if (op == Op::take_adam) return Op::adam;
+  return std::nullopt;
+}
+
 }  // namespace
+
+TEST_CASE("updates of rows are those of the whole table at the rows that ids name") {
+  int checked = 0;
+  for (const Sample& s : samples()) {
+    const std::optional<Op> dense = dense_of(s.call.op);
+    if (!dense) continue;
+    INFO(op_name(s.call.op), " ", shape_text(s.call.inputs[1].shape()));
+    const Value &table = s.call.inputs[0], &ids = s.call.inputs[3];
+    Call call = s.call;
+    call.op = *dense;
+    call.inputs[1] =
+        run1(Op::take_grad, nullptr, {s.call.inputs[1], ids}, Value(DType::f64, table.shape()));
+    call.inputs[3] = Value();
+    const std::vector<Value> after = run(s.call), expected = run(call);
+    const int64_t rows = table.shape()[0], width = table.shape()[1];
+    std::set<int64_t> named;
+    for (int64_t i = 0; i < ids.size(); ++i)
+      named.insert(static_cast<int64_t>(ids.at(i)) + (ids.at(i) < 0 ? rows : 0));
+    for (size_t o = 0; o < after.size(); ++o) {
+      const Value& before =
+          s.call.inputs[static_cast<size_t>(updated_input(s.call.op, static_cast<int>(o)))];
+      for (int64_t i = 0; i < table.size(); ++i)
+        CHECK(after[o].at(i) == (named.contains(i / width) ? expected[o] : before).at(i));
+    }
+    ++checked;
+  }
+  CHECK(checked == 30);
+}
+
+TEST_CASE("the gradient of a table adds up what each of its rows gave, in their order") {
+  for (const Sample& s : samples()) {
+    if (s.call.op != Op::take_grad) continue;
+    const Value &dy = s.call.inputs[0], &ids = s.call.inputs[1];
+    const Value& shape_of = s.call.outputs[0];
+    const int64_t rows = shape_of.shape()[0], width = shape_of.shape()[1];
+    Value expected(DType::f64, shape_of.shape());
+    for (int64_t i = 0; i < expected.size(); ++i) expected.set(i, 0);
+    for (int64_t i = 0; i < ids.size(); ++i) {
+      const int64_t row = static_cast<int64_t>(ids.at(i)) + (ids.at(i) < 0 ? rows : 0);
+      for (int64_t k = 0; k < width && row < rows; ++k)
+        expected.set(row * width + k, expected.at(row * width + k) + dy.at(i * width + k));
+    }
+    CHECK(run(s.call)[0].same_bits(expected));
+  }
+}
 
 TEST_CASE("updates follow their formulas, and change nothing but the chosen slices") {
   for (const Sample& s : samples()) {
     const std::vector<Value>& in = s.call.inputs;
-    if (op_info(s.call.op).kind != OpKind::update || s.call.op == Op::running_statistics) continue;
+    if (op_info(s.call.op).kind != OpKind::update || s.call.op == Op::running_statistics ||
+        dense_of(s.call.op))
+      continue;
     INFO(op_name(s.call.op));
     const std::vector<Value> after = run(s.call);
     std::vector<Value> expected;

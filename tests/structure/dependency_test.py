@@ -88,6 +88,7 @@ LISTS = {
     "graph/slicing/stream_examples.cpp": "what only copies is not worth it",
     "graph/training/head.cpp": "what a classifier is made of, and may be followed by",
     "graph/training/loss.cpp": "losses and their gradients",
+    "graph/training/optimizer.cpp": "what each optimizer does to whole tensors, and to rows of tables",
     "sparse_update/layers.cpp": "what may stand between a layer and its norm or bias",
 }
 MOST_LISTS = 10

@@ -8,17 +8,25 @@
 namespace attune {
 namespace {
 
-// Rows of a frozen table by ids.
-void take_rows(OnnxNode& n, int axis) {
-  if (axis != 0) n.fail("computed indices of axis {}; only rows (axis 0) can be taken", axis);
-  if (!n.known(0, "table").real()) n.fail("computed indices of a table of integers");
+// The rows of a table that `ids` name.
+void take_rows(OnnxNode& n, ValueId ids) {
   Dims y = n.dims(1), row = n.dims(0);
   const int64_t rows = row[0];
   row.erase(row.begin());
-  const ValueId table = n.reshape(n.value(0), {rows, count_elements(row)}, "table");
-  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, n.places(1)}, "rows");
+  const Dims matrix = {rows, count_elements(row)};
+  const KnownTensor& known = n.known(0, "table");
+  const ValueId table = is_parameter(known, Use::weight) ? n.weight(0, matrix, {0, 1}, "table")
+                                                         : n.reshape(n.value(0), matrix, "table");
+  const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, ids}, "rows");
   y.insert(y.end(), row.begin(), row.end());
   n.set(0, n.reshape(taken, y, nullptr));
+}
+
+// Whether known ids choose rows of a parameter: positions of a text, say, or of a window's pairs.
+bool takes_parameter_rows(const OnnxNode& n, int axis) {
+  const KnownTensor &table = n.known(0, "table"), &indices = n.known(1, "indices");
+  return axis == 0 && table.dims.size() >= 2 && !indices.real() && indices.elements() > 0 &&
+         is_parameter(table, Use::operand);
 }
 
 }  // namespace
@@ -43,7 +51,10 @@ void import_Size(OnnxNode& n) {
 // Of a known tensor, by computed indices or known ones; else as gather.cpp has it.
 void import_Gather(OnnxNode& n) {
   const int axis = normal_axis(n.integer("axis", 0), n.rank(0));
-  if (n.is_known(0) && !n.is_known(1) && axis == 0) return take_rows(n, axis);
+  if (n.is_known(0) && n.known(0, "table").real() && !n.is_known(1) && axis == 0)
+    return take_rows(n, n.places(1));
+  if (n.is_known(0) && n.is_known(1) && takes_parameter_rows(n, axis))
+    return take_rows(n, n.index_constant(1, n.dims(0)[0]));
   if (stays_known(n, 0) && n.is_known(1))
     return n.set(0, gather(n.known(0, "input"), n.known(1, "indices"), axis));
   gather_slices(n, axis);

@@ -257,6 +257,15 @@ ValueId OnnxNode::statistic(int input, int64_t size, const char* what, double mo
   return id;
 }
 
+ValueId OnnxNode::index_constant(int input, int64_t size) const {
+  std::vector<int64_t> places = known(input, "indices").data->ints();
+  for (int64_t& place : places) {
+    if (place < -size || place >= size) fail("index {} of an axis of {}", place, size);
+    place += place < 0 ? size : 0;
+  }
+  return importer_.graph.add_index_constant(input_name(input) + "/places", std::move(places));
+}
+
 std::shared_ptr<const Padding> OnnxNode::padding(int input) const {
   return input_tensor(input).padding;
 }

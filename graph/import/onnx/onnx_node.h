@@ -83,6 +83,9 @@ class OnnxNode {
   ValueId vector_weight(int input, int64_t size, const char* what) const;
   // The same as a constant, of a batch norm of this momentum.
   ValueId statistic(int input, int64_t size, const char* what, double momentum) const;
+  // A vector of the places on an axis of `size` that a known input counts, from the end where
+  // negative.
+  ValueId index_constant(int input, int64_t size) const;
   // The padding of an input that no node was emitted for yet, or null.
   std::shared_ptr<const Padding> padding(int input) const;
 
