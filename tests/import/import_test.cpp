@@ -70,7 +70,9 @@ TEST_CASE("unsupported nodes are listed all at once, nodes behind them looked up
         "  a_node (Hardmax): the operator is not supported\n"
         "  d (Erf): the operator is not supported\n"
         "  e_node (Custom): the operators of com.example are not supported\n"
-        "  f_node (ReduceMean): there is no axis 7 in 2 axes");
+        "  f_node (ReduceMean): there is no axis 7 in 2 axes\n"
+        "A program of your own may register operators of com.example: see "
+        "examples/custom_operator");
 }
 
 TEST_CASE("at most fifty unsupported nodes are listed, and the others counted") {
@@ -278,8 +280,7 @@ TEST_CASE("batch normalization trains scale and bias, statistics are constant, e
   OnnxBuilder b(13);
   b.input("x", {-1, 3, 2, 2}).output("y");
   for (const char* name : {"gamma", "beta", "mean", "var"}) b.tensor(name, {3}, 0.5f, 0.25f);
-  auto& node = b.node("BatchNormalization", {"x", "gamma", "beta", "mean", "var"},
-                      {"y"});
+  auto& node = b.node("BatchNormalization", {"x", "gamma", "beta", "mean", "var"}, {"y"});
   set_float(node, "epsilon", 1e-5f);
   const Graph graph = b.import();
   const Node* norm = find_node(graph, Op::batch_norm);
