@@ -70,7 +70,9 @@ TEST_CASE("unsupported nodes are listed all at once, nodes behind them looked up
         "  a_node (Det): the operator is not supported\n"
         "  d (Unique): the operator is not supported\n"
         "  e_node (Custom): the operators of com.example are not supported\n"
-        "  f_node (ReduceMean): there is no axis 7 in 2 axes");
+        "  f_node (ReduceMean): there is no axis 7 in 2 axes\n"
+        "A program of your own may register operators of com.example: see "
+        "examples/custom_operator");
 }
 
 TEST_CASE("at most a thousand unsupported nodes are listed, and the others counted") {

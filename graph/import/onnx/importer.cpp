@@ -238,6 +238,7 @@ void Importer::add_input(int index) {
 
 void Importer::import_nodes() {
   std::vector<std::string> failures;
+  std::string foreign;  // a domain of the user's own
   for (const auto& proto : model_.proto().graph().node()) {
     OnnxNode node(*this, proto);
     const bool reachable = std::none_of(
@@ -248,10 +249,8 @@ void Importer::import_nodes() {
     if (!op.import) {
       const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
       reason = own ? "the operator is not supported"
-                   : fmt::format(
-                         "the operators of {} are not supported, unless a program of your own "
-                         "registers them: examples/custom_operator",
-                         proto.domain());
+                   : fmt::format("the operators of {} are not supported", proto.domain());
+      if (!own) foreign = proto.domain();
       for (const char* part : {"uantize", "QLinear", "Integer"})
         if (proto.op_type().find(part) != std::string::npos)
           reason += ": the model is quantised; give the one in floats that it was made from";
@@ -289,6 +288,10 @@ void Importer::import_nodes() {
                                  failures.size() == 1 ? "" : "s");
   for (size_t i = 0; i < listed; ++i) text += "\n  " + failures[i];
   if (failures.size() > listed) text += fmt::format("\n  and {} more", failures.size() - listed);
+  if (!foreign.empty())
+    text += fmt::format(
+        "\nA program of your own may register operators of {}: see examples/custom_operator",
+        foreign);
   if (replaced_batch_ > 0)
     text += fmt::format(
         "\nThe model was exported for batch size {} and is imported for {}, which nodes with fixed "
