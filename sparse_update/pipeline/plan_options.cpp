@@ -60,6 +60,7 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.loss_settings.label_smoothing = json.value("label_smoothing", 0.0);
     if (json.contains("batch_norm"))
       options.batch_norm = parse_batch_norm(json["batch_norm"].get<std::string>());
+    options.dropout = json.value("dropout", false);
     if (json.contains("input_shapes"))
       options.input_shapes =
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();
