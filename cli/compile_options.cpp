@@ -91,6 +91,7 @@ CompileOptions CompileCommand::options() const {
   if (verb_->count("--huber-delta") > 0 && loss_ == "smooth_l1")
     throw_error("--huber-delta: smooth_l1 is huber of delta 1; give --loss huber");
   result.batch_norm = parse_batch_norm(batch_norm_);
+  result.dropout = dropout_ == "keep";
   result.tile = tiling_ == "auto";
   result.split_gradients = strips_ == "auto";
   result.remake_masks = masks_ == "auto";
@@ -155,6 +156,11 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
                      "averaged over the data before training (no labels needed); update, those of "
                      "each batch in training, with running averages, as PyTorch")
         ->check(CLI::IsMember({"frozen", "estimate", "update"}));
+  if (with_scheme)
+    verb->add_option("--dropout", dropout_,
+                     "The model's Dropouts: off, never (as when the model is used); keep, in "
+                     "training, each at its ratio")
+        ->check(CLI::IsMember({"off", "keep"}));
   verb->add_option("--optimizer", optimizer_, "sgd, momentum, adam or adamw");
   verb->add_option("--momentum", momentum_, "Of --optimizer momentum");
   verb->add_flag("--nesterov", nesterov_, "Nesterov's momentum");

@@ -32,8 +32,9 @@ struct CompileCommand {
 
  private:
   CLI::App* verb_ = nullptr;
-  std::string loss_, optimizer_ = "momentum", batch_norm_ = "frozen", labels_, preprocess_ = "none",
-                     betas_ = "0.9,0.999", tiling_ = "off", strips_ = "off", masks_ = "off";
+  std::string loss_, optimizer_ = "momentum", batch_norm_ = "frozen", dropout_ = "off", labels_,
+                     preprocess_ = "none", betas_ = "0.9,0.999", tiling_ = "off", strips_ = "off",
+                     masks_ = "off";
   std::vector<std::string> input_shapes_;
   double momentum_ = 0.9;
   bool nesterov_ = false;

@@ -12,6 +12,10 @@
 
 namespace attune {
 
+// What becomes of Dropout: nothing at all, or dropping in training. With dropout kept, a graph is
+// that of training or another one.
+enum class Dropout : uint8_t { off, kept, training };
+
 struct ImportOptions {
   DType real = DType::f32;
   // Replaces the leading dimension of every input; 0 leaves it as the model has it.
@@ -19,6 +23,8 @@ struct ImportOptions {
   // Shapes given by the user for inputs with unknown dimensions: input name -> dims, batch included
   // (its first element is replaced by `batch`).
   std::map<std::string, std::vector<int64_t>> input_shapes;
+  Dropout dropout = Dropout::off;
+  uint64_t seed = 0;  // of random numbers
 };
 
 // A parameter as the model stores it.

@@ -6,6 +6,7 @@
 #include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/rules/rules.h"
+#include "graph/training/random_step.h"
 
 namespace attune {
 namespace {
@@ -111,8 +112,7 @@ void use_batch_statistics(Graph& graph, int examples) {
 }
 
 void append_running_statistics(Graph& graph, bool of_all_steps) {
-  const ValueId step =
-      of_all_steps ? graph.add_input(port_name(PortRole::step), DType::i32, Shape{1}) : kNone;
+  const ValueId step = of_all_steps ? step_input(graph) : kNone;
   std::vector<Node> updates;
   for (Node& node : graph.nodes) {
     if (node.op != Op::batch_norm_train) continue;

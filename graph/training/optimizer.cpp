@@ -6,6 +6,7 @@
 #include "attune/port.h"
 #include "graph/ir/attrs.h"
 #include "graph/ir/error.h"
+#include "graph/training/random_step.h"
 
 namespace attune {
 
@@ -115,8 +116,7 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
   const ValueId rate = graph.add_input(port_name(PortRole::rate), graph.real, Shape{1});
   // Behind the slots, an operator may take the number of the step.
   const bool counts = op_info(row.op).max_inputs > 4 + static_cast<int>(row.slots.size());
-  const ValueId step =
-      counts ? graph.add_input(port_name(PortRole::step), DType::i32, Shape{1}) : kNone;
+  const ValueId step = counts ? step_input(graph) : kNone;
 
   graph.index();
   for (Update& update : updates) {

@@ -12,11 +12,17 @@
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
+#include "graph/training/random_step.h"
 #include "sparse_update/layers.h"
 #include "sparse_update/prune.h"
 
 namespace attune {
 namespace {
+
+// Whether a training step goes through its batch in parts.
+bool has_micro_batches(const CompileOptions& options) {
+  return options.micro_batch > 0 && options.micro_batch < options.batch;
+}
 
 void check_options(const CompileOptions& options) {
   for (const auto& [name, value] : {std::pair{"batch", options.batch},
@@ -29,11 +35,16 @@ void check_options(const CompileOptions& options) {
     throw_error("--micro-batch {}: a batch of {} does not divide into micro-batches of that size",
                 options.micro_batch, options.batch);
   check_settings(options.loss, options.loss_settings);
-  if (options.batch_norm == BatchNorm::update && options.micro_batch > 0 &&
-      options.micro_batch < options.batch)
+  if (options.batch_norm == BatchNorm::update && has_micro_batches(options))
     throw_error(
         "--batch-norm update: needs the statistics of the whole batch at once, which --micro-batch "
         "{} does not have; leave it out, or take a smaller --batch-size",
+        options.micro_batch);
+  if (options.dropout && has_micro_batches(options))
+    throw_error(
+        "--dropout keep: would drop the same elements of each of the micro-batches of "
+        "--micro-batch {};"
+        " leave it out, or take a smaller --batch-size",
         options.micro_batch);
 }
 
@@ -147,11 +158,6 @@ PlanProgram finish(ProgramKind kind, int batch, PackedGraph& packed, const Compi
         "smaller batch",
         program_name(kind), program.memory.arena_bytes, options.arena_budget);
   return program;
-}
-
-// Whether a training step goes through its batch in parts.
-bool has_micro_batches(const CompileOptions& options) {
-  return options.micro_batch > 0 && options.micro_batch < options.batch;
 }
 
 // How many examples are in memory at a time.
@@ -307,6 +313,7 @@ std::string options_json(const CompileOptions& options) {
     json["entropy_bonus"] = s.entropy_bonus;
   if (options.batch_norm != BatchNorm::frozen)
     json["batch_norm"] = batch_norm_name(options.batch_norm);
+  if (options.dropout) json["dropout"] = true;
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
   if (!options.backend.empty()) {
     json["backend"] = options.backend;
@@ -358,10 +365,7 @@ void add_names(const CompileOptions& options, int64_t labels, PlanContents* cont
 void check_examples(const Model& model, const CompileOptions& options) {
   int batch = 13;
   Graph graph;
-  const auto import = [&] {
-    graph =
-        model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
-  };
+  const auto import = [&] { graph = model.import(import_options(options, batch, false)); };
   try {
     import();
   } catch (const Error&) {  // Its shapes are for some batches only.
@@ -374,13 +378,22 @@ void check_examples(const Model& model, const CompileOptions& options) {
 
 }  // namespace
 
-Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
-  Graph graph =
-      model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+ImportOptions import_options(const CompileOptions& options, int batch, bool training) {
+  const Dropout kept = training ? Dropout::training : Dropout::kept;
+  return {.real = options.real,
+          .batch = batch,
+          .input_shapes = options.input_shapes,
+          .dropout = options.dropout ? kept : Dropout::off,
+          .seed = options.seed};
+}
+
+Graph forward_graph(const Model& model, const CompileOptions& options, int batch, bool training) {
+  Graph graph = model.import(import_options(options, batch, training));
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
   choose_output(graph, options.output);
   if (options.batch_norm != BatchNorm::frozen) track_statistics(graph, options.batch_norm);
+  if (training) draw_by_step(graph);
   to_channels_last(graph);
   fold_constants(graph);
   if (options.classes > 0) replace_head(graph, options.classes, options.seed);
@@ -403,9 +416,10 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   PlanContents& contents = compiled.contents;
 
   const int at_once = examples_at_once(options);
-  Graph train = forward_graph(model, options, at_once);
+  Graph train = forward_graph(model, options, at_once, true);
+  const bool draws = train.input(port_name(PortRole::step)) != kNone;
   const auto of_batch = [&](int batch) {
-    return batch == at_once ? train : forward_graph(model, options, batch);
+    return batch == at_once && !draws ? train : forward_graph(model, options, batch);
   };
   const int evaluate_batch = options.evaluate_batch > 0 ? options.evaluate_batch : at_once;
   Graph evaluate = of_batch(evaluate_batch), predict = of_batch(options.predict_batch);

@@ -23,6 +23,7 @@ struct CompileOptions {
   Loss loss = Loss::cross_entropy;
   LossSettings loss_settings;
   BatchNorm batch_norm = BatchNorm::frozen;
+  bool dropout = false;  // trains with the model's Dropouts
   Optimizer optimizer = {.kind = OptimizerKind::momentum};
   int batch = 8;  // of train_step
   // > 0: train_step goes through its batch so many examples at a time, adds up the gradients, and
@@ -32,8 +33,8 @@ struct CompileOptions {
   int evaluate_batch = 0;  // 0: like `micro_batch`, or `batch` where there is none
   int predict_batch = 1;
   std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
-  int classes = 0;                       // > 0: replace the last layer by a fresh one
-  uint64_t seed = 0;                     // of the fresh layer
+  int classes = 0;    // > 0: replace the last layer by a fresh one
+  uint64_t seed = 0;  // of the fresh layer
   // Of classes, or of each example's labels where binary_cross_entropy has several. Empty: numbers.
   std::vector<std::string> class_names;
   Preprocess preprocess;
@@ -84,8 +85,11 @@ using ScheduledPrograms = std::map<std::pair<ProgramKind, int>, ArenaFitter>;
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled);
 
 // The forward graph as every program starts from it: imported, NHWC, constants folded, head
-// replaced.
-Graph forward_graph(const Model& model, const CompileOptions& options, int batch);
+// replaced. That of training draws random numbers by the step, and has dropout where it is kept.
+Graph forward_graph(const Model& model, const CompileOptions& options, int batch,
+                    bool training = false);
+// How a model is imported for such a graph.
+ImportOptions import_options(const CompileOptions& options, int batch, bool training);
 
 // Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws
 // Error.

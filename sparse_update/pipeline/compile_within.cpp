@@ -71,10 +71,10 @@ class Attempts {
   std::optional<CompiledWithin> best_;
 };
 
-// The largest first. None where the options already chose, or the batch has statistics.
+// The largest first. None where the options already chose, or the batch has statistics or dropout.
 std::vector<int> micro_batches(const CompileOptions& options) {
   std::vector<int> sizes;
-  if (options.batch_norm == BatchNorm::update) return sizes;
+  if (options.batch_norm == BatchNorm::update || options.dropout) return sizes;
   for (int size = options.micro_batch > 0 ? 0 : options.batch / 2; size >= 1; --size)
     if (options.batch % size == 0) sizes.push_back(size);
   return sizes;

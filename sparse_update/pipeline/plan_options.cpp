@@ -61,6 +61,7 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.loss_settings.entropy_bonus = json.value("entropy_bonus", 0.0);
     if (json.contains("batch_norm"))
       options.batch_norm = parse_batch_norm(json["batch_norm"].get<std::string>());
+    options.dropout = json.value("dropout", false);
     if (json.contains("input_shapes"))
       options.input_shapes =
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();

@@ -17,6 +17,7 @@
 #include "graph/passes/passes.h"
 #include "graph/plan/read_plan.h"
 #include "graph/training/head.h"
+#include "graph/training/random_step.h"
 #include "sparse_update/pipeline/compile.h"
 #include "sparse_update/pipeline/model_tensors.h"
 #include "sparse_update/pipeline/plan_options.h"
@@ -138,7 +139,7 @@ class Verification {
 
   // What training starts from is what the model holds.
   void check_parameters() {
-    const Graph graph = model_graph(compiled_.predict_batch);
+    const Graph graph = model_graph(compiled_.predict_batch, false);
     std::map<std::string, std::vector<double>> fresh;
     for (const Value& value : graph.values)
       if (value.role == Role::parameter && value.fresh)
@@ -179,9 +180,11 @@ class Verification {
   }
 
   // The model as it says itself: imported, with its new classifier, and no pass at all.
-  Graph model_graph(int batch) const {
-    Graph graph =
-        model_.import({.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
+  Graph model_graph(int batch, bool training) const {
+    ImportOptions options = import_options(compiled_, batch, training);
+    options.real = DType::f64;
+    Graph graph = model_.import(options);
+    if (training) draw_by_step(graph);
     choose_output(graph, compiled_.output);
     if (compiled_.classes > 0) replace_head(graph, compiled_.classes, compiled_.seed);
     remove_dead(graph);
@@ -189,7 +192,7 @@ class Verification {
   }
 
   Graph model_program(ProgramKind kind, int batch) const {
-    Graph graph = model_graph(batch);
+    Graph graph = model_graph(batch, kind == ProgramKind::train_step);
     LossSettings settings = compiled_.loss_settings;
     if (kind == ProgramKind::evaluate) settings = as_judged(settings);
     const bool learns = kind == ProgramKind::train_step;

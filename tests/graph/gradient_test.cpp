@@ -12,7 +12,7 @@
 namespace attune::test {
 namespace {
 
-enum class Kind { real, positive, constant, positive_constant, absent, lengths };
+enum class Kind { real, positive, constant, positive_constant, choice, absent, lengths };
 using enum Kind;
 
 struct Input {
@@ -179,6 +179,27 @@ const std::vector<Case>& cases() {
        Op::rnn,
        RnnAttrs{.relu = true},
        {{{2, 3, 2, 3}}, {{2, 3, 3}}, {{2, 2, 3}}, {{2, 2, 3}}, {{2}, lengths}}},
+      {"plain", Op::exp, NoAttrs{}, {{{2, 5}}}},
+      {"plain", Op::log, NoAttrs{}, {{{2, 5}, positive}}},
+      {"plain", Op::erf, NoAttrs{}, {{{2, 5}}}},
+      {"plain", Op::abs, NoAttrs{}, {{{2, 5}}}},
+      {"plain", Op::sin, NoAttrs{}, {{{2, 5}}}},
+      {"plain", Op::cos, NoAttrs{}, {{{2, 5}}}},
+      {"same shapes", Op::pow, NoAttrs{}, {{{2, 3}, positive}, {{2, 3}}}},
+      {"outer", Op::pow, NoAttrs{}, {{{3, 1}, positive}, {{2, 1, 4}}}},
+      {"constant exponent", Op::pow, NoAttrs{}, {{{3, 2}, positive}, {{2}, constant}}},
+      {"constant base", Op::pow, NoAttrs{}, {{{3, 2}, positive_constant}, {{2}}}},
+      {"same shapes", Op::minimum, NoAttrs{}, {{{2, 3}}, {{2, 3}}}},
+      {"outer", Op::minimum, NoAttrs{}, {{{3, 1}}, {{2, 1, 4}}}},
+      {"same shapes", Op::maximum, NoAttrs{}, {{{2, 3}}, {{2, 3}}}},
+      {"scalar", Op::maximum, NoAttrs{}, {{{2, 3}}, {{}}}},
+      {"same shapes", Op::where, NoAttrs{}, {{{2, 3}, choice}, {{2, 3}}, {{2, 3}}}},
+      {"broadcast", Op::where, NoAttrs{}, {{{4, 1}, choice}, {{3}}, {{}}}},
+      {"constant choice", Op::where, NoAttrs{}, {{{2, 3}, choice}, {{2, 3}}, {{}, constant}}},
+      {"vector", Op::reduce_max, NoAttrs{}, {{{5}}}},
+      {"rows", Op::reduce_max, NoAttrs{}, {{{2, 3, 4}}}},
+      {"vector", Op::reduce_prod, NoAttrs{}, {{{5}}}},
+      {"rows", Op::reduce_prod, NoAttrs{}, {{{2, 3, 4}}}},
 
       {"resnet's",
        Op::max_pool2d,
@@ -255,6 +276,8 @@ Built build(const Case& c) {
     const auto count = static_cast<size_t>(input.shape.elements());
     const bool is_positive = input.kind == positive || input.kind == positive_constant;
     auto data = is_positive ? test::positive(count, seed) : spread(count, seed);
+    if (input.kind == choice)
+      for (size_t i = 0; i < count; ++i) data[i] = static_cast<double>(i % 3 == 1);
     const std::string name = "x" + std::to_string(seed++);
     if (input.kind == lengths) {  // one step less for each example
       std::vector<int64_t> ints;

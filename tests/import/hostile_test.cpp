@@ -223,7 +223,7 @@ TEST_CASE("a model that does not fit together names what is wrong") {
                    attribute->set_type(onnx::AttributeProto::GRAPH);
                    attribute->mutable_g()->set_name("then");
                  }),
-                 "r_node (If): the operator is not supported"));
+                 "r_node (If): its condition"));
   CHECK(contains(error_of([] { OnnxModel::parse("", "empty.onnx"); }),
                  "empty.onnx: not an ONNX model"));
   CHECK(

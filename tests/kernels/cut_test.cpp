@@ -196,7 +196,8 @@ TEST_CASE("every operator in pieces gives what it gives whole") {
                               Op::mean_absolute_error,
                               Op::mean_absolute_error_grad,
                               Op::huber,
-                              Op::huber_grad};
+                              Op::huber_grad,
+                              Op::random};
   for (const OpInfo& info : kOps) {
     INFO(std::string(info.name));
     CHECK((cut_somewhere.contains(info.op) || never.contains(info.op)));

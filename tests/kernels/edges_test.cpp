@@ -51,6 +51,48 @@ TEST_CASE("NaN stays NaN, and its mask is false") {
                        .at(0)));
 }
 
+TEST_CASE("NaN wins in minima and maxima, equals nothing, and rounds to itself") {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    RunOptions options;
+    options.real = dtype;
+    const auto both = [&](Op op, double a, double b) {
+      const Call call{op, nullptr, {Value::reals({1}, {a}), Value::reals({1}, {b})}, {real({1})}};
+      return run(call, options)[0].at(0);
+    };
+    for (Op op : {Op::minimum, Op::maximum}) {
+      CHECK(std::isnan(both(op, kNan, 1)));
+      CHECK(std::isnan(both(op, 1, kNan)));
+    }
+    for (Op op : {Op::equal, Op::less, Op::less_or_equal}) CHECK(both(op, kNan, kNan) == 0);
+    CHECK(both(Op::equal, kInfinity, kInfinity) == 1);
+    for (Op op : {Op::floor, Op::round, Op::trunc, Op::sign, Op::abs, Op::exp, Op::log})
+      CHECK(std::isnan(map(op, nullptr, {kNan}, dtype).at(0)));
+    CHECK(map(Op::log, nullptr, {0}, dtype).at(0) == -kInfinity);
+    CHECK(std::isnan(map(Op::log, nullptr, {-1}, dtype).at(0)));
+    for (const double half : {-2.5, -1.5, -0.5, 0.5, 1.5, 2.5})
+      CHECK(map(Op::round, nullptr, {half}, dtype).at(0) == 2 * std::round(half / 2));
+  }
+  const Value places =
+      run1(Op::to_places, nullptr, {Value::reals({5}, {-2.9, 2.9, kNan, 1e20, -1e20})},
+           Value(DType::i32, {5}));
+  const double smallest = std::numeric_limits<int32_t>::min();
+  const double want[] = {-2, 2, smallest, smallest, smallest};
+  for (int i = 0; i < 5; ++i) CHECK(places.at(i) == want[i]);
+}
+
+// A mask of -infinity switches places off; where all are off, there is no distribution.
+TEST_CASE("softmax of infinities is PyTorch's") {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    const Value some = map(Op::softmax, nullptr, {-kInfinity, 1, 1, -kInfinity}, dtype);
+    for (int i = 0; i < 4; ++i) CHECK(some.at(i) == (i == 1 || i == 2 ? 0.5 : 0));
+    const Value none = map(Op::softmax, nullptr, {-kInfinity, -kInfinity}, dtype);
+    for (int i = 0; i < 2; ++i) CHECK(std::isnan(none.at(i)));
+    const Value log = map(Op::log_softmax, nullptr, {-kInfinity, 0, 0}, dtype);
+    CHECK(log.at(0) == -kInfinity);
+    CHECK(std::fabs(log.at(1) + std::log(2.0)) < 1e-6);
+  }
+}
+
 // A convolution by 1 hands its input to its clamp.
 TEST_CASE("every kernel's mask is false at the bounds of a clamp, and for NaN") {
   constexpr double kTiny = 1e-45;

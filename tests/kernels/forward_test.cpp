@@ -76,6 +76,14 @@ double clamped(const A& a, double y) {
   return std::min(std::max(y, a.clamp_min), a.clamp_max);
 }
 
+// The element of an input, broadcast, that an element of the output is made of.
+double operand(const Call& call, int input, const Index& at) {
+  const Shape &from = call.inputs[input].shape(), &to = call.outputs[0].shape();
+  Index index{};
+  for (int i = 0; i < from.rank; ++i) index[i] = from[i] == 1 ? 0 : at[to.rank - from.rank + i];
+  return call.inputs[input].at(flat(from, index));
+}
+
 double bias_of(const Call& call, int channel) {
   return call.inputs.size() > 2 ? call.inputs[2].at(channel) : 0;
 }
@@ -265,12 +273,6 @@ TEST_CASE("running_statistics averages as torch.nn.BatchNorm does") {
 }
 
 TEST_CASE("arithmetic broadcasts as NumPy does") {
-  const auto operand = [](const Call& call, int input, Index at) {
-    const Shape &from = call.inputs[input].shape(), &to = call.outputs[0].shape();
-    Index index{};
-    for (int i = 0; i < from.rank; ++i) index[i] = from[i] == 1 ? 0 : at[to.rank - from.rank + i];
-    return call.inputs[input].at(flat(from, index));
-  };
   check_op(Op::add, [&](const Call& call, int64_t, const Index& at) {
     return operand(call, 0, at) + operand(call, 1, at);
   });
@@ -340,6 +342,99 @@ TEST_CASE("activations are their definitions") {
     for (int64_t j = 0; j < width; ++j) sum += std::exp(x.at(row + j));
     return x.at(i) - std::log(sum);
   });
+}
+
+TEST_CASE("elementary functions are their definitions") {
+  const auto check = [](Op op, double (*f)(double)) {
+    check_op(op,
+             [f](const Call& call, int64_t i, const Index&) { return f(call.inputs[0].at(i)); });
+  };
+  check(Op::exp, [](double x) { return std::exp(x); });
+  check(Op::log, [](double x) { return std::log(x); });
+  check(Op::erf, [](double x) { return std::erf(x); });
+  check(Op::abs, [](double x) { return x < 0 ? -x : x; });
+  check(Op::sin, [](double x) { return std::sin(x); });
+  check(Op::cos, [](double x) { return std::cos(x); });
+  check(Op::floor, [](double x) { return std::floor(x); });
+  check(Op::round, [](double x) {
+    const double below = std::floor(x), part = x - below;
+    const bool up = part > 0.5 || (part == 0.5 && std::fmod(below, 2) != 0);
+    return up ? below + 1 : below;
+  });
+  check(Op::trunc, [](double x) { return x < 0 ? std::ceil(x) : std::floor(x); });
+  check(Op::sign, [](double x) { return static_cast<double>((x > 0) - (x < 0)); });
+  check(Op::to_real, [](double x) { return x; });
+  check(Op::to_places, [](double x) { return std::trunc(x); });
+}
+
+TEST_CASE("comparisons, choices and powers are their definitions, broadcast") {
+  const auto check = [](Op op, double (*f)(double, double)) {
+    check_op(op, [f](const Call& call, int64_t, const Index& at) {
+      return f(operand(call, 0, at), operand(call, 1, at));
+    });
+  };
+  check(Op::minimum, [](double a, double b) { return a < b ? a : b; });
+  check(Op::maximum, [](double a, double b) { return a < b ? b : a; });
+  check(Op::equal, [](double a, double b) { return a == b ? 1.0 : 0.0; });
+  check(Op::less, [](double a, double b) { return a < b ? 1.0 : 0.0; });
+  check(Op::less_or_equal, [](double a, double b) { return a <= b ? 1.0 : 0.0; });
+  check(Op::pow, [](double a, double b) { return std::exp(b * std::log(a)); });
+  check_op(Op::where, [](const Call& call, int64_t, const Index& at) {
+    return operand(call, 0, at) != 0 ? operand(call, 1, at) : operand(call, 2, at);
+  });
+}
+
+TEST_CASE("reductions of the last axis are their definitions") {
+  const auto over_row = [](const Call& call, int input, int64_t row, double start,
+                           double (*f)(double, double)) {
+    const Value& x = call.inputs[input];
+    const int64_t width = x.shape().last();
+    for (int64_t j = 0; j < width; ++j) start = f(start, x.at(row * width + j));
+    return start;
+  };
+  const auto product = [](double a, double b) { return a * b; };
+  check_op(Op::reduce_max, [&](const Call& call, int64_t i, const Index&) {
+    return over_row(call, 0, i, -kInfinity, [](double a, double b) { return a < b ? b : a; });
+  });
+  check_op(Op::reduce_prod, [&](const Call& call, int64_t i, const Index&) {
+    return over_row(call, 0, i, 1, product);
+  });
+  check_op(Op::reduce_prod_grad, [](const Call& call, int64_t i, const Index&) {
+    const Value &dy = call.inputs[0], &x = call.inputs[1];
+    const int64_t width = x.shape().last(), row = i / width;
+    double others = dy.at(row);
+    for (int64_t j = row * width; j < (row + 1) * width; ++j)
+      if (j != i) others *= x.at(j);
+    return others;
+  });
+}
+
+TEST_CASE("random numbers follow from seed, step and place alone, and have their distribution") {
+  const auto drawn = [](int seed, bool normal, int step, int count) {
+    const RandomAttrs attrs{.seed = seed, .normal = normal};
+    return run1(Op::random, &attrs, {Value::ints({1}, {step})}, Value(DType::f64, {count}));
+  };
+  constexpr int kMany = 100000;
+  for (const bool normal : {false, true}) {
+    CAPTURE(normal);
+    const Value all = drawn(1, normal, 1, kMany);
+    double sum = 0, squares = 0, least = kInfinity, most = -kInfinity, neighbours = 0;
+    for (int i = 0; i < kMany; ++i) {
+      const double x = all.at(i);
+      sum += x, squares += x * x;
+      least = std::min(least, x), most = std::max(most, x);
+      if (i > 0) neighbours += x * all.at(i - 1);
+    }
+    const double mean = sum / kMany, variance = squares / kMany - mean * mean;
+    CHECK(std::fabs(mean - (normal ? 0 : 0.5)) < 0.01);
+    CHECK(std::fabs(variance - (normal ? 1 : 1.0 / 12)) < 0.02);
+    CHECK(std::fabs(neighbours / kMany - mean * mean) < 0.01);
+    if (!normal) CHECK_UNARY(least >= 0 && most < 1);
+    const Value part = drawn(1, normal, 1, 10);
+    for (int i = 0; i < 10; ++i) CHECK(part.at(i) == all.at(i));
+    CHECK(drawn(2, normal, 1, 10).at(3) != all.at(3));
+    CHECK(drawn(1, normal, 2, 10).at(3) != all.at(3));
+  }
 }
 
 TEST_CASE("pooling is its definition") {

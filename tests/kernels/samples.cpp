@@ -172,6 +172,66 @@ void add_elementwise(std::vector<Sample>& all) {
                                 {Value::random(a, 1), Value::random(b, 2, 0.5, 2)}, {real(y)}));
 }
 
+// Every third element is a whole number: what is compared, chosen and rounded has ties.
+Value with_ties(Shape shape, int seed) {
+  Value v = Value::random(shape, seed, -4, 4);
+  for (int64_t i = 0; i < v.size(); i += 3) v.set(i, static_cast<double>(i % 7 - 3));
+  return v;
+}
+
+void add_elementary(std::vector<Sample>& all) {
+  for (const Shape& s : {Shape{}, Shape{1}, Shape{3, 7}, Shape{2, 1, 5, 13}, Shape{5, 3333}}) {
+    const std::string name = shape_text(s);
+    const Value x = Value::random(s, 1, -5, 5), above = Value::random(s, 2, 0.1, 5);
+    for (Op op : {Op::exp, Op::erf, Op::abs, Op::sin, Op::cos})
+      all.push_back(make_sample(name, op, NoAttrs{}, {x}, {real(s)}));
+    all.push_back(make_sample(name, Op::log, NoAttrs{}, {above}, {real(s)}));
+    const Value ties = with_ties(s, 3), others = with_ties(s, 4);
+    for (Op op : {Op::floor, Op::round, Op::trunc, Op::sign})
+      all.push_back(make_sample(name, op, NoAttrs{}, {ties}, {real(s)}));
+    all.push_back(make_sample(name, Op::to_places, NoAttrs{}, {ties}, {ints(s)}));
+    Value whole = ints(s);
+    for (int64_t i = 0; i < whole.size(); ++i) whole.set(i, static_cast<double>(i % 9 - 4));
+    all.push_back(make_sample(name, Op::to_real, NoAttrs{}, {whole}, {real(s)}));
+    for (Op op : {Op::minimum, Op::maximum, Op::equal, Op::less, Op::less_or_equal})
+      all.push_back(make_sample(name, op, NoAttrs{}, {ties, others}, {real(s)}));
+    all.push_back(make_sample(name, Op::pow, NoAttrs{}, {above, others}, {real(s)}));
+    Value condition = real(s);
+    for (int64_t i = 0; i < condition.size(); ++i) condition.set(i, i % 5 % 2 * (i % 3 + 1));
+    all.push_back(make_sample(name, Op::where, NoAttrs{}, {condition, x, above}, {real(s)}));
+    for (const bool normal : {false, true})
+      all.push_back(make_sample(name, Op::random, RandomAttrs{.seed = 5, .normal = normal},
+                                {Value::ints({1}, {3})}, {real(s)}));
+    if (s.rank == 0) continue;
+    Shape reduced = s;
+    reduced[s.rank - 1] = 1;
+    all.push_back(make_sample(name, Op::reduce_max, NoAttrs{}, {ties}, {real(reduced)}));
+    if (s.last() > 100) continue;  // the product would be out of range
+    const Value dy = Value::random(reduced, 5);
+    all.push_back(make_sample(name, Op::reduce_prod, NoAttrs{}, {ties}, {real(reduced)}));
+    all.push_back(make_sample(name, Op::reduce_prod_grad, NoAttrs{}, {dy, ties}, {real(s)}));
+  }
+  const Shape wide[][4] = {
+      {{}, {2, 3}, {3}, {2, 3}},
+      {{2, 3}, {}, {}, {2, 3}},
+      {{4, 1, 5}, {3, 1}, {4, 3, 5}, {4, 3, 5}},
+      {{2, 1, 7, 17}, {2, 7, 7, 1}, {17}, {2, 7, 7, 17}},
+      {{31, 1}, {20, 31, 33}, {1}, {20, 31, 33}},
+  };
+  for (const auto& [condition, a, b, y] : wide) {
+    const std::string name = shape_text(condition) + shape_text(a) + shape_text(b);
+    Value chosen = real(condition);
+    for (int64_t i = 0; i < chosen.size(); ++i) chosen.set(i, i % 3 == 0);
+    all.push_back(make_sample(name, Op::where, NoAttrs{},
+                              {chosen, Value::random(a, 1), Value::random(b, 2)}, {real(y)}));
+    for (Op op : {Op::minimum, Op::maximum, Op::equal, Op::less, Op::less_or_equal})
+      all.push_back(
+          make_sample(name, op, NoAttrs{}, {with_ties(condition, 1), with_ties(y, 2)}, {real(y)}));
+    all.push_back(make_sample(name, Op::pow, NoAttrs{},
+                              {Value::random(condition, 1, 0.1, 2), with_ties(y, 2)}, {real(y)}));
+  }
+}
+
 void add_batch_norm(std::vector<Sample>& all) {
   for (const Shape& s : {Shape{1, 1}, Shape{2, 3, 5, 7}, Shape{600, 67}}) {
     const Shape c{s.last()};
@@ -481,6 +541,7 @@ const std::vector<Sample>& samples() {
     add_products(list);
     add_custom(list);
     add_elementwise(list);
+    add_elementary(list);
     add_batch_norm(list);
     add_batch_norm_train(list);
     add_movement(list);

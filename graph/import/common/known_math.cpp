@@ -408,6 +408,39 @@ KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, boo
   return y.done();
 }
 
+KnownTensor dequantize(const KnownTensor& x, const KnownTensor& scale,
+                       const KnownTensor* zero_point, int64_t axis, int64_t block) {
+  if (x.real() || !scale.real() || (zero_point && zero_point->real()))
+    throw_error("integers and a scale of floats are expected");
+  const auto rank = static_cast<int64_t>(x.dims.size());
+  const bool one = scale.elements() == 1;
+  if (!one && (axis < -rank || axis >= rank)) throw_error("there is no axis {}", axis);
+  const size_t along = one ? 0 : static_cast<size_t>(axis < 0 ? axis + rank : axis);
+  Dims dims = scale.dims;
+  if (!one) {
+    dims = block > 0 ? x.dims : Dims{x.dims[along]};
+    if (block > 0) dims[along] = (x.dims[along] + block - 1) / block;
+  }
+  if (scale.dims != dims || (zero_point && zero_point->elements() != scale.elements()))
+    throw_error("a scale of shape {} of a tensor of shape {}", dims_text(scale.dims),
+                dims_text(x.dims));
+  const Dims numbers = x.data->ints(), zeros = zero_point ? zero_point->data->ints() : Dims();
+  const std::vector<double> scales = scale.data->reals();
+  const auto inner = one ? 1 : count_elements(Dims(x.dims.begin() + along + 1, x.dims.end()));
+  Computed y(scale.type, x.dims, false);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    int64_t at = 0;
+    if (!one) {
+      const auto place = static_cast<int64_t>(i);
+      const int64_t outer = place / inner / x.dims[along], k = place / inner % x.dims[along];
+      at = block > 0 ? (outer * dims[along] + k / block) * inner + place % inner : k;
+    }
+    const int64_t steps = numbers[i] - (zero_point ? zeros[at] : 0);
+    y.set(i, static_cast<double>(steps) * scales[at]);
+  }
+  return y.done();
+}
+
 KnownTensor vector_of(Dims values) {
   KnownTensor y;
   y.dims = {static_cast<int64_t>(values.size())};

@@ -55,6 +55,10 @@ KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const Know
 KnownTensor cumsum(const KnownTensor& x, int axis, bool exclusive, bool reverse);
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep);
 KnownTensor vector_of(Dims values);  // i64, rank 1
+// (x - zero_point) * scale: of all elements alike, of each place along an axis, or of blocks of
+// `block` along it.
+KnownTensor dequantize(const KnownTensor& x, const KnownTensor& scale,
+                       const KnownTensor* zero_point, int64_t axis, int64_t block);
 // Numbers that were computed, as elements of a type; `derived` from what may be a parameter.
 KnownTensor computed(ElementType type, const Dims& dims, std::span<const double> numbers,
                      bool derived);

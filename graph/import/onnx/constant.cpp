@@ -33,17 +33,6 @@ void import_ConstantOfShape(OnnxNode& n) {
 
 void import_Identity(OnnxNode& n) { n.alias(0, 0); }
 
-// One that is to drop elements is refused: what it computes is random.
-void import_Dropout(OnnxNode& n) {
-  n.refuse_outputs(1);
-  const bool trains = n.has(2) && n.known_scalar(2, "training mode") != 0;
-  if (trains && (!n.has(1) || n.known_scalar(1, "ratio") != 0))
-    n.fail(
-        "it is in training mode, so it drops elements at random; call model.eval() and export "
-        "again");
-  n.alias(0, 0);
-}
-
 void import_Cast(OnnxNode& n) {
   const int64_t number = n.integer("to", 0);
   const auto type = number == static_cast<int32_t>(number)

@@ -78,6 +78,7 @@ Graph Importer::run() {
                 opset, opset < kOldestOpset ? "old" : "new", kOldestOpset, kNewestOpset);
   if (!is_real(options_.real)) throw_error("models are imported as f32 or f64");
   if (options_.batch < 0) throw_error("batch size {} is negative", options_.batch);
+  nodes_ = inlined_nodes(model_);
   check_structure();
   read_initializers();
   add_inputs();
@@ -85,6 +86,18 @@ Graph Importer::run() {
   add_outputs();
   graph.index();
   return std::move(graph);
+}
+
+// What the graphs within a node read.
+void Importer::read_inner(const onnx::NodeProto& node) {
+  for (const auto& attribute : node.attribute()) {
+    if (!attribute.has_g()) continue;
+    for (const auto& inner : attribute.g().node()) {
+      read_.insert(inner.input().begin(), inner.input().end());
+      read_inner(inner);
+    }
+    for (const auto& output : attribute.g().output()) read_.insert(output.name());
+  }
 }
 
 // Every name is made once, and before it is read.
@@ -105,9 +118,11 @@ void Importer::check_structure() {
       throw_error("{}: two inputs named '{}'", path(), input.name());
     if (!made.contains(input.name())) make(input.name(), "an input");  // else: an old initializer
   }
-  for (const auto& node : proto.node())
-    for (const auto& output : node.output()) later.insert(output);
-  for (const auto& node : proto.node()) {
+  for (const auto& node : nodes_)
+    for (const auto& output : node->output()) later.insert(output);
+  for (const auto& each : nodes_) {
+    const onnx::NodeProto& node = *each;
+    read_inner(node);
     const std::string by =
         fmt::format("node '{}' ({})",
                     node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name(),
@@ -145,9 +160,14 @@ void Importer::check_structure() {
 }
 
 Mark Importer::mark_of(const std::string& name) const {
+  if (in_branch_) return Mark::buffer;
   const auto found = marks_.find(name);
   if (found != marks_.end()) return found->second;
   return marks_.empty() ? Mark::none : Mark::made;
+}
+
+int32_t Importer::next_seed() {
+  return static_cast<int32_t>(options_.seed * 1'000'003 + static_cast<uint64_t>(++seeds_));
 }
 
 void Importer::read_initializers() {
@@ -236,51 +256,60 @@ void Importer::add_input(int index) {
   }
 }
 
+std::optional<std::string> Importer::import_node(const onnx::NodeProto& proto) {
+  OnnxNode node(*this, proto);
+  const bool reachable = std::none_of(
+      proto.input().begin(), proto.input().end(),
+      [&](const std::string& input) { return !input.empty() && tensors_.at(input).failed; });
+  std::string reason;
+  const FoundOp op = find_op(proto);
+  if (!op.import) {
+    const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
+    reason = own ? "the operator is not supported"
+                 : fmt::format("the operators of {} are not supported", proto.domain());
+    for (const char* part : {"QLinear", "Integer"})
+      if (proto.op_type().find(part) != std::string::npos)
+        reason +=
+            ": the model computes in integers; quantise it as QuantizeLinear and DequantizeLinear "
+            "(QDQ), or give the one in floats that it was made from";
+    if (proto.op_type().ends_with("Loss"))
+      reason +=
+          ": export the model without its loss, with the scores as its first output, and give "
+          "--loss cross_entropy";
+  } else if (reachable) {
+    try {
+      trains_ = false;
+      if (op.computed && node.all_fixed())
+        import_by_computing(node, op.import);
+      else
+        op.import(node);
+      follow_inputs(proto);
+      for (int i = 0; i < proto.output_size(); ++i) {
+        const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
+        if (made != nullptr && !made->known && made->value == kNone && !made->padding)
+          throw_error("its output {} ('{}') is not supported", i, proto.output(i));
+      }
+      return std::nullopt;
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+  }
+  // Nodes after a failed one are looked up, but there is no shape to import them with.
+  for (const auto& output : proto.output())
+    if (!output.empty()) tensors_.at(output).failed = true;
+  return reason;
+}
+
 void Importer::import_nodes() {
   std::vector<std::string> failures;
   std::string foreign;  // a domain of the user's own
-  for (const auto& proto : model_.proto().graph().node()) {
-    OnnxNode node(*this, proto);
-    const bool reachable = std::none_of(
-        proto.input().begin(), proto.input().end(),
-        [&](const std::string& input) { return !input.empty() && tensors_.at(input).failed; });
-    std::string reason;
-    const FoundOp op = find_op(proto);
-    if (!op.import) {
-      const bool own = proto.domain().empty() || proto.domain() == "ai.onnx";
-      reason = own ? "the operator is not supported"
-                   : fmt::format("the operators of {} are not supported", proto.domain());
-      if (!own) foreign = proto.domain();
-      for (const char* part : {"uantize", "QLinear", "Integer"})
-        if (proto.op_type().find(part) != std::string::npos)
-          reason += ": the model is quantised; give the one in floats that it was made from";
-      if (proto.op_type().ends_with("Loss"))
-        reason +=
-            ": export the model without its loss, with the scores as its first output, and give "
-            "--loss cross_entropy";
-    } else if (reachable) {
-      try {
-        trains_ = false;
-        if (op.computed && node.all_fixed())
-          import_by_computing(node, op.import);
-        else
-          op.import(node);
-        follow_inputs(proto);
-        for (int i = 0; i < proto.output_size(); ++i) {
-          const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
-          if (made != nullptr && !made->known && made->value == kNone && !made->padding)
-            throw_error("its output {} ('{}') is not supported", i, proto.output(i));
-        }
-        continue;
-      } catch (const Error& error) {
-        reason = error.what();
-      }
-    }
-    // Nodes after a failed one are looked up, but there is no shape to import them with.
-    for (const auto& output : proto.output())
-      if (!output.empty()) tensors_.at(output).failed = true;
-    if (!reason.empty())
-      failures.push_back(fmt::format("{} ({}): {}", node.name(), proto.op_type(), reason));
+  for (const auto& node : nodes_) {
+    const auto reason = import_node(*node);
+    if (reason && !reason->empty() && !node->domain().empty() && node->domain() != "ai.onnx")
+      foreign = node->domain();
+    if (reason && !reason->empty())
+      failures.push_back(
+          fmt::format("{} ({}): {}", OnnxNode(*this, *node).name(), node->op_type(), *reason));
   }
   if (failures.empty()) return;
   const size_t listed = std::min(failures.size(), kMaxListed);
@@ -316,7 +345,8 @@ void Importer::import_by_computing(OnnxNode& node, const OnnxImport& import) {
   std::swap(graph, own);
   const auto restore = [&] {
     std::swap(graph, own);
-    for (auto& [tensor, before] : inputs) *tensor = before;
+    // The first of a tensor that is read twice is as it was.
+    for (auto at = inputs.rbegin(); at != inputs.rend(); ++at) *at->first = at->second;
   };
   try {
     import(node);

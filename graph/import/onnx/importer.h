@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -8,11 +9,13 @@
 
 #include "graph/import/common/known_tensor.h"
 #include "graph/import/onnx/custom.h"
+#include "graph/import/onnx/functions.h"
 #include "graph/import/onnx/onnx_model.h"
 
 namespace onnx {
+class GraphProto;
 class NodeProto;
-}
+}  // namespace onnx
 
 namespace attune {
 
@@ -37,6 +40,9 @@ struct OnnxTensor {
   ValueId value = kNone;                       // an input of integers may be i32 or u8
   ValueId real_value = kNone, places = kNone;  // that as reals, and as i32
   std::shared_ptr<const Padding> padding;      // not emitted yet, `value` is absent
+  // Of integers that stand for reals: these, and the scale that makes the integers of them.
+  std::shared_ptr<const OnnxTensor> unquantized;
+  std::string scale;
   Prepared prepared = Prepared::no;
   bool failed = false;  // its node could not be imported
 };
@@ -51,6 +57,8 @@ class Importer {
   int opset = 0;
   const OnnxModel& model() const { return model_; }
   const std::string& path() const { return model_.path(); }
+  const ImportOptions& options() const { return options_; }
+  int32_t next_seed();  // of random numbers, another one each time
   OnnxTensor& tensor(const std::string& name) { return tensors_.at(name); }
   // Whether a node or the graph's outputs read a tensor.
   bool is_read(const std::string& name) const { return read_.contains(name); }
@@ -82,6 +90,8 @@ class Importer {
   // Concatenates constants around x along an axis.
   ValueId pad_axis(ValueId x, int axis, int64_t before, int64_t after, double value,
                    const std::string& name);
+  // Imports the nodes of a branch of a node, whose outputs become those of the node.
+  void import_branch(const onnx::GraphProto& branch, const onnx::NodeProto& node);
 
  private:
   struct Layout {
@@ -94,7 +104,10 @@ class Importer {
   void read_initializers();
   void add_inputs();
   void add_input(int index);
+  void read_inner(const onnx::NodeProto& node);
   void import_nodes();
+  // Why a node cannot be imported; empty where that is because one before it could not be.
+  std::optional<std::string> import_node(const onnx::NodeProto& node);
   void import_by_computing(OnnxNode& node, const OnnxImport& import);
   void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
@@ -102,6 +115,7 @@ class Importer {
 
   const OnnxModel& model_;
   const ImportOptions& options_;
+  NodeList nodes_;
   std::unordered_map<std::string, OnnxTensor> tensors_;
   std::unordered_set<std::string> read_, roots_;
   std::unordered_map<std::string, Mark> marks_;
@@ -109,6 +123,8 @@ class Importer {
   std::unordered_map<std::string, bool> derivable_;
   std::unordered_map<std::string, ValueId> derived_;
   int depth_ = 0;        // of nodes that are derived from others
+  int32_t seeds_ = 0;
+  bool in_branch_ = false;
   bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
   int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced

@@ -48,7 +48,27 @@ class Exporter {
   }
 
  private:
+  // Weights that were integers are floats from now on: a DequantizeLinear's result takes its place.
+  void hold_dequantized(const std::string& name) {
+    auto* graph = model_.mutable_graph();
+    const onnx::NodeProto* made_by = find_dequantized(*graph, name);
+    for (int i = 0; made_by && i < graph->node_size(); ++i) {
+      if (&graph->node(i) != made_by) continue;
+      const KnownTensor reals = read_dequantized(*graph, graph->node(i), source_.path());
+      onnx::TensorProto* made = graph->add_initializer();
+      made->set_name(name);
+      made->set_data_type(static_cast<int32_t>(reals.type));
+      made->mutable_dims()->Assign(reals.dims.begin(), reals.dims.end());
+      std::string bytes;
+      for (const double x : reals.data->reals()) append_real(&bytes, reals.type, x);
+      made->set_raw_data(std::move(bytes));
+      graph->mutable_node()->DeleteSubrange(i, 1);
+      return;
+    }
+  }
+
   void replace(const ModelTensor& tensor) {
+    hold_dequantized(tensor.name);
     // The model is this exporter's own copy.
     auto* found = const_cast<onnx::TensorProto*>(find_tensor(model_.graph(), tensor.name));
     if (!found)

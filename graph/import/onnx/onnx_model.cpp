@@ -127,6 +127,8 @@ OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
 
 std::vector<double> OnnxModel::reals(const std::string& name) const {
   const onnx::TensorProto* tensor = find_tensor(proto().graph(), name);
+  if (const auto* node = tensor ? nullptr : find_dequantized(proto().graph(), name))
+    return read_dequantized(proto().graph(), *node, path() + ": " + name).data->reals();
   if (!tensor) throw_error("{}: there is no initializer '{}'", path(), name);
   return read_tensor(*tensor, path() + ": initializer " + name, proto_).data->reals();
 }

@@ -291,6 +291,14 @@ ValueId OnnxNode::number(double x) const {
   return importer_.graph.add_constant(part_name("number"), {}, {x});
 }
 
+ValueId OnnxNode::first_step() const {
+  return importer_.graph.add_index_constant(part_name("step"), {0});
+}
+
+int32_t OnnxNode::seed() const { return importer_.next_seed(); }
+bool OnnxNode::may_drop() const { return importer_.options().dropout != Dropout::off; }
+bool OnnxNode::drops() const { return importer_.options().dropout == Dropout::training; }
+
 ValueId OnnxNode::transpose(ValueId x, const Perm& perm, const char* suffix) const {
   return importer_.graph.transpose(x, perm, part_name(suffix));
 }
@@ -387,12 +395,49 @@ void OnnxNode::set_model_tensor(KnownTensor known) const {
   set(0, std::move(known));
 }
 
+void OnnxNode::set_unquantized(int output, ValueId value) const {
+  OnnxTensor reals;
+  reals.value = value;
+  output_tensor(output).unquantized = std::make_shared<const OnnxTensor>(std::move(reals));
+  output_tensor(output).scale = scale_name();
+}
+
+void OnnxNode::set_unquantized_input(int output, int input) const {
+  output_tensor(output).unquantized = std::make_shared<const OnnxTensor>(input_tensor(input));
+  output_tensor(output).scale = scale_name();
+}
+
+// That of a QuantizeLinear or DequantizeLinear, or what a DynamicQuantizeLinear makes.
+std::string OnnxNode::scale_name() const { return has(1) ? proto_.input(1) : proto_.output(1); }
+
+bool OnnxNode::take_unquantized(int output, int input) const {
+  const OnnxTensor quantized = input_tensor(input);
+  if (!quantized.unquantized || !same_scale(quantized.scale, scale_name())) return false;
+  output_tensor(output) = *quantized.unquantized;
+  if (quantized.unquantized->value != kNone)
+    set(output, quantized.unquantized->value, ElementType::f32);
+  return true;
+}
+
+bool OnnxNode::same_scale(const std::string& a, const std::string& b) const {
+  if (a == b) return true;
+  const KnownPtr first = importer_.tensor(a).known, second = importer_.tensor(b).known;
+  return first && second && first->dims == second->dims &&
+         first->data->reals() == second->data->reals();
+}
+
 void OnnxNode::set_padded(int output, Padding padding) const {
   if (derives_) {
     const std::string& name = proto_.output(output);
     return importer_.set_derived(name, importer_.emit_padding(padding, name));
   }
   typed_output(output).padding = std::make_shared<const Padding>(std::move(padding));
+}
+
+void OnnxNode::import_branch(const char* name) const {
+  const auto* attribute = check_type(find(name), onnx::AttributeProto::GRAPH);
+  if (attribute == nullptr) fail("it has no {}", name);
+  importer_.import_branch(attribute->g(), proto_);
 }
 
 void OnnxNode::alias(int output, int input) const {

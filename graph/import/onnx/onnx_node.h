@@ -95,6 +95,12 @@ class OnnxNode {
   ValueId also(int output) const;  // another output of the node that was emitted last
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
   ValueId number(double x) const;  // a constant without axes
+  // Of random numbers: the step that they are drawn at, and this node's own seed.
+  ValueId first_step() const;
+  int32_t seed() const;
+  // Whether dropout is part of training, and whether this graph is that of training.
+  bool may_drop() const;
+  bool drops() const;
   ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
   // `count` elements from `start` on along an axis: x where these are all.
@@ -119,7 +125,14 @@ class OnnxNode {
   void set_channels_last(int output, ValueId value) const;
   void set(int output, KnownTensor known) const;
   void set_model_tensor(KnownTensor known) const;  // output 0 is a tensor of the model as such
+  // Output is the quantised form of a real value (or of an input that is known); a
+  // DequantizeLinear of it, with the same scale, takes that instead and returns true.
+  void set_unquantized(int output, ValueId value) const;
+  void set_unquantized_input(int output, int input) const;
+  bool take_unquantized(int output, int input) const;
   void set_padded(int output, Padding padding) const;
+  // The nodes of the graph in an attribute make the outputs.
+  void import_branch(const char* name) const;
   void alias(int output, int input) const;  // the same tensor under another name
 
  private:
@@ -129,6 +142,9 @@ class OnnxNode {
   OnnxTensor& output_tensor(int output) const;
   ValueId derived(int input, Use use) const;
   OnnxTensor& typed_output(int output) const;  // of the type of input 0
+  std::string part_name(const char* suffix) const;
+  std::string scale_name() const;
+  bool same_scale(const std::string& a, const std::string& b) const;
 
   Importer& importer_;
   const onnx::NodeProto& proto_;

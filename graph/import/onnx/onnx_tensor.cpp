@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "graph/import/common/element_type.h"
+#include "graph/import/common/known_math.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -131,6 +132,31 @@ const onnx::TensorProto* find_tensor(const onnx::GraphProto& graph, const std::s
       for (const auto& attribute : node.attribute())
         if (attribute.name() == "value" && attribute.has_t()) return &attribute.t();
   return nullptr;
+}
+
+const onnx::NodeProto* find_dequantized(const onnx::GraphProto& graph, const std::string& name) {
+  for (const auto& node : graph.node())
+    if (node.op_type() == "DequantizeLinear" && node.output_size() == 1 && node.output(0) == name)
+      return &node;
+  return nullptr;
+}
+
+KnownTensor read_dequantized(const onnx::GraphProto& graph, const onnx::NodeProto& node,
+                             const std::string& where) {
+  const auto operand = [&](int i) {
+    const auto* tensor = find_tensor(graph, node.input(i));
+    if (!tensor) throw_error("{}: '{}' is not in the file", where, node.input(i));
+    return read_tensor(*tensor, where);
+  };
+  const auto integer = [&](const char* name, int64_t otherwise) {
+    for (const auto& attribute : node.attribute())
+      if (attribute.name() == name) return attribute.i();
+    return otherwise;
+  };
+  const bool shifted = node.input_size() > 2 && !node.input(2).empty();
+  const KnownTensor zero_point = shifted ? operand(2) : KnownTensor();
+  return dequantize(operand(0), operand(1), shifted ? &zero_point : nullptr, integer("axis", 1),
+                    integer("block_size", 0));
 }
 
 std::unordered_map<std::string, Mark> read_marks(const onnx::GraphProto& graph) {

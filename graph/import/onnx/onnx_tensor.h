@@ -8,6 +8,7 @@
 
 namespace onnx {
 class GraphProto;
+class NodeProto;
 class TensorProto;
 }  // namespace onnx
 
@@ -25,6 +26,12 @@ std::string unsupported_type(int32_t type);
 // The tensor of a graph that holds its contents in the file, an initializer or a Constant node's,
 // or null.
 const onnx::TensorProto* find_tensor(const onnx::GraphProto& graph, const std::string& name);
+
+// The DequantizeLinear that makes a tensor of integers that the file holds, or null.
+const onnx::NodeProto* find_dequantized(const onnx::GraphProto& graph, const std::string& name);
+// What it makes.
+KnownTensor read_dequantized(const onnx::GraphProto& graph, const onnx::NodeProto& node,
+                             const std::string& where);
 
 // What PyTorch says of its tensors. Empty where the graph is another exporter's.
 std::unordered_map<std::string, Mark> read_marks(const onnx::GraphProto& graph);
