@@ -235,7 +235,9 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
                              ScheduledPrograms& scheduled) {
   // What judges goes by the labels as they are.
-  attach_loss(graph, options.loss, false, {.huber_delta = options.loss_settings.huber_delta});
+  LossSettings settings = options.loss_settings;
+  settings.label_smoothing = 0;
+  attach_loss(graph, options.loss, false, settings);
   const auto packed =
       optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
   return finish(ProgramKind::evaluate, batch, *packed, options, arena);
@@ -243,7 +245,7 @@ PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int bat
 
 PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
                             ScheduledPrograms& scheduled) {
-  attach_probabilities(graph, options.loss);
+  attach_probabilities(graph, options.loss, options.loss_settings);
   const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
                                options, arena, scheduled);
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
@@ -303,9 +305,17 @@ std::string options_json(const CompileOptions& options) {
     json["huber_delta"] = s.huber_delta;
   else if (s.label_smoothing != 0)
     json["label_smoothing"] = s.label_smoothing;
+  if (const LossSettings& s = options.loss_settings; s.class_axis != 0)
+    json["class_axis"] = s.class_axis;
+  if (const LossSettings& s = options.loss_settings; s.ignore_label != kIgnoredLabel)
+    json["ignore_label"] = s.ignore_label;
   if (options.batch_norm != BatchNorm::frozen)
     json["batch_norm"] = batch_norm_name(options.batch_norm);
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
+  for (const auto& [name, size] : options.bound.axes) json["axes"][name] = size;
+  for (const auto& [name, axis] : options.bound.batch_axes) json["batch_axes"][name] = axis;
+  for (const auto& [name, given] : options.bound.inputs)
+    json["bound_inputs"][name] = {{"dims", given.dims}, {"elements", given.elements}};
   if (!options.backend.empty()) {
     json["backend"] = options.backend;
     if (options.memory_budget > 0) json["memory_budget"] = options.memory_budget;
@@ -356,10 +366,7 @@ void add_names(const CompileOptions& options, int64_t labels, PlanContents* cont
 void check_examples(const Model& model, const CompileOptions& options) {
   int batch = 13;
   Graph graph;
-  const auto import = [&] {
-    graph =
-        model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
-  };
+  const auto import = [&] { graph = model.import(import_options(options, options.real, batch)); };
   try {
     import();
   } catch (const Error&) {  // Its shapes are for some batches only.
@@ -372,9 +379,13 @@ void check_examples(const Model& model, const CompileOptions& options) {
 
 }  // namespace
 
+ImportOptions import_options(const CompileOptions& options, DType real, int batch) {
+  return {
+      .real = real, .batch = batch, .input_shapes = options.input_shapes, .bound = options.bound};
+}
+
 Graph forward_graph(const Model& model, const CompileOptions& options, int batch) {
-  Graph graph =
-      model.import({.real = options.real, .batch = batch, .input_shapes = options.input_shapes});
+  Graph graph = model.import(import_options(options, options.real, batch));
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);
   choose_output(graph, options.output);
@@ -415,7 +426,7 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   compiled.of_other_outputs = parameters_of_other_outputs(train);
   if (estimates) mark_trained(estimate, scheme);
   check_frozen_statistics(train);
-  contents.class_count = class_count(train, options.loss);
+  contents.class_count = class_count(train, options.loss, options.loss_settings);
   add_names(options, label_count(train, options.loss), &contents);
 
   contents.signature = parameter_signature(train, scheme, options.optimizer);

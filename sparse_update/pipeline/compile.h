@@ -32,8 +32,9 @@ struct CompileOptions {
   int evaluate_batch = 0;  // 0: like `micro_batch`, or `batch` where there is none
   int predict_batch = 1;
   std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
-  int classes = 0;                       // > 0: replace the last layer by a fresh one
-  uint64_t seed = 0;                     // of the fresh layer
+  InputBindings bound;                                       // what else is said of the inputs
+  int classes = 0;    // > 0: replace the last layer by a fresh one
+  uint64_t seed = 0;  // of the fresh layer
   // Of classes, or of each example's labels where binary_cross_entropy has several. Empty: numbers.
   std::vector<std::string> class_names;
   Preprocess preprocess;
@@ -82,6 +83,9 @@ Compiled compile(const Model& model, const CompileOptions& options);
 // once. All else but `micro_batch` must stay as it was.
 using ScheduledPrograms = std::map<std::pair<ProgramKind, int>, ArenaFitter>;
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled);
+
+// How the options import a model.
+ImportOptions import_options(const CompileOptions& options, DType real, int batch);
 
 // The forward graph as every program starts from it: imported, NHWC, constants folded, head
 // replaced.

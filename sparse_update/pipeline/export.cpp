@@ -37,9 +37,7 @@ std::string exported_model(const Model& model, const Plan& plan, std::span<const
   const CompileOptions options = options_of_plan(plan);
   std::vector<ModelTensor> tensors = trained_tensors(plan, state);
   add_frozen_head(model, options, &tensors);
-  return model.with_tensors(
-      tensors,
-      {.real = options.real, .batch = options.predict_batch, .input_shapes = options.input_shapes});
+  return model.with_tensors(tensors, import_options(options, options.real, options.predict_batch));
 }
 
 void export_model(const Model& model, const Session& session, const std::string& out_path) {

@@ -180,8 +180,7 @@ class Verification {
 
   // The model as it says itself: imported, with its new classifier, and no pass at all.
   Graph model_graph(int batch) const {
-    Graph graph =
-        model_.import({.real = DType::f64, .batch = batch, .input_shapes = compiled_.input_shapes});
+    Graph graph = model_.import(import_options(compiled_, DType::f64, batch));
     choose_output(graph, compiled_.output);
     if (compiled_.classes > 0) replace_head(graph, compiled_.classes, compiled_.seed);
     remove_dead(graph);
@@ -196,7 +195,7 @@ class Verification {
     if (kind == ProgramKind::estimate)
       graph.outputs.clear();
     else if (kind == ProgramKind::predict)
-      attach_probabilities(graph, compiled_.loss);
+      attach_probabilities(graph, compiled_.loss, compiled_.loss_settings);
     else
       attach_loss(graph, compiled_.loss, false, settings);
     if (kind == ProgramKind::estimate || (learns && compiled_.batch_norm == BatchNorm::update))

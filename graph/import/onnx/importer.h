@@ -11,7 +11,8 @@
 
 namespace onnx {
 class NodeProto;
-}
+class ValueInfoProto;
+}  // namespace onnx
 
 namespace attune {
 
@@ -74,6 +75,13 @@ class Importer {
   void read_initializers();
   void add_inputs();
   void add_input(int index);
+  // An input that the user binds: known from now on.
+  void bind_input(const std::string& name, const BoundInput& given,
+                  const onnx::ValueInfoProto& info);
+  int batch_axis(const onnx::ValueInfoProto& info, int rank) const;
+  // The output with its axis of examples in front, where the file or the user names that.
+  ValueId examples_first(const onnx::ValueInfoProto& output, ValueId value);
+  void check_bindings() const;
   void import_nodes();
   void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
@@ -86,7 +94,8 @@ class Importer {
   std::unordered_map<std::string, Mark> marks_;
   bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
-  int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
+  int64_t replaced_batch_ = 0;                   // a fixed size that `batch` replaced
+  std::unordered_set<std::string> batch_names_;  // of inputs' axes of examples
 };
 
 }  // namespace attune
