@@ -170,6 +170,7 @@ DatasetRequest data_request(const Session& session, ProgramKind kind) {
     for (const auto* name : *names) request.class_names.push_back(name->str());
   request.target_dtype = static_cast<DType>(plan.table().real());
   request.target = target_shape(session, kind);
+  request.ignored_label = ignored_label_of_plan(plan);
   request.labels_unread = !labels && !session.port(kind, PortRole::target);
   request.labels_optional = request.labels_unread;
   request.advantages = static_cast<bool>(session.port(kind, PortRole::advantage));

@@ -1,10 +1,14 @@
 #include "cli/compile_options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <tuple>
 
+#include "engine/io/npy.h"
+#include "engine/io/npz.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/number_text.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
@@ -41,6 +45,47 @@ std::pair<std::string, std::vector<int64_t>> parse_input_shape(const std::string
   if (dims.empty())
     throw_error("--input-shape {}: give NAME:DIMxDIMx..., e.g. input:1x3x224x224", text);
   return {text.substr(0, colon), dims};
+}
+
+// "NAME=16"; "NAME=1,3" or "NAME=FILE.npy": the name and the rest.
+std::pair<std::string, std::string> parse_binding(const char* option, const std::string& text,
+                                                  const char* example) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    throw_error("{} {}: give NAME=..., e.g. {}", option, shown_name(text), example);
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+// "1", of all inputs; "NAME:1".
+std::pair<std::string, int> parse_batch_axis(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  const std::string number = colon == std::string::npos ? text : text.substr(colon + 1);
+  double axis = -1;
+  if (!parse_number(number, &axis) || !(axis >= 0 && axis < kMaxRank) || axis != std::floor(axis) ||
+      colon == 0)
+    throw_error("--batch-axis {}: give NAME:AXIS, or one axis of all inputs, e.g. 1",
+                shown_name(text));
+  return {colon == std::string::npos ? "" : text.substr(0, colon), static_cast<int>(axis)};
+}
+
+BoundInput parse_bound_input(const std::string& option, const std::string& text) {
+  BoundInput bound;
+  if (text.ends_with(".npy")) {
+    NpyArray array;
+    throw_if_error(read_npy(text, &array));
+    bound.dims = array.shape;
+    bound.elements.resize(static_cast<size_t>(array.elements()));
+    throw_if_error(convert_elements(text, array, 0, array.elements(), DType::f64,
+                                    std::as_writable_bytes(std::span(bound.elements))));
+    return bound;
+  }
+  std::istringstream list(text);
+  for (std::string word; std::getline(list, word, ',');)
+    if (!parse_number(word, &bound.elements.emplace_back()) ||
+        !std::isfinite(bound.elements.back()))
+      throw_error("--bind-input {}: '{}' is no number; give numbers as 1,3, or a .npy file",
+                  shown_name(option), shown_name(word));
+  return bound;
 }
 
 // "0.9,0.999"
@@ -117,6 +162,21 @@ CompileOptions CompileCommand::options() const {
     if (!result.input_shapes.emplace(name, dims).second)
       throw_error("--input-shape: '{}' is given twice", name);
   }
+  for (const std::string& text : axes_) {
+    const auto [name, size] = parse_binding("--bind", text, "seq=16");
+    const std::vector<int64_t> sizes = parse_sizes(size, INT32_MAX);
+    if (sizes.size() != 1) throw_error("--bind {}: give a size above 0, e.g. seq=16", text);
+    if (!result.bound.axes.emplace(name, sizes[0]).second)
+      throw_error("--bind: '{}' is given twice", name);
+  }
+  for (const std::string& text : batch_axes_)
+    if (const auto given = parse_batch_axis(text); !result.bound.batch_axes.insert(given).second)
+      throw_error("--batch-axis: '{}' is given twice", given.first);
+  for (const std::string& text : bound_inputs_) {
+    const auto [name, contents] = parse_binding("--bind-input", text, "sizes=1,3,224,224");
+    if (!result.bound.inputs.emplace(name, parse_bound_input(text, contents)).second)
+      throw_error("--bind-input: '{}' is given twice", name);
+  }
   if (!labels_.empty()) result.class_names = read_class_names(labels_);
   result.preprocess = parse_preprocess(preprocess_);
   return result;
@@ -150,6 +210,16 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
       "--entropy-bonus", compile.loss_settings.entropy_bonus,
       "Of --loss policy_gradient: so many times the policy's entropy is taken from the "
       "loss, so that it goes on exploring");
+  verb->add_option(
+          "--class-axis", compile.loss_settings.class_axis,
+          "Of --loss cross_entropy, where each position has a class: the axis of the output "
+          "that has the classes (default: the last of [n, positions, classes], axis 1 of "
+          "more axes)")
+      ->default_str("");
+  verb->add_option(
+      "--ignore-label", compile.loss_settings.ignore_label,
+      "Of --loss cross_entropy, where each position has a class: what the labels have at "
+      "positions that do not count");
   if (with_scheme)
     verb->add_option("--batch-norm", batch_norm_,
                      "The statistics of batch norms: frozen, as the model has them; estimate, "
@@ -176,6 +246,18 @@ void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb->add_option("--input-shape", input_shapes_,
                    "NAME:1x3x224x224, for an input whose size the model leaves open; again for "
                    "another input");
+  verb->add_option(
+      "--bind", axes_,
+      "seq=16, the size of every axis that the model calls seq; again for another name");
+  verb->add_option(
+      "--batch-axis", batch_axes_,
+      "NAME:1, the axis of an input or output that has the examples, or 1, of all "
+      "inputs (default: the one that the model calls batch, else the first); data have "
+      "them first in any case");
+  verb->add_option(
+      "--bind-input", bound_inputs_,
+      "NAME=1,3,224,224 or NAME=FILE.npy, for an input that is always the same: sizes, "
+      "repeats, a mask");
   verb->add_option("--classes", compile.classes,
                    "Replace the last layer by a fresh one for so many classes (default: keep it)")
       ->check(CLI::Range(1, 1000000));

@@ -35,7 +35,7 @@ struct CompileCommand {
   std::string loss_, optimizer_ = "momentum", batch_norm_ = "frozen", dropout_ = "off", labels_,
                      preprocess_ = "none", betas_ = "0.9,0.999", tiling_ = "off", strips_ = "off",
                      masks_ = "off";
-  std::vector<std::string> input_shapes_;
+  std::vector<std::string> input_shapes_, axes_, batch_axes_, bound_inputs_;
   double momentum_ = 0.9;
   bool nesterov_ = false;
 };

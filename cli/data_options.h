@@ -16,6 +16,8 @@ namespace attune::cli {
 // How data is read: options of every verb that takes any.
 struct DataOptions {
   std::string on_error = "stop", path_column, label_column, weight_column, labels_are;
+  std::string columns;  // a file that says what the columns of a table are; empty: none
+  int window_stride = 0, horizon = 0;
 
   bool skips() const { return on_error == "skip"; }
   void add(CLI::App* app);

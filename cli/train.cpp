@@ -62,9 +62,8 @@ Data open_all(const TrainCommand& command, const LoadedPlan& loaded, uint64_t se
     data.other_notes = print_notes(*data.other, command.output.quiet);
     data.validation = data.other.get();
   } else if (command.validation_split > 0) {
-    Split split =
-        split_examples(data.source->size(), classes_of(*data.source, *loaded.session),
-                       command.validation_split, seed);
+    Split split = split_examples(data.source->size(), classes_of(*data.source, *loaded.session),
+                                 command.validation_split, seed);
     data.training_part = std::make_unique<Subset>(*data.source, std::move(split.training));
     data.validation_part = std::make_unique<Subset>(*data.source, std::move(split.validation));
     data.training = data.training_part.get();
@@ -85,7 +84,8 @@ std::vector<std::string> absent_classes(const LoadedPlan& loaded, Dataset& data)
   std::vector<int32_t> labels(static_cast<size_t>(port.shape.elements() / port.shape[0]));
   for (int64_t i = 0; i < data.size(); ++i) {
     throw_if_error(data.read(i, kTargetField, std::as_writable_bytes(std::span(labels))));
-    for (int32_t label : labels) is_there.at(static_cast<size_t>(label)) = true;
+    for (int32_t label : labels)
+      if (label != kIgnoredLabel) is_there.at(static_cast<size_t>(label)) = true;
   }
   std::vector<std::string> absent;
   for (size_t i = 0; i < is_there.size(); ++i)

@@ -37,11 +37,21 @@ void set_scalar(const Tensor& tensor, double value) {
 
 namespace {
 
-void set_number(const Tensor& reals, int64_t i, double number) {
-  if (reals.dtype == DType::f64)
-    reals.as<double>()[i] = number;
+double real_at(const Tensor& tensor, int64_t i) {
+  return tensor.dtype == DType::f64 ? tensor.as<double>()[i]
+                                    : static_cast<double>(tensor.as<float>()[i]);
+}
+void set_real(const Tensor& tensor, int64_t i, double value) {
+  if (tensor.dtype == DType::f64)
+    tensor.as<double>()[i] = value;
   else
-    reals.as<float>()[i] = static_cast<float>(number);
+    tensor.as<float>()[i] = static_cast<float>(value);
+}
+
+// Zeros from an element on.
+void clear_from(const Tensor& tensor, int64_t element) {
+  const size_t start = dtype_bytes(tensor.dtype, static_cast<size_t>(element));
+  std::memset(tensor.as<std::byte>() + start, 0, tensor.bytes() - start);
 }
 
 // Whether `tensor` is whole bytes for each of `batch` examples, outermost.
@@ -126,32 +136,63 @@ Status Batch::fill_port(Dataset& data, const SessionPort& port, int field, const
   return Status::ok();
 }
 
+// Reads the target of an example into place `place` of the batch. Where positions have weights,
+// those that are ignored get none, and a class for form's sake, the others 1. `counted`: the share
+// of positions that count.
+Status Batch::read_target(Dataset& data, int64_t example, int64_t place, double* counted) const {
+  const size_t bytes = target_.tensor.bytes() / static_cast<size_t>(size_);
+  const std::span<std::byte> room(
+      target_.tensor.as<std::byte>() + static_cast<size_t>(place) * bytes, bytes);
+  ATTUNE_RETURN_IF_ERROR(data.read(example, kTargetField, room));
+  *counted = 1;
+  if (weighs_positions()) {
+    auto* labels = target_.tensor.as<int32_t>() + place * positions_;
+    int64_t ignored = 0;
+    for (int64_t p = 0; p < positions_; ++p) {
+      const bool counts = labels[p] != kIgnoredLabel;
+      set_real(weights_, place * positions_ + p, counts ? 1 : 0);
+      if (counts) continue;
+      labels[p] = 0;
+      ++ignored;
+    }
+    *counted = static_cast<double>(positions_ - ignored) / static_cast<double>(positions_);
+  }
+  return check_limit(data, example, target_, room);
+}
+
 Status Batch::fill(Dataset& data, const int32_t* order, int64_t first, int64_t count) {
   for (int field = 0;; ++field) {
     const SessionPort input = session_->port(kind_, PortRole::input, field);
     if (!input) break;
     ATTUNE_RETURN_IF_ERROR(fill_port(data, input, field, order, first, count));
   }
-  if (target_) ATTUNE_RETURN_IF_ERROR(fill_port(data, target_, kTargetField, order, first, count));
-  for (int64_t i = 0; i < size_; ++i) {
-    const int64_t example = i < count && order ? order[first + i] : first + i;
-    const double weight = i < count ? rounded_weight(data.weight(example)) : 0;
+  const int64_t each = weighs_positions() ? positions_ : 1;
+  weight_ = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t example = order ? order[first + i] : first + i;
+    const double weight = rounded_weight(data.weight(example));
     if (!(weight >= 0 && std::isfinite(weight))) {
       const std::string_view where = data.describe(example);
       return Status::error("%.*s: the weight %g is no finite number of at least 0",
                            static_cast<int>(where.size()), where.data(), weight);
     }
-    set_number(weights_, i, weight);
+    double counted = 1;
+    if (target_) ATTUNE_RETURN_IF_ERROR(read_target(data, example, i, &counted));
+    for (int64_t p = i * each; p < (i + 1) * each; ++p)
+      set_real(weights_, p, each > 1 ? weight * real_at(weights_, p) : weight);
+    weight_ += weight * counted;
     if (!advantages_) continue;
-    const double advantage = i < count ? data.advantage(example) : 0;
+    const double advantage = data.advantage(example);
     if (!std::isfinite(advantage)) {
       const std::string_view where = data.describe(example);
       return Status::error("%.*s: the advantage %g is no finite number",
                            static_cast<int>(where.size()), where.data(), advantage);
     }
-    set_number(advantages_, i, advantage);
+    set_real(advantages_, i, advantage);
   }
-  weight_ = total_weight(data, order, first, count);
+  clear_from(weights_, count * each);
+  if (advantages_) clear_from(advantages_, count);
+  if (target_) clear_from(target_.tensor, count * (target_.tensor.shape.elements() / size_));
   return Status::ok();
 }
 
@@ -162,8 +203,13 @@ double Batch::rounded_weight(double weight) const {
 double Batch::total_weight(Dataset& data, const int32_t* order, int64_t first,
                            int64_t count) const {
   double total = 0;
-  for (int64_t i = first; i < first + count; ++i)
-    total += rounded_weight(data.weight(order ? order[i] : i));
+  for (int64_t i = first; i < first + count; ++i) {
+    const int64_t example = order ? order[i] : i;
+    double counted = 1;
+    if (weighs_positions() && !read_target(data, example, 0, &counted))
+      return std::numeric_limits<double>::quiet_NaN();
+    total += rounded_weight(data.weight(example)) * counted;
+  }
   return total;
 }
 

@@ -22,7 +22,9 @@ class Batch {
   // size. An error where a weight is none.
   Status fill(Dataset& data, const int32_t* order, int64_t first, int64_t count);
 
-  // What these examples weigh together, each weight as the program takes it.
+  // What these examples weigh together, each weight as the program takes it: of an example some of
+  // whose positions are ignored, that share. NaN where a label cannot be read. May write into the
+  // batch.
   double total_weight(Dataset& data, const int32_t* order, int64_t first, int64_t count) const;
 
   int64_t size() const { return size_; }
@@ -39,7 +41,10 @@ class Batch {
  private:
   Status fill_port(Dataset& data, const SessionPort& port, int field, const int32_t* order,
                    int64_t first, int64_t count) const;
+  Status read_target(Dataset& data, int64_t example, int64_t place, double* counted) const;
   double rounded_weight(double weight) const;
+  // Whether each position of an example has a weight of its own.
+  bool weighs_positions() const { return positions_ > 1 && weights_.shape.rank > 1; }
 
   const Session* session_ = nullptr;
   ProgramKind kind_ = ProgramKind::train_step;

@@ -7,9 +7,7 @@
 
 namespace attune {
 
-size_t CsvColumns::wanted() const {
-  return static_cast<size_t>(request_.target.elements());
-}
+size_t CsvColumns::wanted() const { return static_cast<size_t>(request_.target.elements()); }
 
 Status CsvColumns::find_asked() {
   if (!request_.weight_column.empty()) {

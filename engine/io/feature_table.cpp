@@ -38,7 +38,7 @@ class FeatureTable {
       rows_.erase(rows_.begin());
     }
     ATTUNE_RETURN_IF_ERROR(check_widths(path_, header_, width, &rows_));
-    const auto wanted = static_cast<size_t>(request_.example().shape.elements());
+    const auto wanted = static_cast<size_t>(row_shape(request_, request_.example()).elements());
     pass_over_index();
     ATTUNE_RETURN_IF_ERROR(columns_.find_beside_features(wanted));
     const std::vector<int> features = columns_.others();
@@ -93,9 +93,10 @@ class FeatureTable {
 }  // namespace
 
 bool holds_features(const DatasetRequest& request, const Csv& csv) {
-  const int64_t features[] = {request.example().shape.elements()};
+  const Shape row = row_shape(request, request.example());
+  const int64_t features[] = {row.elements()};
   if (request.preprocess.front_end != FrontEnd::none || !request.path_column.empty() ||
-      csv.rows.empty() || !holds_example(features, request.example().shape))
+      csv.rows.empty() || !(row.rank == 0 || holds_example(features, row)))
     return false;
   // The first row may be names.
   const std::vector<std::string>& fields = csv.rows[csv.rows.size() > 1].fields;
@@ -114,6 +115,7 @@ Status open_feature_table(const std::string& path, const DatasetRequest& request
   Labels labels(request);
   std::vector<double> weights;
   ATTUNE_RETURN_IF_ERROR(table.read(&inputs, &labels, &weights));
+  ATTUNE_RETURN_IF_ERROR(keep_weights_of_examples(path, request, inputs.shape[0], &weights));
   std::vector<ArrayField> fields;
   fields.push_back({path, std::move(inputs)});
   std::unique_ptr<Reader> reader;

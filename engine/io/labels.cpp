@@ -10,6 +10,7 @@ namespace attune {
 
 Labels::Labels(const DatasetRequest& request)
     : classes_(request.classes),
+      ignored_(request.ignored_label),
       target_(request.target),
       target_dtype_(request.target_dtype),
       stride_(dtype_bytes(request.classes > 0 ? DType::i32 : request.target_dtype,
@@ -32,12 +33,19 @@ Status Labels::add_class(std::string_view where, int64_t label) {
 
 // Through double, so that a label beyond 32 bits is told as what it is.
 Status Labels::append_class(std::string_view where, double label) {
+  if (label == ignored_ && target_elements() > 1) {
+    append(kIgnoredLabel);
+    return Status::ok();
+  }
   if (label != std::floor(label) || label < 0 || label >= classes_)
     return wrong_class(where, label);
-  const auto narrow = static_cast<int32_t>(label);
-  const auto* bytes = reinterpret_cast<const std::byte*>(&narrow);
-  bytes_.insert(bytes_.end(), bytes, bytes + sizeof(narrow));
+  append(static_cast<int32_t>(label));
   return Status::ok();
+}
+
+void Labels::append(int32_t label) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(&label);
+  bytes_.insert(bytes_.end(), bytes, bytes + sizeof(label));
 }
 
 Status Labels::add_targets(std::string_view where, std::span<const double> numbers) {

@@ -44,12 +44,13 @@ class Labels {
 
  private:
   Status append_class(std::string_view where, double label);
+  void append(int32_t label);
   Status append_one_hot(const std::string& where, std::string_view name,
                         std::span<const double> row);
   Status append_targets(std::string_view where, const NpyArray& array, int64_t first);
   Status wrong_class(std::string_view where, double label) const;
 
-  int32_t classes_;
+  int32_t classes_, ignored_;
   Shape target_;
   DType target_dtype_;
   size_t stride_;

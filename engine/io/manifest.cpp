@@ -128,6 +128,7 @@ Status open_manifest(const std::string& path, const DatasetRequest& request,
   Csv csv;
   ATTUNE_RETURN_IF_ERROR(
       parse_csv(path, {reinterpret_cast<const char*>(file.data()), file.size()}, &csv));
+  if (!request.columns.empty()) return open_column_table(path, request, std::move(csv), dataset);
   if (holds_features(request, csv))
     return open_feature_table(path, request, std::move(csv), dataset);
   std::unique_ptr<ExampleFile> loader;

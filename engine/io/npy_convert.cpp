@@ -55,10 +55,11 @@ Status convert(std::string_view where, const std::byte* in, int64_t count, DType
     std::memcpy(&element, in + i * static_cast<int64_t>(sizeof(From)), sizeof(From));
     const double value = to_double(element);
     if (const char* problem = problem_with<To>(value))
-      return file_error(where,
-                        "element %lld (%g) %s, the model takes finite numbers of type %s; correct "
-                        "the data",
-                        static_cast<long long>(i), value, problem, dtype_name(to));
+      return file_error(
+          where,
+          "element %lld (%.15g) %s, the model takes finite numbers of type %s; correct "
+          "the data",
+          static_cast<long long>(i), value, problem, dtype_name(to));
     const To converted = static_cast<To>(value);
     std::memcpy(out + i * static_cast<int64_t>(sizeof(To)), &converted, sizeof(To));
   }

@@ -13,9 +13,11 @@ namespace {
 // Arrays, one for each field, that lie in one file.
 class ArrayReader : public Reader {
  public:
-  ArrayReader(const DatasetRequest& request, std::vector<ArrayField> arrays, Labels labels)
-      : Reader(request, arrays.front().elements.shape[0], std::move(labels), false),
-        arrays_(std::move(arrays)) {}
+  ArrayReader(const DatasetRequest& request, std::vector<ArrayField> arrays, Labels labels,
+              int64_t examples)
+      : Reader(request, examples, std::move(labels), false),
+        arrays_(std::move(arrays)),
+        stride_(std::max<int64_t>(1, request.windows.stride)) {}
 
   // Every element must be one that the model's type can hold, and every id one of its table's, so
   // that training does not stop later.
@@ -33,9 +35,10 @@ class ArrayReader : public Reader {
  private:
   Status load(int64_t index, int field, std::span<std::byte> bytes) override {
     const ExampleSpec& input = inputs()[static_cast<size_t>(field)];
-    const int64_t count = input.shape.elements();
-    return convert_elements(place(index, field), arrays_[static_cast<size_t>(field)].elements,
-                            index * count, count, input.dtype, bytes);
+    const NpyArray& array = arrays_[static_cast<size_t>(field)].elements;
+    const int64_t row = array.elements() / array.shape[0];
+    return convert_elements(place(index, field), array, index * stride_ * row,
+                            input.shape.elements(), input.dtype, bytes);
   }
 
   Status check_ids(int64_t index, int field, std::span<const std::byte> bytes) const {
@@ -53,19 +56,21 @@ class ArrayReader : public Reader {
   }
 
   std::string place(int64_t index, int field) const {
-    return arrays_[static_cast<size_t>(field)].where + "[" + std::to_string(index) + "]";
+    return arrays_[static_cast<size_t>(field)].where + "[" + std::to_string(index * stride_) + "]";
   }
   std::string description(int64_t index) const override { return place(index, 0); }
 
   std::vector<ArrayField> arrays_;
+  int64_t stride_;  // rows from an example to the next
 };
 
 bool holds(const NpyArray& array, const Shape& example) {
   return !array.shape.empty() && holds_example(std::span(array.shape).subspan(1), example);
 }
 
-Status check_array(const std::string& where, std::string_view name, const ExampleSpec& example,
-                   const NpyArray& array) {
+Status check_array(const std::string& where, std::string_view name, const DatasetRequest& request,
+                   ExampleSpec example, const NpyArray& array) {
+  example.shape = row_shape(request, example);
   if (!holds(array, example.shape))
     return file_error(where, "shape %s, the model's input `%.*s` takes %s; %s",
                       dims_text(array.shape).c_str(), static_cast<int>(example.name.size()),
@@ -147,24 +152,26 @@ NpzArrays::iterator find_array(NpzArrays& arrays, const std::vector<std::string>
   return arrays.end();
 }
 
-// A number for each example.
-Status read_numbers(const std::string& where, const NpyArray& array, int64_t examples,
-                    const char* word, std::vector<double>* numbers) {
-  if (!holds(array, Shape{}) || array.shape[0] != examples)
+// A number for each row.
+Status read_numbers(const std::string& where, const NpyArray& array, int64_t rows, const char* word,
+                    std::vector<double>* numbers) {
+  if (!holds(array, Shape{}) || array.shape[0] != rows)
     return file_error(where, "shape %s, and there are %lld examples; give one %s for each",
-                      dims_text(array.shape).c_str(), static_cast<long long>(examples), word);
-  numbers->resize(static_cast<size_t>(examples));
-  return convert_elements(where, array, 0, examples, DType::f64,
+                      dims_text(array.shape).c_str(), static_cast<long long>(rows), word);
+  numbers->resize(static_cast<size_t>(rows));
+  return convert_elements(where, array, 0, rows, DType::f64,
                           std::as_writable_bytes(std::span(*numbers)));
 }
 
-// Reads what each example weighs, if that is there, and how well each action did.
+// Reads what each example weighs, of `rows` of which it is about one, if that is there, and how
+// well each action did.
 Status read_weights(const std::string& path, NpzArrays& arrays, const DatasetRequest& request,
-                    Reader* reader) {
+                    int64_t rows, Reader* reader) {
   std::vector<double> numbers;
   if (const auto found = find_array(arrays, weight_arrays(request)); found != arrays.end()) {
     const std::string where = path + "/" + found->first;
-    ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, reader->size(), "weight", &numbers));
+    ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, rows, "weight", &numbers));
+    ATTUNE_RETURN_IF_ERROR(keep_weights_of_examples(path, request, rows, &numbers));
     ATTUNE_RETURN_IF_ERROR(reader->set_weights(where, std::move(numbers)));
   }
   if (!request.advantages) return Status::ok();
@@ -174,7 +181,8 @@ Status read_weights(const std::string& path, NpzArrays& arrays, const DatasetReq
                    "advantages");
   const std::string where = path + "/" + found->first;
   numbers.clear();
-  ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, reader->size(), "advantage", &numbers));
+  ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, rows, "advantage", &numbers));
+  ATTUNE_RETURN_IF_ERROR(keep_weights_of_examples(path, request, rows, &numbers));
   return reader->set_advantages(where, std::move(numbers));
 }
 
@@ -186,7 +194,12 @@ Status open_arrays(const DatasetRequest& request, std::vector<ArrayField> arrays
   for (size_t i = 0; i < arrays.size(); ++i)
     if (std::string note = note_on_bytes(request.inputs[i], arrays[i]); !note.empty())
       notes.push_back(std::move(note));
-  auto made = std::make_unique<ArrayReader>(request, std::move(arrays), std::move(labels));
+  std::vector<int64_t> rows;
+  ATTUNE_RETURN_IF_ERROR(
+      rows_of_examples(arrays.front().where, request, arrays.front().elements.shape[0], &rows));
+  if (!labels.empty()) labels.keep(rows);
+  auto made = std::make_unique<ArrayReader>(request, std::move(arrays), std::move(labels),
+                                            std::ssize(rows));
   ATTUNE_RETURN_IF_ERROR(made->check_all());
   for (std::string& note : notes) made->add_note(std::move(note));
   *reader = std::move(made);
@@ -212,7 +225,7 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
     if (found == arrays.end())
       return missing(path, "`" + shortened(names[0]) + (names.size() > 1 ? "` or `x`" : "`"), "x");
     const std::string where = path + "/" + found->first;
-    if (!holds(found->second, input.shape)) {
+    if (!holds(found->second, row_shape(request, input))) {
       const auto y = find_array(arrays, label_names);
       if (y != arrays.end() && holds(y->second, input.shape))
         return file_error(path,
@@ -220,7 +233,7 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
                           "swapped, save each under the other's name",
                           y->first.c_str(), found->first.c_str());
     }
-    ATTUNE_RETURN_IF_ERROR(check_array(where, found->first, input, found->second));
+    ATTUNE_RETURN_IF_ERROR(check_array(where, found->first, request, input, found->second));
     if (fields.empty()) first = found->first;
     const int64_t rows = found->second.shape[0];
     if (!fields.empty() && rows != fields[0].elements.shape[0])
@@ -241,9 +254,10 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
   } else if (!request.labels_optional) {
     return missing(path, "`" + label_names[0] + "` with the labels", "y");
   }
+  const int64_t rows = fields[0].elements.shape[0];
   std::unique_ptr<Reader> reader;
   ATTUNE_RETURN_IF_ERROR(open_arrays(request, std::move(fields), std::move(labels), &reader));
-  ATTUNE_RETURN_IF_ERROR(read_weights(path, arrays, request, reader.get()));
+  ATTUNE_RETURN_IF_ERROR(read_weights(path, arrays, request, rows, reader.get()));
   *dataset = std::move(reader);
   return Status::ok();
 }
@@ -256,8 +270,9 @@ Status open_npy(const std::string& path, const DatasetRequest& request,
   ATTUNE_RETURN_IF_ERROR(read_npy(path, &inputs));
   const ExampleSpec& example = request.example();
   // One example may come without the axis of examples.
-  if (same_dims(inputs.shape, example.shape)) inputs.shape.insert(inputs.shape.begin(), 1);
-  ATTUNE_RETURN_IF_ERROR(check_array(path, "x", example, inputs));
+  if (request.windows.stride == 0 && same_dims(inputs.shape, example.shape))
+    inputs.shape.insert(inputs.shape.begin(), 1);
+  ATTUNE_RETURN_IF_ERROR(check_array(path, "x", request, example, inputs));
   std::vector<ArrayField> fields;
   fields.push_back({path, std::move(inputs)});
   std::unique_ptr<Reader> reader;

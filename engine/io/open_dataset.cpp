@@ -86,13 +86,21 @@ Status open_dataset(const std::string& path, const DatasetRequest& request,
     const fs::file_status status = fs::status(path, failure);
     if (status.type() == fs::file_type::not_found)
       return file_error(path, "no such file or folder; check the path");
-    if (request.inputs.size() > 1 && extension_of(path) != ".npz")
-      return file_error(path, "the model has %zu inputs (%s); give an .npz with an array for each",
-                        request.inputs.size(), name_list(input_names(request)).c_str());
-    if (request.advantages && extension_of(path) != ".npz")
+    const std::string extension = extension_of(path);
+    const bool table = extension == ".csv" || extension == ".tsv";
+    if (request.inputs.size() > 1 && extension != ".npz" && !(table && !request.columns.empty()))
+      return file_error(path,
+                        "the model has %zu inputs (%s); give an .npz with an array for each%s",
+                        request.inputs.size(), name_list(input_names(request)).c_str(),
+                        table ? ", or say with --columns which column goes where" : "");
+    if (request.advantages && extension != ".npz")
       return file_error(path,
                         "the model learns from actions and their advantages; give an .npz with the "
                         "model's inputs, `actions` and `advantages`");
+    if (!request.columns.empty() && !table)
+      return file_error(path, "--columns is for a .csv or .tsv; leave it out");
+    if (request.windows.stride > 0 && !table && extension != ".npz" && extension != ".npy")
+      return file_error(path, "--window-stride is for a .csv, .npz or .npy; leave it out");
     if (status.type() == fs::file_type::directory) return open_folder(path, request, dataset);
     ATTUNE_RETURN_IF_ERROR(check_regular_file(path));
     if (const Opener open = opener_of_extension(path)) return open(path, request, dataset);

@@ -7,6 +7,7 @@
 
 #include "attune/dataset.h"
 #include "attune/preprocess.h"
+#include "engine/io/column_spec.h"
 
 namespace attune {
 
@@ -25,6 +26,9 @@ struct DatasetRequest {
   int32_t classes = 0;
   Shape target;  // of an example's target, or of its labels where the model classifies positions
   DType target_dtype = DType::f32;
+  // The label of positions that count for nothing, where the model classifies positions; becomes
+  // kIgnoredLabel.
+  int32_t ignored_label = kIgnoredLabel;
   // Accept data without labels (for prediction).
   bool labels_optional = false;
   // The labels are actions, each with an advantage (Dataset::advantage): an .npz has arrays
@@ -39,6 +43,9 @@ struct DatasetRequest {
   // `label_column` may be several, separated by commas.
   std::string path_column, label_column, weight_column;
   LabelTexts label_texts = LabelTexts::either;
+  // What the columns of a table are. Empty: numbers of the one input, in their order.
+  std::vector<ColumnSpec> columns;
+  SeriesWindows windows;
   // Where no class names are known: filled with the texts of a .csv's labels, sorted, if these are
   // no numbers; labels are then their places in it.
   std::vector<std::string>* found_names = nullptr;

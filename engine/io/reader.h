@@ -13,6 +13,8 @@
 
 namespace attune {
 
+struct Csv;
+
 // What all readers share: argument checks, labels, the cache, and that no exception escapes.
 // A reader says how one example is made. Not for use by several threads at once.
 class Reader : public Dataset {
@@ -79,8 +81,19 @@ struct ArrayField {
   std::string where;
   NpyArray elements;
 };
-// A reader of arrays that hold the model's inputs, one for each, of as many examples. An error
-// where an element is none that the model takes.
+// What a row of the arrays holds of an input: the example, or where these are windows of a series
+// one of its moments, which are along the input's first axis.
+Shape row_shape(const DatasetRequest& request, const ExampleSpec& input);
+// The rows whose labels and weights are those of the examples, of `rows` that there are: all, or of
+// each window the one that it is about. Where labels are optional, every window counts, and the
+// rows are the windows' last. An error where the series is too short, or inputs are not alike long.
+Status rows_of_examples(const std::string& path, const DatasetRequest& request, int64_t rows,
+                        std::vector<int64_t>* of_examples);
+// Of a weight for each row, or none, those of the examples.
+Status keep_weights_of_examples(const std::string& path, const DatasetRequest& request,
+                                int64_t rows, std::vector<double>* weights);
+// A reader of arrays that hold the model's inputs, one for each, of as many rows, as are `labels`.
+// An error where an element is none that the model takes.
 Status open_arrays(const DatasetRequest& request, std::vector<ArrayField> arrays, Labels labels,
                    std::unique_ptr<Reader>* reader);
 
@@ -103,6 +116,8 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
                 std::unique_ptr<Dataset>* dataset);
 Status open_npy(const std::string& path, const DatasetRequest& request,
                 std::unique_ptr<Dataset>* dataset);
+Status open_column_table(const std::string& path, const DatasetRequest& request, Csv csv,
+                         std::unique_ptr<Dataset>* dataset);
 Status open_manifest(const std::string& path, const DatasetRequest& request,
                      std::unique_ptr<Dataset>* dataset);
 Status open_single_file(const std::string& path, const DatasetRequest& request,

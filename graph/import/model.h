@@ -15,16 +15,31 @@ namespace attune {
 // What becomes of Dropout: nothing at all, or dropping in training. With dropout kept, a graph is
 // that of training or another one.
 enum class Dropout : uint8_t { off, kept, training };
+// An input that is always the same, and so a constant of the model. Without dims those that the
+// model states; one number is all of its elements.
+struct BoundInput {
+  std::vector<int64_t> dims;
+  std::vector<double> elements;
+};
+
+// What a user says of the model's inputs, beside their shapes.
+struct InputBindings {
+  std::map<std::string, int64_t> axes;       // the size of every axis of a symbolic name
+  std::map<std::string, int> batch_axes;     // of inputs and outputs; "": of all inputs
+  std::map<std::string, BoundInput> inputs;  // by name
+  bool empty() const { return axes.empty() && batch_axes.empty() && inputs.empty(); }
+};
 
 struct ImportOptions {
   DType real = DType::f32;
-  // Replaces the leading dimension of every input; 0 leaves it as the model has it.
+  // Replaces the axis of examples of every input; 0 leaves it as the model has it.
   int batch = 1;
   // Shapes given by the user for inputs with unknown dimensions: input name -> dims, batch included
-  // (its first element is replaced by `batch`).
+  // (the size of that axis is replaced by `batch`).
   std::map<std::string, std::vector<int64_t>> input_shapes;
   Dropout dropout = Dropout::off;
   uint64_t seed = 0;  // of random numbers
+  InputBindings bound = {};
 };
 
 // A parameter as the model stores it.
@@ -46,11 +61,12 @@ class Model {
   uint64_t hash() const { return hash_; }
 
   // Builds the forward graph: the model's inputs become ports of their names, its outputs ports of
-  // theirs. Everything convolutional is NHWC: such nodes are wrapped in transposes, and
-  // `to_channels_last` (graph/passes) moves and cancels these. Shape arithmetic and other nodes
-  // whose inputs are all known are folded. Float tensors that a node trains become parameters with
-  // their Origin; BatchNorm's running statistics are constants. Throws one Error that lists all
-  // unsupported nodes (name and operator) at once.
+  // theirs. Ports have the examples on their first axis, wherever the model has them. Everything
+  // convolutional is NHWC: such nodes are wrapped in transposes, and `to_channels_last`
+  // (graph/passes) moves and cancels these. Shape arithmetic and other nodes whose inputs are all
+  // known are folded. Float tensors that a node trains become parameters with their Origin;
+  // BatchNorm's running statistics are constants. Throws one Error that lists all unsupported nodes
+  // (name and operator) at once.
   virtual Graph import(const ImportOptions& options) const = 0;
 
   // The elements of a tensor of floats that the model holds, in the model's order. Throws Error

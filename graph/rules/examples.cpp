@@ -39,9 +39,12 @@ class Tracker {
     const Examples examples = of_[static_cast<size_t>(output.value)];
     if (examples.axis < 0 || examples == Examples{0, 1, 1}) return std::nullopt;
     return fmt::format(
-        "output {} has shape {} for a batch of {}: its first axis must be the batch; export the "
-        "model so",
-        output.name, shape_text(graph_.shape(output.value)), batch_);
+        "output {} has shape {} for a batch of {}: its first axis must be the batch; {}",
+        output.name, shape_text(graph_.shape(output.value)), batch_,
+        examples.outer == 1 && examples.inner == 1
+            ? fmt::format("give --batch-axis {}:{}, or export the model so", output.name,
+                          examples.axis)
+            : "export the model so");
   }
 
  private:

@@ -71,10 +71,18 @@ void repeat_micro_batch(Graph& graph, int count) {
     graph.inputs.push_back({port.name, batch});
     if (port.name != port_name(PortRole::weight)) continue;
 
-    ValueId total = add(once, Op::reduce, ReduceAttrs{1}, {batch}, "weights/total");
+    // Of examples, or of each of their positions.
+    const auto sum = [&](std::vector<Node>& to, ValueId weights, const std::string& name_of_sum) {
+      const int rank = shape.rank;
+      ValueId made = add(to, Op::reduce, ReduceAttrs{(1 << rank) - 1}, {weights}, name_of_sum);
+      const Shape one{1};
+      if (rank > 1) made = add(to, Op::reshape, NoAttrs{}, {made}, name_of_sum + "/one", &one);
+      return made;
+    };
+    ValueId total = sum(once, batch, "weights/total");
     // Without any weight, shares are 0 and not 0 / 0.
     total = add(once, Op::clamp, ClampAttrs{.min = 1e-30}, {total}, "weights/total");
-    const ValueId weight = add(repeated, Op::reduce, ReduceAttrs{1}, {examples}, name + "/total");
+    const ValueId weight = sum(repeated, examples, name + "/total");
     graph.replace_uses(part(kShare), add(repeated, Op::div, NoAttrs{}, {weight, total}, kShare));
   }
 

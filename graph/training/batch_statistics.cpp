@@ -1,11 +1,14 @@
 #include "graph/training/batch_statistics.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <set>
 
 #include "attune/port.h"
 #include "graph/ir/error.h"
 #include "graph/rules/rules.h"
+#include "graph/training/loss.h"
 #include "graph/training/random_step.h"
 
 namespace attune {
@@ -93,6 +96,11 @@ void use_batch_statistics(Graph& graph, int examples) {
   ValueId weights = graph.input(port_name(PortRole::weight));
   if (weights == kNone)
     weights = graph.add_input(port_name(PortRole::weight), graph.real, Shape{examples});
+  // In front of all that reads it.
+  const auto before = static_cast<std::ptrdiff_t>(graph.nodes.size());
+  weights = sum_by_example(graph, weights);
+  std::rotate(graph.nodes.begin(), graph.nodes.begin() + before, graph.nodes.end());
+  graph.index();
   for (Node& node : graph.nodes) {
     if (node.op != Op::batch_norm) continue;
     const Shape& x = graph.shape(node.inputs[0]);

@@ -109,15 +109,41 @@ ValueId flat_scores(Graph& graph, ValueId scores, int32_t rows, const char* name
   return graph.reshape(scores, flat, name);
 }
 
+// The axis of an output that has the classes.
+int class_axis_of(const Graph& graph, Loss loss, int given) {
+  const int rank = graph.shape(model_output(graph)).rank;
+  if (given == 0) return rank > 3 ? 1 : rank - 1;
+  const int axis = given < 0 ? given + rank : given;
+  if (axis < 1 || axis >= rank)
+    misfit(graph, loss, fmt::format("an axis {} of classes behind that of examples", given));
+  return axis;
+}
+
+// The classes moved to the last axis.
+ValueId classes_last(Graph& graph, ValueId scores, int axis) {
+  std::vector<int> perm;
+  for (int i = 0; i < graph.shape(scores).rank; ++i)
+    if (i != axis) perm.push_back(i);
+  perm.push_back(axis);
+  return graph.transpose(scores, perm, "logits/classes_last");
+}
+
 // The scores of classes, these on the last axis: before a final softmax, axes of size 1 dropped
-// where one axis has the classes. [N, classes], or [N, positions, classes].
-ValueId class_logits(Graph& graph, Loss loss) {
+// where one axis has the classes. [N, classes], or [N, positions .., classes].
+ValueId class_logits(Graph& graph, Loss loss, int given_axis) {
   ValueId scores = model_output(graph);
   const Shape output = graph.shape(scores);
+  bool last = false;
   if (const Ending end = ending_of(graph); end.before != kNone && is_softmax(end.op)) {
     const Shape before = graph.shape(end.before);
     // Its last axis has the classes, wherever the output has them.
+    last = before[0] == output[0] && before.rank == output.rank;
     scores = before[0] == output[0] ? end.before : seen_through(graph, end.before, end.views);
+    if (const int classes = output[class_axis_of(graph, loss, given_axis)];
+        last && given_axis != 0 && classes != before.last())
+      misfit(
+          graph, loss,
+          fmt::format("--class-axis where its {} has {} classes", op_name(end.op), before.last()));
   }
   const Shape shape = graph.shape(scores);
   if (shape.rank < 1 || shape.elements() == shape[0])
@@ -129,10 +155,12 @@ ValueId class_logits(Graph& graph, Loss loss) {
     int wide = 0;
     for (int i = 1; i < shape.rank; ++i) wide += shape[i] != 1;
     if (wide <= 1) return flat_scores(graph, scores, shape[0], "logits");
-    if (shape.rank == 3) return scores;
+    const int axis = last ? shape.rank - 1 : class_axis_of(graph, loss, given_axis);
+    if (shape[axis] > 1) return classes_last(graph, scores, axis);
   }
   misfit(graph, loss,
-         "[batch, classes], or [batch, positions, classes]: export the model with such an output, "
+         "[batch, classes], or positions too (--class-axis says where the classes are): export the "
+         "model with such an output, "
          "or give --loss binary_cross_entropy where labels are 0 and 1 for each of its numbers, "
          "or mean_squared_error where they are numbers");
 }
@@ -158,8 +186,9 @@ ValueId sign_logits(Graph& graph) {
   return graph.emit(Op::mul, NoAttrs{}, {logits, sides}, "logits/both");
 }
 
-ValueId logits_of(Graph& graph, Loss loss) {
-  return row_of(loss).target == Target::signs ? sign_logits(graph) : class_logits(graph, loss);
+ValueId logits_of(Graph& graph, Loss loss, const LossSettings& settings) {
+  return row_of(loss).target == Target::signs ? sign_logits(graph)
+                                              : class_logits(graph, loss, settings.class_axis);
 }
 
 // A number for each of `like`'s, that of its example.
@@ -195,9 +224,10 @@ struct Operands {
   ValueId advantages = kNone;  // of actions, one for each target
   std::vector<ValueId> list() const { return {prediction, target, weights}; }
 };
-Operands operands_of(Graph& graph, const LossRow& row) {
+Operands operands_of(Graph& graph, const LossRow& row, const LossSettings& settings) {
   const bool scores = row.metric.has_value();
-  Operands all{scores ? logits_of(graph, row.loss) : model_output(graph), kNone, kNone, kNone};
+  Operands all{scores ? logits_of(graph, row.loss, settings) : model_output(graph), kNone, kNone,
+               kNone};
   Shape shape = graph.shape(all.prediction);
   if (shape.rank < 1)
     throw_error("the model's output is a scalar; {} needs a batch axis", row.name);
@@ -213,7 +243,9 @@ Operands operands_of(Graph& graph, const LossRow& row) {
     const PortRole role = labels ? PortRole::label : PortRole::target;
     all.target = graph.add_input(port_name(role), labels ? DType::i32 : graph.real, shape);
   }
-  all.weights = graph.add_input(port_name(PortRole::weight), graph.real, Shape{batch});
+  const bool positions = row.target == Target::classes;  // each with a weight
+  all.weights =
+      graph.add_input(port_name(PortRole::weight), graph.real, positions ? shape : Shape{batch});
   if (acts)
     all.advantages = graph.add_input(port_name(PortRole::advantage), graph.real, Shape{batch});
   if (!labels) return all;
@@ -221,7 +253,8 @@ Operands operands_of(Graph& graph, const LossRow& row) {
   all.prediction = flat_scores(graph, all.prediction, rows, "logits/flat");
   if (shape.rank > 1) {
     all.target = graph.reshape(all.target, Shape{rows}, "labels/flat");
-    all.weights = for_positions(graph, all.weights, shape);
+    all.weights = positions ? graph.reshape(all.weights, Shape{rows}, "weights/flat")
+                            : for_positions(graph, all.weights, shape);
     if (acts) all.advantages = for_positions(graph, all.advantages, shape);
   }
   return all;
@@ -301,10 +334,17 @@ void check_settings(Loss loss, const LossSettings& settings) {
     throw_error("--entropy-bonus {}: give 0 or more", settings.entropy_bonus);
   if (settings.entropy_bonus > 0 && !acts)
     throw_error("--entropy-bonus is for --loss policy_gradient, not {}", loss_name(loss));
+  for (const auto& [option, given] :
+       {std::pair("--class-axis", settings.class_axis != 0),
+        std::pair("--ignore-label", settings.ignore_label != kIgnoredLabel)})
+    if (given && loss != Loss::cross_entropy)
+      throw_error("{} is for --loss cross_entropy, not {}", option, loss_name(loss));
 }
 
 LossSettings as_judged(const LossSettings& settings) {
-  return {.huber_delta = settings.huber_delta};
+  LossSettings judged = settings;
+  judged.label_smoothing = judged.entropy_bonus = 0;
+  return judged;
 }
 
 bool is_table_of_loss(const Value& value) { return value.name == kActions; }
@@ -329,16 +369,16 @@ Loss default_loss(const Graph& graph) {
                                                       : Loss::cross_entropy;
 }
 
-int class_count(const Graph& graph, Loss loss) {
+int class_count(const Graph& graph, Loss loss, const LossSettings& settings) {
   if (!classifies(loss)) return 0;
   Graph copy = graph;
-  return copy.shape(logits_of(copy, loss)).last();
+  return copy.shape(logits_of(copy, loss, settings)).last();
 }
 
 AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient,
                          const LossSettings& settings) {
   const LossRow& row = row_of(loss);
-  Operands operands = operands_of(graph, row);
+  Operands operands = operands_of(graph, row, settings);
   const AnyAttrs attrs =
       row.op == Op::huber ? AnyAttrs(HuberAttrs{settings.huber_delta}) : AnyAttrs(NoAttrs{});
 
@@ -383,12 +423,20 @@ AttachedLoss attach_loss(Graph& graph, Loss loss, bool with_gradient,
   return result;
 }
 
-void attach_probabilities(Graph& graph, Loss loss) {
+ValueId sum_by_example(Graph& graph, ValueId weights) {
+  const Shape shape = graph.shape(weights);
+  if (shape.rank < 2) return weights;
+  const ReduceAttrs positions{(1 << shape.rank) - 2};
+  weights = graph.emit(Op::reduce, positions, {weights}, "weights/of_examples");
+  return graph.reshape(weights, Shape{shape[0]}, "weights/examples");
+}
+
+void attach_probabilities(Graph& graph, Loss loss, const LossSettings& settings) {
   if (!classifies(loss)) return;
   ValueId probabilities = model_output(graph);
   const NodeId last = graph.value(probabilities).producer;
   const bool normal = last != kNone && graph.nodes[last].op == Op::softmax;
-  const ValueId logits = logits_of(graph, loss);
+  const ValueId logits = logits_of(graph, loss, settings);
   if (!normal || graph.shape(probabilities) != graph.shape(logits))
     probabilities = graph.emit(Op::softmax, NoAttrs{}, {logits}, "probabilities");
   graph.outputs.push_back({"probabilities", probabilities});

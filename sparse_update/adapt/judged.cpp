@@ -66,7 +66,11 @@ bool judge(Session& session, Dataset& data, Judged* judged) {
     throw_if_error(session.run(ProgramKind::evaluate));
     if (!std::isfinite(batch.loss())) return false;
     judged->losses.push_back(batch.loss());
-    if (classes) judged->right.push_back(batch.correct() / static_cast<double>(batch.positions()));
+    // Of an example some of whose positions are ignored, the others count.
+    const double counted = data.weight(i) > 0 ? batch.weight() / data.weight(i) : 1;
+    if (classes)
+      judged->right.push_back(
+          counted > 0 ? batch.correct() / (counted * static_cast<double>(batch.positions())) : 0);
   }
   return true;
 }
@@ -75,19 +79,22 @@ Judged guessed_classes(const std::vector<std::vector<int32_t>>& labels) {
   std::map<int32_t, double> counts;
   double all = 0;
   for (const auto& of_one : labels)
-    for (int32_t label : of_one) ++counts[label], ++all;
+    for (int32_t label : of_one)
+      if (label != kIgnoredLabel) ++counts[label], ++all;
   const auto commonest =
       std::max_element(counts.begin(), counts.end(),
                        [](const auto& a, const auto& b) { return a.second < b.second; });
   Judged guessed;
   for (const auto& of_one : labels) {
-    double loss = 0, right = 0;
+    double loss = 0, right = 0, counted = 0;
     for (int32_t label : of_one) {
+      if (label == kIgnoredLabel) continue;
       loss -= std::log(counts[label] / all);
       right += label == commonest->first;
+      ++counted;
     }
-    guessed.losses.push_back(loss / static_cast<double>(of_one.size()));
-    guessed.right.push_back(right / static_cast<double>(of_one.size()));
+    guessed.losses.push_back(loss / std::max(counted, 1.0));
+    guessed.right.push_back(right / std::max(counted, 1.0));
   }
   return guessed;
 }

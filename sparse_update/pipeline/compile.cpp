@@ -249,7 +249,7 @@ PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int bat
 
 PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
                             ScheduledPrograms& scheduled) {
-  attach_probabilities(graph, options.loss);
+  attach_probabilities(graph, options.loss, options.loss_settings);
   const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
                                options, arena, scheduled);
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
@@ -305,16 +305,20 @@ std::string options_json(const CompileOptions& options) {
                          {"fuse", options.fuse}};
   if (has_micro_batches(options)) json["micro_batch"] = options.micro_batch;
   if (!options.output.empty()) json["output"] = options.output;
-  if (const LossSettings& s = options.loss_settings; s.huber_delta != 1)
-    json["huber_delta"] = s.huber_delta;
-  else if (s.label_smoothing != 0)
-    json["label_smoothing"] = s.label_smoothing;
-  else if (s.entropy_bonus != 0)
-    json["entropy_bonus"] = s.entropy_bonus;
+  const LossSettings& s = options.loss_settings;
+  if (s.huber_delta != 1) json["huber_delta"] = s.huber_delta;
+  if (s.label_smoothing != 0) json["label_smoothing"] = s.label_smoothing;
+  if (s.entropy_bonus != 0) json["entropy_bonus"] = s.entropy_bonus;
+  if (s.class_axis != 0) json["class_axis"] = s.class_axis;
+  if (s.ignore_label != kIgnoredLabel) json["ignore_label"] = s.ignore_label;
   if (options.batch_norm != BatchNorm::frozen)
     json["batch_norm"] = batch_norm_name(options.batch_norm);
   if (options.dropout) json["dropout"] = true;
   for (const auto& [name, dims] : options.input_shapes) json["input_shapes"][name] = dims;
+  for (const auto& [name, size] : options.bound.axes) json["axes"][name] = size;
+  for (const auto& [name, axis] : options.bound.batch_axes) json["batch_axes"][name] = axis;
+  for (const auto& [name, given] : options.bound.inputs)
+    json["bound_inputs"][name] = {{"dims", given.dims}, {"elements", given.elements}};
   if (!options.backend.empty()) {
     json["backend"] = options.backend;
     if (options.memory_budget > 0) json["memory_budget"] = options.memory_budget;
@@ -384,7 +388,8 @@ ImportOptions import_options(const CompileOptions& options, int batch, bool trai
           .batch = batch,
           .input_shapes = options.input_shapes,
           .dropout = options.dropout ? kept : Dropout::off,
-          .seed = options.seed};
+          .seed = options.seed,
+          .bound = options.bound};
 }
 
 Graph forward_graph(const Model& model, const CompileOptions& options, int batch, bool training) {
@@ -431,7 +436,7 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   compiled.of_other_outputs = parameters_of_other_outputs(train);
   if (estimates) mark_trained(estimate, scheme);
   check_frozen_statistics(train);
-  contents.class_count = class_count(train, options.loss);
+  contents.class_count = class_count(train, options.loss, options.loss_settings);
   add_names(options, label_count(train, options.loss), &contents);
 
   contents.signature = parameter_signature(train, scheme, options.optimizer);

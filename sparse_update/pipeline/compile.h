@@ -33,6 +33,7 @@ struct CompileOptions {
   int evaluate_batch = 0;  // 0: like `micro_batch`, or `batch` where there is none
   int predict_batch = 1;
   std::map<std::string, std::vector<int64_t>> input_shapes;  // by input name
+  InputBindings bound;                                       // what else is said of the inputs
   int classes = 0;    // > 0: replace the last layer by a fresh one
   uint64_t seed = 0;  // of the fresh layer
   // Of classes, or of each example's labels where binary_cross_entropy has several. Empty: numbers.

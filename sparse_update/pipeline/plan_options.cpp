@@ -17,6 +17,14 @@ int micro_batch_of_plan(const Plan& plan) {
   return size > 0 && size < train->batch() ? static_cast<int>(size) : 0;
 }
 
+int32_t ignored_label_of_plan(const Plan& plan) {
+  const nlohmann::json json = parse_plan_json(text_of(plan.table().options()));
+  if (!json.is_object() || !json.contains("ignore_label") ||
+      !json["ignore_label"].is_number_integer())
+    return kIgnoredLabel;
+  return json["ignore_label"].get<int32_t>();
+}
+
 PlannedBackend backend_of_plan(const Plan& plan) {
   const nlohmann::json json = parse_plan_json(text_of(plan.table().options()));
   PlannedBackend planned;
@@ -59,12 +67,21 @@ CompileOptions options_of_plan(const Plan& plan) {
     options.loss_settings.huber_delta = json.value("huber_delta", 1.0);
     options.loss_settings.label_smoothing = json.value("label_smoothing", 0.0);
     options.loss_settings.entropy_bonus = json.value("entropy_bonus", 0.0);
+    options.loss_settings.class_axis = json.value("class_axis", 0);
     if (json.contains("batch_norm"))
       options.batch_norm = parse_batch_norm(json["batch_norm"].get<std::string>());
     options.dropout = json.value("dropout", false);
     if (json.contains("input_shapes"))
       options.input_shapes =
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();
+    if (json.contains("axes"))
+      options.bound.axes = json["axes"].get<std::map<std::string, int64_t>>();
+    if (json.contains("batch_axes"))
+      options.bound.batch_axes = json["batch_axes"].get<std::map<std::string, int>>();
+    if (json.contains("bound_inputs"))
+      for (const auto& [name, given] : json["bound_inputs"].items())
+        options.bound.inputs[name] = {given.at("dims").get<std::vector<int64_t>>(),
+                                      given.at("elements").get<std::vector<double>>()};
   } catch (const nlohmann::json::exception& error) {
     throw_error("{}: the plan does not tell how it was compiled ({}); compile it again",
                 plan.name(), error.what());
@@ -73,6 +90,7 @@ CompileOptions options_of_plan(const Plan& plan) {
     const format::Program* program = plan.program(kind);
     return program ? program->batch() : 1;
   };
+  options.loss_settings.ignore_label = ignored_label_of_plan(plan);
   options.batch = batch_of(ProgramKind::train_step);
   options.evaluate_batch = batch_of(ProgramKind::evaluate);
   options.predict_batch = batch_of(ProgramKind::predict);

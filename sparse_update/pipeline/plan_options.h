@@ -24,6 +24,9 @@ struct PlannedBackend {
 };
 PlannedBackend backend_of_plan(const Plan& plan);
 
+// The label that the plan's data have at positions that do not count.
+int32_t ignored_label_of_plan(const Plan& plan);
+
 // How many examples a training step goes through at a time; 0: all of its batch.
 int micro_batch_of_plan(const Plan& plan);
 

@@ -199,7 +199,7 @@ class Verification {
     if (kind == ProgramKind::estimate)
       graph.outputs.clear();
     else if (kind == ProgramKind::predict)
-      attach_probabilities(graph, compiled_.loss);
+      attach_probabilities(graph, compiled_.loss, compiled_.loss_settings);
     else
       attach_loss(graph, compiled_.loss, false, settings);
     if (kind == ProgramKind::estimate || (learns && compiled_.batch_norm == BatchNorm::update))

@@ -1,5 +1,7 @@
 #include "sparse_update/pipeline/verify_examples.h"
 
+#include <algorithm>
+
 #include "engine/batch.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/ir/error.h"
@@ -61,6 +63,10 @@ void VerifyExamples::read_data(int64_t first, int batch, int field, const format
     const int64_t example = (first + i) % data_->size();
     const auto part = std::span(tensor->bytes).subspan(static_cast<size_t>(i) * bytes, bytes);
     throw_if_error(data_->read(example, field, part));
+    // Here every position counts; one without a label has any.
+    if (auto labels = std::span(reinterpret_cast<int32_t*>(part.data()), bytes / sizeof(int32_t));
+        role_of(port) == PortRole::label)
+      std::ranges::replace(labels, kIgnoredLabel, 0);
     throw_if_error(check_limit(
         *data_, example, {port.name()->string_view(), role_of(port), {}, port.limit()}, part));
   }

@@ -81,7 +81,8 @@ class Finals {
         tuner_(model, options, finals.measure.cache),
         classifies_(classifies(options.loss)),
         few_(examples.size() < kFewExamples),
-        chance_(classifies_ ? std::log(class_count(forward_graph(model, options, 1), options.loss))
+        chance_(classifies_ ? std::log(class_count(forward_graph(model, options, 1), options.loss,
+                                                   options.loss_settings))
                             : 0),
         halves_(halves(examples)) {
     for (uint64_t seed = 0; seed < kSeeds; ++seed)

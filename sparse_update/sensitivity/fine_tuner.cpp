@@ -18,6 +18,12 @@ std::string settings_key(const Model& model, const CompileOptions& options, uint
   std::string shapes;
   for (const auto& [name, dims] : options.input_shapes)
     shapes += fmt::format(" {}:{}", name, fmt::join(dims, "x"));
+  for (const auto& [name, size] : options.bound.axes) shapes += fmt::format(" {}={}", name, size);
+  for (const auto& [name, axis] : options.bound.batch_axes)
+    shapes += fmt::format(" {} by axis {}", name, axis);
+  for (const auto& [name, given] : options.bound.inputs)
+    shapes +=
+        fmt::format(" {}=[{}]{}", name, fmt::join(given.dims, "x"), fmt::join(given.elements, ","));
   std::string text = fmt::format(
       "{:016x} {:016x} {:016x} {} {} batch {} {}{} steps {} rate {} seed {} backend {} fuse {}",
       model.hash(), training, validation, loss_name(options.loss), options.optimizer.text(),
@@ -26,6 +32,8 @@ std::string settings_key(const Model& model, const CompileOptions& options, uint
   if (options.classes > 0)
     text += fmt::format(" classes {} of seed {}", options.classes, options.seed);
   if (!options.output.empty()) text += " output " + options.output;
+  if (const LossSettings& s = options.loss_settings; s.class_axis != 0)
+    text += fmt::format(" classes on axis {}", s.class_axis);
   if (const LossSettings& s = options.loss_settings; s.huber_delta != 1 || s.label_smoothing > 0)
     text += fmt::format(" delta {} smoothing {}", s.huber_delta, s.label_smoothing);
   else if (s.entropy_bonus > 0)

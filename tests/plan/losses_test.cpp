@@ -71,7 +71,11 @@ Learned learn(const Model& model, const Task& task, int micro_batch = 0) {
   double* x = session->input(kTrain, "x").as<double>();
   for (int i = 0; i < 4 * kExamples; ++i) x[i] = (i * 7 % 11 - 5) / 8.0;
   const Reals weights = {1, 2, 0.5, 1, 0, 3};
-  std::copy(weights.begin(), weights.end(), session->input(kTrain, "weights").as<double>());
+  // Of each example, or of each of its positions.
+  const Tensor given = session->input(kTrain, "weights");
+  const int64_t each = given.shape.elements() / kExamples;
+  for (int64_t i = 0; i < given.shape.elements(); ++i)
+    given.as<double>()[i] = weights[static_cast<size_t>(i / each)];
   const Tensor labels = session->port(kTrain, PortRole::label).tensor;
   REQUIRE(static_cast<size_t>(labels ? labels.shape.elements() : 0) == task.labels.size());
   std::copy(task.labels.begin(), task.labels.end(), labels.as<int32_t>());

@@ -23,6 +23,8 @@ struct ExampleSpec {
 
 // The field that holds an example's label or target.
 inline constexpr int kTargetField = -1;
+// The label of a position that counts for nothing, of examples with a class for each position.
+inline constexpr int32_t kIgnoredLabel = -100;
 
 // A source of examples that a trainer can read in any order. An example has a field for each input
 // of the model, numbered in the model's order, and where the data is labelled a target. Readers in
@@ -35,8 +37,8 @@ class Dataset {
   virtual bool labelled() const = 0;
   // Writes a field of example `index`: the model's input number `field`, ExampleSpec::bytes() long,
   // or kTargetField, which is the class as an int32_t (one for each position that the model
-  // classifies), or the regression target in the plan's real type. May be called for the same
-  // example many times.
+  // classifies, kIgnoredLabel where that has none), or the regression target in the plan's real
+  // type. May be called for the same example many times.
   virtual Status read(int64_t index, int field, std::span<std::byte> bytes) = 0;
   // Where example `index` comes from, for messages: a path, or "x[17]".
   virtual std::string_view describe(int64_t index) = 0;

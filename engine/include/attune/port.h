@@ -12,7 +12,7 @@ enum class PortRole : uint8_t {
   input = 0,     // the model's own
   label = 1,     // classes, i32
   target = 2,    // of a regression
-  weight = 3,    // of each example
+  weight = 3,    // of each example, or of each of its positions
   rate = 4,      // the learning rate [1]
   step = 5,      // the number of the optimizer's step [1], i32, from 1 on
   loss = 6,      // [1]

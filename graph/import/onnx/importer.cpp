@@ -43,20 +43,6 @@ FoundOp find_op(const onnx::NodeProto& node) {
   return {};
 }
 
-// An example of the flag for an input: its known sizes, and likely ones for the others.
-std::string shape_flag(const std::string& name, const onnx::TensorShapeProto* shape,
-                       int64_t batch) {
-  std::string text;
-  const int rank = shape == nullptr ? 4 : shape->dim_size();
-  for (int i = 0; i < rank; ++i) {
-    int64_t size = shape == nullptr ? 0 : shape->dim(i).dim_value();
-    if (i == 0) size = std::max<int64_t>(batch, 1);
-    if (size < 1) size = i == 1 && rank == 4 ? 3 : 224;
-    text += fmt::format("{}{}", i == 0 ? "" : "x", size);
-  }
-  return fmt::format("--input-shape {}:{}", name, text);
-}
-
 }  // namespace
 
 Graph OnnxModel::import(const ImportOptions& options) const {
@@ -179,80 +165,6 @@ void Importer::read_initializers() {
     tensor.view = View{proto.name(), mark_of(proto.name()), tensor.dims, tensor.dims,
                        identity_perm(static_cast<int>(tensor.dims.size()))};
     tensors_.at(proto.name()).known = std::make_shared<const KnownTensor>(std::move(tensor));
-  }
-}
-
-void Importer::add_inputs() {
-  const auto& proto = model_.proto().graph();
-  for (int i = 0; i < proto.input_size(); ++i)
-    if (tensors_.at(proto.input(i).name()).known == nullptr) add_input(i);
-  for (const auto& [name, dims] : options_.input_shapes) {
-    if (graph.input(name) != kNone) continue;
-    std::string names;
-    for (const Port& port : graph.inputs) names += fmt::format(" '{}'", port.name);
-    throw_error("{}: there is no input '{}' to give a shape; its inputs are{}", path(), name,
-                names);
-  }
-}
-
-void Importer::add_input(int index) {
-  const auto& info = model_.proto().graph().input(index);
-  // An initializer that nobody reads, listed as an input.
-  for (const auto& tensor : model_.proto().graph().initializer())
-    if (tensor.name() == info.name()) return;
-  const std::string where = fmt::format("{}: input '{}'", path(), info.name());
-  if (!info.type().has_tensor_type()) throw_error("{} is not a tensor", where);
-  const auto& type = info.type().tensor_type();
-  const auto element = element_type(type.elem_type());
-  if (!element) throw_error("{}: {}", where, unsupported_type(type.elem_type()));
-  const auto* shape = type.has_shape() ? &type.shape() : nullptr;
-  const auto given = options_.input_shapes.find(info.name());
-  Dims dims;
-  if (given != options_.input_shapes.end()) {
-    dims = given->second;
-    if (shape != nullptr && static_cast<size_t>(shape->dim_size()) != dims.size())
-      throw_error("{} has {} axes, not the {} of the given shape", where, shape->dim_size(),
-                  dims.size());
-    for (size_t i = 1; shape != nullptr && i < dims.size(); ++i) {
-      const int64_t own = shape->dim(static_cast<int>(i)).dim_value();
-      if (own > 0 && own != dims[i])
-        throw_error("{}: axis {} has size {} in the model, not {}", where, i, own, dims[i]);
-    }
-  } else if (shape == nullptr) {
-    throw_error("{} has no shape; give it, for example {}", where,
-                shape_flag(info.name(), nullptr, options_.batch));
-  } else {
-    for (const auto& dim : shape->dim()) dims.push_back(dim.has_dim_value() ? dim.dim_value() : 0);
-  }
-  if (!dims.empty() && options_.batch > 0) {
-    if (given == options_.input_shapes.end() && dims[0] > 0 && dims[0] != options_.batch)
-      replaced_batch_ = dims[0];
-    dims[0] = options_.batch;
-  }
-  for (size_t i = 0; i < dims.size(); ++i) {
-    if (dims[i] < 0) throw_error("{}: axis {} has the negative size {}", where, i, dims[i]);
-    if (dims[i] != 0) continue;
-    const auto* dim = shape == nullptr ? nullptr : &shape->dim(static_cast<int>(i));
-    if (dim != nullptr && dim->has_dim_value())
-      throw_error(
-          "{}: axis {} has size 0, so there is nothing to learn from; export the model with "
-          "the size of real data",
-          where, i);
-    const std::string name =
-        dim == nullptr || dim->dim_param().empty() ? "" : fmt::format(" ('{}')", dim->dim_param());
-    throw_error("{}: the size of axis {}{} is unknown; give the shape, for example {}", where, i,
-                name, shape_flag(info.name(), shape, options_.batch));
-  }
-  const bool byte = *element == ElementType::u8;
-  const DType dtype = is_real(*element) ? options_.real : byte ? DType::u8 : DType::i32;
-  try {
-    const ValueId id = graph.add_input(info.name(), dtype, to_shape(dims));
-    graph.value(id).model_tensor = info.name();
-    tensors_.at(info.name()).value = id;
-    tensors_.at(info.name()).type = *element;
-    tensors_.at(info.name()).prepared = Prepared::as_given;
-  } catch (const Error& error) {
-    throw_error("{}: {}", where, error.what());
   }
 }
 
@@ -388,7 +300,7 @@ void Importer::follow_inputs(const onnx::NodeProto& proto) {
 void Importer::add_outputs() {
   for (const auto& output : model_.proto().graph().output()) {
     try {
-      graph.outputs.push_back({output.name(), value(output.name())});
+      graph.outputs.push_back({output.name(), examples_first(output, value(output.name()))});
     } catch (const Error& error) {
       throw_error("{}: output '{}': {}", path(), output.name(), error.what());
     }

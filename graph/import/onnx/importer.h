@@ -15,6 +15,7 @@
 namespace onnx {
 class GraphProto;
 class NodeProto;
+class ValueInfoProto;
 }  // namespace onnx
 
 namespace attune {
@@ -105,6 +106,13 @@ class Importer {
   void add_inputs();
   void add_input(int index);
   void read_inner(const onnx::NodeProto& node);
+  // An input that the user binds: known from now on.
+  void bind_input(const std::string& name, const BoundInput& given,
+                  const onnx::ValueInfoProto& info);
+  int batch_axis(const onnx::ValueInfoProto& info, int rank) const;
+  // The output with its axis of examples in front, where the file or the user names that.
+  ValueId examples_first(const onnx::ValueInfoProto& output, ValueId value);
+  void check_bindings() const;
   void import_nodes();
   // Why a node cannot be imported; empty where that is because one before it could not be.
   std::optional<std::string> import_node(const onnx::NodeProto& node);
@@ -122,12 +130,13 @@ class Importer {
   std::unordered_map<std::string, const onnx::NodeProto*> makers_;
   std::unordered_map<std::string, bool> derivable_;
   std::unordered_map<std::string, ValueId> derived_;
-  int depth_ = 0;        // of nodes that are derived from others
+  int depth_ = 0;  // of nodes that are derived from others
   int32_t seeds_ = 0;
   bool in_branch_ = false;
   bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
-  int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced
+  int64_t replaced_batch_ = 0;                   // a fixed size that `batch` replaced
+  std::unordered_set<std::string> batch_names_;  // of inputs' axes of examples
 };
 
 }  // namespace attune
