@@ -142,7 +142,6 @@ class OnnxNode {
   OnnxTensor& output_tensor(int output) const;
   ValueId derived(int input, Use use) const;
   OnnxTensor& typed_output(int output) const;  // of the type of input 0
-  std::string part_name(const char* suffix) const;
   std::string scale_name() const;
   bool same_scale(const std::string& a, const std::string& b) const;
 
