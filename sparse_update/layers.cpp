@@ -92,7 +92,9 @@ std::vector<Layer> find_layers(const Graph& graph) {
   const std::vector<bool> reaching = reaching_output(graph);
   for (const Node& node : graph.nodes) {
     const WeightAxes axes = weight_axes(node.op, 1);
-    if (!axes || !reaching[node.outputs[0]]) continue;
+    // Of a recurrent layer, perhaps the last state alone.
+    const auto reaches = [&](ValueId id) { return id != kNone && reaching[id]; };
+    if (!axes || std::none_of(node.outputs.begin(), node.outputs.end(), reaches)) continue;
     const std::vector<ValueId> weights = weights_of(graph, node.inputs[1], axes, layers);
     if (weights.empty()) continue;
     Layer layer;

@@ -18,7 +18,7 @@ import numpy
 import torch
 
 CLASSES, STEPS, CHANNELS, HIDDEN = 6, 30, 4, 24
-BATCH, EPOCHS, RATE = 8, 8, 0.02
+BATCH, EPOCHS, RATE = 8, 12, 0.02
 
 
 class Classifier(torch.nn.Module):
@@ -37,9 +37,9 @@ def task(seed, count, second):
     rhythm = (0.35 + 0.3 * y) * (0.8 if second else 1)
     angle = rhythm[:, None] * numpy.arange(STEPS) + random.uniform(0, 6.28, (count, 1))
     x = random.normal(0, 0.25, (count, STEPS, CHANNELS))
-    x[:, :, 0] += (0.5 if second else 1) * numpy.sin(angle)
+    x[:, :, 0] += (0.7 if second else 1) * numpy.sin(angle)
     if second:
-        x[:, :, 2] += 0.5 * numpy.cos(angle)
+        x[:, :, 2] += 0.7 * numpy.cos(angle)
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y)
 
 
