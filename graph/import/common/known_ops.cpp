@@ -28,7 +28,7 @@ void take_rows(OnnxNode& n, int axis) {
   Dims y = n.dims(1), row = n.dims(0);
   const int64_t rows = row[0];
   row.erase(row.begin());
-  const ValueId table = n.reshape(n.value(0), {rows, count_elements(row)}, "table");
+  const ValueId table = n.reshape(n.frozen(0), {rows, count_elements(row)}, "table");
   const ValueId taken = n.emit(Op::take, NoAttrs{}, {table, n.places(1)}, "rows");
   y.insert(y.end(), row.begin(), row.end());
   n.set(0, n.reshape(taken, y, nullptr));
