@@ -270,6 +270,13 @@ TEST_CASE("chains of what is computed from parameters are followed once, and not
   }
 }
 
+TEST_CASE("a table that ids look up is no parameter") {
+  OnnxBuilder b;
+  b.int_input("ids", {-1, 2}).output("y").tensor("table", {5, 3});
+  b.node("Gather", {"table", "ids"}, {"y"});
+  CHECK(parameters(import_f64(b)).empty());
+}
+
 TEST_CASE("a part of a parameter trains it, a number that a mask is made of is none") {
   OnnxBuilder b;
   b.input("x", {-1, 4}).output("y").tensor("places", {1, 9}).tensor("low", {}, -9, 0);
