@@ -227,6 +227,8 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
   const Shape kept{4, 6, 8, 1};
   const AxisAttrs along{1};
   const BroadcastAttrs shared{true};
+  const CumsumAttrs running{1};
+  const Shape table{4, 6, 3}, ids{4, 2}, taken{4, 2, 3}, best{5, 2};
   const struct {
     const char* why;
     Operation of;
@@ -249,6 +251,12 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
       {"terms of a mean", {Op::reduce, &mean, {&x}, {&kept}}, 0, 3},
       {"repeats that share a mean", {Op::broadcast_to, &shared, {&kept}, {&x}}, 1, 3},
       {"what is chosen from", {Op::gather, &along, {&x, &indices}, {&narrow}}, 0, 1},
+      {"what is selected from", {Op::select, &along, {&x, &indices}, {&narrow}}, 0, 1},
+      {"what is added to", {Op::scatter_add, &along, {&narrow, &indices}, {&x}}, 2, 1},
+      {"rows by their numbers", {Op::take_along, nullptr, {&table, &ids}, {&taken}}, 0, 1},
+      {"terms in their order", {Op::add_along, nullptr, {&taken, &ids}, {&table}}, 1, 1},
+      {"a running sum", {Op::cumsum, &running, {&x}, {&x}}, 0, 1},
+      {"the largest of all", {Op::top_k, nullptr, {&logits}, {&best}}, 0, 1},
       {"an axis of size 1", {Op::scale, nullptr, {&kept}, {&kept}}, 0, 3},
       {"an axis that is not there", {Op::scale, nullptr, {&kept}, {&kept}}, 0, 4},
   };

@@ -98,7 +98,8 @@ void import_Split(OnnxNode& n) {
       n.set(i, slice(n.known(0, "input"), axis, start, sizes[i], 1));
     } else if (n.wants(i)) {
       const std::string suffix = fmt::format("split{}", i);
-      n.set(i, n.slice(n.is_known(0) ? n.operand(0) : n.stored(0), axis, start, sizes[i], suffix.c_str()));
+      n.set(i, n.slice(n.is_known(0) ? n.operand(0) : n.stored(0), axis, start, sizes[i],
+                       suffix.c_str()));
     }
     start += sizes[i];
   }
