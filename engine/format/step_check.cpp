@@ -68,6 +68,8 @@ const char* check_step(Op op, const void* attrs, std::span<const Tensor> inputs,
     if (!binding.shape_fits(k, outputs[o].shape)) return "an output has the wrong shape";
     if (!binding.may_have(static_cast<int>(o))) return "a sum without a mask";
   }
+  if (op == Op::top_k && outputs[0].shape.last() > inputs[0].shape.last())
+    return "more of the largest than there are";
   return nullptr;
 }
 

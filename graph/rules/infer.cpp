@@ -65,6 +65,8 @@ class Inference {
       const Shape shape = output_shape(row_.output(o));
       if (std::any_of(shape.dims, shape.dims + shape.rank, [](int32_t size) { return size <= 0; }))
         fail("its output {} is empty", shape_text(shape));
+      if (node_.op == Op::top_k && shape.last() > tensors_[0].shape.last())
+        fail("the {} largest of {}", shape.last(), tensors_[0].shape.last());
       made[static_cast<size_t>(o)].dtype = binding_.type_of(inputs() + o);
       made[static_cast<size_t>(o)].shape = shape;
     }

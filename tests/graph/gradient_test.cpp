@@ -12,7 +12,7 @@
 namespace attune::test {
 namespace {
 
-enum class Kind { real, positive, constant, positive_constant, choice, absent, lengths };
+enum class Kind { real, positive, constant, positive_constant, choice, places, absent, lengths };
 using enum Kind;
 
 struct Input {
@@ -257,6 +257,15 @@ const std::vector<Case>& cases() {
       {"end", Op::slice, SliceAttrs{2, 3}, {{{2, 2, 5}}}, {2, 2, 2}},
       {"all", Op::slice, SliceAttrs{0, 0}, {{{3, 2}}}, {3, 2}},
       {"of a vector", Op::slice, SliceAttrs{0, 2}, {{{5}}}, {2}},
+      {"some twice", Op::select, AxisAttrs{1}, {{{2, 3, 2}}, {{5}, places}}},
+      {"some left out", Op::select, AxisAttrs{0}, {{{4, 2}}, {{2}, places}}},
+      {"some twice", Op::scatter_add, AxisAttrs{1}, {{{2, 5, 2}}, {{5}, places}}, {2, 3, 2}},
+      {"rows of their own", Op::take_along, NoAttrs{}, {{{2, 3, 2}}, {{2, 4}, places}}},
+      {"rows of their own", Op::add_along, NoAttrs{}, {{{2, 4, 2}}, {{2, 4}, places}}, {2, 3, 2}},
+      {"forwards", Op::cumsum, CumsumAttrs{1}, {{{2, 4, 2}}}},
+      {"backwards, without itself", Op::cumsum, CumsumAttrs{0, true, true}, {{{4, 3}}}},
+      {"of rows", Op::top_k, NoAttrs{}, {{{2, 2, 5}}}, {2, 2, 3}},
+      {"all", Op::top_k, NoAttrs{}, {{{5}}}, {5}},
   };
   return all;
 }
@@ -288,6 +297,10 @@ Built build(const Case& c) {
     if (input.kind == real || input.kind == positive) {
       inputs.push_back(add_parameter(built.graph, name, input.shape, std::move(data)));
       built.parameters.push_back(inputs.back());
+    } else if (input.kind == places) {
+      std::vector<int64_t> ints(count);
+      for (size_t i = 0; i < count; ++i) ints[i] = static_cast<int64_t>(i * 2 % 3);
+      inputs.push_back(built.graph.add_known(name, DType::i32, input.shape, Data::of_ints(ints)));
     } else {
       inputs.push_back(built.graph.add_constant(name, input.shape, std::move(data)));
     }

@@ -230,6 +230,8 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
   const BroadcastAttrs shared{true};
   const RnnAttrs recurrent;
   const Shape states{4, 3, 2, 5}, square{2, 5, 5};
+  const CumsumAttrs running{1};
+  const Shape table{4, 6, 3}, ids{4, 2}, taken{4, 2, 3}, best{5, 2};
   const struct {
     const char* why;
     Operation of;
@@ -256,6 +258,12 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
       {"units of a state", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 0, 3},
       {"a state's own product", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 1, 2},
       {"directions", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 1, 0},
+      {"what is selected from", {Op::select, &along, {&x, &indices}, {&narrow}}, 0, 1},
+      {"what is added to", {Op::scatter_add, &along, {&narrow, &indices}, {&x}}, 2, 1},
+      {"rows by their numbers", {Op::take_along, nullptr, {&table, &ids}, {&taken}}, 0, 1},
+      {"terms in their order", {Op::add_along, nullptr, {&taken, &ids}, {&table}}, 1, 1},
+      {"a running sum", {Op::cumsum, &running, {&x}, {&x}}, 0, 1},
+      {"the largest of all", {Op::top_k, nullptr, {&logits}, {&best}}, 0, 1},
       {"an axis of size 1", {Op::scale, nullptr, {&kept}, {&kept}}, 0, 3},
       {"an axis that is not there", {Op::scale, nullptr, {&kept}, {&kept}}, 0, 4},
   };

@@ -559,4 +559,83 @@ TEST_CASE("kernels that move elements put each where it belongs") {
   });
 }
 
+TEST_CASE("choosing, adding up and ordering along an axis are their definitions") {
+  check_op(Op::select, [](const Call& call, int64_t, Index at) {
+    const int axis = attrs_of<AxisAttrs>(call).axis;
+    at[axis] = static_cast<int>(call.inputs[1].at(at[axis]));
+    return call.inputs[0].at(flat(call.inputs[0].shape(), at));
+  });
+  check_op(Op::scatter_add, [](const Call& call, int64_t, Index at) {
+    const int axis = attrs_of<AxisAttrs>(call).axis, place = at[axis];
+    double sum = 0;
+    for (int k = 0; k < call.inputs[1].size(); ++k) {
+      at[axis] = k;
+      if (call.inputs[1].at(k) == place) sum += call.inputs[0].at(flat(call.inputs[0].shape(), at));
+    }
+    return sum;
+  });
+  const auto row_of = [](const Value& ids, int n, int k, int rows) {
+    const int id = static_cast<int>(ids.at(flat(ids.shape(), {n, k})));
+    return id < 0 ? id + rows : id;
+  };
+  check_op(Op::take_along, [&](const Call& call, int64_t, const Index& at) {
+    const Value& x = call.inputs[0];
+    const int row = row_of(call.inputs[1], at[0], at[1], x.shape()[1]);
+    return x.at(flat(x.shape(), {at[0], row, at[2]}));
+  });
+  check_op(Op::add_along, [&](const Call& call, int64_t, const Index& at) {
+    double sum = 0;
+    for (int k = 0; k < call.inputs[1].shape()[1]; ++k)
+      if (row_of(call.inputs[1], at[0], k, call.outputs[0].shape()[1]) == at[1])
+        sum += call.inputs[0].at(flat(call.inputs[0].shape(), {at[0], k, at[2]}));
+    return sum;
+  });
+  check_op(Op::cumsum, [](const Call& call, int64_t, Index at) {
+    const auto& a = attrs_of<CumsumAttrs>(call);
+    const int place = at[a.axis];
+    double sum = 0;
+    for (int i = 0; i < call.inputs[0].shape()[a.axis]; ++i) {
+      at[a.axis] = i;
+      const bool before = a.reverse ? i > place : i < place;
+      if (before || (i == place && !a.exclusive))
+        sum += call.inputs[0].at(flat(call.inputs[0].shape(), at));
+    }
+    return sum;
+  });
+  // Element k of the order: as many are larger, or equal and before it.
+  for (size_t output : {0u, 1u})
+    check_op(
+        Op::top_k,
+        [output](const Call& call, int64_t, Index at) {
+          const Value& x = call.inputs[0];
+          const int last = x.shape().rank - 1, wanted = at[last], size = x.shape()[last];
+          const auto value = [&](int i) {
+            Index place = at;
+            place[last] = i;
+            return x.at(flat(x.shape(), place));
+          };
+          for (int i = 0; i < size; ++i) {
+            int earlier = 0;
+            for (int j = 0; j < size; ++j)
+              earlier += value(j) > value(i) || (value(j) == value(i) && j < i);
+            if (earlier == wanted) return output == 0 ? value(i) : i;
+          }
+          return -1.0;
+        },
+        output);
+}
+
+TEST_CASE("a row that is not there is NaN, or left out; NaN is the largest") {
+  const Value ids = Value::ints({2, 2}, {3, -1, -4, 2});
+  const Value taken = run1(Op::take_along, nullptr, {Value::random({2, 3, 2}, 1), ids},
+                           Value(DType::f64, {2, 2, 2}));
+  for (const int64_t row : {0, 1, 2, 3}) CHECK(std::isnan(taken.at(2 * row)) == (row % 2 == 0));
+  const double nan = std::nan("");
+  Call call{Op::top_k, nullptr, {Value::reals({4}, {1, nan, 7, nan})}, {}};
+  call.outputs = {Value(DType::f64, {3}), Value(DType::i32, {3})};
+  const std::vector<Value> top = run(call);
+  CHECK((std::isnan(top[0].at(0)) && std::isnan(top[0].at(1)) && top[0].at(2) == 7));
+  CHECK((top[1].at(0) == 1 && top[1].at(1) == 3 && top[1].at(2) == 2));
+}
+
 }  // namespace attune::test

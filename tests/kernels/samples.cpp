@@ -404,6 +404,51 @@ void add_recurrent(std::vector<Sample>& all) {
   }
 }
 
+void add_indexing(std::vector<Sample>& all) {
+  for (int axis = 0; axis < 3; ++axis) {
+    Shape wide{41, 37, 43}, narrow = wide;
+    narrow[axis] = 7;
+    const AxisAttrs along{axis};
+    // In any order, and some of them twice.
+    const Value indices = Value::ints({7}, {5, 0, 30, 30, 4, 36, 0});
+    all.push_back(
+        make_sample("", Op::select, along, {Value::random(wide, 1), indices}, {real(narrow)}));
+    all.push_back(
+        make_sample("", Op::scatter_add, along, {Value::random(narrow, 2), indices}, {real(wide)}));
+    for (int way = 0; way < 4; ++way)
+      all.push_back(make_sample("way " + std::to_string(way), Op::cumsum,
+                                CumsumAttrs{axis, (way & 1) != 0, (way & 2) != 0},
+                                {Value::random(wide, 3)}, {real(wide)}));
+  }
+  const Value one = Value::ints({1}, {0});
+  all.push_back(
+      make_sample("one", Op::select, AxisAttrs{0}, {Value::random({1}, 1), one}, {real({1})}));
+  for (const Shape& rows : {Shape{3, 6, 5}, Shape{1, 1, 1}, Shape{2, 9, 700}}) {
+    const int size = rows[1], count = 4;
+    Value ids = ints({rows[0], count});
+    for (int64_t i = 0; i < ids.size(); ++i)
+      ids.set(i, static_cast<double>(i * 5 % (2 * size) - size));
+    const Shape taken{rows[0], count, rows[2]};
+    const std::string name = shape_text(rows);
+    all.push_back(
+        make_sample(name, Op::take_along, NoAttrs{}, {Value::random(rows, 1), ids}, {real(taken)}));
+    all.push_back(
+        make_sample(name, Op::add_along, NoAttrs{}, {Value::random(taken, 2), ids}, {real(rows)}));
+  }
+  const Value none = Value::ints({2, 3}, {7, 1, -8, 0, 7, -7});  // some are outside
+  all.push_back(make_sample("no such row", Op::add_along, NoAttrs{},
+                            {Value::random({2, 3, 2}, 1), none}, {real({2, 7, 2})}));
+  for (const auto& [shape, count] :
+       {std::pair{Shape{3, 4, 9}, 3}, {Shape{5}, 5}, {Shape{1}, 1}, {Shape{70, 61}, 1}}) {
+    Shape some = shape;
+    some[shape.rank - 1] = count;
+    Value x = Value::random(shape, 4);
+    for (int64_t i = 0; i + 2 < x.size(); i += 3) x.set(i + 2, x.at(i));  // equal ones
+    all.push_back(make_sample("", Op::top_k, NoAttrs{}, {x}, {real(some), ints(some)}));
+    all.push_back(make_sample("values", Op::top_k, NoAttrs{}, {x}, {real(some)}));
+  }
+}
+
 void add_losses(std::vector<Sample>& all) {
   for (auto [n, c] : {std::array{1, 1}, {5, 3}, {9, 700}}) {
     const Value logits = Value::random({n, c}, 1, -4, 4), w = Value::random({n}, 2, 0, 2);
@@ -546,6 +591,7 @@ const std::vector<Sample>& samples() {
     add_batch_norm_train(list);
     add_movement(list);
     add_recurrent(list);
+    add_indexing(list);
     add_losses(list);
     for (int axis = -1; axis < 3; ++axis) add_updates(list, {60, 60, 50}, axis, {6, 1, 2, 7});
     // Work is divided within a row of slices, and within a slice.

@@ -351,6 +351,19 @@ KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis) {
   return y.done();
 }
 
+KnownTensor scatter(const KnownTensor& x, const Dims& places, const KnownTensor& updates,
+                    std::optional<Binary> op) {
+  Computed y(x.type, x.dims, is_trainable(x) || is_trainable(updates));
+  with_elements(x, updates, [&](auto all, const auto& given) {
+    for (size_t i = 0; i < places.size(); ++i) {
+      auto& element = all[static_cast<size_t>(places[i])];
+      element = op ? apply(*op, element, given[i]) : given[i];
+    }
+    for (size_t i = 0; i < all.size(); ++i) y.set(i, all[i]);
+  });
+  return y.done();
+}
+
 KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step) {
   Dims indices(count);
   for (int64_t i = 0; i < count; ++i) indices[i] = start + i * step;
@@ -367,8 +380,8 @@ KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const Know
 
 KnownTensor cumsum(const KnownTensor& x, int axis, bool exclusive, bool reverse) {
   Computed y(x.type, x.dims, is_trainable(x));
-  const auto inner = static_cast<size_t>(
-      count_elements(Dims(x.dims.begin() + axis + 1, x.dims.end())));
+  const auto inner =
+      static_cast<size_t>(count_elements(Dims(x.dims.begin() + axis + 1, x.dims.end())));
   const auto size = static_cast<size_t>(x.dims[axis]);
   with_elements(x, [&](const auto& from) {
     for (size_t line = 0; size > 0 && line < from.size() / size; ++line) {

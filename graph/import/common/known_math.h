@@ -47,6 +47,10 @@ KnownTensor transpose(const KnownTensor& x, const Perm& perm);
 KnownTensor tile(const KnownTensor& x, const Dims& counts);  // a count an axis
 KnownTensor concat(const std::vector<KnownTensor>& parts, int axis);
 KnownTensor gather(const KnownTensor& x, const KnownTensor& indices, int axis);
+// x with updates at these places of its elements, one after the other: in their stead, or computed
+// with them.
+KnownTensor scatter(const KnownTensor& x, const Dims& places, const KnownTensor& updates,
+                    std::optional<Binary> op);
 // `count` elements from `start` on, `step` apart (it may be negative), along an axis.
 KnownTensor slice(const KnownTensor& x, int axis, int64_t start, int64_t count, int64_t step);
 

@@ -45,10 +45,13 @@ void pad_by_own(OnnxNode& n, const std::string& mode, const Padding& pads) {
   ValueId x = keeps ? kNone : n.operand(0);
   const Dims dims = n.dims(0);
   for (int axis = 0; axis < static_cast<int>(dims.size()); ++axis) {
+    const int64_t before = pads.before[axis], after = pads.after[axis];
+    const int64_t first = std::max<int64_t>(-before, 0);
+    const int64_t left = dims[axis] - first - std::max<int64_t>(-after, 0);
+    if (left + before + after > kMaxComputedElements) n.fail("padding {}, {}", before, after);
     Dims places;
-    for (int64_t i = -pads.before[axis]; i < dims[axis] + pads.after[axis]; ++i)
-      places.push_back(seen_at(n, mode, i, dims[axis]));
-    if (static_cast<int64_t>(places.size()) > kMaxComputedElements) n.fail("too long an axis");
+    for (int64_t i = std::min<int64_t>(-before, 0); i < left + std::max<int64_t>(after, 0); ++i)
+      places.push_back(first + seen_at(n, mode, i, left));
     if (keeps)
       known = gather(known, vector_of(places), axis);
     else

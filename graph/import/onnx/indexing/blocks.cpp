@@ -26,7 +26,7 @@ void import_DepthToSpace(OnnxNode& n) {
   const Dims split = blocks_first ? Dims{x[0], b, b, channels, x[2], x[3]}
                                   : Dims{x[0], channels, b, b, x[2], x[3]};
   const Perm perm = blocks_first ? Perm{0, 3, 4, 1, 5, 2} : Perm{0, 1, 4, 2, 5, 3};
-  const ValueId moved = n.transpose(n.reshape(n.value(0), split, "blocks"), perm, "moved");
+  const ValueId moved = n.transpose(n.reshape(n.operand(0), split, "blocks"), perm, "moved");
   n.set(0, n.reshape(moved, {x[0], channels, x[2] * b, x[3] * b}, nullptr));
 }
 
@@ -39,7 +39,7 @@ void import_SpaceToDepth(OnnxNode& n) {
   const std::string mode = n.text("mode", "DCR");
   if (mode != "DCR" && mode != "CRD") n.fail("mode {}", mode);
   const Perm perm = mode == "DCR" ? Perm{0, 3, 5, 1, 2, 4} : Perm{0, 1, 3, 5, 2, 4};
-  const ValueId moved = n.transpose(n.reshape(n.value(0), split, "blocks"), perm, "moved");
+  const ValueId moved = n.transpose(n.reshape(n.operand(0), split, "blocks"), perm, "moved");
   n.set(0, n.reshape(moved, {x[0], x[1] * b * b, x[2] / b, x[3] / b}, nullptr));
 }
 
@@ -80,7 +80,7 @@ void import_Col2Im(OnnxNode& n) {
       places.push_back(at);
     }
   const int64_t channels = x[1] / taps;
-  const ValueId columns = n.reshape(n.value(0), {x[0], channels, taps * count}, "columns");
+  const ValueId columns = n.reshape(n.operand(0), {x[0], channels, taps * count}, "columns");
   const ValueId to = n.graph().add_index_constant(n.part_name("places"), places);
   const Shape wanted = to_shape({x[0], channels, count_elements(padded)});
   const ValueId sums = n.emit(Op::scatter_add, AxisAttrs{2}, {columns, to}, "sums", &wanted);

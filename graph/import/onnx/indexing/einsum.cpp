@@ -7,7 +7,8 @@
 namespace attune {
 namespace {
 
-// A tensor and a label for each of its axes. Those of an ellipsis are the digits, from the last one.
+// A tensor and a label for each of its axes. Those of an ellipsis are the digits, from the last
+// one.
 struct Labelled {
   ValueId value = kNone;
   std::string labels;
@@ -61,7 +62,8 @@ class Einsum {
       std::string all, once;
       for (const std::string& term : terms_) all += term;
       for (char c : all)
-        if (std::isalpha(static_cast<unsigned char>(c)) && std::count(all.begin(), all.end(), c) == 1)
+        if (std::isalpha(static_cast<unsigned char>(c)) &&
+            std::count(all.begin(), all.end(), c) == 1)
           once += c;
       std::sort(once.begin(), once.end());
       result_ = spelled("...", widest) + once;
@@ -72,19 +74,22 @@ class Einsum {
   }
 
   static int rank_of(const std::string& term) {
-    return static_cast<int>(std::count_if(term.begin(), term.end(), [](char c) { return c != '.'; }));
+    return static_cast<int>(
+        std::count_if(term.begin(), term.end(), [](char c) { return c != '.'; }));
   }
 
   // An ellipsis of `count` axes as labels: "..." of two is "10".
   std::string spelled(std::string term, int count) const {
+    for (char c : term)
+      if (c != '.' && !std::isalpha(static_cast<unsigned char>(c)))
+        n_.fail("equation with '{}'", c);
     const size_t at = term.find("...");
     if (at != std::string::npos) {
       std::string rest;
       for (int i = count; i-- > 0;) rest += static_cast<char>('0' + i);
       term.replace(at, 3, rest);
     }
-    for (char c : term)
-      if (!std::isalnum(static_cast<unsigned char>(c))) n_.fail("equation with '{}'", c);
+    if (has(term, '.')) n_.fail("equation with '.'");
     return term;
   }
 
@@ -176,8 +181,7 @@ class Einsum {
   // Labels of both that are needed are a batch of matrices; those that are not, are summed over.
   Labelled product(const Labelled& a, const Labelled& b, const std::string& needed) const {
     std::string both, rows, columns, summed;
-    for (char c : a.labels)
-      (!has(b.labels, c) ? rows : has(needed, c) ? both : summed) += c;
+    for (char c : a.labels) (!has(b.labels, c) ? rows : has(needed, c) ? both : summed) += c;
     for (char c : b.labels)
       if (!has(a.labels, c)) columns += c;
     const std::string labels = both + rows + columns;
@@ -187,8 +191,8 @@ class Einsum {
     ValueId y;
     if (summed.empty()) {
       const Dims left = {size(both), size(rows), 1}, right = {size(both), 1, size(columns)};
-      y = n_.emit(Op::mul, NoAttrs{},
-                  {seen(a, both + rows, left), seen(b, both + columns, right)}, "product");
+      y = n_.emit(Op::mul, NoAttrs{}, {seen(a, both + rows, left), seen(b, both + columns, right)},
+                  "product");
     } else {
       const Dims left = {size(both), size(rows), size(summed)};
       const Dims right = {size(both), size(columns), size(summed)};

@@ -39,8 +39,7 @@ void import_GatherElements(OnnxNode& n) {
   const Dims x = n.dims(0), y = n.dims(1);
   const int rank = static_cast<int>(x.size());
   const int axis = normal_axis(n.integer("axis", 0), rank);
-  if (y.size() != x.size())
-    n.fail("indices of shape {} for {}", dims_text(y), dims_text(x));
+  if (y.size() != x.size()) n.fail("indices of shape {} for {}", dims_text(y), dims_text(x));
   for (int i = 0; i < rank; ++i)
     if (i != axis && y[i] > x[i]) n.fail("indices of shape {} for {}", dims_text(y), dims_text(x));
   if (n.is_known(1)) return set_elements(n, places_along(n, n.known(1, "indices"), x, axis), y);

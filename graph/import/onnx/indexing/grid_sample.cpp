@@ -36,8 +36,10 @@ class AxisSampler {
     const ValueId floor = emit(Op::floor, {x}, "floor");
     const ValueId part = emit(Op::sub, {x, floor}, "fraction");
     std::vector<Tap> taps;
-    for (int i = -1; i <= 2; ++i)
-      taps.push_back(tap(inside(scale(floor, 1, i, "tap")), cubic(part, i)));
+    for (int i = -1; i <= 2; ++i) {
+      const ValueId at = inside(scale(floor, 1, i, "tap"));  // whole but for rounding
+      taps.push_back(tap(emit(Op::round, {at}, "whole"), cubic(part, i)));
+    }
     return taps;
   }
 
@@ -111,7 +113,7 @@ void import_GridSample(OnnxNode& n) {
 
   std::vector<std::vector<Tap>> taps;  // by axis of the image; the grid has the last one first
   for (int i = 0; i < axes; ++i) {
-    const ValueId part = n.slice(n.value(1), axes + 1, axes - 1 - i, 1, "axis");
+    const ValueId part = n.slice(n.operand(1), axes + 1, axes - 1 - i, 1, "axis");
     const ValueId flat = n.reshape(part, {dims[0], points}, "points");
     taps.push_back(AxisSampler(n, dims[2 + i]).taps(flat, mode));
   }
@@ -126,8 +128,8 @@ void import_GridSample(OnnxNode& n) {
           place = n.emit(Op::add, NoAttrs{}, {row, place}, "place");
         }
         if (weight != kNone)
-          counts = counts == kNone ? weight
-                                   : n.emit(Op::mul, NoAttrs{}, {weight, counts}, "weight");
+          counts =
+              counts == kNone ? weight : n.emit(Op::mul, NoAttrs{}, {weight, counts}, "weight");
         add(axis + 1, place, counts);
       }
       return;
@@ -167,7 +169,7 @@ void import_AffineGrid(OnnxNode& n) {
     }
     base.push_back(1);
   }
-  const ValueId rows = n.reshape(n.value(0), {size[0] * axes, axes + 1}, "rows");
+  const ValueId rows = n.reshape(n.operand(0), {size[0] * axes, axes + 1}, "rows");
   const ValueId all = constant(n, {points, axes + 1}, base, "points");
   const ValueId moved = n.emit(Op::linear, LinearAttrs{}, {rows, all}, "moved");
   const ValueId by_axis = n.reshape(moved, {size[0], axes, points}, "by_axis");

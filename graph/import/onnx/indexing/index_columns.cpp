@@ -11,8 +11,8 @@ namespace {
 std::vector<ValueId> parts_of(const Graph& graph, ValueId id) {
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (node->output(0) != id) continue;
-    const bool joins = node->op == Op::concat &&
-                       node->as<AxisAttrs>().axis == graph.shape(id).rank - 1;
+    const bool joins =
+        node->op == Op::concat && node->as<AxisAttrs>().axis == graph.shape(id).rank - 1;
     return joins ? node->inputs : std::vector<ValueId>{};
   }
   return {};
@@ -127,7 +127,8 @@ ValueId IndexColumns::ids(const OnnxNode& n) const {
       id = n.emit(Op::scale, ScaleAttrs{static_cast<double>(stride), 0}, {id}, "steps");
     sum = sum == kNone ? id : n.emit(Op::add, NoAttrs{}, {sum, id}, "sum");
   }
-  if (sum == kNone) sum = constant(n, flat, std::vector<double>(static_cast<size_t>(rows_ * count())), "first");
+  if (sum == kNone)
+    sum = constant(n, flat, std::vector<double>(static_cast<size_t>(rows_ * count())), "first");
   return sum;
 }
 

@@ -27,8 +27,8 @@ class IndexColumns {
 
  private:
   struct Column {
-    int64_t size = 1;    // of x's axis
-    Dims known;          // or a value:
+    int64_t size = 1;  // of x's axis
+    Dims known;        // or a value:
     ValueId value = kNone;
   };
   bool counts(const Column& column, size_t axis) const;

@@ -13,8 +13,8 @@ namespace attune {
 namespace {
 
 ElementType wanted_type(const OnnxNode& n, const char* attribute, ElementType otherwise) {
-  const auto type = element_type(
-      static_cast<int32_t>(n.integer(attribute, static_cast<int32_t>(otherwise))));
+  const auto type =
+      element_type(static_cast<int32_t>(n.integer(attribute, static_cast<int32_t>(otherwise))));
   if (!type) n.fail("{} {}", attribute, n.integer(attribute, 0));
   return *type;
 }
@@ -77,13 +77,15 @@ void import_MelWeightMatrix(OnnxNode& n) {
     for (int64_t i = first; first < middle && i <= middle; ++i) set(i, i - first, middle - first);
     for (int64_t i = middle; i < last; ++i) set(i, last - i, last - middle);
   }
-  n.set(0, known_reals(wanted_type(n, "output_datatype", ElementType::f32), {bins, bands}, weights));
+  n.set(0,
+        known_reals(wanted_type(n, "output_datatype", ElementType::f32), {bins, bands}, weights));
 }
 
 void import_EyeLike(OnnxNode& n) {
   const Dims dims = n.dims(0);
   if (dims.size() != 2) n.fail("its input has shape {}", dims_text(dims));
-  if (count_elements(dims) > kMaxComputedElements) n.fail("its input has shape {}", dims_text(dims));
+  if (count_elements(dims) > kMaxComputedElements)
+    n.fail("its input has shape {}", dims_text(dims));
   const int64_t k = n.integer("k", 0);
   std::vector<double> reals;
   for (int64_t i = 0; i < dims[0]; ++i)

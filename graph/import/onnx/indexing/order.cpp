@@ -8,7 +8,7 @@ namespace attune {
 namespace {
 
 struct Largest {
-  ValueId values, places;  // places are reals
+  ValueId values, places;  // places are i32
 };
 
 // The largest (or smallest) elements along an axis, which is put last.
@@ -22,8 +22,7 @@ Largest top(const OnnxNode& n, ValueId x, int axis, int64_t count, bool largest)
   const Shape shape = to_shape(dims);
   const ValueId y = n.emit(Op::top_k, NoAttrs{}, {x}, "largest", &shape);
   const ValueId places = n.graph().want_output(n.graph().nodes.back(), 1);
-  return {largest ? y : n.emit(Op::scale, ScaleAttrs{-1, 0}, {y}, "smallest"),
-          n.emit(Op::to_real, NoAttrs{}, {places}, "places")};
+  return {largest ? y : n.emit(Op::scale, ScaleAttrs{-1, 0}, {y}, "smallest"), places};
 }
 
 // Of equal ones the first, or the last: the first of the elements in reverse.
@@ -37,7 +36,7 @@ void import_arg(OnnxNode& n, bool largest) {
     for (int64_t i = 0; i < size; ++i) reversed[i] = size - 1 - i;
     x = select(n, x, axis, reversed, "reversed");
   }
-  ValueId place = top(n, x, axis, 1, largest).places;
+  ValueId place = n.emit(Op::to_real, NoAttrs{}, {top(n, x, axis, 1, largest).places}, "place");
   if (from_end)
     place = n.emit(Op::scale, ScaleAttrs{-1, static_cast<double>(size - 1)}, {place}, "from_start");
   Dims dims = n.dims(0);
@@ -56,12 +55,14 @@ void import_ArgMin(OnnxNode& n) { import_arg(n, false); }
 // Sorted, which is right where they need not be.
 void import_TopK(OnnxNode& n) {
   const int axis = normal_axis(n.integer("axis", -1), n.rank(0));
-  const int64_t count = n.opset() < 10 ? n.integer("k", 0)
-                                       : static_cast<int64_t>(n.known_scalar(1, "k"));
-  const Largest found = top(n, n.value(0), axis, count, n.integer("largest", 1) != 0);
+  const int64_t count =
+      n.opset() < 10 ? n.integer("k", 0) : static_cast<int64_t>(n.known_scalar(1, "k"));
+  const Largest found = top(n, n.operand(0), axis, count, n.integer("largest", 1) != 0);
   const Perm back = inverse(axis_last(n.rank(0), axis));
   n.set(0, n.transpose(found.values, back, "values"));
-  if (n.wants(1)) n.set(1, n.transpose(found.places, back, "indices"), ElementType::i64);
+  if (!n.wants(1)) return;
+  const ValueId places = n.emit(Op::to_real, NoAttrs{}, {found.places}, "places");
+  n.set(1, n.transpose(places, back, "indices"), ElementType::i64);
 }
 
 void import_CumSum(OnnxNode& n) {
@@ -69,8 +70,9 @@ void import_CumSum(OnnxNode& n) {
   const auto place = static_cast<int64_t>(n.known_scalar(1, "axis"));
   const bool exclusive = n.integer("exclusive", 0) != 0, reverse = n.integer("reverse", 0) != 0;
   const CumsumAttrs attrs{normal_axis(place, rank), exclusive, reverse};
-  if (n.is_known(0)) return n.set(0, cumsum(n.known(0, "input"), attrs.axis, exclusive, reverse));
-  n.set(0, n.emit(Op::cumsum, attrs, {n.value(0)}));
+  if (stays_known(n, 0))
+    return n.set(0, cumsum(n.known(0, "input"), attrs.axis, exclusive, reverse));
+  n.set(0, n.emit(Op::cumsum, attrs, {n.operand(0)}));
 }
 
 // On where an index is the place along the new axis, counted from its end where negative.
@@ -100,7 +102,7 @@ void import_ReverseSequence(OnnxNode& n) {
   if (n.dims(1) != Dims{dims[batch]}) n.fail("lengths of shape {}", dims_text(n.dims(1)));
   Perm batch_first = identity_perm(rank);
   if (time == 0) std::swap(batch_first[0], batch_first[1]);
-  const ValueId x = n.transpose(n.value(0), batch_first, "batch_first");
+  const ValueId x = n.transpose(n.operand(0), batch_first, "batch_first");
   const int64_t examples = dims[batch], steps = dims[time];
   const ValueId lengths = n.reshape(n.value(1), {examples, 1}, "lengths");
   const ValueId at = counted(n, steps, 1, 2, "steps");

@@ -46,8 +46,7 @@ Blocks blocks_of(const Dims& of, const Dims& list, const Dims& places) {
   }
   for (; axis < of.size(); ++axis) {
     made.inner = product(of, axis);
-    if (static_cast<int64_t>(made.places.size()) % made.inner == 0 &&
-        runs(made.places, made.inner))
+    if (static_cast<int64_t>(made.places.size()) % made.inner == 0 && runs(made.places, made.inner))
       break;
     made.inner = 1;
   }
@@ -59,6 +58,7 @@ Blocks blocks_of(const Dims& of, const Dims& list, const Dims& places) {
 
 ValueId select(const OnnxNode& n, ValueId x, int axis, const Dims& indices, const char* suffix) {
   const auto count = static_cast<int64_t>(indices.size());
+  if (count == 0) n.fail("nothing is chosen");
   bool follow = true;
   for (int64_t i = 1; i < count; ++i) follow = follow && indices[i] == indices[i - 1] + 1;
   if (follow) return n.slice(x, axis, indices[0], count, suffix);
@@ -84,8 +84,7 @@ void set_elements(const OnnxNode& n, const Dims& places, const Dims& dims) {
 bool is_trained(const OnnxNode& n, int input) {
   if (!n.is_known(input)) return false;
   const KnownTensor& x = n.known(input, "input");
-  return is_parameter(x, Use::operand) &&
-         (x.view->mark == Mark::parameter || x.dims.size() > 1);
+  return is_parameter(x, Use::operand) && (x.view->mark == Mark::parameter || x.dims.size() > 1);
 }
 
 bool stays_known(const OnnxNode& n, int input) {
@@ -147,8 +146,7 @@ Perm axis_last(int rank, int axis) {
 }
 
 ValueId take_along(const OnnxNode& n, ValueId x, ValueId ids, const char* suffix) {
-  if (is_real(n.graph().value(ids).dtype))
-    ids = n.emit(Op::to_places, NoAttrs{}, {ids}, "ids");
+  if (is_real(n.graph().value(ids).dtype)) ids = n.emit(Op::to_places, NoAttrs{}, {ids}, "ids");
   return n.emit(Op::take_along, NoAttrs{}, {x, ids}, suffix);
 }
 

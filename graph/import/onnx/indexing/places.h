@@ -2,9 +2,9 @@
 
 #include "graph/import/onnx/onnx_node.h"
 
-// Elements of tensors by places that are known at import. What is the same for every example (or any
-// other axis in front), and what lies together behind, becomes axes beside the one that is chosen
-// from: lists stay short, and examples apart.
+// Elements of tensors by places that are known at import. What is the same for every example (or
+// any other axis in front), and what lies together behind, becomes axes beside the one that is
+// chosen from: lists stay short, and examples apart.
 namespace attune {
 
 // Places of a list within a tensor, both seen as [lead, .., inner].

@@ -5,12 +5,13 @@
 #include "graph/import/onnx/indexing/places.h"
 
 // Along each axis, an element of the result is a weighted sum of elements of the input: of one
-// (nearest), two (linear) or four (cubic), or more where an antialias covers what is left out. So it
-// is as many selections, each times its weights: as much work as the result is large.
+// (nearest), two (linear) or four (cubic), or more where an antialias covers what is left out. So
+// it is as many selections, each times its weights: as much work as the result is large.
 namespace attune {
 namespace {
 
-constexpr int64_t kMostTaps = 1024;
+constexpr int64_t kMostTaps = 1024;               // of an element
+constexpr size_t kMostWeights = size_t{1} << 22;  // along an axis
 
 struct Kernel {
   std::string mode, coordinates, rounding;
@@ -32,7 +33,7 @@ T coordinate(const Kernel& kernel, const AxisSizes& a, int64_t o) {
   const T in = static_cast<T>(a.in), out = static_cast<T>(a.out);
   const std::string& mode = kernel.coordinates;
   if (mode == "half_pixel") return (at + half) / scale - half;
-  if (mode == "pytorch_half_pixel") return a.out == 1 ? -half : (at + half) / scale - half;
+  if (mode == "pytorch_half_pixel") return a.out == 1 ? 0 : (at + half) / scale - half;
   if (mode == "asymmetric") return at / scale;
   if (mode == "align_corners") return a.out == 1 ? 0 : at * (in - 1) / (out - 1);
   if (mode == "half_pixel_symmetric") {
@@ -82,7 +83,8 @@ std::vector<Tap> taps_of(const Kernel& kernel, const AxisSizes& a, int64_t o) {
   std::vector<Tap> taps;
   double sum = 0;
   for (int64_t i = first; i <= 1 - first; ++i) {
-    const int64_t at = static_cast<int64_t>(whole) + i, place = std::clamp<int64_t>(at, 0, a.in - 1);
+    const int64_t at = static_cast<int64_t>(whole) + i,
+                  place = std::clamp<int64_t>(at, 0, a.in - 1);
     double weight = weight_at(kernel, (static_cast<double>(at) - x) * squeeze);
     if (weight == 0 || (kernel.leave_outside && at != place)) continue;
     sum += weight;
@@ -98,8 +100,9 @@ std::vector<Tap> taps_of(const Kernel& kernel, const AxisSizes& a, int64_t o) {
 ValueId resize_axis(const OnnxNode& n, ValueId x, const AxisSizes& a, const Kernel& kernel) {
   std::vector<std::vector<Tap>> taps;
   std::vector<double> added(static_cast<size_t>(a.out), 0);
-  size_t most = 0;
+  size_t most = 0, all = static_cast<size_t>(a.out);
   for (int64_t o = 0; o < a.out; ++o) {
+    if (all > kMostWeights) n.fail("more than {} weights along axis {}", kMostWeights, a.axis);
     const double at = coordinate<double>(kernel, a, o);
     const bool crops = kernel.coordinates == "tf_crop_and_resize";
     if (crops && (at < 0 || at > static_cast<double>(a.in - 1))) {
@@ -109,6 +112,7 @@ ValueId resize_axis(const OnnxNode& n, ValueId x, const AxisSizes& a, const Kern
       taps.push_back(taps_of(kernel, a, o));
     }
     most = std::max(most, taps.back().size());
+    all += taps.back().size();
   }
   Dims column(static_cast<size_t>(n.shape(x).rank - a.axis), 1);
   column[0] = a.out;
@@ -123,7 +127,8 @@ ValueId resize_axis(const OnnxNode& n, ValueId x, const AxisSizes& a, const Kern
     const bool plain = std::all_of(weights.begin(), weights.end(), [](double w) { return w == 1; });
     ValueId term = select(n, x, a.axis, places, "tap");
     if (!plain)
-      term = n.emit(Op::mul, NoAttrs{}, {term, constant(n, column, weights, "weights")}, "weighted");
+      term =
+          n.emit(Op::mul, NoAttrs{}, {term, constant(n, column, weights, "weights")}, "weighted");
     sum = sum == kNone ? term : n.emit(Op::add, NoAttrs{}, {sum, term}, "sum");
   }
   if (std::any_of(added.begin(), added.end(), [](double v) { return v != 0; }))
@@ -148,7 +153,7 @@ void resize(OnnxNode& n, const std::vector<AxisSizes>& axes, const Kernel& kerne
   const auto growth = [](const AxisSizes& a) { return static_cast<double>(a.out) / a.in; };
   std::stable_sort(order.begin(), order.end(),
                    [&](const auto& a, const auto& b) { return growth(a) < growth(b); });
-  const ValueId x = n.value(0);
+  const ValueId x = n.operand(0);
   ValueId y = x;
   for (const AxisSizes& a : order) y = resize_axis(n, y, a, kernel);
   y == x ? n.alias(0, 0) : n.set(0, y);
@@ -160,13 +165,12 @@ Kernel read_kernel(const OnnxNode& n) {
   if (kernel.mode != "nearest" && kernel.mode != "linear" && kernel.mode != "cubic")
     n.fail("mode {}", kernel.mode);
   const bool old = n.opset() < 11;
-  kernel.coordinates =
-      n.text("coordinate_transformation_mode", old ? "asymmetric" : "half_pixel");
+  kernel.coordinates = n.text("coordinate_transformation_mode", old ? "asymmetric" : "half_pixel");
   kernel.rounding = n.text("nearest_mode", old ? "floor" : "round_prefer_floor");
   kernel.cubic = n.real("cubic_coeff_a", -0.75);
   kernel.outside = n.real("extrapolation_value", 0);
   kernel.antialias = n.integer("antialias", 0) != 0 && kernel.mode != "nearest";
-  kernel.leave_outside = n.integer("exclude_outside", 0) != 0 || kernel.antialias;
+  kernel.leave_outside = n.integer("exclude_outside", 0) != 0;
   return kernel;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "graph/import/common/known_math.h"
 #include "graph/import/onnx/indexing/index_columns.h"
 #include "graph/import/onnx/indexing/places.h"
 
@@ -18,9 +19,7 @@ struct Reduction {
       if (text == names[i]) return {static_cast<Kind>(i)};
     n.fail("reduction {}", text);
   }
-  Op op() const {
-    return kind == mul ? Op::mul : kind == min ? Op::minimum : Op::maximum;
-  }
+  Op op() const { return kind == mul ? Op::mul : kind == min ? Op::minimum : Op::maximum; }
   double identity() const {
     const double infinity = std::numeric_limits<double>::infinity();
     return kind == mul ? 1 : kind == min ? infinity : -infinity;
@@ -34,8 +33,7 @@ ValueId scatter_blocks(const OnnxNode& n, ValueId data, ValueId updates, const D
   const int64_t size = shape[1], count = n.shape(updates)[1];
   if (reduction.kind == Reduction::add) {
     const ValueId to = n.graph().add_index_constant(n.part_name("places"), places);
-    const ValueId sum =
-        n.emit(Op::scatter_add, AxisAttrs{1}, {updates, to}, "scatter_add", &shape);
+    const ValueId sum = n.emit(Op::scatter_add, AxisAttrs{1}, {updates, to}, "scatter_add", &shape);
     return n.emit(Op::add, NoAttrs{}, {data, sum}, "scattered");
   }
   if (reduction.kind == Reduction::none) {  // The last one stays.
@@ -49,8 +47,8 @@ ValueId scatter_blocks(const OnnxNode& n, ValueId data, ValueId updates, const D
   // The first update of each place, then the second one, ..
   const Dims one = {shape[0], 1, shape[2]};
   const std::vector<double> idle(static_cast<size_t>(shape[0] * shape[2]), reduction.identity());
-  const ValueId both = n.emit(Op::concat, AxisAttrs{1},
-                              {updates, constant(n, one, idle, "identity")}, "both");
+  const ValueId both =
+      n.emit(Op::concat, AxisAttrs{1}, {updates, constant(n, one, idle, "identity")}, "both");
   std::vector<bool> done(places.size());
   for (size_t left = places.size(); left > 0;) {
     Dims from(static_cast<size_t>(size), count);
@@ -60,14 +58,20 @@ ValueId scatter_blocks(const OnnxNode& n, ValueId data, ValueId updates, const D
       done[i] = true;
       --left;
     }
-    data = n.emit(reduction.op(), NoAttrs{}, {data, select(n, both, 1, from, "updates")},
-                  "scattered");
+    data =
+        n.emit(reduction.op(), NoAttrs{}, {data, select(n, both, 1, from, "updates")}, "scattered");
   }
   return data;
 }
 
 void scatter_known(const OnnxNode& n, const Dims& places, Reduction reduction) {
   const Dims dims = n.dims(0);
+  if (stays_known(n, 0) && stays_known(n, 2)) {
+    const Binary ops[] = {Binary::add, Binary::add, Binary::mul, Binary::min, Binary::max};
+    const auto op =
+        reduction.kind == Reduction::none ? std::nullopt : std::optional(ops[reduction.kind]);
+    return n.set(0, scatter(n.known(0, "data"), places, n.known(2, "updates"), op));
+  }
   const ValueId data = n.operand(0), updates = n.operand(2);
   const Blocks blocks = blocks_of(dims, to_dims(n.shape(updates)), places);
   const auto seen = [&](ValueId x) {
@@ -84,8 +88,7 @@ ValueId scatter_rows(const OnnxNode& n, ValueId data, ValueId ids, ValueId updat
                      Reduction reduction) {
   const Shape shape = n.shape(data), given = n.shape(updates);
   const ValueId as_given = ids;
-  if (is_real(n.graph().value(ids).dtype))
-    ids = n.emit(Op::to_places, NoAttrs{}, {ids}, "ids");
+  if (is_real(n.graph().value(ids).dtype)) ids = n.emit(Op::to_places, NoAttrs{}, {ids}, "ids");
   const auto sum_of = [&](ValueId terms, const char* suffix) {
     const Shape wanted{shape[0], shape[1], n.shape(terms)[2]};
     return n.emit(Op::add_along, NoAttrs{}, {terms, ids}, suffix, &wanted);
@@ -136,7 +139,8 @@ void import_ScatterElements(OnnxNode& n) {
     n.fail("indices of shape {} and updates of shape {} for {}", dims_text(of),
            dims_text(n.dims(2)), dims_text(x));
   for (int i = 0; i < rank; ++i)
-    if (i != axis && of[i] > x[i]) n.fail("indices of shape {} for {}", dims_text(of), dims_text(x));
+    if (i != axis && of[i] > x[i])
+      n.fail("indices of shape {} for {}", dims_text(of), dims_text(x));
   if (n.is_known(1))
     return scatter_known(n, places_along(n, n.known(1, "indices"), x, axis), reduction);
   // What the indices do not reach along other axes is put back.
