@@ -156,6 +156,26 @@ struct AxisAttrs {
   }
 };
 
+// `exclusive` leaves an element out of its own sum; `reverse` sums from the end.
+struct CumsumAttrs {
+  int32_t axis = 0;
+  bool exclusive = false, reverse = false;
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis), v("exclusive", exclusive), v("reverse", reverse);
+  }
+};
+
+// Uniform in [0, 1), or of the normal distribution with mean 0 and deviation 1.
+struct RandomAttrs {
+  int32_t seed = 0;
+  bool normal = false;
+  template <class V>
+  void visit(V&& v) {
+    v("seed", seed), v("normal", normal);
+  }
+};
+
 // Elements start .. start + output size - 1 along `axis`.
 struct SliceAttrs {
   int32_t axis = 0, start = 0;

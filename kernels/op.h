@@ -18,7 +18,7 @@ inline constexpr int kOpCount = 0
 #undef OP
     ;
 
-enum class OpKind : uint8_t { forward, loss, metric, backward, update };
+enum class OpKind : uint8_t { forward, flat, loss, metric, backward, update };
 
 inline constexpr int kAnyNumber = 255;
 

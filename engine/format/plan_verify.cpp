@@ -28,7 +28,7 @@ struct Verifier {
   Status program(const format::Program& program) const;
   Status parameter(unsigned index) const;
   Status indices(const Tensor& described, const format::Tensor& t, int64_t limit,
-                 const char* step_name) const;
+                 const char* step_name, bool ordered) const;
 
   uint64_t segment_bytes(format::Segment segment) const {
     switch (segment) {
@@ -100,14 +100,14 @@ Status Verifier::tensor(const format::Program& p, unsigned index) const {
 
 // Index tensors steer writes, so they must be constants within bounds, increasing.
 Status Verifier::indices(const Tensor& described, const format::Tensor& t, int64_t limit,
-                         const char* step_name) const {
+                         const char* step_name, bool ordered) const {
   if (t.segment() != format::Segment::constants)
     return Status::error("%s: %s: channel numbers are not constant; %s", name, step_name,
                          kRecompile);
   const auto* values = reinterpret_cast<const int32_t*>(constants.data() + t.offset());
   int64_t previous = -1;
   for (int64_t i = 0; i < described.shape.elements(); ++i) {
-    if (values[i] <= previous || values[i] >= limit)
+    if (values[i] < 0 || values[i] >= limit || (ordered && values[i] <= previous))
       return Status::error("%s: %s: channel number %d is out of order or range; %s", name,
                            step_name, values[i], kRecompile);
     previous = values[i];
@@ -172,10 +172,11 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
                         described[0][source]->offset() != described[1][o]->offset()))
       return Status::error("%s: %s: does not update in place; %s", name, where, kRecompile);
   }
-  if (op == Op::gather)
-    return indices(in[1], *described[0][1],
-                   in[0].shape[static_cast<const AxisAttrs*>(static_cast<void*>(attrs))->axis],
-                   where);
+  if (op == Op::gather || op == Op::select || op == Op::scatter_add) {
+    const int axis = static_cast<const AxisAttrs*>(static_cast<void*>(attrs))->axis;
+    const Tensor& wide = op == Op::scatter_add ? out[0] : in[0];
+    return indices(in[1], *described[0][1], wide.shape[axis], where, op == Op::gather);
+  }
   if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data &&
       signature(op).input(3).operand_type() == OperandType::places) {
     int32_t axis = 0;
@@ -184,7 +185,7 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
       if constexpr (requires(A a) { a.weight_decay; })
         axis = static_cast<const A*>(static_cast<void*>(attrs))->axis;
     });
-    return indices(in[3], *described[0][3], in[0].shape[axis], where);
+    return indices(in[3], *described[0][3], in[0].shape[axis], where, true);
   }
   return Status::ok();
 }

@@ -12,8 +12,8 @@ namespace attune {
 using AnyAttrs =
     std::variant<NoAttrs, Conv2dAttrs, LinearAttrs, MatmulAttrs, BatchNormAttrs, ScaleAttrs,
                  ClampAttrs, HardSigmoidAttrs, Pool2dAttrs, ReduceAttrs, BroadcastAttrs,
-                 TransposeAttrs, AxisAttrs, SliceAttrs, HuberAttrs, SgdAttrs, MomentumAttrs,
-                 AdamAttrs, RunningStatisticsAttrs>;
+                 TransposeAttrs, AxisAttrs, SliceAttrs, CumsumAttrs, RandomAttrs, HuberAttrs,
+                 SgdAttrs, MomentumAttrs, AdamAttrs, RunningStatisticsAttrs>;
 
 // Default attributes of the operator's type.
 AnyAttrs default_attrs(Op op);

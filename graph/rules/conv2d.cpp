@@ -30,4 +30,12 @@ void gradient_depthwise_conv2d(GradientContext& g) {
   gradient(g, Op::depthwise_conv2d_grad_weight, Op::depthwise_conv2d_grad_input);
 }
 
+// dw = grad_weight(dy, x), dx = conv2d(dy, w)
+void gradient_conv2d_transpose(GradientContext& g) {
+  const Shape w = g.graph().shape(g.x(1)), image = g.graph().shape(g.y());
+  const auto attrs = with_sizes(g.node().as<Conv2dAttrs>(), image, w[1], w[2]);
+  if (g.needs(1)) g.set(1, g.emit(Op::conv2d_grad_weight, attrs, {g.dy(), g.x(0)}, "grad_weight"));
+  if (g.needs(0)) g.set(0, g.emit(Op::conv2d, attrs, {g.dy(), g.x(1)}, "grad_input"));
+}
+
 }  // namespace attune

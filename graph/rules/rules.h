@@ -55,8 +55,8 @@ class GradientContext {
 
 using GradientRule = void (*)(GradientContext& g);
 
-// Null for all but forward operators. The loss is differentiated by graph/training/loss.cpp, which
-// emits its gradient beside it.
+// Null for all but forward operators, and flat ones let no gradient through. The loss is
+// differentiated by graph/training/loss.cpp, which emits its gradient beside it.
 GradientRule gradient_rule(Op op);
 
 #define OP(id, name, ...) void gradient_##name(GradientContext& g);

@@ -17,13 +17,13 @@ class Paths {
     for (ValueId id : wanted) depends_[id] = carries(graph, id);
     for (const Node& node : graph.nodes)
       for (ValueId in : node.inputs)
-        if (in != kNone && depends_[in])
+        if (in != kNone && depends_[in] && op_info(node.op).kind != OpKind::flat)
           for (ValueId out : node.outputs)
             if (carries(graph, out)) depends_[out] = true;
     for (ValueId id : seeds) reaches_[id] = true;
     for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node)
       for (ValueId out : node->outputs)
-        if (out != kNone && reaches_[out])
+        if (out != kNone && reaches_[out] && op_info(node->op).kind != OpKind::flat)
           for (ValueId in : node->inputs)
             if (carries(graph, in)) reaches_[in] = true;
   }
@@ -36,7 +36,8 @@ class Paths {
       return std::any_of(ids.begin(), ids.end(),
                          [&](ValueId id) { return id != kNone && marked[id]; });
     };
-    return any(node.inputs, depends_) && any(node.outputs, reaches_);
+    return op_info(node.op).kind != OpKind::flat && any(node.inputs, depends_) &&
+           any(node.outputs, reaches_);
   }
 
  private:

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "kernels/reference/elements.h"
 #include "kernels/reference/strided.h"
 #include "kernels/reference/table.h"
@@ -60,5 +62,41 @@ void div(const KernelArgs& args) {
   binary<T>(args, [](T a, T b) { return a / b; });
 }
 ATTUNE_INSTANTIATE(div)
+
+template <class T>
+void pow(const KernelArgs& args) {
+  binary<T>(args, [](T a, T b) { return std::pow(a, b); });
+}
+ATTUNE_INSTANTIATE(pow)
+
+template <class T>
+void minimum(const KernelArgs& args) {
+  binary<T>(args, [](T a, T b) { return a < b || a != a ? a : b; });
+}
+ATTUNE_INSTANTIATE(minimum)
+
+template <class T>
+void maximum(const KernelArgs& args) {
+  binary<T>(args, [](T a, T b) { return a > b || a != a ? a : b; });
+}
+ATTUNE_INSTANTIATE(maximum)
+
+template <class T>
+void equal(const KernelArgs& args) {
+  binary<T>(args, [](T a, T b) { return static_cast<T>(a == b); });
+}
+ATTUNE_INSTANTIATE(equal)
+
+template <class T>
+void less(const KernelArgs& args) {
+  binary<T>(args, [](T a, T b) { return static_cast<T>(a < b); });
+}
+ATTUNE_INSTANTIATE(less)
+
+template <class T>
+void less_or_equal(const KernelArgs& args) {
+  binary<T>(args, [](T a, T b) { return static_cast<T>(a <= b); });
+}
+ATTUNE_INSTANTIATE(less_or_equal)
 
 }  // namespace attune::reference

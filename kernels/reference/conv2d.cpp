@@ -154,6 +154,12 @@ void conv2d_grad_input(const KernelArgs& args) {
 }
 ATTUNE_INSTANTIATE(conv2d_grad_input)
 
+template <class T>
+void conv2d_transpose(const KernelArgs& args) {
+  conv2d_grad_input<T>(args);
+}
+ATTUNE_INSTANTIATE(conv2d_transpose)
+
 // dw[o,kh,kw,i] = sum over (n, oh, ow) of dy[n,oh,ow,o] * x[n,h,w,i]. A slice of x or dy gives the
 // same bits as the slice of the whole dw.
 template <class T>
