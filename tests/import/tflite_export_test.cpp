@@ -119,6 +119,25 @@ TEST_CASE("what a TFLite file cannot hold is refused with what to do") {
                  "the new head's 'second' shares its bytes with 'first'"));
 }
 
+TEST_CASE("weights of halves are trained in floats and written back as halves") {
+  TfliteBuilder b;
+  const int x = b.input({1, 2});
+  const int w = b.halves({2, 2}, "w", {0x3c00, 0x4000, 0xb800, 0x4200});  // 1, 2, -0.5, 3
+  const int floats = b.op(BuiltinOperator::DEQUANTIZE, {w});
+  b.output(b.op(BuiltinOperator::FULLY_CONNECTED, {x, floats, -1}, fully_connected(b)));
+  const std::string bytes = b.bytes();
+  const ModelPtr model = parse_model(bytes, "m.tflite");
+  const Graph graph = model->import({});
+  const auto weight = std::find_if(graph.values.begin(), graph.values.end(),
+                                   [](const Value& v) { return v.role == Role::parameter; });
+  REQUIRE(weight != graph.values.end());
+  const std::string name = weight->origin.tensor;
+  CHECK(model->reals(name) == std::vector<double>{1, 2, -0.5, 3});
+  const std::string adapted = model->in_own_format({{name, {2, 2}, {1, 2.0005, -0.25, 3}}}, {});
+  CHECK(adapted.size() == bytes.size());
+  CHECK(parse_model(adapted, "again.tflite")->reals(name) == std::vector<double>{1, 2, -0.25, 3});
+}
+
 TEST_CASE("a TFLite file's signature names inputs and outputs, and its metadata the labels' file") {
   const ModelPtr model = parse_model(network(), "m.tflite");
   const Graph graph = model->import({});
@@ -126,6 +145,30 @@ TEST_CASE("a TFLite file's signature names inputs and outputs, and its metadata 
   CHECK(to_dims(graph.shape(graph.inputs[0].value)) == std::vector<int64_t>{1, 5, 5, 2});
   CHECK(graph.outputs.at(0).name == "probabilities");
   CHECK(model->label_file() == "flowers.txt");
+}
+
+TEST_CASE("outputs of a TFLite model have their names, whatever else has them in the translation") {
+  TfliteBuilder b;
+  const int x = b.input({1, 4, 4, 2}, "image");
+  const int y = b.op(BuiltinOperator::RELU, {x});
+  const int pads = b.ints({4, 2}, {0, 0, 1, 1, 1, 1, 0, 0});
+  b.output(b.op(BuiltinOperator::PAD, {y, pads}));  // its channels-first value has the name
+  b.output(y);
+  b.output(x);
+  const ModelPtr model = parse_model(b.bytes(), "m.tflite");
+  const Graph graph = model->import({});
+  REQUIRE(graph.outputs.size() == 3);
+  CHECK(graph.outputs[0].name == "t3");
+  CHECK(to_dims(graph.shape(graph.outputs[0].value)) == std::vector<int64_t>{1, 6, 6, 2});
+  CHECK(graph.outputs[1].name == "t1");
+  CHECK(graph.outputs[2].name == "image_2");
+  CHECK(contains(error_of([&] {
+                   TfliteBuilder constant;
+                   constant.input({1, 2});
+                   constant.output(constant.weights({2}, "w"));
+                   parse_model(constant.bytes(), "m.tflite");
+                 }),
+                 "output 'w' does not depend on the model's inputs"));
 }
 
 }  // namespace attune

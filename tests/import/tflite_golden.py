@@ -3,6 +3,7 @@
 It wants ai-edge-litert of the package index.
 
     tflite_golden.py ../shared/models > tflite_golden.inc
+    tflite_golden.py ../shared/models anomalies > tflite_anomalies.inc
 """
 import pathlib
 import sys
@@ -57,8 +58,18 @@ def open_model(path):
     return interpreter
 
 
+def anomalies(folder):
+    """The errors of the int8 auto-encoder on every 14th window of a machine's recording."""
+    sound = np.fromfile(next(folder.glob('mlperf_tiny/ad01_normal*.bin')), np.float32).reshape(-1, 128)
+    interpreter = open_model(folder / 'mlperf_tiny/ad01_int8.tflite')
+    windows = [sound[i:i + 5].reshape(1, 640) for i in range(0, len(sound) - 4, 14)]
+    print(', '.join('%.9g' % ((x[0] - outputs(interpreter, x)) ** 2).mean() for x in windows))
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
+    if 'anomalies' in sys.argv:
+        return anomalies(folder)
     for name, (low, high) in MODELS.items():
         interpreter = open_model(folder / name)
         shape = interpreter.get_input_details()[0]['shape']

@@ -47,6 +47,11 @@ int TfliteBuilder::reals(const std::vector<int>& dims, const std::vector<float>&
                 values.data(), 4 * values.size());
 }
 
+int TfliteBuilder::halves(const std::vector<int>& dims, const std::string& name,
+                          const std::vector<uint16_t>& bits) {
+  return tensor(dims, name, tflite::TensorType::FLOAT16, bits.data(), 2 * bits.size());
+}
+
 int TfliteBuilder::ints(const std::vector<int>& dims, const std::vector<int32_t>& values) {
   return tensor(dims, "ints" + std::to_string(tensors_.size()), tflite::TensorType::INT32,
                 values.data(), 4 * values.size());

@@ -21,6 +21,8 @@ class TfliteBuilder {
   int weights(const std::vector<int>& dims, const std::string& name, float first = 0.1f,
               float step = 0.01f);  // first, first + step, .. , in a saw of 23 teeth
   int reals(const std::vector<int>& dims, const std::vector<float>& values);
+  int halves(const std::vector<int>& dims, const std::string& name,
+             const std::vector<uint16_t>& bits);
   int ints(const std::vector<int>& dims, const std::vector<int32_t>& values);
   int int8(const std::vector<int>& dims, const std::string& name, const std::vector<int8_t>& values,
            const std::vector<float>& scales, const std::vector<int64_t>& zeros, int axis = 0);

@@ -7,17 +7,34 @@
 namespace attune {
 namespace {
 
-// What is of known integers or numbers is computed: it is shape arithmetic.
+struct KnownFunction {
+  std::string_view onnx;
+  double (*of)(double);
+};
+constexpr KnownFunction kKnown[] = {
+    {"Abs", [](double x) { return std::fabs(x); }},
+    {"Ceil", [](double x) { return std::ceil(x); }},
+    {"Floor", [](double x) { return std::floor(x); }},
+    {"Neg", [](double x) { return -x; }},
+    {"Not", [](double x) { return x == 0 ? 1. : 0.; }},
+    {"Sqrt", [](double x) { return std::sqrt(x); }},
+};
+
+// What is of known numbers is computed: it is shape arithmetic.
 bool compute_known(TfliteNode& n, std::string_view onnx) {
   if (!n.all_known()) return false;
   const KnownTensor& x = n.known(0, "input");
-  const auto set = [&](Unary op) { n.set_known(0, compute(op, x)); };
-  if (onnx == "Abs") return set(Unary::abs), true;
-  if (onnx == "Ceil") return set(Unary::ceil), true;
-  if (onnx == "Floor") return set(Unary::floor), true;
-  if (onnx == "Neg") return set(Unary::neg), true;
-  if (onnx == "Not") return set(Unary::logical_not), true;
-  if (onnx == "Sqrt") return set(Unary::sqrt), true;
+  for (const KnownFunction& function : kKnown) {
+    if (function.onnx != onnx) continue;
+    std::vector<double> numbers;
+    if (x.real())
+      numbers = x.data->reals();
+    else
+      for (const int64_t i : x.data->ints()) numbers.push_back(static_cast<double>(i));
+    for (double& number : numbers) number = function.of(number);
+    n.set_known(0, computed(x.type, x.dims, numbers, is_trainable(x)));
+    return true;
+  }
   n.fail("its input is a constant; convert the model with constants folded");
 }
 

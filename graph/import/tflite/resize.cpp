@@ -19,7 +19,7 @@ void resize(TfliteNode& n, const char* mode, const char* rounding, const char* p
 // Between an image and one of blocks whose elements are channels.
 void rearrange(TfliteNode& n, const char* onnx, int64_t block, bool to_space) {
   Dims y = n.dims(0);
-  if (y.size() != 4 || block < 1 || block > 1 << 12 ||
+  if (y.size() != 4 || block < 1 || block > 1 << 12 || y[3] > 1 << 24 ||
       (to_space ? y[3] % (block * block) : y[1] % block + y[2] % block) != 0)
     n.fail("blocks of {} of {}", block, dims_text(y));
   for (const int axis : {1, 2}) y[axis] = to_space ? y[axis] * block : y[axis] / block;

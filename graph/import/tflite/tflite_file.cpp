@@ -1,6 +1,7 @@
 #include "graph/import/tflite/tflite_file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "graph/ir/error.h"
@@ -128,6 +129,20 @@ bool is_quantized(const tflite::Tensor& tensor) {
       tensor.type() == tflite::TensorType::INT16 || tensor.type() == tflite::TensorType::INT32 ||
       tensor.type() == tflite::TensorType::INT64;
   return integers && tensor.quantization() && size_of(tensor.quantization()->scale()) > 0;
+}
+
+std::optional<std::pair<double, double>> quantized_range(const tflite::Tensor& tensor) {
+  const bool is_signed = tensor.type() == tflite::TensorType::INT8;
+  if (!is_quantized(tensor) || (!is_signed && tensor.type() != tflite::TensorType::UINT8) ||
+      tensor.quantization()->scale()->size() != 1)
+    return std::nullopt;
+  const double scale = tensor.quantization()->scale()->Get(0);
+  const auto* zeros = tensor.quantization()->zero_point();
+  const double zero = size_of(zeros) == 0 ? 0 : static_cast<double>(zeros->Get(0));
+  const double least = ((is_signed ? -128 : 0) - zero) * scale;
+  const double most = ((is_signed ? 127 : 255) - zero) * scale;
+  if (!(least < most && std::isfinite(least) && std::isfinite(most))) return std::nullopt;
+  return std::pair(least, most);
 }
 
 ElementType stored_type(const tflite::Tensor& tensor) {

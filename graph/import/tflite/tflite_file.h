@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "graph/import/common/known_tensor.h"
 #include "graph/import/tflite/tflite_generated.h"
@@ -42,6 +44,8 @@ class TfliteFile {
 
 // Where a tensor is quantised, its elements stand for reals: (element - zero point) * scale.
 bool is_quantized(const tflite::Tensor& tensor);
+// The least and the largest real that an int8 or uint8 tensor of one scale can hold.
+std::optional<std::pair<double, double>> quantized_range(const tflite::Tensor& tensor);
 // Throws Error on types that are not read.
 ElementType stored_type(const tflite::Tensor& tensor);
 // As the tensor is computed with: f32 where it is quantised or of halves.

@@ -33,8 +33,6 @@ class TfliteModel final : public Model {
   std::string own_format() const override { return "tflite"; }
   std::string label_file() const override { return file_->label_file(); }
 
-  const onnx::ModelProto& proto() const { return onnx_.proto(); }
-
  private:
   TfliteModel(std::shared_ptr<const TfliteFile> file, Translation translation);
 

@@ -1,6 +1,7 @@
 #include "graph/import/tflite/tflite_node.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "graph/import/common/known_math.h"
 
@@ -189,20 +190,33 @@ std::string TfliteNode::reshape(const std::string& value, const Dims& form) {
 }
 
 std::string TfliteNode::activate(const std::string& value, tflite::Activation activation) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  double least = -kInfinite, most = kInfinite;
   switch (activation) {
     case tflite::Activation::NONE:
       return value;
     case tflite::Activation::RELU:
-      return emit("Relu", {value});
+      least = 0;
+      break;
     case tflite::Activation::RELU_N1_TO_1:
-      return emit("Clip", {value, real(-1), real(1)});
+      least = -1, most = 1;
+      break;
     case tflite::Activation::RELU6:
-      return emit("Clip", {value, real(0), real(6)});
+      least = 0, most = 6;
+      break;
     case tflite::Activation::TANH:
       return emit("Tanh", {value});
     default:
       fail("the activation {}", tflite::EnumNameActivation(activation));
   }
+  // Of a quantised activation the integers' range is a part: training and calibration rely on it.
+  if (const auto range = quantized_range(
+          translator_.file().tensor(static_cast<uint32_t>(op_.outputs()->Get(0))))) {
+    least = std::max(least, range->first);
+    most = std::min(most, range->second);
+  }
+  if (least == 0 && most == kInfinite) return emit("Relu", {value});
+  return emit("Clip", {value, real(least), real(most)});
 }
 
 TfliteTensor& TfliteNode::new_output(int i, const Dims& dims) {

@@ -147,8 +147,31 @@ void Translator::translate_operators() {
   throw Error(text);
 }
 
+// Whether it is an input or an initializer.
+bool Translator::is_given(const std::string& name) const {
+  const auto named = [&](const auto& one) { return one.name() == name; };
+  const onnx::GraphProto& graph = proto_->graph();
+  return std::any_of(graph.input().begin(), graph.input().end(), named) ||
+         std::any_of(graph.initializer().begin(), graph.initializer().end(), named);
+}
+
+void Translator::rename(const std::string& from, const std::string& to) {
+  const auto change = [&](std::string& name) {
+    if (name == from) name = to;
+  };
+  for (onnx::NodeProto& node : *proto_->mutable_graph()->mutable_node()) {
+    for (std::string& input : *node.mutable_input()) change(input);
+    for (std::string& output : *node.mutable_output()) change(output);
+  }
+  for (TfliteTensor& tensor : tensors_) {
+    change(tensor.image);
+    for (auto& [form, name] : tensor.forms) change(name);
+  }
+}
+
 void Translator::add_outputs() {
   std::unordered_set<int32_t> seen;
+  std::unordered_set<std::string> outputs;
   for (const int32_t index : *file_->graph().outputs()) {
     TfliteTensor& tensor = this->tensor(index);
     const std::string where = fmt::format("{}: output '{}'", file_->path(), tensor.name);
@@ -156,12 +179,21 @@ void Translator::add_outputs() {
     if (tensor.forms.empty() && tensor.image.empty())
       throw_error("{} does not depend on the model's inputs", where);
     const std::string value = TfliteNode::value_of(*this, index, example(tensor.dims));
-    const std::string own = signature_name(false, index);
-    std::string name = value;
-    if (!own.empty() && own != value) {
-      name = unique(own);
-      add_node("Identity", {value}, name);
+    std::string name = signature_name(false, index);
+    if (name.empty()) name = tensor.name;
+    if (name != value || is_given(value)) {
+      // A value of that name gives way, but for what keeps its name.
+      if (outputs.contains(name) || is_given(name))
+        name = unique(name);
+      else
+        rename(name, unique(name + "/inner"));
+      // What has its own name already keeps it.
+      if (outputs.contains(value) || is_given(value))
+        add_node("Identity", {value}, name);
+      else
+        rename(value, name);
     }
+    outputs.insert(name);
     add_port(proto_->mutable_graph()->add_output(), tensor, name);
   }
 }

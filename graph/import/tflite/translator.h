@@ -73,6 +73,8 @@ class Translator {
   void translate_operators();
   void add_outputs();
   std::string signature_name(bool input, int32_t index) const;
+  bool is_given(const std::string& name) const;
+  void rename(const std::string& from, const std::string& to);
   void add_port(onnx::ValueInfoProto* info, const TfliteTensor& tensor, const std::string& name);
 
   std::shared_ptr<const TfliteFile> file_;
