@@ -33,7 +33,7 @@ std::string network(bool int8, const std::string& labels) {
   b.output(
       b.op(BuiltinOperator::SOFTMAX, {y},
            {BuiltinOptions::SoftmaxOptions, tflite::CreateSoftmaxOptions(b.builder(), 1).Union()}));
-  b.signature({"x"}, {"scores"});
+  b.signature({"x"}, {"probabilities"});  // as `predict` calls its own
   b.labels("labels.txt");
   const auto bytes_of = [](const std::string& text) {
     const auto* first = reinterpret_cast<const std::byte*>(text.data());
