@@ -36,7 +36,7 @@ bool fits(const Model& model, CompileOptions options, const Budget& budget, Back
 }
 
 int run(AdaptOptions& options) {
-  check_replaceable(options.output_path, "an ONNX model", is_model_file);
+  check_replaceable(options.output_path, "a model", is_model_file);
   std::error_code missing;
   if (const std::string classes = classes_path(options.output_path);
       std::filesystem::exists(classes, missing) &&
@@ -49,6 +49,7 @@ int run(AdaptOptions& options) {
   Adapted adapted;
   const Budget budget = options.budget.budget();  // refused before anything is read
   const ModelPtr model = load_model(options.compile.model);
+  check_format(*model, options.output_path);
   const AdaptTask& task = adapted.task = choose_task(options, *model);
 
   Original original(*model, task.compile, options);
@@ -92,7 +93,8 @@ int run(AdaptOptions& options) {
   adapted.adopted = good(adapted.tuned.judged, &adapted.why);
   if (adapted.adopted) {
     const PlanInMemory plan(adapted.tuned.plan, options.compile.model);
-    write_text(options.output_path, exported_model(*model, plan.plan(), adapted.tuned.state));
+    write_text(options.output_path,
+               exported_model(*model, plan.plan(), adapted.tuned.state, options.output_path));
     if (!task.compile.class_names.empty()) {
       std::string names;
       for (const std::string& name : task.compile.class_names) names += name + "\n";
@@ -116,7 +118,8 @@ Verb add_adapt(CLI::App& app) {
   options->verb = verb;
   options->compile.add(verb, false);
   verb->add_option("data", options->data, "Labelled data; see `attune train`")->required();
-  verb->add_option("-o,--adapted", options->output_path, "The adapted model to write (.onnx)")
+  verb->add_option("-o,--adapted", options->output_path,
+                   "The adapted model to write (.onnx; .tflite of a float one)")
       ->required();
   options->budget.add(verb);
   verb->add_option("--minutes", options->minutes,

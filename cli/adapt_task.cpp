@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "cli/adapt_data.h"
+#include "cli/model_labels.h"
 #include "engine/io/file.h"
 #include "engine/random.h"
 #include "sparse_update/adapt/class_match.h"
@@ -143,6 +144,15 @@ void choose_classifier(const AdaptOptions& options, const Model& model, AdaptTas
     task.compile.class_names = found.names;
     task.about_classes = fmt::format("{} of a fresh classifier, as {}", classes, why);
   };
+  CompileOptions named = task.compile;
+  use_labels_of(model, &named, true);
+  if (!found.names.empty() && std::ranges::all_of(found.names, [&](const std::string& name) {
+        return std::ranges::count(named.class_names, name) > 0;
+      })) {
+    task.compile.class_names = named.class_names;
+    task.about_classes = fmt::format("{}, as the model's file names them", outputs);
+    return;
+  }
   if (classes > outputs) return fresh(fmt::format("the model has {} outputs", outputs));
   ExamplesInMemory examples = read_examples(*found.data, *original.session, options);
   const auto labels = labels_of(examples);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cli/compile_options.h"
+#include "cli/model_labels.h"
 #include "cli/output_file.h"
 #include "cli/report/plan_layers.h"
 #include "cli/scheme_search.h"
@@ -193,6 +194,7 @@ int run(const Options& options) {
   options.search.budget.budget();  // refused before anything is read
   ModelPtr model = load_model(options.compile.model);
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
+  use_labels_of(*model, &compile_with, options.output.quiet);
   std::optional<double> rate;
   SessionChoice session = options.search.session;
   if (session.names_backend() && session.backend != SessionChoice().backend)

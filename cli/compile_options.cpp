@@ -7,6 +7,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "cli/model_labels.h"
 #include "engine/io/npy.h"
 #include "engine/io/npz.h"
 #include "sparse_update/json_file.h"
@@ -116,16 +117,7 @@ std::vector<std::string> read_class_names(const std::string& path) {
         "--labels {}: cannot be read; give a file with one class name a line, or a folder "
         "of class folders",
         path);
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    names.push_back(line);
-  }
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  if (const auto blank = std::ranges::find(names, ""); blank != names.end())
-    throw_error("--labels {}: line {} is blank; write a name for every class", path,
-                blank - names.begin() + 1);
-  if (names.empty()) throw_error("--labels {}: holds no class names", path);
-  return names;
+  return class_names_of(file, "--labels " + path);
 }
 
 }  // namespace
@@ -193,7 +185,7 @@ Loss CompileCommand::loss_for(const Model& model, const CompileOptions& options,
 
 void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb_ = verb;
-  verb->add_option("model", model, "The model (.onnx)")->required();
+  verb->add_option("model", model, "The model (.onnx or .tflite)")->required();
   if (with_scheme) verb->add_option("--scheme", compile.scheme, "What to train; see below");
   verb->add_option("--loss", loss_,
                    "What is learned; see below (default: cross_entropy, and binary_cross_entropy "

@@ -13,7 +13,8 @@ constexpr const char* kExamples = R"(Example:
   attune export flowers.att --model mobilenet.onnx --checkpoint flowers.atc -o adapted.onnx
 
 The adapted model is the original with what was trained in place; everything else stays as it is, bit
-for bit. --model is the file that the plan was compiled from.)";
+for bit. --model is the file that the plan was compiled from. A TFLite model is written as ONNX, or, where
+the output is called .tflite and its weights are floats, as TFLite.)";
 
 struct Options {
   std::string plan, model, checkpoint, out;
@@ -21,7 +22,7 @@ struct Options {
 };
 
 int run(const Options& options) {
-  check_replaceable(options.out, "an ONNX model", is_model_file);
+  check_replaceable(options.out, "a model", is_model_file);
   std::error_code missing;
   if (std::filesystem::equivalent(options.out, options.model, missing))
     throw_error("{}: is the original model; write the adapted one to another file", options.out);
@@ -52,13 +53,16 @@ int run(const Options& options) {
 
 Verb add_export(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = add_verb(app, "export", "Write the adapted model as ONNX", kExamples);
+  CLI::App* verb = add_verb(app, "export", "Write the adapted model as ONNX or TFLite", kExamples);
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
-  verb->add_option("--model", options->model, "The model that the plan was compiled from (.onnx)")
+  verb->add_option("--model", options->model,
+                   "The model that the plan was compiled from (.onnx or .tflite)")
       ->required();
   verb->add_option("--checkpoint", options->checkpoint,
                    "Trained parameters (.atc); without it, the model as it was compiled");
-  verb->add_option("-o,--output", options->out, "The model to write (.onnx)")->required();
+  verb->add_option("-o,--output", options->out,
+                   "The model to write (.onnx; .tflite of a float one)")
+      ->required();
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

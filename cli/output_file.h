@@ -18,7 +18,7 @@ bool is_scheme_file(const std::string& path);
 bool is_front_file(const std::string& path);
 bool is_trace_file(const std::string& path);
 bool is_svg_file(const std::string& path);
-// Whether the file can be read as an ONNX model, as a target.
+// Whether the file can be read as a model, as a target.
 bool is_model_file(const std::string& path);
 bool is_target_file(const std::string& path);
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "cli/model_labels.h"
 #include "cli/output_file.h"
 #include "cli/report/front_picture.h"
 #include "cli/scheme_search.h"
@@ -147,6 +148,7 @@ int run(Options& options) {
   options.search.budget.budget();  // refused before anything is read
   const ModelPtr model = load_model(options.compile.model);
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
+  use_labels_of(*model, &compile_with, options.output.quiet);
   const SearchedScheme searched = search_for_scheme(*model, compile_with, options.search);
   write_text(options.search.output, scheme_file_text(searched));
   if (!options.front.empty())

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <optional>
 
+#include "cli/model_labels.h"
 #include "cli/progress_line.h"
 #include "cli/sensitivity_options.h"
 #include "cli/table.h"
@@ -88,6 +89,7 @@ int run(Options& options) {
         "measured");
   const ModelPtr model = load_model(options.compile.model);
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
+  use_labels_of(*model, &compile_with, options.output.quiet);
   const ExamplesInMemory examples =
       open_task(*model, compile_with, options.sensitivity, options.output.quiet);
   ProgressLine line(options.output.quiet);

@@ -83,7 +83,8 @@ Verb add_verify(CLI::App& app) {
   CLI::App* verb = add_verb(
       app, "verify", "Hold a plan against its model, tensor by tensor, in double", kExamples);
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
-  verb->add_option("--model", options->model, "The model that the plan was compiled from (.onnx)")
+  verb->add_option("--model", options->model,
+                   "The model that the plan was compiled from (.onnx or .tflite)")
       ->required();
   verb->add_option("--data", options->data, "Labelled data; without it, random inputs");
   verb->add_option("--examples", options->verify.examples, "Examples to compare")

@@ -73,14 +73,23 @@ class Model {
   // where there is none of this name.
   virtual std::vector<double> reals(const std::string& tensor) const = 0;
 
-  // The bytes of the model with other contents in some of its tensors, rounded to the element types
-  // that these have. Everything else stays as it is, bit for bit; data that lay beside the file
-  // move into it. `imported` is what the contents were trained with: elements that its type does
-  // not tell from the old ones keep their own precision. Where a tensor is fresh it gets its new
-  // size, and the outputs their new number of classes. Throws Error where the model fixes the old
-  // number in a way that cannot be followed.
+  // The bytes of the model as ONNX, with other contents in some of its tensors, rounded to the
+  // element types that these have. Everything else stays as it is, bit for bit; data that lay
+  // beside the file move into it. `imported` is what the contents were trained with: elements that
+  // its type does not tell from the old ones keep their own precision. Where a tensor is fresh it
+  // gets its new size, and the outputs their new number of classes. Throws Error where the model
+  // fixes the old number in a way that cannot be followed.
   virtual std::string with_tensors(const std::vector<ModelTensor>& tensors,
                                    const ImportOptions& imported) const = 0;
+  // The same in the model's own format, where that is another: "tflite". Throws Error where the
+  // format cannot hold the contents.
+  virtual std::string in_own_format(const std::vector<ModelTensor>& tensors,
+                                    const ImportOptions& imported) const;
+  virtual std::string own_format() const { return "onnx"; }
+
+  // The name of a file of class names, one a line, in the zip archive that is the end of the
+  // model's file; empty where there is none.
+  virtual std::string label_file() const { return ""; }
 
  protected:
   Model(std::string path, uint64_t hash) : path_(std::move(path)), hash_(hash) {}

@@ -23,7 +23,6 @@ constexpr Format kFormats[] = {
     {0, "\x80\x03"sv, kTorch},
     {0, "\x80\x04"sv, kTorch},
     {0, "\x80\x05"sv, kTorch},
-    {4, "TFL3"sv, "a TensorFlow Lite model; convert it with tf2onnx"},
     {4, "ORTM"sv, "a model in ONNX Runtime's own format; give the .onnx that it was made from"},
     {0, "\x89HDF"sv, "a Keras or HDF5 file; convert it with tf2onnx"},
     {0, "GGUF"sv, kWeights},

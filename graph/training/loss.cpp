@@ -439,7 +439,13 @@ void attach_probabilities(Graph& graph, Loss loss, const LossSettings& settings)
   const ValueId logits = logits_of(graph, loss, settings);
   if (!normal || graph.shape(probabilities) != graph.shape(logits))
     probabilities = graph.emit(Op::softmax, NoAttrs{}, {logits}, "probabilities");
-  graph.outputs.push_back({"probabilities", probabilities});
+  // A model's own output of that name gives way.
+  const auto own = std::find_if(graph.outputs.begin(), graph.outputs.end(),
+                                [](const Port& port) { return port.name == "probabilities"; });
+  if (own != graph.outputs.end())
+    own->value = probabilities;
+  else
+    graph.outputs.push_back({"probabilities", probabilities});
 }
 
 }  // namespace attune

@@ -455,8 +455,8 @@ TEST_CASE("export replaces ONNX models and nothing else, never the original") {
   };
   refused("--model net.onnx -o net.onnx", "original");
   refused("--model net.onnx -o ./net.onnx", "original");
-  refused("--model net.onnx -o thesis.txt", "not an ONNX model");
-  refused("--model net.onnx -o net.att", "not an ONNX model");
+  refused("--model net.onnx -o thesis.txt", "not a model");
+  refused("--model net.onnx -o net.att", "not a model");
   refused("--model net.onnx -o nowhere/a.onnx", "folder does not exist");
   refused("--model gone.onnx -o a.onnx", "gone.onnx");
   refused("--model net.onnx --checkpoint thesis.txt -o a.onnx", "not a checkpoint");

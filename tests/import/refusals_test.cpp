@@ -31,7 +31,6 @@ TEST_CASE("a file that is no ONNX model is called what it is") {
   CHECK(contains(of_bytes("<!DOCTYPE html>\n<html></html>"), "a web page in place of a download"));
   CHECK(contains(of_bytes("PK\x03\x04"s + some), "a PyTorch file; load it in Python"));
   CHECK(contains(of_bytes("\x80\x02\x8a\nl"s + some), "a PyTorch file"));
-  CHECK(contains(of_bytes("\x1c\0\0\0TFL3"s + some), "a TensorFlow Lite model; convert it"));
   CHECK(contains(of_bytes("\x89HDF\r\n\x1a\n"s + some), "a Keras or HDF5 file"));
   CHECK(contains(of_bytes("@\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\"}}"s), "a file of weights"));
   CHECK(contains(of_bytes("\x1f\x8b\x08"s + some), "compressed by gzip"));

@@ -2,8 +2,8 @@
 
 namespace attune::test {
 
-Bytes zip_of(const std::vector<ZipMember>& members) {
-  Bytes file, directory;
+Bytes zip_of(const std::vector<ZipMember>& members, Bytes file) {
+  Bytes directory;
   for (const ZipMember& member : members) {
     const Bytes packed = member.deflated ? deflate_raw(member.bytes) : member.bytes;
     const uint32_t crc = crc32_of(member.bytes);

@@ -16,8 +16,9 @@ struct ZipMember {
   bool zip64 = false;
 };
 
-// A zip archive as other programs write it: deflated, or with zip64 sizes behind another field.
-Bytes zip_of(const std::vector<ZipMember>& members);
+// A zip archive as other programs write it: deflated, or with zip64 sizes behind another field. It
+// may be the end of a file of another kind.
+Bytes zip_of(const std::vector<ZipMember>& members, Bytes file = {});
 
 // A .npy file with a header of one's own.
 Bytes npy(int version, std::string_view header, const Bytes& data);

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "attune/plan.h"
+#include "graph/import/common/model_file.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/import/other_formats.h"
 #include "graph/ir/error.h"
@@ -17,9 +18,6 @@ namespace attune {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr uint64_t kMaxBytes = std::numeric_limits<int>::max();
-constexpr const char* kTooLarge = "larger than 2 GB; save its tensors as external data";
 
 uint64_t parse_number(const std::string& text, const std::string& where, const char* key) {
   uint64_t value = 0;
@@ -86,24 +84,11 @@ uint64_t read_external(const std::string& model_path, onnx::TensorProto* tensor,
 
 }  // namespace
 
-OnnxModel OnnxModel::load(const std::string& path) {
-  std::error_code code;
-  if (!fs::exists(path, code)) throw_error("{}: there is no such file", path);
-  if (!fs::is_regular_file(path, code)) throw_error("{}: is not a file; give an ONNX model", path);
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw_error("{}: cannot open it", path);
-  const uint64_t size = fs::file_size(path, code);
-  if (code) throw_error("{}: cannot read it: {}", path, code.message());
-  if (size > kMaxBytes) throw_error("{}: {}", path, kTooLarge);
-  std::string bytes(size, '\0');
-  if (!in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
-    throw_error("{}: cannot read it", path);
-  return parse(bytes, path);
-}
+OnnxModel OnnxModel::load(const std::string& path) { return parse(read_model_file(path), path); }
 
 OnnxModel OnnxModel::parse(std::string_view bytes, const std::string& path) {
   auto proto = std::make_shared<onnx::ModelProto>();
-  if (bytes.size() > kMaxBytes) throw_error("{}: {}", path, kTooLarge);
+  if (bytes.size() > kMaxModelBytes) throw_error("{}: {}", path, kTooLarge);
   if (bytes.empty()) throw_error("{}: not an ONNX model: it is empty", path);
   const bool parsed = proto->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
   if (!parsed || proto->graph().node_size() + proto->graph().output_size() == 0) {

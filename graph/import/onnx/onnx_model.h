@@ -20,6 +20,9 @@ class OnnxModel final : public Model {
   // As load_model and parse_model.
   static OnnxModel load(const std::string& path);
   static OnnxModel parse(std::string_view bytes, const std::string& path);
+  // What a model of another format was translated to, whose path and hash these are.
+  OnnxModel(std::string path, uint64_t hash, std::shared_ptr<const onnx::ModelProto> proto)
+      : Model(std::move(path), hash), proto_(std::move(proto)) {}
   const onnx::ModelProto& proto() const { return *proto_; }
   // Keeps the proto, and with it the tensors that are views of its bytes.
   std::shared_ptr<const void> shared() const { return proto_; }
@@ -30,9 +33,6 @@ class OnnxModel final : public Model {
                            const ImportOptions& imported) const override;
 
  private:
-  OnnxModel(std::string path, uint64_t hash, std::shared_ptr<const onnx::ModelProto> proto)
-      : Model(std::move(path), hash), proto_(std::move(proto)) {}
-
   std::shared_ptr<const onnx::ModelProto> proto_;
 };
 
