@@ -48,12 +48,8 @@ void read_lengths(const OnnxNode& n, Recurrent* layer) {
     const auto whole = [&](int64_t length) { return length >= layer->steps; };
     if (std::all_of(lengths.begin(), lengths.end(), whole)) return;
     layer->known_lengths = std::move(lengths);
-  } else if (n.dtype(4) != DType::i32) {
-    n.fail(
-        "its sequence lengths are computed; constants and an input of the model are supported, of "
-        "32-bit integers");
   }
-  layer->lengths = n.value(4);
+  layer->lengths = n.places(4);
 }
 
 // Those that take one, in order, take a number from the node's list.
