@@ -12,7 +12,7 @@
 #include "graph/slicing/micro_batches.h"
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
-#include "sparse_update/layers.h"
+#include "sparse_update/layer_names.h"
 #include "sparse_update/prune.h"
 
 namespace attune {
@@ -385,6 +385,7 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
   remove_dead(graph);
   check_preprocess(graph, options.preprocess);
   feed_bytes(graph, options.preprocess);
+  name_layer_nodes(graph);
   graph.verify();
   return graph;
 }

@@ -22,7 +22,9 @@ class OnnxNode {
  public:
   OnnxNode(Importer& importer, const onnx::NodeProto& proto);
 
-  const std::string& name() const { return name_; }  // that of the first output where there is none
+  // That of the first output where there is none. Behind the module that the node is of, where the
+  // file says so apart: "/encoder.layer.0/node_MatMul_36".
+  const std::string& name() const { return name_; }
   int opset() const { return importer_.opset; }
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
