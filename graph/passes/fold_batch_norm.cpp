@@ -32,7 +32,7 @@ bool find_fold(const Graph& graph, const std::vector<std::vector<NodeId>>& reade
     if (!frozen(graph, bn.inputs[i])) return false;
   const Node& node = graph.nodes[layer];
   const WeightAxes axes = weight_axes(node.op, 1);
-  if (!axes || !frozen(graph, node.inputs[1])) return false;
+  if (!axes || bias_input(node.op) < 0 || !frozen(graph, node.inputs[1])) return false;
   if (node.input(2) != kNone && !frozen(graph, node.inputs[2])) return false;
   if (node.output(1) != kNone || readers[x].size() != 1) return false;
   if (const ValueId beta = bn.inputs[2];

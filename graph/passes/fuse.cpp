@@ -23,6 +23,12 @@ void drop_taken(Graph& graph) {
   graph.index();
 }
 
+// Whether output 1 may be a mask: an operator that clamps gives it.
+bool gives_mask(const Node& node) {
+  const Signature& row = signature(node.op);
+  return row.outputs > 1 && row.output(1).operand_type() == OperandType::mask;
+}
+
 // Gives a layer that may clamp its output, and does not yet, this clamp. False where it is none.
 bool take_clamp(Node& layer, const ClampAttrs& clamp) {
   return std::visit(
@@ -62,7 +68,8 @@ void fuse_clamp(Graph& graph) {
     if (clamp.op != Op::clamp) continue;
     Node* layer = maker_for_one(graph, readers, clamp.inputs[0]);
     if (layer == nullptr || op_info(layer->op).kind != OpKind::forward) continue;
-    if (layer->output(1) != kNone || !take_clamp(*layer, clamp.as<ClampAttrs>())) continue;
+    if (layer->output(1) != kNone || !gives_mask(*layer)) continue;
+    if (!take_clamp(*layer, clamp.as<ClampAttrs>())) continue;
     take_over(clamp, *layer);
   }
   drop_taken(graph);

@@ -241,7 +241,9 @@ class ChannelsLast {
     if (x.count == 2)
       return !x.swapped && (perm.empty() || (perm.back() + 1 == static_cast<int>(perm.size()) &&
                                              (perm.front() == 0 || !is_tracked(node))));
-    return x.count == 3 && x.axes[2].is_rest() && signature(node.op).inputs == 1;
+    const Signature& row = signature(node.op);
+    return x.count == 3 && x.axes[2].is_rest() &&
+           (row.inputs == 1 || row.input(1).operand_type() == OperandType::places);
   }
 
   // A batch norm that will ask for statistics of examples: these are on the first axis.

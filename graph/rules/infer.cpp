@@ -112,7 +112,9 @@ class Inference {
       ++block;
     }
     // Where input 0 is a scalar that counts as [1], so is what is written like it.
-    if (made.rank == 1 && operand.count == row_.input(0).count && tensors_[0].shape.rank == 0)
+    const bool written = block < operand.count;
+    if (written && made.rank == 1 && operand.count == row_.input(0).count &&
+        tensors_[0].shape.rank == 0)
       made = {};
     return made;
   }

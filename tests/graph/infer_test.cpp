@@ -135,6 +135,14 @@ const std::vector<Refused>& refused() {
        Conv2dAttrs{.input_h = 4, .input_w = 5},
        {{{1, 2, 2, 2}}, {{2, 3, 3, 3}}},
        "dy is [1,2,2,2], where [1,2,3,2] is needed: W' is 3, the windows over W = 5"},
+      {Op::conv2d_transpose,
+       Conv2dAttrs{},
+       {{{1, 2, 2, 2}}, {{2, 3, 3, 3}}},
+       "the attributes state no size of the image: H is 0"},
+      {Op::conv2d_transpose,
+       Conv2dAttrs{.input_h = 4, .input_w = 5},
+       {{{1, 2, 2, 2}}, {{2, 3, 3, 3}}},
+       "x is [1,2,2,2], where [1,2,3,2] is needed: W' is 3, the windows over W = 5"},
       {Op::conv2d_grad_weight,
        Conv2dAttrs{},
        {{{1, 4, 4, 3}}, {{1, 2, 2, 2}}},
@@ -379,6 +387,7 @@ TEST_CASE("all outputs are described, wanted or not") {
   const Shape flat = {6};
   CHECK(outputs_of(Op::reshape, NoAttrs{}, {{{2, 3}, i32}}, &flat) == "i32[6]");
   CHECK(outputs_of(Op::add, NoAttrs{}, {{{3, 1}}, {{2, 1, 4}}}) == "f32[2,3,4]");
+  CHECK(outputs_of(Op::div, NoAttrs{}, {{{}}, {{3}}}) == "f32[3]");
 }
 
 TEST_CASE("a weight gradient may be of some channels only") {

@@ -245,14 +245,20 @@ TEST_CASE("an image of one channel needs no transpose") {
 }
 
 TEST_CASE("constants are folded in double, parameters are left alone") {
-  OnnxBuilder b;
-  b.input("x", {-1, 4}).tensor("onnx::c", {4}, 0.3f, 0.1f).tensor("p", {4}).output("y");
-  b.node("Sigmoid", {"onnx::c"}, {"s"});
-  b.node("Tanh", {"s"}, {"t"});
-  b.node("Sigmoid", {"p"}, {"q"});
-  b.node("Add", {"x", "t"}, {"z"});
-  b.node("Add", {"z", "p"}, {"y"});
-  Graph graph = b.import();
+  Graph graph;
+  const double c = 0.3;
+  const ValueId x = graph.add_input("x", DType::f32, {1, 4});
+  const ValueId p = graph.add_value({.name = "p",
+                                     .dtype = DType::f32,
+                                     .shape = {4},
+                                     .role = Role::parameter,
+                                     .data = Data::of_reals({1, 2, 3, 4})});
+  const ValueId known = graph.add_constant("c", {4}, {c, 1, 2, 3});
+  const ValueId s = graph.emit(Op::sigmoid, NoAttrs{}, {known}, "s");
+  const ValueId sum =
+      graph.emit(Op::add, NoAttrs{}, {x, graph.emit(Op::tanh, NoAttrs{}, {s}, "t")}, "z");
+  graph.outputs.push_back({"y", graph.emit(Op::add, NoAttrs{}, {sum, p}, "y")});
+  graph.index();
   const ValueId t = find_node(graph, Op::tanh)->outputs[0];
   fold_constants(graph);
   graph.verify();
@@ -261,7 +267,6 @@ TEST_CASE("constants are folded in double, parameters are left alone") {
   const Value& folded = graph.value(t);
   REQUIRE(folded.role == Role::constant);
   CHECK(folded.dtype == DType::f32);
-  const double c = static_cast<double>(0.3f);
   CHECK(std::fabs(folded.data->reals()[0] - std::tanh(1 / (1 + std::exp(-c)))) <= 1e-15);
 }
 

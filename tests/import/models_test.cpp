@@ -127,7 +127,6 @@ TEST_CASE("a quantized model is refused with its nodes listed") {
   const std::string error = error_of([&] { model.import({}); });
   CHECK(contains(error, "190 nodes cannot be imported"));
   CHECK(contains(error, "(DequantizeLinear): the operator is not supported"));
-  CHECK(contains(error, "and 140 more"));
 }
 
 }  // namespace attune

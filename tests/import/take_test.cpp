@@ -42,7 +42,8 @@ TEST_CASE("rows are taken by ids of any shape, from tables of any rank") {
 }
 
 TEST_CASE("an id without a row gives NaN, and nothing beside the table is read") {
-  const Graph graph = lookup({4, 2}, {-1}).import({.real = DType::f64, .batch = 3, .input_shapes = {}});
+  const Graph graph =
+      lookup({4, 2}, {-1}).import({.real = DType::f64, .batch = 3, .input_shapes = {}});
   const std::vector<double> y = taken(graph, {3}, {4, 1, -5});
   CHECK(std::isnan(y[0]));
   CHECK(y[2] == 3);
@@ -57,7 +58,7 @@ TEST_CASE("what cannot be taken is refused by name") {
   OnnxBuilder floats;
   floats.input("ids", {-1}).output("y").tensor("table", {4, 2});
   floats.node("Gather", {"table", "ids"}, {"y"});
-  CHECK(contains(error_of([&] { floats.import(); }), "indices of f32"));
+  CHECK(contains(error_of([&] { floats.import(); }), "'ids' is of floats, not of integers"));
   OnnxBuilder computed;
   computed.input("x", {-1, 2}).int_input("ids", {-1}).output("y");
   computed.node("Gather", {"x", "ids"}, {"y"});

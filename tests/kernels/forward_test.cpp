@@ -97,6 +97,24 @@ TEST_CASE("conv2d is its definition") {
   });
 }
 
+TEST_CASE("conv2d_transpose is its definition") {
+  check_op(Op::conv2d_transpose, [](const Call& call, int64_t, const Index& at) {
+    const auto& a = attrs_of<Conv2dAttrs>(call);
+    const Value &x = call.inputs[0], &w = call.inputs[1];
+    const int outputs = w.shape()[3], inputs = w.shape()[0] / a.groups;
+    const int first = at[3] / outputs * inputs;
+    double sum = 0;
+    for (int oh = 0; oh < x.shape()[1]; ++oh)
+      for (int ow = 0; ow < x.shape()[2]; ++ow)
+        for_taps(a, oh, ow, [&](int kh, int kw, int h, int v) {
+          if (h != at[1] || v != at[2]) return;
+          for (int i = first; i < first + inputs; ++i)
+            sum += pixel(x, at[0], oh, ow, i) * pixel(w, i, kh, kw, at[3] % outputs);
+        });
+    return sum;
+  });
+}
+
 TEST_CASE("depthwise_conv2d is its definition") {
   check_op(Op::depthwise_conv2d, [](const Call& call, int64_t, const Index& at) {
     const auto& a = attrs_of<Conv2dAttrs>(call);

@@ -55,6 +55,7 @@ void add_windows(std::vector<Sample>& all, const ConvCase& c) {
   all.push_back(make_sample(c.name, Op::conv2d, attrs, {x, w}, {real(c.y())}));
   all.push_back(make_sample(c.name, Op::conv2d, clamped, {x, w, bias}, {real(c.y()), mask(c.y())}));
   all.push_back(make_sample(c.name, Op::conv2d_grad_input, attrs, {dy, w}, {real(c.x())}));
+  all.push_back(make_sample(c.name, Op::conv2d_transpose, attrs, {dy, w}, {real(c.x())}));
   const Value masked = random_mask(c.x(), 8);
   const Value sums = real({1, 1, 1, c.c});
   all.push_back(make_sample(std::string(c.name) + " masked", Op::conv2d_grad_input, attrs,

@@ -38,5 +38,7 @@ struct RandomNetwork {
   int classes;  // 0 where it learns numbers
 };
 RandomNetwork random_network(Draw& draw);
+// A network of operators of every kind, one behind the other and across.
+RandomNetwork random_operators(Draw& draw);
 
 }  // namespace attune::test

@@ -265,9 +265,9 @@ struct Tally {
   }
 };
 
-void check_case(uint64_t seed, Tally& tally) {
+void check_case(uint64_t seed, RandomNetwork make(Draw&), Tally& tally) {
   Draw draw(seed);
-  const RandomNetwork network = random_network(draw);
+  const RandomNetwork network = make(draw);
   CompileOptions options = random_options(draw, network);
   CAPTURE(seed);
   CAPTURE(options.batch);
@@ -305,17 +305,24 @@ std::pair<uint64_t, uint64_t> asked() {
   return {count, first};
 }
 
-TEST_CASE("random models, options and data give the gradients of the model, or are refused") {
+// Runs the cases asked for; `plans` and `budgets`: at least so many of a hundred are no refusals.
+void check_cases(RandomNetwork make(Draw&), uint64_t plans, uint64_t budgets) {
   const auto [count, first] = asked();
   Tally tally;
-  for (uint64_t seed = first; seed < first + count; ++seed) check_case(seed, tally);
+  for (uint64_t seed = first; seed < first + count; ++seed) check_case(seed, make, tally);
   MESSAGE(count << " cases: " << tally.plans << " plans, " << tally.budgets << " within budgets");
   for (const auto& [text, times] : tally.refusals) MESSAGE(times << " refused: " << text);
-  const auto least = [&](int part, uint64_t percent) {
-    if (count >= 100) CHECK(static_cast<uint64_t>(part) * 100 >= count * percent);
-  };
-  least(tally.plans, 85);
-  least(tally.budgets, 10);
+  if (count < 100) return;
+  CHECK(static_cast<uint64_t>(tally.plans) * 100 >= count * plans);
+  CHECK(static_cast<uint64_t>(tally.budgets) * 100 >= count * budgets);
+}
+
+TEST_CASE("random models, options and data give the gradients of the model, or are refused") {
+  check_cases(random_network, 85, 10);
+}
+
+TEST_CASE("random graphs of every operator, options and data do so, too") {
+  check_cases(random_operators, 85, 10);
 }
 
 }  // namespace

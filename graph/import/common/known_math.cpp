@@ -18,12 +18,6 @@ int64_t checked_elements(const Dims& dims) {
   return n;
 }
 
-// Whether what is computed from a tensor is computed from what may be a parameter.
-bool is_trainable(const KnownTensor& x) {
-  const auto may_be = [](Mark mark) { return mark == Mark::none || mark == Mark::parameter; };
-  return x.derived || (x.view && x.real() && may_be(x.view->mark));
-}
-
 // A tensor under computation. Its elements, in the vector of their kind, become its data.
 class Computed {
  public:
@@ -81,6 +75,14 @@ void with_elements(const KnownTensor& a, const KnownTensor& b, F&& f) {
     f(a.data->ints(), b.data->ints());
 }
 
+template <class T, class F>
+T bitwise(T a, T b, F f) {
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
+  else
+    throw_error("bits of floats");
+}
+
 template <class T>
 T apply(Binary op, T a, T b) {
   if constexpr (std::is_integral_v<T>) {
@@ -108,9 +110,19 @@ T apply(Binary op, T a, T b) {
       else
         return std::fmod(a, b);
     case Binary::min:
-      return std::min(a, b);
+      return b < a || b != b ? b : a;
     case Binary::max:
-      return std::max(a, b);
+      return a < b || b != b ? b : a;
+    case Binary::bit_and:
+      return bitwise(a, b, [](auto x, auto y) { return x & y; });
+    case Binary::bit_or:
+      return bitwise(a, b, [](auto x, auto y) { return x | y; });
+    case Binary::bit_xor:
+      return bitwise(a, b, [](auto x, auto y) { return x ^ y; });
+    case Binary::shift_left:
+      return bitwise(a, b, [](auto x, auto y) { return y < 64 ? x << y : 0; });
+    case Binary::shift_right:
+      return bitwise(a, b, [](auto x, auto y) { return y < 64 ? x >> y : 0; });
     case Binary::equal:
       return a == b;
     case Binary::less:
@@ -133,22 +145,12 @@ T apply(Binary op, T a, T b) {
 
 template <class T>
 T apply(Unary op, T x) {
-  constexpr bool is_integer = std::is_integral_v<T>;
   switch (op) {
-    case Unary::neg:
-      return apply(Binary::mul, x, T{-1});
-    case Unary::abs:
-      return std::signbit(x) ? apply(Unary::neg, x) : x;
-    case Unary::sqrt:
-      if (is_integer) throw_error("Sqrt of integers");
-      return static_cast<T>(std::sqrt(x));
-    case Unary::floor:
-      return is_integer ? x : static_cast<T>(std::floor(x));
-    case Unary::ceil:
-      return is_integer ? x : static_cast<T>(std::ceil(x));
     case Unary::logical_not:
-      if (!is_integer) throw_error("Not of floats");
+      if (!std::is_integral_v<T>) throw_error("Not of floats");
       return x == 0;
+    case Unary::bit_not:
+      return bitwise(x, T{0}, [](auto bits, auto) { return ~bits; });
   }
   return 0;
 }
@@ -178,6 +180,18 @@ KnownTensor range_of(const KnownTensor& start, const KnownTensor& limit, const K
 }
 
 }  // namespace
+
+bool is_trainable(const KnownTensor& x) {
+  const auto may_be = [](Mark mark) { return mark == Mark::none || mark == Mark::parameter; };
+  return x.derived || (x.view && x.real() && may_be(x.view->mark));
+}
+
+KnownTensor computed(ElementType type, const Dims& dims, std::span<const double> numbers,
+                     bool derived) {
+  Computed y(type, dims, derived);
+  for (size_t i = 0; i < numbers.size(); ++i) y.set(i, numbers[i]);
+  return y.done();
+}
 
 Dims broadcast_dims(const Dims& a, const Dims& b) {
   const size_t rank = std::max(a.size(), b.size());
@@ -349,6 +363,26 @@ KnownTensor range(const KnownTensor& start, const KnownTensor& limit, const Know
     throw_error("its inputs are not three numbers of one type");
   return start.real() ? range_of<double>(start, limit, delta)
                       : range_of<int64_t>(start, limit, delta);
+}
+
+KnownTensor cumsum(const KnownTensor& x, int axis, bool exclusive, bool reverse) {
+  Computed y(x.type, x.dims, is_trainable(x));
+  const auto inner = static_cast<size_t>(
+      count_elements(Dims(x.dims.begin() + axis + 1, x.dims.end())));
+  const auto size = static_cast<size_t>(x.dims[axis]);
+  with_elements(x, [&](const auto& from) {
+    for (size_t line = 0; size > 0 && line < from.size() / size; ++line) {
+      typename std::decay_t<decltype(from)>::value_type sum = 0;
+      for (size_t k = 0; k < size; ++k) {
+        const size_t place = reverse ? size - 1 - k : k;
+        const size_t at = line / inner * size * inner + place * inner + line % inner;
+        const auto next = apply(Binary::add, sum, from[at]);
+        y.set(at, exclusive ? sum : next);
+        sum = next;
+      }
+    }
+  });
+  return y.done();
 }
 
 KnownTensor reduce_prod(const KnownTensor& x, const std::vector<bool>& axes, bool keep) {

@@ -51,12 +51,27 @@ void import_Cast(OnnxNode& n) {
                         : std::nullopt;
   if (!type) n.fail("to element type {}", number);
   if (n.is_known(0)) return n.set(0, cast(n.known(0, "input"), *type));
-  const DType dtype = n.dtype(0);
-  if (!is_real(*type) || !is_real(dtype))
-    n.fail("a computed tensor is cast to integers or from them");
-  if (*type == ElementType::f16) n.fail("half precision is not supported");
   // All reals of a graph are of one type.
-  n.alias(0, 0);
+  if (is_real(*type) && n.is_real(0)) return n.alias(0, 0);
+  if (*type == ElementType::boolean) {
+    if (n.type(0) == *type) return n.alias(0, 0);
+    const ValueId zero = n.number(0), x = n.value(0);
+    const ValueId is_zero = n.emit(Op::equal, NoAttrs{}, {x, zero}, "is_zero");
+    return n.set(0, n.emit(Op::scale, ScaleAttrs{-1, 1}, {is_zero}), *type);
+  }
+  if (is_real(*type)) return n.set(0, n.value(0), *type);
+  if (n.is_real(0)) return n.set(0, n.emit(Op::trunc, NoAttrs{}, {n.value(0)}), *type);
+  // Integers wrap where they are to be narrower than they may be.
+  const size_t bytes = element_bytes(*type);
+  const bool is_signed = *type == ElementType::i8 || *type == ElementType::i16;
+  if (bytes >= 4 || n.type(0) == *type || n.type(0) == ElementType::boolean)
+    return n.set(0, n.stored(0), *type);
+  const double span = bytes == 1 ? 256 : 65536, least = is_signed ? -span / 2 : 0;
+  const ValueId x = n.value(0);
+  const ValueId turns = n.emit(Op::scale, ScaleAttrs{1 / span, -least / span}, {x}, "turns");
+  const ValueId whole = n.emit(Op::floor, NoAttrs{}, {turns}, "whole");
+  const ValueId lost = n.emit(Op::scale, ScaleAttrs{span, 0}, {whole}, "lost");
+  n.set(0, n.emit(Op::sub, NoAttrs{}, {x, lost}), *type);
 }
 
 }  // namespace attune

@@ -6,22 +6,26 @@
 #include <cmath>
 #include <limits>
 
+#include "graph/import/common/known_math.h"
 #include "graph/import/onnx/onnx_node.h"
 #include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interpret.h"
 
 namespace attune {
 namespace {
 
 constexpr int kOldestOpset = 7, kNewestOpset = 27;
-constexpr size_t kMaxListed = 50;
+constexpr size_t kMaxListed = 1000;
 
 struct OnnxOp {
   const char* name;
   void (*import)(OnnxNode& n);
+  bool computed = false;  // at import where all inputs are known
 };
 constexpr OnnxOp kOnnxOps[] = {
 #define ONNX(name) {#name, import_##name},
+#define ONNX_COMPUTED(name) {#name, import_##name, true},
 #include "graph/import/onnx/onnx_ops.def"
 #undef ONNX
 };
@@ -117,6 +121,7 @@ void Importer::check_structure() {
     for (const auto& output : node.output()) {
       if (output.empty()) continue;
       make(output, by);
+      makers_[output] = &node;
       named = true;
     }
     if (!named) throw_error("{}: {} has no output", path(), by);
@@ -218,6 +223,7 @@ void Importer::add_input(int index) {
     const ValueId id = graph.add_input(info.name(), dtype, to_shape(dims));
     graph.value(id).model_tensor = info.name();
     tensors_.at(info.name()).value = id;
+    tensors_.at(info.name()).type = *element;
     tensors_.at(info.name()).prepared = Prepared::as_given;
   } catch (const Error& error) {
     throw_error("{}: {}", where, error.what());
@@ -240,10 +246,17 @@ void Importer::import_nodes() {
       for (const char* part : {"uantize", "QLinear", "Integer"})
         if (proto.op_type().find(part) != std::string::npos)
           reason += ": the model is quantised; give the one in floats that it was made from";
+      if (proto.op_type().ends_with("Loss"))
+        reason +=
+            ": export the model without its loss, with the scores as its first output, and give "
+            "--loss cross_entropy";
     } else if (reachable) {
       try {
         trains_ = false;
-        op->import(node);
+        if (op->computed && node.all_fixed())
+          import_by_computing(node, op->import);
+        else
+          op->import(node);
         follow_inputs(proto);
         for (int i = 0; i < proto.output_size(); ++i) {
           const OnnxTensor* made = node.wants(i) ? &tensors_.at(proto.output(i)) : nullptr;
@@ -273,6 +286,43 @@ void Importer::import_nodes() {
         "shapes do not follow; export it with a dynamic batch axis, or use batch size {}",
         replaced_batch_, options_.batch, replaced_batch_);
   throw Error(text);
+}
+
+// Runs what an operator becomes on the device, in a graph of its own and in double: its outputs are
+// known, as its inputs are.
+void Importer::import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n)) {
+  std::vector<std::pair<OnnxTensor*, OnnxTensor>> inputs;
+  bool derived = false;
+  for (const std::string& name : node.inputs()) {
+    OnnxTensor& tensor = tensors_.at(name);
+    inputs.emplace_back(&tensor, tensor);
+    derived = derived || is_trainable(*tensor.known);
+    tensor.value = tensor.real_value = tensor.places = kNone;
+  }
+  Graph own;
+  own.real = DType::f64;
+  std::swap(graph, own);
+  const auto restore = [&] {
+    std::swap(graph, own);
+    for (auto& [tensor, before] : inputs) *tensor = before;
+  };
+  try {
+    import(node);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  const std::vector<HostTensor> results = interpret(own, {});
+  for (const std::string& name : node.outputs()) {
+    OnnxTensor& tensor = tensors_.at(name);
+    if (tensor.value == kNone || tensor.known != nullptr) continue;
+    const std::vector<double> numbers = results[tensor.value].reals();
+    const Dims dims = to_dims(own.shape(tensor.value));
+    tensor.known =
+        std::make_shared<const KnownTensor>(computed(tensor.type, dims, numbers, derived));
+    tensor.value = kNone;
+  }
 }
 
 // What constants alone make of the model's inputs is prepared, as these are.
@@ -313,24 +363,128 @@ ValueId Importer::value(const std::string& name) {
              constant(*tensor.known, name, dims, identity_perm(static_cast<int>(dims.size())));
 }
 
-// Concatenates constants around x, an axis at a time.
+ValueId Importer::real_value(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.real_value != kNone) return tensor.real_value;
+  if (tensor.known != nullptr && !tensor.known->real()) {
+    const KnownTensor reals = cast(*tensor.known, ElementType::f64);
+    const Perm straight = identity_perm(static_cast<int>(reals.dims.size()));
+    return tensor.real_value = constant(reals, name, reals.dims, straight);
+  }
+  return tensor.real_value = emit_real(value(name), name);
+}
+
+// An image of bytes keeps its examples apart.
+ValueId Importer::emit_real(ValueId x, const std::string& name) {
+  const Shape shape = graph.shape(x);
+  switch (graph.value(x).dtype) {
+    case DType::i32:
+      return graph.emit(Op::to_real, NoAttrs{}, {x}, name + "/real");
+    case DType::u8: {
+      const int32_t examples = shape.rank > 0 ? shape[0] : 1;
+      const auto rest = static_cast<int32_t>(shape.elements() / examples);
+      const ValueId image = graph.reshape(x, {examples, rest, 1, 1}, name + "/bytes");
+      const ValueId one = graph.add_constant(name + "/scale", {1}, {1});
+      const ValueId zero = graph.add_constant(name + "/offset", {1}, {0});
+      const ValueId y =
+          graph.emit(Op::normalize, NoAttrs{}, {image, one, zero}, name + "/normalize");
+      return graph.reshape(y, shape, name + "/real");
+    }
+    default:
+      return x;
+  }
+}
+
+ValueId Importer::places(const std::string& name) {
+  OnnxTensor& tensor = tensors_.at(name);
+  if (tensor.places != kNone) return tensor.places;
+  if (is_real(tensor.known != nullptr ? tensor.known->type : tensor.type))
+    throw_error("'{}' is of floats, not of integers", name);
+  if (tensor.known != nullptr) {
+    const KnownTensor ints = cast(*tensor.known, ElementType::i64);
+    const Perm straight = identity_perm(static_cast<int>(ints.dims.size()));
+    return tensor.places = constant(ints, name, ints.dims, straight);
+  }
+  const ValueId x = value(name);
+  if (graph.value(x).dtype == DType::i32) return tensor.places = x;
+  const std::string converted = name + "/places";
+  return tensor.places = graph.emit(Op::to_places, NoAttrs{}, {real_value(name)}, converted);
+}
+
+namespace {
+
+// Counts the steps of a recursion that a model's nodes lead.
+struct Step {
+  explicit Step(int* depth) : depth(depth) { ++*depth; }
+  ~Step() { --*depth; }
+  int* depth;
+};
+constexpr int kMaxSteps = 200;
+
+}  // namespace
+
+bool Importer::trains(const std::string& name) {
+  const KnownPtr known = tensors_.at(name).known;
+  if (known == nullptr || !known->real()) return false;
+  // A number of which nothing says that it is trained makes masks, or steps around zero.
+  if (known->view)
+    return is_parameter(*known, Use::operand) &&
+           (known->elements() > 1 || known->view->mark == Mark::parameter);
+  const auto maker = makers_.find(name);
+  if (!known->derived || maker == makers_.end() || depth_ > kMaxSteps) return false;
+  const Step step(&depth_);
+  const auto& inputs = maker->second->input();
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](const std::string& input) { return !input.empty() && trains(input); });
+}
+
+ValueId Importer::derive(const std::string& name) {
+  const KnownPtr known = tensors_.at(name).known;
+  if (known->view) {
+    const Dims dims = known->dims.empty() ? Dims{1} : known->dims;
+    return parameter(*known, dims, identity_perm(static_cast<int>(dims.size())));
+  }
+  if (const auto made = derived_.find(name); made != derived_.end()) return made->second;
+  const Step step(&depth_);
+  const onnx::NodeProto& proto = *makers_.at(name);
+  OnnxNode node(*this, proto, true);
+  const auto fail = [&](const std::string& why) {
+    throw_error(
+        "'{}' is computed from parameters by {} ({}): {}; export the model with constants folded",
+        name, node.name(), proto.op_type(), why);
+  };
+  try {
+    find_op(proto)->import(node);
+  } catch (const Error& error) {
+    fail(error.what());
+  }
+  const auto made = derived_.find(name);
+  if (made == derived_.end()) fail("it has no gradient");
+  return made->second;
+}
+
+ValueId Importer::pad_axis(ValueId x, int axis, int64_t before, int64_t after, double value,
+                           const std::string& name) {
+  const auto part = [&](int64_t size) {
+    Dims dims = to_dims(graph.shape(x));
+    dims[axis] = size;
+    const Shape shape = to_shape(dims);
+    if (shape.elements() > kMaxComputedElements) throw_error("padding {} is too large", size);
+    return graph.add_constant(name + "/padding", shape,
+                              std::vector<double>(shape.elements(), value));
+  };
+  std::vector<ValueId> parts;
+  if (before > 0) parts.push_back(part(before));
+  parts.push_back(x);
+  if (after > 0) parts.push_back(part(after));
+  if (parts.size() == 1) return x;
+  return graph.emit(Op::concat, AxisAttrs{axis}, parts, name + "/pad");
+}
+
 ValueId Importer::emit_padding(const Padding& padding, const std::string& name) {
   ValueId x = padding.x;
-  for (int axis = 0; axis < graph.shape(x).rank; ++axis) {
-    const auto part = [&](int64_t size) {
-      Dims dims = to_dims(graph.shape(x));
-      dims[axis] = size;
-      const Shape shape = to_shape(dims);
-      if (shape.elements() > kMaxComputedElements) throw_error("padding {} is too large", size);
-      return graph.add_constant(name + "/padding", shape,
-                                std::vector<double>(shape.elements(), padding.value));
-    };
-    std::vector<ValueId> parts;
-    if (padding.before[axis] > 0) parts.push_back(part(padding.before[axis]));
-    parts.push_back(x);
-    if (padding.after[axis] > 0) parts.push_back(part(padding.after[axis]));
-    if (parts.size() > 1) x = graph.emit(Op::concat, AxisAttrs{axis}, parts, name + "/pad");
-  }
+  for (int axis = 0; axis < graph.shape(x).rank; ++axis)
+    x = pad_axis(x, axis, padding.before[axis], padding.after[axis], padding.value, name);
   if (graph.value(x).model_tensor.empty()) {
     graph.value(x).model_tensor = name;
     graph.rename(x, name);
@@ -343,7 +497,7 @@ ValueId Importer::constant(const KnownTensor& tensor, const std::string& name, c
   if (count_elements(view) != tensor.elements())
     throw_error("'{}' of shape {} is no {}", name, dims_text(tensor.dims), dims_text(view));
   const Shape shape = to_shape(permuted(view, perm));
-  DType dtype = options_.real;
+  DType dtype = graph.real;
   if (!tensor.real()) {
     dtype = tensor.type == ElementType::u8 ? DType::u8 : DType::i32;
     for (int64_t v : tensor.data->ints())

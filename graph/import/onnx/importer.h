@@ -15,6 +15,8 @@ class NodeProto;
 
 namespace attune {
 
+class OnnxNode;
+
 // A tensor that is x with `value` around it; a convolution or pool may take the padding over.
 struct Padding {
   ValueId x = kNone;
@@ -26,11 +28,14 @@ struct Padding {
 // perhaps reshaped or cut.
 enum class Prepared : uint8_t { no, as_given, scaled };
 
-// What became of a tensor of the ONNX model. `known` and `value` may both be there.
+// What became of a tensor of the ONNX model. `known` and a value may both be there. What is
+// computed is real, integers and booleans (0 and 1) too; ONNX's own type is kept beside it.
 struct OnnxTensor {
   KnownPtr known;
-  ValueId value = kNone;
-  std::shared_ptr<const Padding> padding;  // not emitted yet, `value` is absent
+  ElementType type = ElementType::f32;         // where it is not known
+  ValueId value = kNone;                       // an input of integers may be i32 or u8
+  ValueId real_value = kNone, places = kNone;  // that as reals, and as i32
+  std::shared_ptr<const Padding> padding;      // not emitted yet, `value` is absent
   Prepared prepared = Prepared::no;
   bool failed = false;  // its node could not be imported
 };
@@ -60,8 +65,22 @@ class Importer {
   // Not trainable, else alike.
   ValueId constant(const KnownTensor& tensor, const std::string& name, const Dims& view,
                    const Perm& perm);
-  // The value of a tensor: emits its padding, or makes a constant of its contents.
+  // The value of a tensor, of any type: emits its padding, or makes a constant of its contents.
   ValueId value(const std::string& name);
+  // As reals, and as integers of 32 bits.
+  ValueId real_value(const std::string& name);
+  ValueId places(const std::string& name);
+  // Whether a known tensor is a parameter, or nodes computed it from one.
+  bool trains(const std::string& name);
+  // A known tensor that trains, as a value that its nodes compute from parameters: so these are
+  // trained through it.
+  ValueId derive(const std::string& name);
+  // What the node that derives a tensor made of it.
+  void set_derived(const std::string& name, ValueId value) { derived_[name] = value; }
+  ValueId emit_padding(const Padding& padding, const std::string& name);
+  // Concatenates constants around x along an axis.
+  ValueId pad_axis(ValueId x, int axis, int64_t before, int64_t after, double value,
+                   const std::string& name);
 
  private:
   struct Layout {
@@ -75,15 +94,19 @@ class Importer {
   void add_inputs();
   void add_input(int index);
   void import_nodes();
+  void import_by_computing(OnnxNode& node, void (*import)(OnnxNode& n));
   void follow_inputs(const onnx::NodeProto& proto);
   void add_outputs();
-  ValueId emit_padding(const Padding& padding, const std::string& name);
+  ValueId emit_real(ValueId x, const std::string& name);
 
   const OnnxModel& model_;
   const ImportOptions& options_;
   std::unordered_map<std::string, OnnxTensor> tensors_;
   std::unordered_set<std::string> read_, roots_;
   std::unordered_map<std::string, Mark> marks_;
+  std::unordered_map<std::string, const onnx::NodeProto*> makers_;
+  std::unordered_map<std::string, ValueId> derived_;
+  int depth_ = 0;        // of nodes that are derived from others
   bool trains_ = false;  // the node that is imported reads a parameter
   std::unordered_map<std::string, std::vector<Layout>> parameters_;  // by initializer
   int64_t replaced_batch_ = 0;  // a fixed leading dimension that `batch` replaced

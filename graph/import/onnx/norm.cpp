@@ -24,30 +24,26 @@ void import_BatchNormalization(OnnxNode& n) {
   n.set_channels_last(0, n.emit(Op::batch_norm, attrs, {x, gamma, beta, mean, var}));
 }
 
-// y = (x - mean) / sqrt(var + epsilon) * gamma + beta, over the axes from `axis` on.
-void import_LayerNormalization(OnnxNode& n) {
-  const int rank = n.rank(0);
-  if (rank < 1 || rank > kMaxRank) n.fail("its input has shape {}", dims_text(n.dims(0)));
-  const int axis = normal_axis(n.integer("axis", -1), rank);
-  const ReduceAttrs mean{((1 << rank) - 1) & ~((1 << axis) - 1), true};
-  const auto trained = [&](int i, const char* what) {
-    return n.is_known(i) ? n.weight(i, n.dims(i), identity_perm(n.rank(i)), what) : n.value(i);
-  };
+// y = x / (bias + alpha * mean of squares over `size` neighbouring channels)^beta
+void import_LRN(OnnxNode& n) {
+  const Dims dims = n.dims(0);
+  const int64_t size = n.integer("size", 1);
+  if (dims.size() < 2 || size < 1 || size > 1 << 20)
+    n.fail("size {} of an input of shape {}", size, dims_text(dims));
+  Pool2dAttrs channels;
+  channels.kernel_h = static_cast<int32_t>(size);
+  channels.pad_top = static_cast<int32_t>((size - 1) / 2);
+  channels.pad_bottom = static_cast<int32_t>(size / 2);
+  channels.count_padding = true;
+  const ScaleAttrs attrs{n.real("alpha", 1e-4), n.real("bias", 1)};
   const ValueId x = n.value(0);
-  const ValueId middle = n.emit(Op::reduce, mean, {x}, "mean");
-  const ValueId centred = n.emit(Op::sub, NoAttrs{}, {x, middle}, "centred");
-  const ValueId squares = n.emit(Op::mul, NoAttrs{}, {centred, centred}, "squares");
-  const ValueId variance = n.emit(Op::reduce, mean, {squares}, "variance");
-  const ScaleAttrs epsilon{.offset = n.real("epsilon", 1e-5)};
-  const ValueId shifted = n.emit(Op::scale, epsilon, {variance}, "epsilon");
-  const ValueId deviation = n.emit(Op::sqrt, NoAttrs{}, {shifted}, "deviation");
-  const ValueId normal = n.emit(Op::div, NoAttrs{}, {centred, deviation}, "normal");
-  ValueId y =
-      n.emit(Op::mul, NoAttrs{}, {normal, trained(1, "scale")}, n.has(2) ? "scaled" : nullptr);
-  if (n.has(2)) y = n.emit(Op::add, NoAttrs{}, {y, trained(2, "bias")});
-  n.set(0, y);
-  if (n.wants(1)) n.set(1, middle);
-  if (n.wants(2)) n.set(2, n.emit(Op::div, NoAttrs{}, {deviation, shifted}, "inverse"));
+  const ValueId squares = n.emit(Op::mul, NoAttrs{}, {x, x}, "squares");
+  const int64_t places = count_elements(Dims(dims.begin() + 2, dims.end()));
+  const ValueId rows = n.reshape(squares, {dims[0], dims[1], 1, places}, "rows");
+  const ValueId mean = n.emit(Op::avg_pool2d, channels, {rows}, "mean");
+  const ValueId base = n.emit(Op::scale, attrs, {n.reshape(mean, dims, "mean")}, "base");
+  const ValueId power = n.number(n.real("beta", 0.75));
+  n.set(0, n.emit(Op::div, NoAttrs{}, {x, n.emit(Op::pow, NoAttrs{}, {base, power}, "size")}));
 }
 
 }  // namespace attune

@@ -32,8 +32,8 @@ int normal_axis(int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
-OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto)
-    : importer_(importer), proto_(proto), name_(proto.name()) {
+OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto, bool derives)
+    : importer_(importer), proto_(proto), derives_(derives), name_(proto.name()) {
   for (int i = 0; name_.empty() && i < proto.output_size(); ++i) name_ = proto.output(i);
   if (const std::string path = module_of(proto); !path.empty()) name_ = "/" + path + "/" + name_;
 }
@@ -79,6 +79,20 @@ std::optional<KnownTensor> OnnxNode::tensor(const char* name) const {
   return read_tensor(attribute->t(), fmt::format("attribute {}", name), importer_.model().shared());
 }
 
+namespace {
+
+std::vector<std::string> present(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  std::vector<std::string> result;
+  for (const std::string& name : names)
+    if (!name.empty()) result.push_back(name);
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> OnnxNode::inputs() const { return present(proto_.input()); }
+std::vector<std::string> OnnxNode::outputs() const { return present(proto_.output()); }
+
 int OnnxNode::input_count() const { return proto_.input_size(); }
 
 bool OnnxNode::has(int input) const {
@@ -102,13 +116,14 @@ Dims OnnxNode::dims(int input) const {
   return dims;
 }
 
-DType OnnxNode::dtype(int input) const {
+ElementType OnnxNode::type(int input) const {
   const OnnxTensor& tensor = input_tensor(input);
-  const ValueId id = tensor.padding != nullptr ? tensor.padding->x : tensor.value;
-  return importer_.graph.value(id).dtype;
+  return tensor.known != nullptr ? tensor.known->type : tensor.type;
 }
 
-bool OnnxNode::is_known(int input) const { return input_tensor(input).known != nullptr; }
+bool OnnxNode::is_known(int input) const {
+  return input_tensor(input).known != nullptr && !(derives_ && importer_.trains(input_name(input)));
+}
 
 bool OnnxNode::all_known() const {
   for (int i = 0; i < input_count(); ++i)
@@ -116,8 +131,14 @@ bool OnnxNode::all_known() const {
   return true;
 }
 
+bool OnnxNode::all_fixed() const {
+  for (int i = 0; i < input_count(); ++i)
+    if (has(i) && (!is_known(i) || is_parameter(*input_tensor(i).known, Use::number))) return false;
+  return true;
+}
+
 const KnownTensor& OnnxNode::known(int input, const char* what) const {
-  if (!is_known(input))
+  if (input_tensor(input).known == nullptr)
     fail("its {} ('{}') is computed from the model's inputs; only a constant is supported", what,
          input_name(input));
   return *input_tensor(input).known;
@@ -140,13 +161,36 @@ std::optional<Dims> OnnxNode::ints_of(const char* name, int input) const {
   return std::nullopt;
 }
 
-ValueId OnnxNode::value(int input) const { return importer_.value(input_name(input)); }
+ValueId OnnxNode::places(int input) const { return importer_.places(input_name(input)); }
+ValueId OnnxNode::stored(int input) const {
+  return trains(input, Use::operand) ? value(input) : importer_.value(input_name(input));
+}
 
 ValueId OnnxNode::operand(int input, Use use) const {
+  const std::string& name = input_name(input);
+  if (!trains(input, use)) return importer_.real_value(name);
+  if (derives_ || use == Use::weight || input_tensor(input).known->view)
+    return importer_.derive(name);
+  // What has no gradient is as it is.
+  try {
+    return importer_.derive(name);
+  } catch (const Error&) {
+    return importer_.real_value(name);
+  }
+}
+
+bool OnnxNode::trains(int input, Use use) const {
   const KnownPtr known = input_tensor(input).known;
-  if (!known || !is_parameter(*known, use)) return value(input);
-  const Dims dims = known->dims.empty() ? Dims{1} : known->dims;
-  return importer_.parameter(*known, dims, identity_perm(static_cast<int>(dims.size())));
+  if (known == nullptr || known->view) return known != nullptr && is_parameter(*known, use);
+  return (use == Use::weight || use == Use::operand) && importer_.trains(input_name(input));
+}
+
+ValueId OnnxNode::constant(const Dims& dims, std::vector<double> reals, const char* suffix) const {
+  return importer_.graph.add_constant(part_name(suffix), to_shape(dims), std::move(reals));
+}
+
+ValueId OnnxNode::place_list(Dims places, const char* suffix) const {
+  return importer_.graph.add_index_constant(part_name(suffix), std::move(places));
 }
 
 // A mean is subtracted and a deviation divided by; a product or sum of many numbers normalises only
@@ -162,15 +206,20 @@ Use OnnxNode::use_of(int input, Op op) const {
 }
 
 ValueId OnnxNode::weight(int input, const Dims& view, const Perm& perm, const char* what) const {
-  const KnownTensor& tensor = known(input, what);
-  if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
-  if (is_parameter(tensor, Use::weight)) return importer_.parameter(tensor, view, perm);
-  if (tensor.derived)
+  const KnownPtr tensor = input_tensor(input).known;
+  if (tensor != nullptr && !tensor->real())
+    fail("its {} '{}' is not of floats", what, input_name(input));
+  const bool own = tensor != nullptr && is_parameter(*tensor, Use::weight);
+  if (own) return importer_.parameter(*tensor, view, perm);
+  const bool computed = tensor == nullptr || trains(input, Use::weight);
+  if (computed) return transpose(reshape(operand(input, Use::weight), view, what), perm, what);
+  if (tensor->derived)
     fail(
-        "its {} '{}' is computed from other tensors, so it cannot be trained; export the model "
-        "with constants folded",
+        "its {} '{}' is computed from tensors of which nothing says that they are parameters; "
+        "export "
+        "the model with constants folded",
         what, input_name(input));
-  return importer_.constant(tensor, input_name(input), view, perm);
+  return importer_.constant(*tensor, input_name(input), view, perm);
 }
 
 ValueId OnnxNode::vector_weight(int input, int64_t size, const char* what) const {
@@ -184,7 +233,7 @@ ValueId OnnxNode::statistic(int input, int64_t size, const char* what, double mo
   if (tensor.dims != Dims{size})
     fail("its {} has shape {}, not [{}]", what, dims_text(tensor.dims), size);
   if (!tensor.real()) fail("its {} '{}' is not of floats", what, input_name(input));
-  const ValueId id = value(input);
+  const ValueId id = importer_.value(input_name(input));
   Value& made = importer_.graph.value(id);
   made.momentum = momentum;
   if (tensor.view) made.origin = {tensor.view->tensor, tensor.dims, made.shape};
@@ -206,6 +255,10 @@ ValueId OnnxNode::emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const
 
 ValueId OnnxNode::reshape(ValueId x, const Dims& dims, const char* suffix) const {
   return importer_.graph.reshape(x, to_shape(dims), part_name(suffix));
+}
+
+ValueId OnnxNode::number(double x) const {
+  return importer_.graph.add_constant(part_name("number"), {}, {x});
 }
 
 ValueId OnnxNode::transpose(ValueId x, const Perm& perm, const char* suffix) const {
@@ -242,6 +295,12 @@ OnnxTensor& OnnxNode::output_tensor(int output) const {
   return importer_.tensor(proto_.output(output));
 }
 
+OnnxTensor& OnnxNode::typed_output(int output) const {
+  OnnxTensor& tensor = output_tensor(output);
+  if (has(0)) tensor.type = type(0);
+  return tensor;
+}
+
 namespace {
 
 // Notes that `value`, its axes permuted, is the model's tensor `name`, unless it is one already.
@@ -259,23 +318,32 @@ void note_tensor(Graph& graph, ValueId value, const std::string& name, const Per
 void OnnxNode::set(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
+  if (derives_) return importer_.set_derived(name, value);
   note_tensor(importer_.graph, value, name, identity_perm(shape(value).rank), name);
-  output_tensor(output).value = value;
+  typed_output(output).value = value;
+}
+
+void OnnxNode::set(int output, ValueId value, ElementType type) const {
+  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  set(output, value);
+  output_tensor(output).type = type;
 }
 
 void OnnxNode::set_channels_last(int output, ValueId value) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
   const std::string& name = proto_.output(output);
   const Perm perm = channels_last(shape(value).rank);
+  if (derives_)
+    return importer_.set_derived(name, transpose(value, inverse(perm), "channels_first"));
   note_tensor(importer_.graph, value, name, perm, name);
   const ValueId first = transpose(value, inverse(perm), "channels_first");
   note_tensor(importer_.graph, first, name, identity_perm(shape(value).rank),
               name + "/channels_first");
-  output_tensor(output).value = first;
+  typed_output(output).value = first;
 }
 
 void OnnxNode::set(int output, KnownTensor known) const {
-  if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  if (output >= proto_.output_size() || proto_.output(output).empty() || derives_) return;
   output_tensor(output).known = std::make_shared<const KnownTensor>(std::move(known));
 }
 
@@ -290,11 +358,16 @@ void OnnxNode::set_model_tensor(KnownTensor known) const {
 }
 
 void OnnxNode::set_padded(int output, Padding padding) const {
-  output_tensor(output).padding = std::make_shared<const Padding>(std::move(padding));
+  if (derives_) {
+    const std::string& name = proto_.output(output);
+    return importer_.set_derived(name, importer_.emit_padding(padding, name));
+  }
+  typed_output(output).padding = std::make_shared<const Padding>(std::move(padding));
 }
 
 void OnnxNode::alias(int output, int input) const {
   if (output >= proto_.output_size() || proto_.output(output).empty()) return;
+  if (derives_) return importer_.set_derived(proto_.output(output), value(input));
   const OnnxTensor tensor = input_tensor(input);
   output_tensor(output) = tensor;
   if (tensor.value != kNone) set(output, tensor.value);

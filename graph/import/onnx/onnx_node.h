@@ -20,11 +20,14 @@ namespace attune {
 // and goes on with the next node to find all that is unsupported.
 class OnnxNode {
  public:
-  OnnxNode(Importer& importer, const onnx::NodeProto& proto);
+  // `derives`: its inputs count as known only where they do not train (Importer::derive).
+  OnnxNode(Importer& importer, const onnx::NodeProto& proto, bool derives = false);
 
   // That of the first output where there is none. Behind the module that the node is of, where the
   // file says so apart: "/encoder.layer.0/node_MatMul_36".
   const std::string& name() const { return name_; }
+  std::vector<std::string> inputs() const;           // the names of those there are
+  std::vector<std::string> outputs() const;
   int opset() const { return importer_.opset; }
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
@@ -44,26 +47,37 @@ class OnnxNode {
   bool has(int input) const;  // optional ones may be absent, or empty names
   // The sizes of an input.
   Dims dims(int input) const;
-  DType dtype(int input) const;  // of an input that is not known
+  ElementType type(int input) const;  // ONNX's own
+  bool is_real(int input) const { return attune::is_real(type(input)); }
   int rank(int input) const { return static_cast<int>(dims(input).size()); }
 
   // Known contents.
   bool is_known(int input) const;
   bool all_known() const;  // every input there is
+  // And none that the exporter says is a parameter: those stay to be trained.
+  bool all_fixed() const;
   const KnownTensor& known(int input, const char* what) const;
   Dims known_ints(int input, const char* what) const;  // rank 0 or 1
   double known_scalar(int input, const char* what) const;
   // Attribute `name` up to some opset, input `input` after it. Empty where both are absent.
   std::optional<Dims> ints_of(const char* name, int input) const;
 
-  // Values of the graph. `value` makes a constant of a known tensor; `operand` a parameter where it
-  // is one for this use, of one axis at least.
-  ValueId value(int input) const;
+  // Values of the graph. `value` and `operand` are real: of a known tensor a parameter where it is
+  // one for this use, or what is computed from one, of one axis at least; else a constant. `places`
+  // is i32 and for ids; `stored` is what there is, for operators that take any type.
+  ValueId value(int input) const { return operand(input, Use::operand); }
+  ValueId places(int input) const;
+  ValueId stored(int input) const;
   ValueId operand(int input, Use use = Use::operand) const;
+  // Whether a known tensor does not become a constant.
+  bool trains(int input, Use use) const;
+  // Constants of this node's own: reals, and places on an axis for select and its like.
+  ValueId constant(const Dims& dims, std::vector<double> reals, const char* suffix) const;
+  ValueId place_list(Dims places, const char* suffix) const;
   // How a node of two operands uses one of them.
   Use use_of(int input, Op op) const;
-  // A float tensor that this operator trains, seen as `view` and transposed. It must be known, and
-  // a tensor of the model as such, not computed from one. A buffer becomes a constant.
+  // A float tensor that this operator trains, seen as `view` and transposed: a parameter, or a
+  // constant if it is a buffer, or computed.
   ValueId weight(int input, const Dims& view, const Perm& perm, const char* what) const;
   ValueId vector_weight(int input, int64_t size, const char* what) const;
   // The same as a constant, of a batch norm of this momentum.
@@ -75,18 +89,27 @@ class OnnxNode {
   ValueId emit(Op op, AnyAttrs attrs, std::vector<ValueId> inputs, const char* suffix = nullptr,
                const Shape* shape = nullptr) const;
   ValueId reshape(ValueId x, const Dims& dims, const char* suffix = "reshape") const;
+  ValueId number(double x) const;  // a constant without axes
   ValueId transpose(ValueId x, const Perm& perm, const char* suffix) const;
   ValueId to_channels_last(ValueId x) const;  // [N,C,..] -> [N,..,C]
   // `count` elements from `start` on along an axis: x where these are all.
   ValueId slice(ValueId x, int axis, int64_t start, int64_t count, const char* suffix) const;
+  // x with `before` and `after` elements of `value` along an axis.
+  ValueId pad(ValueId x, int axis, int64_t before, int64_t after, double value) const {
+    return importer_.pad_axis(x, axis, before, after, value, name_);
+  }
   const Shape& shape(ValueId id) const { return importer_.graph.shape(id); }
+  Graph& graph() const { return importer_.graph; }
+  std::string part_name(const char* suffix) const;  // "conv1/to_nhwc"
 
   int output_count() const;
   // Whether anybody reads an output.
   bool wants(int output) const;
   // Fails where an output from `first` on is read.
   void refuse_outputs(int first) const;
+  // Of the type of input 0, or of one that is given.
   void set(int output, ValueId value) const;
+  void set(int output, ValueId value, ElementType type) const;
   // `value` [N,..,C] is the output [N,C,..]: adds the transpose.
   void set_channels_last(int output, ValueId value) const;
   void set(int output, KnownTensor known) const;
@@ -99,10 +122,11 @@ class OnnxNode {
   const std::string& input_name(int input) const;
   OnnxTensor& input_tensor(int input) const;
   OnnxTensor& output_tensor(int output) const;
-  std::string part_name(const char* suffix) const;
+  OnnxTensor& typed_output(int output) const;  // of the type of input 0
 
   Importer& importer_;
   const onnx::NodeProto& proto_;
+  const bool derives_;
   std::string name_;
 };
 

@@ -8,7 +8,7 @@ namespace {
 
 void set_reshaped(OnnxNode& n, const Dims& dims) {
   if (n.is_known(0)) return n.set(0, reshape(n.known(0, "input"), dims));
-  n.set(0, n.reshape(n.value(0), dims, nullptr));
+  n.set(0, n.reshape(n.stored(0), dims, nullptr));
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ void import_Transpose(OnnxNode& n) {
 
 void import_Expand(OnnxNode& n) {
   const Dims dims = broadcast_dims(n.dims(0), n.known_ints(1, "shape"));
-  if (n.is_known(0) && !is_parameter(n.known(0, "input"), Use::operand)) {
+  if (n.is_known(0) && !n.trains(0, Use::operand)) {
     count_elements(dims);
     return n.set(0, broadcast(n.known(0, "input"), dims));
   }

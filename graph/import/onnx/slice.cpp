@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/import/common/known_math.h"
+#include "graph/import/onnx/indexing/places.h"
 #include "graph/import/onnx/onnx_node.h"
 
 namespace attune {
@@ -42,8 +43,10 @@ void import_Slice(OnnxNode& n) {
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size())
     n.fail("starts, ends, axes and steps of different lengths");
   KnownTensor known;
-  if (n.is_known(0)) known = n.known(0, "input");
-  ValueId x = n.is_known(0) ? kNone : n.value(0);
+  const bool keeps = stays_known(n, 0);
+  if (keeps) known = n.known(0, "input");
+  const bool strides = std::any_of(steps.begin(), steps.end(), [](int64_t s) { return s != 1; });
+  ValueId x = keeps ? kNone : n.is_known(0) ? n.operand(0) : strides ? n.value(0) : n.stored(0);
   Dims result = dims;
   for (size_t i = 0; i < starts.size(); ++i) {
     const int axis = normal_axis(axes[i], rank);
@@ -52,14 +55,17 @@ void import_Slice(OnnxNode& n) {
     const bool all = extent.count == result[axis] && extent.start == 0;
     result[axis] = extent.count;
     if (all && (steps[i] == 1 || extent.count <= 1)) continue;
-    if (x == kNone) {
-      known = slice(known, axis, extent.start, extent.count, extent.count > 1 ? steps[i] : 1);
+    const int64_t step = extent.count > 1 ? steps[i] : 1;
+    if (keeps) {
+      known = slice(known, axis, extent.start, extent.count, step);
       continue;
     }
-    if (steps[i] != 1 && extent.count > 1) n.fail("a step of {} along axis {}", steps[i], axis);
-    x = n.slice(x, axis, extent.start, extent.count, i + 1 < starts.size() ? "slice" : nullptr);
+    if (extent.count == 0) n.fail("nothing is left of axis {}", axis);
+    Dims places;
+    for (int64_t k = 0; k < extent.count; ++k) places.push_back(extent.start + k * step);
+    x = select(n, x, axis, places, i + 1 < starts.size() ? "slice" : nullptr);
   }
-  if (x != kNone) return n.set(0, x);
+  if (!keeps) return n.set(0, x);
   n.set(0, std::move(known));
 }
 
@@ -88,11 +94,11 @@ void import_Split(OnnxNode& n) {
   for (int i = 0; i < n.output_count(); ++i) {
     if (sizes[i] < 0 || sizes[i] > dims[axis] - start)
       n.fail("sizes {} of an axis of {}", dims_text(sizes), dims[axis]);
-    if (n.is_known(0)) {
+    if (stays_known(n, 0)) {
       n.set(i, slice(n.known(0, "input"), axis, start, sizes[i], 1));
     } else if (n.wants(i)) {
       const std::string suffix = fmt::format("split{}", i);
-      n.set(i, n.slice(n.value(0), axis, start, sizes[i], suffix.c_str()));
+      n.set(i, n.slice(n.is_known(0) ? n.operand(0) : n.stored(0), axis, start, sizes[i], suffix.c_str()));
     }
     start += sizes[i];
   }
@@ -102,7 +108,9 @@ void import_Split(OnnxNode& n) {
 void import_Concat(OnnxNode& n) {
   if (n.input_count() == 0) n.fail("it has no inputs");
   const int axis = normal_axis(n.integer("axis", 1), n.rank(0));
-  if (n.all_known()) {
+  bool known = true;
+  for (int i = 0; i < n.input_count(); ++i) known = known && stays_known(n, i);
+  if (known) {
     std::vector<KnownTensor> parts;
     for (int i = 0; i < n.input_count(); ++i) parts.push_back(n.known(i, "part"));
     return n.set(0, concat(parts, axis));

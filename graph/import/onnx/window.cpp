@@ -5,12 +5,6 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kLargest = 1 << 24;  // of any number here: sums then fit into 32 bits
-
-void check_range(const OnnxNode& n, const char* what, int64_t value, int64_t least) {
-  if (value < least || value > kLargest) n.fail("{} {}", what, value);
-}
-
 // Padding that makes outputs = ceil(size / stride), the odd element behind (SAME_UPPER) or before.
 void pad_same(Window* w, int i, bool upper) {
   const int64_t outputs = (w->size[i] + w->stride[i] - 1) / w->stride[i];
@@ -32,11 +26,16 @@ void extend_for_ceil(Window* w, int i) {
 
 }  // namespace
 
+void check_range(const OnnxNode& n, const char* what, int64_t value, int64_t least) {
+  constexpr int64_t kLargest = 1 << 24;
+  if (value < least || value > kLargest) n.fail("{} {}", what, value);
+}
+
 Window read_window(const OnnxNode& n, const Dims& kernel, bool ceil_mode) {
   const Dims dims = n.dims(0);
   const int axes = static_cast<int>(dims.size()) - 2;
-  if (axes != 1 && axes != 2)
-    n.fail("its input has shape {}; one or two spatial axes are supported", dims_text(dims));
+  if (axes < 1 || axes > 3)
+    n.fail("its input has shape {}; one to three spatial axes are supported", dims_text(dims));
   if (kernel.size() != static_cast<size_t>(axes))
     n.fail("a kernel of {} axes for {}", kernel.size(), dims_text(dims));
   const Dims ones(axes, 1);
@@ -48,7 +47,7 @@ Window read_window(const OnnxNode& n, const Dims& kernel, bool ceil_mode) {
   const std::string auto_pad = n.text("auto_pad", "NOTSET");
   Window w;
   for (int a = 0; a < axes; ++a) {
-    const int i = a + 2 - axes;
+    const int i = a + 3 - axes;
     w.size[i] = dims[2 + a];
     w.kernel[i] = kernel[a];
     w.stride[i] = strides[a];
@@ -79,7 +78,7 @@ Window read_window(const OnnxNode& n, const Dims& kernel, bool ceil_mode) {
 ValueId image_input(const OnnxNode& n, ValueId x) {
   x = n.to_channels_last(x);
   const Dims dims = to_dims(n.shape(x));
-  if (dims.size() == 4) return x;
+  if (dims.size() != 3) return x;
   return n.reshape(x, {dims[0], 1, dims[1], dims[2]}, "image");
 }
 
@@ -100,7 +99,7 @@ ValueId absorb_padding(const OnnxNode& n, Window* window) {
     const int64_t before = padding->before[axis], after = padding->after[axis];
     if (axis < 2 && before + after > 0) return n.value(0);
     if (axis < 2) continue;
-    const int i = axis + 2 - rank;
+    const int i = axis + 3 - rank;
     w.size[i] -= before + after;
     w.before[i] += before;
     w.after[i] += after;
