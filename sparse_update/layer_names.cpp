@@ -8,6 +8,8 @@
 #include <set>
 #include <string_view>
 
+#include "graph/import/common/parameters.h"
+
 namespace attune {
 namespace {
 
@@ -33,6 +35,59 @@ std::string without(const std::string& name, std::initializer_list<std::string_v
 bool counts(const std::string& part) {
   const std::string number = part.substr(part.rfind('_') + 1);
   return !number.empty() && number.find_first_not_of("0123456789") == std::string::npos;
+}
+
+}  // namespace
+
+std::string module_path(const std::string& node_name) {
+  if (!node_name.starts_with('/')) return "";
+  std::vector<std::string> parts = split(node_name.substr(1), '/');
+  // The node itself, and what import adds to its name.
+  const auto is_part_of_node = [](const std::string& part) {
+    return part == "linear" || part == "matmul" || part == "product" || part == "input";
+  };
+  while (parts.size() > 1 && is_part_of_node(parts.back())) parts.pop_back();
+  parts.pop_back();
+  // A module in a Sequential is named in full behind that: "/features/features.0/Conv".
+  std::vector<std::string> path;
+  for (const std::string& part : parts) {
+    if (!path.empty() && part.starts_with(path.back() + ".")) path.pop_back();
+    path.push_back(part);
+  }
+  return fmt::format("{}", fmt::join(path, "."));
+}
+
+int common_parts(const std::string& a, const std::string& b) {
+  const std::vector<std::string> x = split(a, '.'), y = split(b, '.');
+  const auto differ = std::mismatch(x.begin(), x.end(), y.begin(), y.end());
+  return static_cast<int>(differ.first - x.begin());
+}
+
+void name_layers(Graph& graph) {
+  graph.index();
+  const std::vector<Layer> layers = find_layers(graph, true);
+  const auto readers = graph.readers();
+  std::map<std::string, int> paths;
+  for (const Layer& layer : layers) ++paths[module_path(layer.name)];
+  std::set<std::string> taken;
+  for (const Layer& layer : layers) {
+    const std::string& tensor = graph.value(layer.weight).origin.tensor;
+    const std::string own = without(tensor, {".weight", "_weight", ".kernel", "/kernel"});
+    const std::string path = module_path(layer.name), unique = paths[path] == 1 ? path : "";
+    const std::string by_bias =
+        layer.bias == kNone ? "" : without(graph.value(layer.bias).origin.tensor, {".bias"});
+    const std::string part = layer.name.substr(layer.name.rfind('/') + 1);
+    // A weight of several uses is called after one of them.
+    const bool tied = readers[static_cast<size_t>(layer.weight)].size() > 1;
+    for (const std::string& name :
+         {tied ? unique : own, tied ? own : unique, by_bias, path.empty() ? "" : path + "." + part,
+          looks_generated(tensor) ? layer.name : tensor,
+          fmt::format("{}#{}", layer.name, taken.size())}) {
+      if (name.empty() || !taken.insert(name).second) continue;
+      for (NodeId node : layer.nodes) graph.nodes[node].name = name;
+      break;
+    }
+  }
 }
 
 // A block is the innermost counted part of a model that has a sibling of the same layers; where
@@ -72,64 +127,6 @@ void find_blocks(std::vector<Layer>& layers) {
       has_sibling |= repeated;
     });
   }
-}
-
-}  // namespace
-
-std::string module_path(const std::string& node_name) {
-  if (!node_name.starts_with('/')) return "";
-  std::vector<std::string> parts = split(node_name.substr(1), '/');
-  // The node itself, and what import adds to its name.
-  const auto is_part_of_node = [](const std::string& part) {
-    return part == "linear" || part == "matmul" || part == "product" || part == "input";
-  };
-  while (parts.size() > 1 && is_part_of_node(parts.back())) parts.pop_back();
-  parts.pop_back();
-  // A module in a Sequential is named in full behind that: "/features/features.0/Conv".
-  std::vector<std::string> path;
-  for (const std::string& part : parts) {
-    if (!path.empty() && part.starts_with(path.back() + ".")) path.pop_back();
-    path.push_back(part);
-  }
-  return fmt::format("{}", fmt::join(path, "."));
-}
-
-int common_parts(const std::string& a, const std::string& b) {
-  const std::vector<std::string> x = split(a, '.'), y = split(b, '.');
-  const auto differ = std::mismatch(x.begin(), x.end(), y.begin(), y.end());
-  return static_cast<int>(differ.first - x.begin());
-}
-
-void name_layers(const Graph& graph, std::vector<Layer>& layers) {
-  const auto readers = graph.readers();
-  std::map<std::string, int> paths;
-  for (const Layer& layer : layers) ++paths[module_path(graph.nodes[layer.nodes.front()].name)];
-  std::set<std::string> taken;
-  for (Layer& layer : layers) {
-    const Node& node = graph.nodes[layer.nodes.front()];
-    const std::string& tensor = graph.value(layer.weight).origin.tensor;
-    const std::string path = module_path(node.name), unique = paths[path] == 1 ? path : "";
-    const std::string own = without(tensor, {".weight", "_weight", ".kernel", "/kernel"});
-    const std::string by_bias =
-        layer.bias == kNone ? "" : without(graph.value(layer.bias).origin.tensor, {".bias"});
-    // A weight of several uses is called after one of them.
-    const bool tied = readers[static_cast<size_t>(layer.weight)].size() > 1;
-    const std::string of_node =
-        path.empty() ? node.name : path + "." + node.name.substr(node.name.rfind('/') + 1);
-    for (const std::string& name : {tied ? unique : own, tied ? own : unique, by_bias, of_node,
-                                    tensor, fmt::format("{}#{}", tensor, taken.size())})
-      if (!name.empty() && taken.insert(name).second) {
-        layer.name = name;
-        break;
-      }
-  }
-  find_blocks(layers);
-}
-
-void name_layer_nodes(Graph& graph) {
-  graph.index();
-  for (const Layer& layer : find_layers(graph, true))
-    for (NodeId node : layer.nodes) graph.nodes[node].name = layer.name;
 }
 
 }  // namespace attune

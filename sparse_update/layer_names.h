@@ -11,11 +11,11 @@
 // ("/encoder/layer.0/query/MatMul").
 namespace attune {
 
-// Sets `name` and `block` of layers.
-void name_layers(const Graph& graph, std::vector<Layer>& layers);
+// Gives all nodes of a layer one name, which no other layer has: a plan's steps bear it, too.
+void name_layers(Graph& graph);
 
-// Names the nodes after the layers that they are of, so that a plan's steps bear these names.
-void name_layer_nodes(Graph& graph);
+// Sets `block` of layers.
+void find_blocks(std::vector<Layer>& layers);
 
 // "encoder.layer.0.query" of the node name "/encoder/layer.0/query/MatMul"; "" where it has none.
 std::string module_path(const std::string& node_name);

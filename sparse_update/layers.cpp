@@ -107,7 +107,7 @@ class Finder {
     // Whose weight is used last is the classifier, though it may be an embedding's, too.
     std::rotate(layers_.begin() + static_cast<std::ptrdiff_t>(last_used_),
                 layers_.begin() + static_cast<std::ptrdiff_t>(last_used_) + 1, layers_.end());
-    name_layers(graph_, layers_);
+    find_blocks(layers_);
     give_the_rest();
     return std::move(layers_);
   }
@@ -129,6 +129,7 @@ class Finder {
 
   Layer make(const Node& node, const Weight& weight) const {
     Layer layer;
+    layer.name = node.name;
     layer.op = node.op;
     layer.grouped = std::visit(
         [](const auto& attrs) {

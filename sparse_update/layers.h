@@ -12,7 +12,7 @@ namespace attune {
 // perhaps transposed, reshaped or a part of it at a time, as in recurrent nets. Every other
 // parameter (a norm's scale and bias, a slope, a position's embedding) belongs to a layer, too.
 struct Layer {
-  std::string name;      // unique among a graph's layers; see layer_names.h
+  std::string name;      // that of its first node; see layer_names.h
   std::string block;     // of which repeated part of the model it is, "encoder.layer.3"; or none
   Op op = Op::linear;    // what works with the weight
   bool grouped = false;  // a convolution in groups that is not depthwise

@@ -385,7 +385,7 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
   remove_dead(graph);
   check_preprocess(graph, options.preprocess);
   feed_bytes(graph, options.preprocess);
-  name_layer_nodes(graph);
+  name_layers(graph);
   graph.verify();
   return graph;
 }

@@ -61,7 +61,7 @@ std::set<std::string> trained_by_layer(const Graph& graph, const std::string& sp
 TEST_CASE("a transformer's layers bear the names of its modules, whichever way it was exported") {
   for (const Exporter exporter : {Exporter::torchscript, Exporter::dynamo}) {
     const Graph bert = forward_of(transformer(Family::bert, exporter));
-    Names expected;
+    Names expected = {"bert.embeddings.word_embeddings"};
     for (const char* block : {"0", "1"})
       for (const char* layer :
            {"attention.self.query", "attention.self.key", "attention.self.value",
@@ -127,6 +127,37 @@ TEST_CASE("a weight is one layer, however often it is used, and the last one use
   net.node("MatMul", {"a", "own.weight"}, {"b"});
   net.node("MatMul", {"b", "shared.weight"}, {"y"});
   CHECK(layer_names(forward_of(net.model())) == Names{"own", "shared"});
+}
+
+TEST_CASE("a weight is seen through transposes, reshapes and slices of it") {
+  // As recurrent nets that are computed step by step have them: gates apart, for every step.
+  OnnxBuilder net;
+  net.input("x", {-1, 4}).output("y");
+  net.tensor("W", {1, 6, 4}, 0.1f, 0.03f).tensor("R", {1, 6, 3}, 0.2f, 0.02f);
+  net.tensor("head.weight", {3, 2});
+  net.ints("axes", {0}).ints("zero", {0}).ints("three", {3}).ints("one", {1});
+  net.node("Squeeze", {"W", "axes"}, {"W2"});
+  net.node("Transpose", {"W2"}, {"Wt"});
+  set_ints(*net.proto().mutable_graph()->mutable_node(1), "perm", {1, 0});
+  net.node("Slice", {"Wt", "zero", "three", "one"}, {"Wi"});
+  net.node("MatMul", {"x", "Wi"}, {"h"});
+  net.node("Squeeze", {"R", "axes"}, {"R2"});
+  net.node("Transpose", {"R2"}, {"Rt"});
+  set_ints(*net.proto().mutable_graph()->mutable_node(5), "perm", {1, 0});
+  net.node("Slice", {"Rt", "zero", "three", "one"}, {"Ri"});
+  net.node("MatMul", {"h", "Ri"}, {"h1"});
+  net.node("MatMul", {"h1", "Ri"}, {"h2"});
+  net.node("MatMul", {"h2", "head.weight"}, {"y"});
+  const std::string why = error_of([&] { forward_of(net.model()); });
+  CAPTURE(why);
+  REQUIRE(why.empty());
+  const Graph graph = forward_of(net.model());
+  const std::vector<Layer> layers = find_layers(graph);
+  REQUIRE(layers.size() == 3);
+  CHECK(layers[0].name == "W");
+  CHECK(layers[1].name == "R");
+  CHECK(graph.shape(layers[0].weight)[layers[0].input_axis] == 4);
+  CHECK(graph.shape(layers[1].weight)[layers[1].input_axis] == 3);
 }
 
 TEST_CASE("blocks are what repeats, and last:Kblocks counts them") {
@@ -229,7 +260,7 @@ TEST_CASE("names choose layers and parameters") {
   CHECK(parse_scheme(half.json(), graph).slices == half.slices);
   const std::pair<const char*, const char*> kWrong[] = {
       {"names:*.qeury.*", "no parameter '*.qeury.*'"},
-      {R"({"layers": [{"name": "*.qeury"}]})", "none of the 13 layers that may be is called"},
+      {R"({"layers": [{"name": "*.qeury"}]})", "none of the 14 layers that may be is called"},
       {R"({"layers": [{"name": 3}]})", "a layer's name is 3"},
       {R"({"layers": [{"name": "*", "layer": 1}]})", "both a layer and a name"},
       {R"({"layers": [{"layer": 1, "of_last": 2}]})", "of_last goes with a name"},
