@@ -7,8 +7,8 @@
 
 // What layers and blocks are called: by the names that the model's author gave, as far as the file
 // has them. Exporters keep them in the names of weights and biases ("encoder.layer.0.query.bias"),
-// but a weight that they transposed is "onnx::MatMul_12" or "val_7"; and in those of nodes
-// ("/encoder/layer.0/query/MatMul").
+// and in those of nodes ("/encoder/layer.0/query/MatMul"); a weight that they transposed is
+// "val_7".
 namespace attune {
 
 // Gives all nodes of a layer one name, which no other layer has: a plan's steps bear it, too.

@@ -23,6 +23,14 @@ bool is_loss_op(Op op) {
          (kind == OpKind::backward && signature(op).input(0).axes[0].mixed);
 }
 
+// Whether an operator takes rows of its first operand, which ids name.
+bool looks_up_rows(Op op) {
+  const Signature& row = signature(op);
+  return op_info(op).kind == OpKind::forward && row.inputs == 2 &&
+         row.input(1).operand_type() == OperandType::places &&
+         row.input(0).axes[0].kind == SignatureAxis::named;
+}
+
 bool all_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -90,7 +98,7 @@ class Finder {
       const WeightAxes axes = weight_axes(op(s), 1);
       // A loss looks up a table of its own.
       const bool table =
-          op(s) == Op::take && !std::string_view(text_of(step(s).name())).starts_with("loss/");
+          looks_up_rows(op(s)) && !std::string_view(text_of(step(s).name())).starts_with("loss/");
       if ((!axes && !table) || phase(s) != Phase::forward) continue;
       const int32_t weight = input(s, axes ? 1 : 0);
       if (!is_parameter(weight)) continue;
