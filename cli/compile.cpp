@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cli/compile_options.h"
+#include "cli/layer_list.h"
 #include "cli/model_labels.h"
 #include "cli/output_file.h"
 #include "cli/report/plan_layers.h"
@@ -29,6 +30,7 @@ constexpr const char* kExamples = R"(Examples:
   attune compile net.onnx -o net.att --scheme scheme.json --input-shape image:1x3x96x96
   attune compile net.onnx -o net.att --scheme bias:8 --batch-size 1 --memory 256KiB
       --backend reference     refused where it does not fit
+  attune compile bert.onnx --layers       the layers, for a scheme of your own
   attune compile net.onnx -o net.att --scheme auto --data photos/train --memory 256KiB
   attune compile net.onnx -o net.att --scheme auto --data photos/train --memory 256KiB
       --finalists 12          fine-tunes the best ones, and names a learning rate
@@ -39,7 +41,7 @@ struct Options {
   std::string plan;
   CompileCommand compile;
   SchemeSearch search;
-  bool bake_kernels = false;
+  bool bake_kernels = false, layers = false;
   OutputOptions output;
 };
 
@@ -177,7 +179,15 @@ CompiledWithin plan_on_what_fits(const Options& options, const Model& model,
   }
 }
 
+int list_layers(const Options& options) {
+  const CompileOptions compile_with = options.compile.options();
+  print_layers(forward_graph(*load_model(options.compile.model), compile_with, 1),
+               options.output.json);
+  return 0;
+}
+
 int run(const Options& options) {
+  if (options.layers) return list_layers(options);
   check_replaceable(options.plan, "a plan", is_plan_file);
   CompileOptions compile_with = options.compile.options();
   const bool searches = compile_with.scheme == "auto";
@@ -224,7 +234,15 @@ Verb add_compile(CLI::App& app) {
   const std::string help = std::string(kExamples) + kSchemesHelp + losses_help() + kPreprocessHelp;
   CLI::App* verb = add_verb(app, "compile", "Make a training plan of a model", help.c_str());
   options->compile.add(verb, true);
-  verb->add_option("-o,--plan", options->plan, "The plan to write (.att)")->required();
+  CLI::Option* plan =
+      verb->add_option("-o,--plan", options->plan, "The plan to write (.att); required");
+  CLI::Option* layers =
+      verb->add_flag("--layers", options->layers,
+                     "Write no plan: list the model's layers, as schemes number and name them")
+          ->excludes(plan);
+  verb->final_callback([plan, layers] {
+    if (plan->empty() && layers->empty()) throw CLI::RequiredError("--plan");
+  });
   verb->add_flag("--bake-kernels", options->bake_kernels,
                  "Choose each step's kernel now, as --backend does on this machine; sessions of "
                  "the plan then run these");

@@ -20,10 +20,13 @@ const char* const kSchemesHelp = R"(Schemes:
   full      every float parameter
   head      the classifier
   last:K    the classifier, and all parameters of the K layers before it
-  bias:K    the classifier, and the biases of the K layers before it
+  bias:K    the classifier, and the biases of the K layers before it; for last and bias, 4blocks
+            counts the repeated parts of a model: a transformer's blocks
+  names:A,B the classifier, and the parameters of these names: *.layer.[8-11].*.{query,key}.weight
   auto      searched for within --memory, --flash and --latency, on --data; see `attune search`
   FILE      JSON: {"head": true, "bias_last": K, "weights_last": K,
-                   "layers": [{"layer": 21, "input_channels": 0.5}],
+                   "layers": [{"layer": 21, "input_channels": 0.5},
+                              {"name": "*.{query,key}", "of_last": "4 blocks"}],
                    "parameters": [{"name": "conv1.weight", "output_channels": [0, 3]}]}, or such JSON itself
 )";
 

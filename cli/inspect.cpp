@@ -1,7 +1,10 @@
+#include <map>
+
 #include "cli/output_file.h"
 #include "cli/report/dot.h"
 #include "cli/report/page.h"
 #include "cli/report/plan_layers.h"
+#include "cli/report/sections.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "engine/format/plan_tensor.h"
@@ -228,16 +231,40 @@ void print_memory(const MemoryReport& memory) {
   fmt::print("\n{}", table.text());
 }
 
-void print_parameters(const format::Plan& plan) {
+// Layers by where in the state their weights are.
+std::map<uint64_t, std::string> layers_by_weight(const Plan& plan) {
+  std::map<uint64_t, std::string> names;
+  const format::Program* train = plan.program(ProgramKind::train_step);
+  if (train == nullptr) return names;
+  const format::Program& program = *train;
+  const ProgramView view(plan.table(), program);
+  for (const PlanLayer& layer : view.layers.layers) {
+    const format::Tensor& weight = *program.tensors()->Get(static_cast<unsigned>(layer.weight));
+    if (weight.segment() == format::Segment::state) names[weight.offset()] = layer.name;
+  }
+  return names;
+}
+
+// A weight that an exporter transposed has no name of its own: "val_12 of encoder.layer.0.query".
+std::string parameter_text(const format::Parameter& p,
+                           const std::map<uint64_t, std::string>& layers) {
+  std::string text = p.name()->str();
+  const auto layer = layers.find(p.state_offset());
+  if (layer != layers.end() && !text.starts_with(layer->second)) text += " of " + layer->second;
+  if (p.head()) text += " (fresh)";
+  if (p.statistic()) text += " (statistic)";
+  return text;
+}
+
+void print_parameters(const Plan& loaded) {
+  const format::Plan& plan = loaded.table();
+  const auto layers = layers_by_weight(loaded);
   Table table({"trained parameter", "shape", "slice", ">elements", "of"});
   uint64_t trained = 0;
   for (const format::Parameter* p : *plan.parameters()) {
     trained += elements_trained(*p);
-    table.row({p->name()->str() + (p->head()        ? " (fresh)"
-                                   : p->statistic() ? " (statistic)"
-                                                    : ""),
-               shape_text(p->model_shape()), slice_text(*p), count_text(elements_trained(*p)),
-               count_text(elements_of(*p))});
+    table.row({parameter_text(*p, layers), shape_text(p->model_shape()), slice_text(*p),
+               count_text(elements_trained(*p)), count_text(elements_of(*p))});
   }
   table.row({"total", "", "", count_text(trained), ""});
   fmt::print("\n{}", table.text());
@@ -344,7 +371,7 @@ int run(const Options& options) {
   }
   print_summary(json, inputs_text(*loaded->session), loaded->backend);
   print_memory(loaded->session->memory());
-  print_parameters(loaded->table());
+  print_parameters(loaded->plan);
   print_estimates(json);
   if (!options.output.quiet) print_programs(json["programs"]);
   return 0;

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "graph/ir/error.h"
-#include "graph/rules/cut.h"
+#include "sparse_update/glob.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/layers.h"
 #include "sparse_update/number_text.h"
@@ -23,7 +23,10 @@ using Json = nlohmann::json;
 class SchemeBuilder {
  public:
   SchemeBuilder(const Graph& graph, std::string source)
-      : graph_(graph), source_(std::move(source)), layers_(find_layers(graph)) {
+      : graph_(graph),
+        source_(std::move(source)),
+        layers_(find_layers(graph)),
+        reaching_(reaching_output(graph)) {
     if (layers_.empty())
       throw_error("{}: the model has no convolution or linear layer to train", source_);
   }
@@ -35,33 +38,42 @@ class SchemeBuilder {
     if (parameter != kNone)
       slices_[parameter] = {graph_.value(parameter).origin.tensor, -1, {}, {}};
   }
-  void train_layer(const Layer& layer) {
-    for (ValueId p : {layer.weight, layer.own_bias, layer.gamma, layer.beta}) train(p);
+  void train_all(const std::vector<ValueId>& parameters) {
+    for (ValueId parameter : parameters) train(parameter);
   }
   void train_channels(ValueId parameter, int axis, bool input, std::vector<int64_t> channels) {
     slices_[parameter] = {graph_.value(parameter).origin.tensor, axis, input, std::move(channels)};
   }
 
-  // The last `count` layers before the classifier.
-  std::vector<Layer> last(int64_t count) const {
-    // Who counts the layers of other outputs, too, gets all that this one has.
-    if (count < 0 || count >= static_cast<int64_t>(layers_of_all_outputs()))
-      fail("asks for the last {} layers, the model has {} before its classifier", count,
-           before_head());
-    count = std::min(count, static_cast<int64_t>(before_head()));
-    return {layers_.end() - 1 - count, layers_.end() - 1};
+  // The last layers before the classifier, as the user counted them: "4" layers, "4 blocks".
+  std::vector<Layer> last(const std::string& text) const {
+    const std::string_view number = text.substr(0, text.find_first_not_of("0123456789"));
+    std::string_view unit = std::string_view(text).substr(number.size());
+    if (unit.starts_with(' ')) unit.remove_prefix(1);
+    int64_t count = 0;
+    const bool blocks = unit == "blocks" || unit == "block";
+    if (!parse_number(number, &count) || (!blocks && !unit.empty()))
+      fail("'{}' is no number of layers, nor of blocks, as in '4blocks'", shown_name(text));
+    return blocks ? last_blocks(count) : last_layers(count);
   }
 
-  ValueId find(const std::string& name) const {
+  // Those that the user means by one name.
+  std::vector<ValueId> find(const std::string& name) const {
     std::vector<std::string> known;
+    std::vector<ValueId> meant;
     for (size_t i = 0; i < graph_.values.size(); ++i) {
       const Value& value = graph_.values[i];
+      const auto id = static_cast<ValueId>(i);
       if (value.role != Role::parameter) continue;
-      if (value.origin.tensor == name) return static_cast<ValueId>(i);
+      if (value.origin.tensor == name) return {id};
+      if (reaching_[i] && (matches(name, value.origin.tensor) || matches(name, name_by_layer(id))))
+        meant.push_back(id);
       if (known.size() < 8) known.push_back(value.origin.tensor);
     }
-    fail("the model has no parameter '{}'; it has {} ...", shown_name(name),
-         fmt::join(known, ", "));
+    if (meant.empty())
+      fail("the model has no parameter '{}'; it has {} ...", shown_name(name),
+           fmt::join(known, ", "));
+    return meant;
   }
 
   template <class... Args>
@@ -103,24 +115,47 @@ class SchemeBuilder {
   int64_t channel_count(ValueId parameter, int axis) const { return graph_.shape(parameter)[axis]; }
 
  private:
-  size_t layers_of_all_outputs() const {
-    return static_cast<size_t>(
-        std::count_if(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& node) {
-          return weight_axes(node.op, 1) && graph_.value(node.inputs[1]).role == Role::parameter;
-        }));
+  std::vector<Layer> last_layers(int64_t count) const {
+    // Who counts the layers of other outputs, too, gets all that this one has.
+    if (count >= std::ssize(find_layers(graph_, true)))
+      fail("asks for the last {} layers, the model has {} before its classifier", count,
+           before_head());
+    count = std::min(count, static_cast<int64_t>(before_head()));
+    return {layers_.end() - 1 - count, layers_.end() - 1};
+  }
+
+  std::vector<Layer> last_blocks(int64_t count) const {
+    std::vector<std::string> seen;
+    std::vector<size_t> begins;  // of each block
+    for (size_t l = 0; l < before_head(); ++l) {
+      const std::string& block = layers_[l].block;
+      if (block.empty() || std::find(seen.begin(), seen.end(), block) != seen.end()) continue;
+      seen.push_back(block);
+      begins.push_back(l);
+    }
+    if (seen.empty()) return last_layers(count);
+    if (count > std::ssize(seen))
+      fail("asks for the last {} blocks, the model has {}: {} .. {}", count, seen.size(),
+           seen.front(), seen.back());
+    const size_t first =
+        count == 0 ? before_head() : begins[seen.size() - static_cast<size_t>(count)];
+    return {layers_.begin() + static_cast<std::ptrdiff_t>(first), layers_.end() - 1};
+  }
+
+  std::string name_by_layer(ValueId parameter) const {
+    for (const Layer& layer : layers_) {
+      if (parameter == layer.weight) return layer.name + ".weight";
+      if (parameter == layer.bias) return layer.name + ".bias";
+    }
+    return "";
   }
 
   const Graph& graph_;
   std::string source_;
   std::vector<Layer> layers_;
+  std::vector<bool> reaching_;
   std::map<ValueId, TrainedSlice> slices_;
 };
-
-int64_t parse_count(const SchemeBuilder& builder, const std::string& text) {
-  int64_t count = 0;
-  if (!parse_number(text, &count) || count < 0) builder.fail("'{}' is no number of layers", text);
-  return count;
-}
 
 // Reads "input_channels" or "output_channels" of one entry and adds the slice.
 void add_entry(SchemeBuilder& builder, const Json& entry, ValueId parameter,
@@ -136,6 +171,9 @@ void add_entry(SchemeBuilder& builder, const Json& entry, ValueId parameter,
   if (input && layer->grouped)
     builder.fail("{} belongs to a grouped convolution; choose its output_channels", label);
   const int axis = input ? layer->input_axis : layer->output_axis;
+  if (axis < 0)
+    builder.fail("{}: {} channels of {} cannot be chosen", label, input ? "input" : "output",
+                 layer->name);
   const int64_t count = builder.channel_count(parameter, axis);
   const Json& given = entry.at(input ? "input_channels" : "output_channels");
 
@@ -181,14 +219,47 @@ int64_t integer(const SchemeBuilder& builder, const Json& object, const char* ke
   return value.get<int64_t>();
 }
 
-int64_t count_or_zero(const SchemeBuilder& builder, const Json& object, const char* key) {
-  return object.contains(key) ? integer(builder, object, key) : 0;
+// The last layers of a count such as 4 or "4 blocks".
+std::vector<Layer> last(const SchemeBuilder& builder, const Json& object, const char* key) {
+  if (!object.contains(key)) return {};
+  const Json& count = object.at(key);
+  if (count.is_string()) return builder.last(count.get<std::string>());
+  return builder.last(std::to_string(integer(builder, object, key)));
+}
+
+std::string text(const SchemeBuilder& builder, const Json& entry, const char* what) {
+  const Json& name = entry.at("name");
+  if (!name.is_string()) builder.fail("a {}'s name is {}, not a text", what, shown_json(name));
+  return name.get<std::string>();
+}
+
+// The layers that an entry is of, by their numbers.
+std::vector<size_t> layers_of(const SchemeBuilder& builder, const Json& entry) {
+  const std::vector<Layer>& layers = builder.layers();
+  if (!entry.contains("name")) {
+    if (entry.contains("of_last")) builder.fail("of_last goes with a name, not with a layer");
+    const int64_t index = integer(builder, entry, "layer");
+    if (index < 0 || index >= std::ssize(layers))
+      builder.fail("layer {} is not in 0 .. {}", index, layers.size() - 1);
+    return {static_cast<size_t>(index)};
+  }
+  if (entry.contains("layer")) builder.fail("an entry of layers has both a layer and a name");
+  const std::string pattern = text(builder, entry, "layer");
+  const size_t count =
+      entry.contains("of_last") ? last(builder, entry, "of_last").size() : builder.before_head();
+  std::vector<size_t> found;
+  for (size_t l = builder.before_head() - count; l < builder.before_head(); ++l)
+    if (matches(pattern, layers[l].name)) found.push_back(l);
+  if (found.empty())
+    builder.fail("none of the {} layers that may be is called '{}'; the last one is {}", count,
+                 shown_name(pattern), layers[builder.before_head()].name);
+  return found;
 }
 
 Json read_json(const SchemeBuilder& builder, const std::string& path) {
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure))
-    builder.fail("is neither full, head, last:K, bias:K nor a file that can be read");
+    builder.fail("is neither full, head, last:K, bias:K, names:.. nor a file that can be read");
   return read_json_file(path, "scheme " + path);
 }
 
@@ -198,37 +269,47 @@ void add_json(SchemeBuilder& builder, const Json& json) {
   const std::vector<Layer>& layers = builder.layers();
   if (json.contains("head") && !json.at("head").is_boolean())
     builder.fail("head is {}, not true or false", shown_json(json.at("head")));
-  if (json.value("head", true)) builder.train_layer(layers.back());
-  for (const Layer& layer : builder.last(count_or_zero(builder, json, "bias_last")))
-    builder.train(layer.bias);
-  for (const Layer& layer : builder.last(count_or_zero(builder, json, "weights_last")))
-    builder.train_layer(layer);
+  if (json.value("head", true)) builder.train_all(layers.back().parameters());
+  for (const Layer& layer : last(builder, json, "bias_last")) builder.train_all(layer.biases);
+  for (const Layer& layer : last(builder, json, "weights_last"))
+    builder.train_all(layer.parameters());
   for (const char* key : {"layers", "parameters"})
     if (json.contains(key) && !json.at(key).is_array()) builder.fail("{} is not a list", key);
-  std::set<int64_t> listed;
+  std::set<size_t> listed;
   for (const Json& entry : json.value("layers", Json::array())) {
     check_keys(builder, entry, "an entry of layers",
-               {"layer", "input_channels", "output_channels"});
-    const int64_t index = integer(builder, entry, "layer");
-    if (index < 0 || index >= static_cast<int64_t>(layers.size()))
-      builder.fail("layer {} is not in 0 .. {}", index, layers.size() - 1);
-    if (!listed.insert(index).second)
-      builder.fail("layer {} is listed twice; write one entry with all of its channels", index);
-    const Layer& layer = layers[static_cast<size_t>(index)];
-    add_entry(builder, entry, layer.weight, fmt::format("layer {} ({})", index, layer.name));
+               {"layer", "name", "of_last", "input_channels", "output_channels"});
+    for (const size_t index : layers_of(builder, entry)) {
+      if (!listed.insert(index).second)
+        builder.fail("layer {} is listed twice; write one entry with all of its channels", index);
+      const Layer& layer = layers[index];
+      add_entry(builder, entry, layer.weight, fmt::format("layer {} ({})", index, layer.name));
+    }
   }
   std::set<std::string> named;
   for (const Json& entry : json.value("parameters", Json::array())) {
     check_keys(builder, entry, "an entry of parameters",
                {"name", "input_channels", "output_channels"});
     if (!entry.contains("name")) builder.fail("an entry of parameters has no name");
-    if (!entry.at("name").is_string())
-      builder.fail("a parameter's name is {}, not a text", shown_json(entry.at("name")));
-    const std::string name = entry.at("name").get<std::string>();
+    const std::string name = text(builder, entry, "parameter");
     if (!named.insert(name).second)
       builder.fail("parameter {} is listed twice; write one entry with all of its channels", name);
-    add_entry(builder, entry, builder.find(name), name);
+    for (ValueId parameter : builder.find(name)) add_entry(builder, entry, parameter, name);
   }
+}
+
+// At the commas outside of braces.
+std::vector<std::string> patterns_of(const std::string& list) {
+  std::vector<std::string> patterns(1);
+  int depth = 0;
+  for (char c : list) {
+    depth += (c == '{') - (c == '}');
+    if (c == ',' && depth <= 0)
+      patterns.emplace_back();
+    else
+      patterns.back() += c;
+  }
+  return patterns;
 }
 
 }  // namespace
@@ -242,12 +323,16 @@ Scheme parse_scheme(const std::string& spec, const Graph& forward) {
         builder.train(static_cast<ValueId>(i));
     return builder.scheme();
   }
-  const bool last = spec.starts_with("last:"), bias = spec.starts_with("bias:");
-  if (spec == "head" || last || bias) {
-    builder.train_layer(builder.layers().back());
-    const int64_t count = last || bias ? parse_count(builder, spec.substr(5)) : 0;
-    for (const Layer& layer : builder.last(count))
-      last ? builder.train_layer(layer) : builder.train(layer.bias);
+  const bool last = spec.starts_with("last:"), bias = spec.starts_with("bias:"),
+             names = spec.starts_with("names:");
+  if (spec == "head" || last || bias || names) {
+    builder.train_all(builder.layers().back().parameters());
+    if (last || bias)
+      for (const Layer& layer : builder.last(spec.substr(5)))
+        builder.train_all(last ? layer.parameters() : layer.biases);
+    if (names)
+      for (const std::string& pattern : patterns_of(spec.substr(6)))
+        builder.train_all(builder.find(pattern));
     return builder.scheme();
   }
   add_json(builder, spec.starts_with('{') ? read_json_text(spec, "scheme " + shown_name(spec))

@@ -23,6 +23,14 @@ bool is_loss_op(Op op) {
          (kind == OpKind::backward && signature(op).input(0).axes[0].mixed);
 }
 
+// Whether an operator takes rows of its first operand, which ids name.
+bool looks_up_rows(Op op) {
+  const Signature& row = signature(op);
+  return op_info(op).kind == OpKind::forward && row.inputs == 2 &&
+         row.input(1).operand_type() == OperandType::places &&
+         row.input(0).axes[0].kind == SignatureAxis::named;
+}
+
 bool all_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -87,9 +95,14 @@ class Finder {
     std::map<std::pair<int32_t, std::string>, int> known;
     std::vector<int32_t> made;  // the first tensor that each layer makes: later layers, larger ids
     for (int s = 0; s < steps(); ++s) {
-      if (!weight_axes(op(s), 1) || phase(s) != Phase::forward || !is_parameter(input(s, 1)))
-        continue;
-      const int32_t weight = input(s, 1), y = list_of(step(s).outputs())[0];
+      const WeightAxes axes = weight_axes(op(s), 1);
+      // A loss looks up a table of its own.
+      const bool table =
+          looks_up_rows(op(s)) && !std::string_view(text_of(step(s).name())).starts_with("loss/");
+      if ((!axes && !table) || phase(s) != Phase::forward) continue;
+      const int32_t weight = input(s, axes ? 1 : 0);
+      if (!is_parameter(weight)) continue;
+      const int32_t y = list_of(step(s).outputs())[0];
       const std::string name = layer_name(text_of(step(s).name()));
       const auto [at, fresh] = known.try_emplace({weight, name}, static_cast<int>(made.size()));
       layer(s) = at->second;
@@ -98,8 +111,7 @@ class Finder {
       made.push_back(name == text_of(step(s).name()) ? y : -1);
       PlanLayer found;
       found.name = name, found.op = op_name(op(s)), found.weight = weight;
-      const WeightAxes axes = weight_axes(op(s), 1);
-      found.one_filter_a_channel = axes.input == axes.output;
+      found.one_filter_a_channel = axes && axes.input == axes.output;
       found.weight_elements = elements(tensor(weight));
       if (const auto* shape = tensor(weight).shape())
         found.weight_shape = fmt::format("{}", fmt::join(shape->begin(), shape->end(), "x"));

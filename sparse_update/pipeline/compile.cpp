@@ -13,6 +13,7 @@
 #include "graph/training/autodiff.h"
 #include "graph/training/head.h"
 #include "graph/training/random_step.h"
+#include "sparse_update/layer_names.h"
 #include "sparse_update/layers.h"
 #include "sparse_update/prune.h"
 
@@ -405,6 +406,7 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
   remove_dead(graph);
   check_preprocess(graph, options.preprocess);
   feed_bytes(graph, options.preprocess);
+  name_layers(graph);
   graph.verify();
   return graph;
 }

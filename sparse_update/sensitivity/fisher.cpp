@@ -32,24 +32,36 @@ void add(const Tensor& gradient, Sums* sums) {
   }
 }
 
+// A parameter whose gradient is read; `axis` of its channels, -1: all elements are one.
+struct Read {
+  std::string parameter;
+  int axis = -1;
+};
+
+// By layer its weight, and behind it its biases.
+std::vector<Read> reads_of(const SearchSpace& space) {
+  std::vector<Read> reads;
+  for (const SpaceLayer& layer : space.layers) {
+    reads.push_back({layer.weight, layer.input_axis});
+    for (const std::string& bias : layer.biases) reads.push_back({bias, -1});
+  }
+  return reads;
+}
+
 // A session of the plan that trains everything, one example at a time, at a learning rate of zero.
 class GradientReader {
  public:
-  GradientReader(const Plan& plan, const SearchSpace& space, Dataset& examples,
+  GradientReader(const Plan& plan, const std::vector<Read>& reads, Dataset& examples,
                  const SessionOptions& options)
-      : space_(space), examples_(examples) {
+      : reads_(reads), examples_(examples) {
     throw_if_error(Session::create(plan, options, &session_));
     throw_if_error(Batch::bind(*session_, kTrain, examples, &batch_));
   }
 
-  // `sums`: of layer l, 2 l its weight and 2 l + 1 its bias.
+  // `sums`: as the parameters that are read.
   void add_example(int64_t example, std::vector<Sums>* sums) {
     run(example);
-    for (size_t l = 0; l < space_.layers.size(); ++l) {
-      const SpaceLayer& layer = space_.layers[l];
-      add_gradient(layer.weight, layer.input_axis, &(*sums)[2 * l]);
-      add_gradient(layer.bias, -1, &(*sums)[2 * l + 1]);
-    }
+    for (size_t i = 0; i < reads_.size(); ++i) add_gradient(reads_[i], &(*sums)[i]);
   }
 
  private:
@@ -65,9 +77,8 @@ class GradientReader {
                   examples_.describe(example));
   }
 
-  // `axis` -1: all elements are one channel.
-  void add_gradient(const std::string& parameter, int axis, Sums* sums) const {
-    if (parameter.empty()) return;
+  void add_gradient(const Read& read, Sums* sums) const {
+    const auto& [parameter, axis] = read;
     const Tensor gradient = session_->output(kTrain, std::string(kGradientPrefix) + parameter);
     if (!gradient) return;
     if (sums->gradient.empty()) {
@@ -81,7 +92,7 @@ class GradientReader {
       add<float>(gradient, sums);
   }
 
-  const SearchSpace& space_;
+  const std::vector<Read>& reads_;
   Dataset& examples_;
   std::unique_ptr<Session> session_;
   Batch batch_;
@@ -106,6 +117,16 @@ GradientMoments moments(const std::vector<std::vector<Sums>>& parts, size_t inde
     if (count > 1) made.squared_mean[c] = (n * made.squared_mean[c] - made.trace[c]) / (n - 1);
   }
   return made;
+}
+
+// Of two parameters as of one.
+void add(const GradientMoments& one, GradientMoments* both) {
+  both->trace.resize(one.trace.size());
+  both->squared_mean.resize(one.squared_mean.size());
+  for (size_t c = 0; c < one.trace.size(); ++c) {
+    both->trace[c] += one.trace[c];
+    both->squared_mean[c] += one.squared_mean[c];
+  }
 }
 
 // What a choice trains, all together.
@@ -143,19 +164,23 @@ FisherInformation fisher_information(const Model& model, const CompileOptions& o
   train_only.programs = 1u << static_cast<unsigned>(ProgramKind::train_step);
 
   count = std::clamp<int64_t>(count, 1, examples.size());
-  std::vector<std::vector<Sums>> parts(kParts, std::vector<Sums>(2 * space.layers.size()));
+  const std::vector<Read> reads = reads_of(space);
+  std::vector<std::vector<Sums>> parts(kParts, std::vector<Sums>(reads.size()));
   WorkCount work(progress, "Fisher information", static_cast<size_t>(count));
   for_each_in_parallel(kParts, threads, [&](size_t part) {
-    GradientReader reader(loaded.plan(), space, examples, train_only);
+    GradientReader reader(loaded.plan(), reads, examples, train_only);
     for (auto i = static_cast<int64_t>(part); i < count; i += kParts) {
       reader.add_example(i, &parts[part]);
       work.add(1, true);
     }
   });
   FisherInformation information;
-  for (size_t l = 0; l < space.layers.size(); ++l) {
-    information.weight.push_back(moments(parts, 2 * l, count));
-    information.bias.push_back(moments(parts, 2 * l + 1, count));
+  size_t next = 0;
+  for (const SpaceLayer& layer : space.layers) {
+    information.weight.push_back(moments(parts, next++, count));
+    information.bias.emplace_back();
+    for (size_t i = 0; i < layer.biases.size(); ++i)
+      add(moments(parts, next++, count), &information.bias.back());
   }
   return information;
 }

@@ -16,8 +16,8 @@ namespace {
 
 constexpr double kRatios[] = {0.125, 0.25, 0.5, 1};
 
-std::string tensor_name(const Graph& graph, ValueId id) {
-  return id == kNone ? "" : graph.value(id).origin.tensor;
+const std::string& tensor_name(const Graph& graph, ValueId id) {
+  return graph.value(id).origin.tensor;
 }
 
 // The channels that a scheme's ratio stands for.
@@ -28,7 +28,7 @@ std::vector<int64_t> strongest_channels(const Graph& graph, int layer, double ra
 }
 
 std::vector<WeightOption> options_of(const Graph& graph, const Layer& layer, int index) {
-  if (layer.grouped) return {{1, {}}};
+  if (layer.grouped || layer.input_axis < 0) return {{1, {}}};
   std::vector<WeightOption> options;
   for (double ratio : kRatios) {
     WeightOption option{ratio, {}};
@@ -42,6 +42,15 @@ std::vector<WeightOption> options_of(const Graph& graph, const Layer& layer, int
   return options;
 }
 
+bool expands(const Graph& graph, const Layer& layer) {
+  if (layer.grouped || layer.input_axis < 0 || layer.output_axis < 0) return false;
+  const Shape& weight = graph.shape(layer.weight);
+  const int64_t inputs = weight[layer.input_axis], outputs = weight[layer.output_axis];
+  if (weight.elements() != inputs * outputs) return false;
+  if (layer.op == Op::linear) return !layer.joins && (outputs > inputs || !layer.block.empty());
+  return layer.op == Op::conv2d && outputs > inputs;
+}
+
 }  // namespace
 
 SearchSpace search_space(const Graph& forward) {
@@ -53,12 +62,10 @@ SearchSpace search_space(const Graph& forward) {
     SpaceLayer made;
     made.name = layer.name;
     made.weight = tensor_name(forward, layer.weight);
-    made.bias = tensor_name(forward, layer.bias);
+    for (ValueId bias : layer.biases) made.biases.push_back(tensor_name(forward, bias));
     made.input_axis = layer.input_axis;
-    const Shape& weight = forward.shape(layer.weight);
-    made.input_channels = weight[layer.input_axis];
-    made.expands = !layer.grouped && weight.rank == 4 && weight[0] > made.input_channels &&
-                   weight.elements() == weight[0] * made.input_channels;
+    made.input_channels = layer.input_axis < 0 ? 1 : forward.shape(layer.weight)[layer.input_axis];
+    made.expands = expands(forward, layer);
     if (seen.insert(layer.weight).second && layer.weight != layers.back().weight)
       made.options = options_of(forward, layer, static_cast<int>(i));
     space.layers.push_back(std::move(made));

@@ -17,11 +17,14 @@ struct WeightOption {
 // A layer before the classifier, and the ways to train its weight.
 struct SpaceLayer {
   std::string name;
-  std::string weight, bias;  // the model's tensors; "" where there is none
-  int input_axis = 0;        // of the weight in our layout
+  std::string weight;               // the model's tensor
+  std::vector<std::string> biases;  // the same; its own and its norms'
+  int input_axis = 0;               // of the weight in our layout; -1: none
   int64_t input_channels = 0;
   std::vector<WeightOption> options;  // the smallest share first; empty: the weight stays frozen
-  bool expands = false;  // a pointwise convolution to more channels, as a block begins with
+  // What a block begins with: a pointwise convolution to more channels, attention's projections of
+  // its input, the first of a feed-forward pair.
+  bool expands = false;
 };
 
 // Everything that a search may choose: the classifier always, the biases of the last k layers, and

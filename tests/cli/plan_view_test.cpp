@@ -180,8 +180,9 @@ TEST_CASE("what layers train is what the scheme says, and all of it") {
       CHECK(found.trained_weight <= found.weight_elements);
       CHECK(found.trained_other <= found.other_elements);
       bool other = false;
-      for (ValueId id : {layers[i].own_bias, layers[i].gamma, layers[i].beta})
-        other = other || (id != kNone && compiled.parameter(graph.value(id).origin.tensor));
+      for (ValueId id : layers[i].parameters())
+        other = other || (id != layers[i].weight &&
+                          compiled.parameter(graph.value(id).origin.tensor) != nullptr);
       CHECK((found.trained_other > 0) == other);
       CHECK(found.slice.empty() ==
             (found.trained_weight == 0 || found.trained_weight == found.weight_elements));

@@ -92,7 +92,7 @@ TEST_CASE("a report shows the model, its layers, memory and cost, and needs noth
   check_balanced(page);
   const json inspected = shop.run("inspect net.att --json").json();
   for (const char* part :
-       {"<h1>net.onnx</h1>", "hidden_node", "2 of 4 input channels, bias", "id=\"layers\"",
+       {"<h1>net.onnx</h1>", "<td>fc1<td>", "2 of 4 input channels, bias", "id=\"layers\"",
         "id=\"memory\"", "Trains 33 of 43 parameters, in 2 of 2 layers: 1 whole weight, 1 in part",
         "momentum 0.9", "cross_entropy", "f32", "give --target for times", "kept for the gradients",
         "gradient of a parameter", "evaluate, batch 4", "predict, batch 1", "Alive at the peak"})

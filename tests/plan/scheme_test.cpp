@@ -54,9 +54,10 @@ TEST_CASE("layers are counted in the order of execution, the classifier last") {
   CHECK(axes(1) == std::pair(2, 2));  // depthwise
   CHECK(axes(3) == std::pair(1, 0));  // linear
   CHECK(graph.value(layers[1].bias).origin.tensor == "depthwise_bn.beta");
-  CHECK(graph.value(layers[1].gamma).origin.tensor == "depthwise_bn.gamma");
+  REQUIRE(layers[1].others.size() == 1);
+  CHECK(graph.value(layers[1].others[0]).origin.tensor == "depthwise_bn.gamma");
   CHECK(graph.value(layers[3].bias).origin.tensor == "fc.bias");
-  CHECK(layers[3].gamma == kNone);
+  CHECK(layers[3].others.empty());
 }
 
 TEST_CASE("schemes by name") {

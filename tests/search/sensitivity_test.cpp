@@ -197,9 +197,9 @@ TEST_CASE("estimates do not depend on the number of threads") {
 
 TEST_CASE("a Fisher gain is the decrease of a quadratic model of the loss") {
   SearchSpace space;
-  space.layers.push_back({"a", "a.weight", "a.bias", 0, 2, {{0.5, {1}}, {1, {}}}});
-  space.layers.push_back({"b", "b.weight", "", 0, 1, {}});
-  space.layers.push_back({"c", "c.weight", "c.bias", 0, 1, {}});
+  space.layers.push_back({"a", "a.weight", {"a.bias"}, 0, 2, {{0.5, {1}}, {1, {}}}});
+  space.layers.push_back({"b", "b.weight", {}, 0, 1, {}});
+  space.layers.push_back({"c", "c.weight", {"c.bias"}, 0, 1, {}});
   FisherInformation information;
   information.weight = {{{7, 5}, {3, 2}}, {{1}, {1}}, {{1}, {1}}};
   information.bias = {{{2}, {0.5}}, {}, {{10}, {4}}};

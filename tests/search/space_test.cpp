@@ -3,10 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <set>
 
 #include "sparse_update/scheme.h"
 #include "sparse_update/sensitivity/gains.h"
 #include "tests/search/subjects.h"
+#include "tests/support/transformer.h"
 
 namespace attune::test {
 namespace {
@@ -19,7 +21,7 @@ TEST_CASE("the space has every layer before the classifier and its different sha
   const SearchSpace space = search_space(forward());
   REQUIRE(space.depth() == 4);
   CHECK(space.layers[1].weight == "expand.weight");
-  CHECK(space.layers[1].bias == "expand.bias");
+  CHECK(space.layers[1].biases == std::vector<std::string>{"expand.bias"});
   std::vector<std::vector<size_t>> sizes;  // of the channels; 0: all
   for (const SpaceLayer& layer : space.layers) {
     sizes.emplace_back();
@@ -49,7 +51,7 @@ TEST_CASE("a point's scheme trains what the point says") {
     else
       CHECK(slice.axis == -1);
   }
-  CHECK(scheme_text(space, point).find("project.out_node 1/4") != std::string::npos);
+  CHECK(scheme_text(space, point).find("project 1/4") != std::string::npos);
 }
 
 TEST_CASE("channels can be chosen by a score") {
@@ -69,6 +71,25 @@ TEST_CASE("channels can be chosen by a score") {
   const Scheme scheme = parse_scheme(scheme_json(space, point), graph);
   REQUIRE(scheme.slices.front().parameter == "project.weight");
   CHECK(scheme.slices.front().channels == std::vector<int64_t>{3, 4, 9, 14});
+}
+
+TEST_CASE(
+    "what a transformer's blocks begin with is attention's projections and the first of two") {
+  for (const Family family : {Family::bert, Family::llama}) {
+    const SearchSpace space = search_space(forward_graph(
+        transformer(family, Exporter::torchscript, {.blocks = 1}), options_for("head"), 1));
+    std::set<std::string> expanding;
+    for (const SpaceLayer& layer : space.layers) {
+      if (layer.expands) expanding.insert(layer.name.substr(layer.name.find(".0.") + 3));
+      CHECK(layer.options.size() ==
+            (layer.input_axis < 0 ? 1 : 4));  // a table of rows has no inputs
+    }
+    const std::set<std::string> of_bert = {"attention.self.query", "attention.self.key",
+                                           "attention.self.value", "intermediate.dense"};
+    const std::set<std::string> of_llama = {"self_attn.q_proj", "self_attn.k_proj",
+                                            "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj"};
+    CHECK(expanding == (family == Family::bert ? of_bert : of_llama));
+  }
 }
 
 TEST_CASE("rank correlation is Spearman's, with shared ranks for ties") {

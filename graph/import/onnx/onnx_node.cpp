@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "graph/import/onnx/onnx_metadata.h"
 #include "graph/import/onnx/onnx_tensor.h"
 
 namespace attune {
@@ -34,6 +35,7 @@ int normal_axis(int64_t axis, int rank) {
 OnnxNode::OnnxNode(Importer& importer, const onnx::NodeProto& proto, bool derives)
     : importer_(importer), proto_(proto), derives_(derives), name_(proto.name()) {
   for (int i = 0; name_.empty() && i < proto.output_size(); ++i) name_ = proto.output(i);
+  if (const std::string path = module_of(proto); !path.empty()) name_ = "/" + path + "/" + name_;
 }
 
 const onnx::AttributeProto* OnnxNode::find(const char* name) const {

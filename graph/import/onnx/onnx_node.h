@@ -23,7 +23,9 @@ class OnnxNode {
   // `derives`: its inputs count as known only where they do not train (Importer::derive).
   OnnxNode(Importer& importer, const onnx::NodeProto& proto, bool derives = false);
 
-  const std::string& name() const { return name_; }  // that of the first output where there is none
+  // That of the first output where there is none. Behind the module that the node is of, where the
+  // file says so apart: "/encoder.layer.0/node_MatMul_36".
+  const std::string& name() const { return name_; }
   std::vector<std::string> inputs() const;           // the names of those there are
   std::vector<std::string> outputs() const;
   int opset() const { return importer_.opset; }

@@ -1,6 +1,5 @@
 #include "graph/import/onnx/onnx_tensor.h"
 
-#include <google/protobuf/unknown_field_set.h>
 #include <onnx/onnx_pb.h>
 
 #include <cstring>
@@ -8,6 +7,7 @@
 
 #include "graph/import/common/element_type.h"
 #include "graph/import/common/known_math.h"
+#include "graph/import/onnx/onnx_metadata.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -57,26 +57,6 @@ DataPtr read_integers(const onnx::TensorProto& proto, size_t elements) {
     ints[i] = static_cast<T>(bits);
   }
   return Data::of_ints(std::move(ints));
-}
-
-// The metadata of a value: a field that older versions of ONNX's library do not know.
-std::vector<onnx::StringStringEntryProto> properties_of(const onnx::ValueInfoProto& info) {
-  constexpr int kMetadata = 4;
-  std::vector<onnx::StringStringEntryProto> properties;
-  const google::protobuf::Reflection& reflection = *info.GetReflection();
-  if (const auto* field = info.GetDescriptor()->FindFieldByNumber(kMetadata)) {
-    for (int i = 0; i < reflection.FieldSize(info, field); ++i)
-      properties.emplace_back().CopyFrom(reflection.GetRepeatedMessage(info, field, i));
-    return properties;
-  }
-  const auto& unknown = reflection.GetUnknownFields(info);
-  for (int i = 0; i < unknown.field_count(); ++i) {
-    const auto& field = unknown.field(i);
-    const bool is_text = field.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED;
-    if (field.number() == kMetadata && is_text)
-      properties.emplace_back().ParseFromString(field.length_delimited());
-  }
-  return properties;
 }
 
 }  // namespace
@@ -162,7 +142,7 @@ KnownTensor read_dequantized(const onnx::GraphProto& graph, const onnx::NodeProt
 std::unordered_map<std::string, Mark> read_marks(const onnx::GraphProto& graph) {
   std::unordered_map<std::string, Mark> marks;
   const auto read = [&](const onnx::ValueInfoProto& info) {
-    for (const auto& property : properties_of(info)) {
+    for (const auto& property : metadata_of(info)) {
       if (property.key() != "pkg.torch.export.graph_signature.InputSpec.kind") continue;
       if (property.value() == "PARAMETER") marks[info.name()] = Mark::parameter;
       if (property.value() == "BUFFER" || property.value() == "CONSTANT_TENSOR")
