@@ -26,8 +26,8 @@ struct Weight {
 // The axis of a node's input that its output's is; -1: none.
 int axis_before(const Graph& graph, const Node& node, size_t input, int axis) {
   if (axis < 0) return -1;
-  // Of what a slice leaves out, the channels that are left say nothing, but are channels still.
-  if (node.op == Op::slice) return axis;
+  // Parts of channels say nothing of the others, but are channels still.
+  if (node.op == Op::slice || node.op == Op::concat) return axis;
   const Cut cut = cut_output(graph, node, 0, axis);
   return cut.possible ? cut.axis[input] : -1;
 }

@@ -1,8 +1,11 @@
 #include "engine/format/plan_verify.h"
 
+#include <algorithm>
+
 #include "attune/preprocess.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
+#include "kernels/axis_facts.h"
 #include "kernels/custom.h"
 #include "kernels/kernel.h"
 #include "kernels/signature.h"
@@ -183,21 +186,18 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
                         described[0][source]->offset() != described[1][o]->offset()))
       return Status::error("%s: %s: does not update in place; %s", name, where, kRecompile);
   }
-  if (op == Op::gather || op == Op::select || op == Op::scatter_add) {
-    const int axis = static_cast<const AxisAttrs*>(static_cast<void*>(attrs))->axis;
-    const Tensor& wide = op == Op::scatter_add ? out[0] : in[0];
-    return indices(in[1], *described[0][1], wide.shape[axis], where, op == Op::gather);
-  }
-  if (op_info(op).kind == OpKind::update && in.size() > 3 && in[3].data &&
-      signature(op).input(3).operand_type() == OperandType::places &&
-      !signature(op).input(3).is_ids()) {
-    int32_t axis = 0;
-    with_attrs_type(op, [&](auto type) {
-      using A = decltype(type);
-      if constexpr (requires(A a) { a.weight_decay; })
-        axis = static_cast<const A*>(static_cast<void*>(attrs))->axis;
+  // Places are trusted by kernels, and those of what is no forward operator are different ones in
+  // order.
+  for (size_t i = 0; i < in.size(); ++i) {
+    const SignatureOperand& operand = signature(op).input(static_cast<int>(i));
+    if (!in[i].data || operand.operand_type() != OperandType::places || operand.is_ids()) continue;
+    const SignatureOperand& x = signature(op).input(0);
+    const bool in_x = std::any_of(x.axes, x.axes + x.count, [&](const SignatureAxis& axis) {
+      return axis.kind == SignatureAxis::named && axis.name == operand.places;
     });
-    return indices(in[3], *described[0][3], in[0].shape[axis], where, true);
+    const int32_t size = (in_x ? in : out)[0].shape[axis_facts(op, attrs).axis];
+    const bool ordered = op_info(op).kind != OpKind::forward;
+    ATTUNE_RETURN_IF_ERROR(indices(in[i], *described[0][i], size, where, ordered));
   }
   return Status::ok();
 }

@@ -1,7 +1,7 @@
 #include "graph/import/model.h"
 
 #include "graph/import/common/model_file.h"
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 #include "graph/import/tflite/tflite_model.h"
 #include "graph/ir/error.h"
 

@@ -114,10 +114,9 @@ class Inference {
       ++block;
     }
     // Where input 0 is a scalar that counts as [1], so is what is written like it.
-    const SignatureOperand& first = row_.input(0);
-    // Not where free axes of the operand are.
-    const bool counts = !first.axes[first.count - 1].is_rest() && block < operand.count;
-    if (counts && made.rank == 1 && operand.count == first.count && tensors_[0].shape.rank == 0)
+    const bool written = block < operand.count;
+    if (written && made.rank == 1 && operand.count == row_.input(0).count &&
+        tensors_[0].shape.rank == 0)
       made = {};
     return made;
   }

@@ -4,7 +4,7 @@
 #include <limits>
 #include <optional>
 
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
@@ -58,7 +58,7 @@ TEST_CASE("unsupported nodes are listed all at once, nodes behind them looked up
   b.input("x", {-1, 4}).output("y");
   b.node("Det", {"x"}, {"a"});
   b.node("Relu", {"a"}, {"c"});
-  b.node("Unique", {"c"}, {"d"}).clear_name();
+  b.node("MaxUnpool", {"c"}, {"d"}).clear_name();
   b.node("Custom", {"x"}, {"e"}).set_domain("com.example");
   b.ints("axes", {7});
   b.node("ReduceMean", {"x"}, {"f"});
@@ -68,7 +68,7 @@ TEST_CASE("unsupported nodes are listed all at once, nodes behind them looked up
   CHECK(error ==
         "model.onnx: 4 nodes cannot be imported:\n"
         "  a_node (Det): the operator is not supported\n"
-        "  d (Unique): the operator is not supported\n"
+        "  d (MaxUnpool): the operator is not supported\n"
         "  e_node (Custom): the operators of com.example are not supported\n"
         "  f_node (ReduceMean): there is no axis 7 in 2 axes\n"
         "A program of your own may register operators of com.example: see "
@@ -270,11 +270,13 @@ TEST_CASE("chains of what is computed from parameters are followed once, and not
   }
 }
 
-TEST_CASE("a table that ids look up is no parameter") {
+TEST_CASE("a table that ids look up is a parameter") {
   OnnxBuilder b;
   b.int_input("ids", {-1, 2}).output("y").tensor("table", {5, 3});
   b.node("Gather", {"table", "ids"}, {"y"});
-  CHECK(parameters(import_f64(b)).empty());
+  const Graph graph = import_f64(b);
+  REQUIRE(parameters(graph).size() == 1);
+  CHECK(parameters(graph).front()->name == "table");
 }
 
 TEST_CASE("a part of a parameter trains it, a number that a mask is made of is none") {

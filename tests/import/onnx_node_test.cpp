@@ -12,8 +12,8 @@
 #include <sstream>
 
 #include "graph/import/common/known_tensor.h"
-#include "graph/import/onnx/onnx_model.h"
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_model.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 #include "graph/passes/passes.h"
@@ -188,10 +188,20 @@ bool has_our_types(const onnx::ModelProto& model) {
   return fits(model.graph().input()) && fits(model.graph().output());
 }
 
+bool is_empty(const onnx::TensorProto& tensor) {
+  return std::count(tensor.dims().begin(), tensor.dims().end(), 0) > 0;
+}
+
 // Why a case is none of ours; empty: it has to pass.
 std::string reason_to_leave_out(const Case& c, const std::string& ops, int opset) {
   for (const auto& [op, reason] : kLeftOut)
     if (ops.find(op) != std::string::npos) return reason;
+  if (c.name.starts_with("test_batchnorm") && c.name.ends_with("_training_mode"))
+    return "statistics of the batch";
+  if (c.name.starts_with("test_training_dropout") && c.name.find("zero_ratio") == std::string::npos)
+    return "random numbers";
+  for (const auto* tensors : {&c.inputs, &c.outputs})
+    if (std::any_of(tensors->begin(), tensors->end(), is_empty)) return "no elements";
   if (kOfOtherSizes.contains(c.name)) return "rounded sizes";
   if (opset < kOldestOpset) return "opset below 7";
   if (opset > kNewestOpset) return "opset above 25";
@@ -200,9 +210,9 @@ std::string reason_to_leave_out(const Case& c, const std::string& ops, int opset
 }
 
 // Whether all of a case's inputs decide shapes, so that all are constants.
-bool is_all_shapes(const std::string& op) {
+bool is_all_shapes(const Case& c) {
   return std::set<std::string>{"Constant", "ConstantOfShape", "Range", "Shape", "Size"}.contains(
-      op);
+      c.op);
 }
 
 }  // namespace
@@ -245,7 +255,7 @@ TEST_CASE("ONNX's own tests of operators pass, but for those that are left out")
       }
     }
     const bool good =
-        passed.contains(255) || passed.contains(1) || (passed.contains(0) && is_all_shapes(op));
+        passed.contains(255) || passed.contains(1) || (passed.contains(0) && is_all_shapes(c));
     CHECK_MESSAGE(good, name << ": " << reason);
     ran += good;
   }

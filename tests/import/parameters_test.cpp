@@ -5,7 +5,7 @@
 #include <limits>
 #include <set>
 
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/ir/interpret.h"
 #include "tests/support/onnx_builder.h"
 

@@ -56,7 +56,9 @@ TEST_CASE("an axis of size 0 is told from one of unknown size, which has its nam
       ->mutable_shape()
       ->mutable_dim(1)
       ->set_dim_param("features");
-  CHECK(contains(of_model(named), "the size of axis 1 ('features') is unknown; give the shape"));
+  CHECK(contains(
+      of_model(named),
+      "the size of axis 1 ('features') is unknown; give it, for example --bind features="));
 }
 
 TEST_CASE("element types that are not supported are named") {

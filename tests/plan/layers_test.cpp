@@ -108,7 +108,7 @@ TEST_CASE("what is no layer's weight belongs to the layer whose name is nearer")
     if (layer.block == "model.layers.1")
       for (const std::string& name : tensors(llama, layer.others)) first.push_back(name);
   CHECK(first == Names{"model.layers.1.input_layernorm.weight",
-                       "model.layers.1.post_attention_layernorm.weight"});
+                       "model.layers.1.post_attention_layernorm.weight", "model.norm.weight"});
 
   // Every parameter that the output depends on is somebody's.
   for (const Graph* graph : {&bert, &llama}) {

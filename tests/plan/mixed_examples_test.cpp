@@ -36,7 +36,7 @@ TEST_CASE("a mean, a softmax or a product over the batch is refused") {
                 set_ints(b.node("ReduceMean", {"a"}, {"m"}), "axes", {0});
                 b.node("Sub", {"a", "m"}, {"y"});
               }),
-              "m_node (reduce)"));
+              "m_node/reduce (reduce)"));
   CHECK(mixes(refusal([](OnnxBuilder& b) {
                 b.node("MatMul", {"x", "w"}, {"a"});
                 set_int(b.node("Softmax", {"a"}, {"y"}), "axis", 0);

@@ -59,7 +59,7 @@ TEST_CASE("ports tell what they are for, in an order that callers may rely on") 
   CHECK(ports ==
         "input x f32 0\ninput ids i32 6\nlabel labels i32 3\nweight weights f32 0\n"
         "rate learning_rate f32 0\nstep step i32 0\nmetric correct f32 0\nloss loss f32 0\n"
-        "gradient grad:w f32 0\ngradient grad:b f32 0\n");
+        "gradient grad:table f32 0\ngradient grad:w f32 0\ngradient grad:b f32 0\n");
   CHECK(session->port(kTrain, PortRole::input, 1).name == "ids");
   CHECK(!session->port(kTrain, PortRole::input, 2));
   CHECK(!session->port(kTrain, PortRole::target));

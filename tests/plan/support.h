@@ -11,7 +11,7 @@
 #include "attune/plan.h"
 #include "attune/session.h"
 #include "engine/format/plan_generated.h"
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 #include "graph/ir/graph.h"
 #include "sparse_update/pipeline/compile.h"
 

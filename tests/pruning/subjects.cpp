@@ -232,7 +232,7 @@ Subject conv_subject(bool norms) {
 
 Subject dense_subject() {
   return finish(
-      "matrix products", dense_net(), {"head", "last:1", "bias:3"},
+      "matrix products", dense_net(), {"head", "last:1", "bias:2"},
       {{{"parameters",
          {slice("first.w", "input_channels", {0, 1, 22}),
           slice("tied.w", "output_channels", 0.3)}}},

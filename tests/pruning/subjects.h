@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 #include "tests/support/compiled_plan.h"
 
 namespace attune::test {

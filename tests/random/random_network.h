@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/random.h"
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 #include "graph/training/loss.h"
 #include "tests/support/onnx_builder.h"
 

@@ -125,7 +125,7 @@ def main():
     # The rule itself must be able to fail: these are what it is for.
     assert folder_of("engine/io/wav.h") == "engine/io" and folder_of("graph/ir/graph.h") == "graph"
     assert "graph" not in MAY_USE["engine"] and "sparse_update" not in MAY_USE["kernels"]
-    for line in ("#include <onnx/onnx_pb.h>", '#include "graph/import/onnx/onnx_model.h"',
+    for line in ("#include <onnx/onnx_pb.h>", '#include "graph/import/onnx/file/onnx_model.h"',
                  "  onnx::ModelProto proto;", "void f(const OnnxModel& model);"):
         assert FORMATS.search(line), line
     assert not FORMATS.search("// reads ONNX models")

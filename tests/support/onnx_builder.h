@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 
 namespace attune {
 

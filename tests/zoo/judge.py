@@ -2,23 +2,29 @@
 
 usage: judge.py RESULTS.jsonl [NAMES.txt]     NAMES.txt: the nets that must be there
 
-A net is right where one of its exports compiles, computes what the model does, and has right gradients; where a
-model of several inputs is held against the plan by `attune verify`, that counts for its gradients. Compiling may
+A net is right where one of its exports compiles, computes what the model does, and has right gradients. fed.json beside
+the results has the verdicts of fed.py; a net of several inputs that no reference differentiates is held against the
+plan by `attune verify` alone. Compiling may
 take 5 s of processor time, and 3 times the weights plus 64 MB.
 """
 import json
+import os
 import sys
 
 MAX_SECONDS, MB_BESIDE_WEIGHTS, TIMES_WEIGHTS = 5, 64, 3
 
 
-def shortcoming(variant):
+def shortcoming(variant, fed):
     """Why an export is not right, in words; empty: it is."""
     if 'error' in variant['export']:
         return 'not exported: ' + variant['export']['error'][:150]
     full = variant['compile']['full']
     if not full['ok']:
         return 'refused: ' + ' '.join(full['error'].split())[:300]
+    if fed == 'right':
+        return ''
+    if fed not in (None, 'no reference'):
+        return f'gradient: {fed}'
     forward = variant.get('forward', {})
     if forward.get('verdict') != 'right':
         return f'forward: {forward}'[:300]
@@ -46,14 +52,16 @@ def main():
         for line in file:
             record = json.loads(line)
             records[record['name']] = record
+    fed_path = os.path.join(os.path.dirname(sys.argv[1]), 'fed.json')
+    fed = json.load(open(fed_path)) if os.path.exists(fed_path) else {}
     wanted = open(sys.argv[2]).read().split() if len(sys.argv) > 2 else list(records)
     right, costly = 0, 0
     for name in wanted:
         if name not in records:
             print(f'{name:32} not measured')
             continue
-        reasons = [(v['variant'], shortcoming(v)) for v in records[name]['variants']]
-        good = [v for v in records[name]['variants'] if not shortcoming(v)]
+        reasons = [(v['variant'], shortcoming(v, fed.get(name))) for v in records[name]['variants']]
+        good = [v for v in records[name]['variants'] if not shortcoming(v, fed.get(name))]
         if not good:
             for variant, reason in reasons:
                 print(f'{name:32} {variant:7} {reason}')

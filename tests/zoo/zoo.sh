@@ -33,4 +33,5 @@ if [ -n "$quick" ]; then
   set -- --only "$(paste -sd, tests/zoo/quick.txt)" --variants dynamo "$@"
 fi
 "$python" "$zoo/zoo.py" --attune build/bin/attune --work "$work" "$@"
+[ -n "$quick" ] || "$python" tests/zoo/fed.py "$zoo" build/bin/attune "$work"
 exec python3 tests/zoo/judge.py "$work/results.jsonl" ${quick:+tests/zoo/quick.txt}

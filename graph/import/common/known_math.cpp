@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <type_traits>
 
@@ -38,9 +39,11 @@ class Computed {
     } else if (tensor_.type == ElementType::boolean) {
       ints_[i] = number != 0;
     } else {
-      if (std::is_floating_point_v<T> && !(std::fabs(number) < 9e18))
-        throw_error("{} does not fit into an integer", number);
-      ints_[i] = as_element(tensor_.type, static_cast<int64_t>(number));
+      // What no integer holds is the smallest, as processors convert it: an exporter may choose
+      // another element where a logarithm was -infinity.
+      const bool fits = !std::is_floating_point_v<T> || std::fabs(number) < 9e18;
+      ints_[i] = as_element(
+          tensor_.type, fits ? static_cast<int64_t>(number) : std::numeric_limits<int64_t>::min());
     }
   }
 

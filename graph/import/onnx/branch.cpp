@@ -3,8 +3,8 @@
 
 #include <utility>
 
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/import/onnx/onnx_node.h"
-#include "graph/import/onnx/onnx_tensor.h"
 
 namespace attune {
 

@@ -8,8 +8,8 @@
 
 #include "graph/import/common/known_math.h"
 #include "graph/import/onnx/custom.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/import/onnx/onnx_node.h"
-#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 

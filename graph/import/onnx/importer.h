@@ -9,8 +9,8 @@
 
 #include "graph/import/common/known_tensor.h"
 #include "graph/import/onnx/custom.h"
-#include "graph/import/onnx/functions.h"
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/functions.h"
+#include "graph/import/onnx/file/onnx_model.h"
 
 namespace onnx {
 class GraphProto;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/import/onnx/importer.h"
-#include "graph/import/onnx/onnx_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {
@@ -270,7 +270,8 @@ ValueId Importer::examples_first(const onnx::ValueInfoProto& output, ValueId val
   } else if (shape != nullptr && shape->dim_size() == rank) {
     const auto is_examples = [&](int i) {
       const std::string& name = shape->dim(i).dim_param();
-      return !name.empty() && batch_names_.contains(name);
+      const bool fits = options_.batch == 0 || graph.shape(value)[i] == options_.batch;
+      return !name.empty() && batch_names_.contains(name) && fits;
     };
     for (int i = rank; i-- > 0;)
       if (is_examples(i)) axis = i;

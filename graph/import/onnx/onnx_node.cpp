@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "graph/import/onnx/onnx_metadata.h"
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_metadata.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 
 namespace attune {
 namespace {
@@ -201,6 +201,7 @@ ValueId OnnxNode::derived(int input, Use use) const {
 }
 
 bool OnnxNode::trains(int input, Use use) const {
+  if (derives_) return importer_.trains(input_name(input));
   const KnownPtr known = input_tensor(input).known;
   if (known == nullptr || known->view) return known != nullptr && is_parameter(*known, use);
   return (use == Use::weight || use == Use::operand) && importer_.trains(input_name(input));

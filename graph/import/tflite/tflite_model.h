@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 #include "graph/import/tflite/translator.h"
 
 namespace attune {

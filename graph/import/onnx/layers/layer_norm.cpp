@@ -1,4 +1,4 @@
-#include "graph/import/onnx/norm.h"
+#include "graph/import/onnx/layers/norm.h"
 
 namespace attune {
 namespace {

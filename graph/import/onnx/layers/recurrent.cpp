@@ -1,4 +1,4 @@
-#include "graph/import/onnx/recurrent.h"
+#include "graph/import/onnx/layers/recurrent.h"
 
 #include <algorithm>
 

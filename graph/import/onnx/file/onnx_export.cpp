@@ -6,8 +6,8 @@
 #include <unordered_set>
 
 #include "graph/import/common/element_type.h"
-#include "graph/import/onnx/onnx_model.h"
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_model.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/ir/error.h"
 
 namespace attune {

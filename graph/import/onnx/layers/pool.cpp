@@ -1,4 +1,4 @@
-#include "graph/import/onnx/pool.h"
+#include "graph/import/onnx/layers/pool.h"
 
 namespace attune {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "graph/import/onnx/window.h"
+#include "graph/import/onnx/layers/window.h"
 
 namespace attune {
 

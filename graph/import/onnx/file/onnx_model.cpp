@@ -1,4 +1,4 @@
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 
 #include <onnx/onnx_pb.h>
 
@@ -10,7 +10,7 @@
 
 #include "attune/plan.h"
 #include "graph/import/common/model_file.h"
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 #include "graph/import/other_formats.h"
 #include "graph/ir/error.h"
 

@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "graph/import/common/known_math.h"
-#include "graph/import/onnx/expression.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
 namespace {

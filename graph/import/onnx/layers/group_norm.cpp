@@ -1,5 +1,5 @@
 // Norms over the places of an image, by example: of one channel, or of a group of them.
-#include "graph/import/onnx/norm.h"
+#include "graph/import/onnx/layers/norm.h"
 
 namespace attune {
 namespace {

@@ -1,4 +1,4 @@
-#include "graph/import/onnx/functions.h"
+#include "graph/import/onnx/file/functions.h"
 
 #include <google/protobuf/unknown_field_set.h>
 #include <onnx/onnx_pb.h>
@@ -10,7 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "graph/import/onnx/onnx_model.h"
+#include "graph/import/onnx/file/onnx_model.h"
 #include "graph/ir/error.h"
 
 namespace attune {

@@ -1,4 +1,4 @@
-#include "graph/import/onnx/onnx_metadata.h"
+#include "graph/import/onnx/file/onnx_metadata.h"
 
 #include <google/protobuf/unknown_field_set.h>
 

@@ -1,7 +1,7 @@
 // Quantised models, in floats: weights are what their integers stand for, and activations are cut
 // to the range of their integers, but not rounded.
 #include "graph/import/common/known_math.h"
-#include "graph/import/onnx/expression.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
 namespace {

@@ -1,7 +1,7 @@
 // Over one axis.
 #include <utility>
 
-#include "graph/import/onnx/expression.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
 namespace {

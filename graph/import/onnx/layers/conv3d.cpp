@@ -1,5 +1,5 @@
 // Depth, by what is there for images: its windows beside each other in the channels.
-#include "graph/import/onnx/window.h"
+#include "graph/import/onnx/layers/window.h"
 
 namespace attune {
 namespace {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "graph/import/onnx/recurrent.h"
+#include "graph/import/onnx/layers/recurrent.h"
 
 namespace attune {
 namespace {

@@ -1,4 +1,4 @@
-#include "graph/import/onnx/window.h"
+#include "graph/import/onnx/layers/window.h"
 
 namespace attune {
 

@@ -2,7 +2,7 @@
 #include <limits>
 #include <numbers>
 
-#include "graph/import/onnx/expression.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
 

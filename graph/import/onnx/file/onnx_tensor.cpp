@@ -1,4 +1,4 @@
-#include "graph/import/onnx/onnx_tensor.h"
+#include "graph/import/onnx/file/onnx_tensor.h"
 
 #include <onnx/onnx_pb.h>
 
@@ -7,7 +7,7 @@
 
 #include "graph/import/common/element_type.h"
 #include "graph/import/common/known_math.h"
-#include "graph/import/onnx/onnx_metadata.h"
+#include "graph/import/onnx/file/onnx_metadata.h"
 #include "graph/ir/error.h"
 
 namespace attune {

@@ -1,5 +1,5 @@
 // The p-norms: roots of sums of powers. Where all is zero, the gradient is zero, too.
-#include "graph/import/onnx/pool.h"
+#include "graph/import/onnx/layers/pool.h"
 
 namespace attune {
 namespace {

@@ -1,7 +1,7 @@
 // Random numbers: what a node draws follows from its place in the model, and in training from the
 // step (graph/training/random_step.h).
 #include "graph/import/common/known_math.h"
-#include "graph/import/onnx/expression.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
 namespace {

@@ -1,6 +1,24 @@
-#include "graph/import/onnx/onnx_node.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
+namespace {
+
+// The same by statistics that the model computes, such as those of a weight that is standardised.
+void normalise_by_computed(const OnnxNode& n, const Dims& x) {
+  Dims per_channel(x.size(), 1);
+  per_channel[1] = x[1];
+  const auto of_channels = [&](int i) {
+    if (n.dims(i) != Dims{x[1]})
+      n.fail("its input {} has shape {}, not [{}]", i, dims_text(n.dims(i)), x[1]);
+    const ValueId value = n.operand(i, Use::weight);
+    return Expression{&n, n.reshape(value, per_channel, "per_channel")};
+  };
+  const Expression centred = Expression{&n, n.value(0)} - of_channels(3);
+  const Expression deviation = apply(Op::sqrt, of_channels(4) + n.real("epsilon", 1e-5));
+  n.set(0, (centred / deviation * of_channels(1) + of_channels(2)).id);
+}
+
+}  // namespace
 
 // y = (x - mean) / sqrt(var + epsilon) * gamma + beta, with the statistics that are in the file.
 void import_BatchNormalization(OnnxNode& n) {
@@ -13,6 +31,7 @@ void import_BatchNormalization(OnnxNode& n) {
   if (n.integer("spatial", 1) != 1) n.fail("spatial=0 is not supported");
   const Dims dims = n.dims(0);
   if (dims.size() < 2) n.fail("its input has shape {}", dims_text(dims));
+  if (!n.is_known(3) || !n.is_known(4)) return normalise_by_computed(n, dims);
   const int64_t channels = dims[1];
   const BatchNormAttrs attrs{n.real("epsilon", 1e-5)};
   const ValueId gamma = n.vector_weight(1, channels, "scale");

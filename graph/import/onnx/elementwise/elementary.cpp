@@ -1,5 +1,5 @@
 // Functions of one number.
-#include "graph/import/onnx/expression.h"
+#include "graph/import/onnx/elementwise/expression.h"
 
 namespace attune {
 
