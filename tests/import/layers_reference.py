@@ -16,9 +16,9 @@ def wave(k, shape):
     return torch.tensor(values.astype(numpy.float32).astype(numpy.float64).reshape(shape), requires_grad=True)
 
 
-def standardised(x, w, b):
+def standardised(x, w, b, epsilon=float(numpy.float32(1e-3))):
     centred = w - w.mean((1, 2, 3), keepdim=True)
-    return F.conv2d(x, centred / ((centred * centred).mean((1, 2, 3), keepdim=True) + float(numpy.float32(1e-3))).sqrt(), b)
+    return F.conv2d(x, centred / ((centred * centred).mean((1, 2, 3), keepdim=True) + epsilon).sqrt(), b)
 
 
 def joined(x, w, small, b, c):
@@ -88,6 +88,8 @@ CASES = [
     ("frames of a signal", [(2, 11, 1)],
      lambda x: torch.view_as_real(torch.stft(x[..., 0], 4, 3, window=WINDOW, center=False, return_complex=True)).transpose(1, 2)),
     ("standardised weight", [(2, 2, 4, 5), (3, 2, 2, 3), (3,)], standardised),
+    ("weight of a batch norm in training", [(2, 2, 4, 5), (3, 2, 2, 3), (3,)], lambda *t: standardised(*t, 1e-3)),
+    ("weight of a batch norm by computed statistics", [(2, 2, 4, 5), (3, 2, 2, 3), (3,)], lambda *t: standardised(*t, 1e-3)),
     ("weight of two", [(2, 2, 4, 5), (3, 2, 3, 3), (3, 2, 1, 1), (3,), (3,)], joined),
     ("attention", [(2, 4, 3, 5), (2, 2, 3, 5), (2, 2, 3, 4)], attention),
     ("attention that sees nothing", [(2, 3, 8), (2, 4, 8), (2, 4, 6)], masked),

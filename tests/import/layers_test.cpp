@@ -60,6 +60,18 @@ onnx::NodeProto& layer(OnnxBuilder& b, const char* op, int tensors,
   return b.node(op, inputs, {"y"});
 }
 
+// t1 [3,2,2,3] normalised by channels as exporters standardise weights: [1,3,12], and back.
+void weight_of_batch_norm(OnnxBuilder& b, const std::vector<std::string>& statistics) {
+  b.ints("rows", {1, 3, 12}).ints("filters", {3, 2, 2, 3});
+  b.tensor("ones", {3}, 1, 0).tensor("zeros", {3}, 0, 0);
+  b.node("Reshape", {"t1", "rows"}, {"as_rows"});
+  std::vector<std::string> inputs = {"as_rows", "ones", "zeros"};
+  inputs.insert(inputs.end(), statistics.begin(), statistics.end());
+  set_float(b.node("BatchNormalization", inputs, {"normal"}), "epsilon", 1e-3f);
+  b.node("Reshape", {"normal", "filters"}, {"weight"});
+  b.node("Conv", {"t0", "weight", "t2"}, {"y"});
+}
+
 void pool_3d(onnx::NodeProto& node) {
   set_ints(node, "kernel_shape", {2, 3, 2});
   set_ints(node, "strides", {2, 2, 2});
@@ -233,6 +245,29 @@ const std::vector<LayerCase>& cases() {
          b.node("Sqrt", {"shifted"}, {"deviation"});
          b.node("Div", {"centred", "deviation"}, {"weight"});
          b.node("Conv", {"t0", "weight", "t2"}, {"y"});
+       },
+       17},
+      {"weight of a batch norm in training",
+       {{2, 2, 4, 5}, {3, 2, 2, 3}, {3}},
+       [](OnnxBuilder& b) {
+         weight_of_batch_norm(b, {"zeros", "ones"});
+         set_int(*b.proto().mutable_graph()->mutable_node(1), "training_mode", 1);
+       },
+       17},
+      {"weight of a batch norm by computed statistics",
+       {{2, 2, 4, 5}, {3, 2, 2, 3}, {3}},
+       [](OnnxBuilder& b) {
+         const auto mean = [&](const char* x, const char* y) {
+           onnx::NodeProto& node = b.node("ReduceMean", {x}, {y});
+           set_ints(node, "axes", {1, 2, 3}), set_int(node, "keepdims", 0);
+         };
+         mean("t1", "mean");
+         b.ints("column", {3, 1, 1, 1});
+         b.node("Reshape", {"mean", "column"}, {"wide_mean"});
+         b.node("Sub", {"t1", "wide_mean"}, {"centred"});
+         b.node("Mul", {"centred", "centred"}, {"squares"});
+         mean("squares", "variance");
+         weight_of_batch_norm(b, {"mean", "variance"});
        },
        17},
       {"weight of two",

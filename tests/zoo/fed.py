@@ -35,6 +35,9 @@ def with_more_operators(node):
             return i[0][places(i[0], i[1], a.get('batch_dims', 0))]
         if n.op_type == 'ScatterND' and a.get('reduction', b'none') == b'none':
             return i[0].index_put(places(i[0], i[1], 0), i[2])
+        if n.op_type == 'BatchNormalization' and i[3].requires_grad:
+            scale, bias, mean, var = (t.reshape([-1] + [1] * (i[0].dim() - 2)) for t in i[1:5])
+            return (i[0] - mean) / torch.sqrt(var + a.get('epsilon', 1e-5)) * scale + bias
         return node(self, n, a, i)
     return run
 

@@ -3,19 +3,37 @@
 namespace attune {
 namespace {
 
-// The same by statistics that the model computes, such as those of a weight that is standardised.
-void normalise_by_computed(const OnnxNode& n, const Dims& x) {
+// Input i, a number for each channel of input 0.
+Expression of_channels(const OnnxNode& n, int i) {
+  const Dims x = n.dims(0);
+  if (n.dims(i) != Dims{x[1]})
+    n.fail("its input {} has shape {}, not [{}]", i, dims_text(n.dims(i)), x[1]);
   Dims per_channel(x.size(), 1);
   per_channel[1] = x[1];
-  const auto of_channels = [&](int i) {
-    if (n.dims(i) != Dims{x[1]})
-      n.fail("its input {} has shape {}, not [{}]", i, dims_text(n.dims(i)), x[1]);
-    const ValueId value = n.operand(i, Use::weight);
-    return Expression{&n, n.reshape(value, per_channel, "per_channel")};
-  };
-  const Expression centred = Expression{&n, n.value(0)} - of_channels(3);
-  const Expression deviation = apply(Op::sqrt, of_channels(4) + n.real("epsilon", 1e-5));
-  n.set(0, (centred / deviation * of_channels(1) + of_channels(2)).id);
+  return {&n, n.reshape(n.operand(i, Use::weight), per_channel, "per_channel")};
+}
+
+void set_normal(const OnnxNode& n, const Expression& centred, const Expression& variance) {
+  const Expression deviation = apply(Op::sqrt, variance + n.real("epsilon", 1e-5));
+  n.set(0, (centred / deviation * of_channels(n, 1) + of_channels(n, 2)).id);
+}
+
+// Whether nodes make an input of what is trained, or of the model's inputs.
+bool is_computed(const OnnxNode& n, int i) {
+  return !n.is_known(i) || (!n.known(i, "statistic").view && n.trains(i, Use::operand));
+}
+
+// The same by statistics that the model computes.
+void normalise_by_computed(const OnnxNode& n) {
+  set_normal(n, Expression{&n, n.value(0)} - of_channels(n, 3), of_channels(n, 4));
+}
+
+// By the statistics of input 0 itself: a weight that is standardised.
+void normalise_by_own(const OnnxNode& n) {
+  const ReduceAttrs mean{((1 << n.rank(0)) - 1) & ~2, true};
+  const Expression x{&n, n.value(0)};
+  const Expression centred = x - apply(Op::reduce, x, mean);
+  set_normal(n, centred, apply(Op::reduce, centred * centred, mean));
 }
 
 }  // namespace
@@ -23,7 +41,8 @@ void normalise_by_computed(const OnnxNode& n, const Dims& x) {
 // y = (x - mean) / sqrt(var + epsilon) * gamma + beta, with the statistics that are in the file.
 void import_BatchNormalization(OnnxNode& n) {
   // Before opset 14, more than one output is what says that it trains.
-  if (n.opset() < 14 ? n.output_count() > 1 : n.integer("training_mode", 0) != 0)
+  const bool trains = n.opset() < 14 ? n.output_count() > 1 : n.integer("training_mode", 0) != 0;
+  if (trains && !n.is_known(0))
     n.fail(
         "it is in training mode, so its output would depend on the other examples of the batch; "
         "call model.eval() and export again");
@@ -31,7 +50,8 @@ void import_BatchNormalization(OnnxNode& n) {
   if (n.integer("spatial", 1) != 1) n.fail("spatial=0 is not supported");
   const Dims dims = n.dims(0);
   if (dims.size() < 2) n.fail("its input has shape {}", dims_text(dims));
-  if (!n.is_known(3) || !n.is_known(4)) return normalise_by_computed(n, dims);
+  if (trains) return normalise_by_own(n);
+  if (is_computed(n, 3) || is_computed(n, 4)) return normalise_by_computed(n);
   const int64_t channels = dims[1];
   const BatchNormAttrs attrs{n.real("epsilon", 1e-5)};
   const ValueId gamma = n.vector_weight(1, channels, "scale");
