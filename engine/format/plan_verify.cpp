@@ -82,10 +82,8 @@ Status Verifier::tensor(const format::Program& p, unsigned index) const {
     return Status::error("%s: %s, tensor %u (%s): unknown segment; %s", name,
                          program_name(program_kind(p)), index, label, kRecompile);
   const uint64_t bytes = described_tensor(*t).bytes(), limit = segment_bytes(t->segment());
-  // Rows inside an image or a parameter start where they start.
-  const size_t alignment = t->segment() == format::Segment::constants
-                               ? kTensorAlignment
-                               : dtype_bytes(static_cast<DType>(t->dtype()), 1);
+  // Rows inside an image, a parameter or a constant start where they start.
+  const size_t alignment = dtype_bytes(static_cast<DType>(t->dtype()), 1);
   if (t->offset() % alignment != 0 || t->offset() > limit || bytes > limit - t->offset())
     return Status::error(
         "%s: %s, tensor %u (%s) is outside its segment (offset %llu + %llu > %llu) or unaligned; "

@@ -191,12 +191,12 @@ class PlanWriter {
     const Value& root = program.graph.value(storage.root);
     if (storage.in_arena)
       return {format::Segment::arena, static_cast<uint64_t>(program.memory.offset_of(id))};
+    // A part of a parameter or a constant lies within it.
+    const auto at = static_cast<uint64_t>(program.memory.storage.at[static_cast<size_t>(id)]);
     if (root.role == Role::state || root.trained)
-      return {format::Segment::state,
-              state_offsets_.at(root.name) +
-                  static_cast<uint64_t>(program.memory.storage.at[static_cast<size_t>(id)])};
+      return {format::Segment::state, state_offsets_.at(root.name) + at};
     if (!root.data) throw_error("value {} has no contents (a bug)", root.name);
-    return {format::Segment::constants, constants_.share(root)};
+    return {format::Segment::constants, constants_.share(root) + at};
   }
 
   fb::Offset<format::Tensor> add_tensor(const PlanProgram& program, ValueId id) {
