@@ -47,8 +47,9 @@ class SchemeBuilder {
 
   // The last layers before the classifier, as the user counted them: "4" layers, "4 blocks".
   std::vector<Layer> last(const std::string& text) const {
-    const std::string_view number = text.substr(0, text.find_first_not_of("0123456789"));
-    std::string_view unit = std::string_view(text).substr(number.size());
+    const std::string_view whole = text;
+    const std::string_view number = whole.substr(0, whole.find_first_not_of("0123456789"));
+    std::string_view unit = whole.substr(number.size());
     if (unit.starts_with(' ')) unit.remove_prefix(1);
     int64_t count = 0;
     const bool blocks = unit == "blocks" || unit == "block";
