@@ -183,8 +183,6 @@ ValueId OnnxNode::value(int input) const {
   return importer_.trains(name) ? derived(input, Use::operand) : importer_.real_value(name);
 }
 
-ValueId OnnxNode::frozen(int input) const { return importer_.real_value(input_name(input)); }
-
 ValueId OnnxNode::operand(int input, Use use) const {
   return trains(input, use) ? derived(input, use) : importer_.real_value(input_name(input));
 }

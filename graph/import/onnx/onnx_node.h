@@ -69,7 +69,6 @@ class OnnxNode {
   // `value`, a number is none unless the file says so. `places` is i32 and for ids; `stored` is
   // what there is, for operators that take any type.
   ValueId value(int input) const;
-  ValueId frozen(int input) const;  // real, of a known tensor a constant in any case
   ValueId places(int input) const;
   ValueId stored(int input) const;
   ValueId operand(int input, Use use = Use::operand) const;
