@@ -28,7 +28,10 @@ class SchemeBuilder {
         layers_(find_layers(graph)),
         reaching_(reaching_output(graph)) {
     if (layers_.empty())
-      throw_error("{}: the model has no convolution or linear layer to train", source_);
+      throw_error(
+          "{}: the model has no layer with a weight to train: no convolution, no product with a "
+          "matrix, no table of rows",
+          source_);
   }
 
   const std::vector<Layer>& layers() const { return layers_; }
