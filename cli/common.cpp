@@ -188,9 +188,10 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
 }
 
 size_t print_notes(const Dataset& data, bool quiet, size_t first) {
-  const std::span<const std::string> notes = data.notes();
-  for (size_t i = first; i < notes.size() && !quiet; ++i) print_note(shown(notes[i]));
-  return notes.size();
+  const auto count = static_cast<size_t>(data.note_count());
+  for (size_t i = first; i < count && !quiet; ++i)
+    print_note(shown(std::string(data.note(static_cast<int>(i)))));
+  return count;
 }
 
 std::string bytes_text(size_t bytes) {
