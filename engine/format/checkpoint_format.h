@@ -15,8 +15,10 @@ static_assert(std::endian::native == std::endian::little, "files are little-endi
 
 inline constexpr char kMagic[8] = {'A', 'T', 'T', 'U', 'N', 'E', 'C', 'K'};
 inline constexpr uint32_t kVersion = 2;  // and reads 1
-// The checksum: hash64 over blocks of this many bytes, each seeded with the one before.
-inline constexpr size_t kBlockBytes = 8192;
+// The checksum: hash64 over blocks of this many bytes, each seeded with the one before. Any
+// multiple of 8 gives the same; small ones leave the stack small.
+inline constexpr size_t kBlockBytes = 1024;
+static_assert(kBlockBytes % 8 == 0);
 inline constexpr uint64_t kHashSeed = 0xcbf29ce484222325u;
 
 struct Header {
@@ -112,12 +114,6 @@ bool for_each_run(const TensorInfo& tensor, F&& f) {
     if (axis < 0) return true;
   }
 }
-
-// Opens a regular file for reading; `*fd` is -1, and the status ok, where there is none.
-Status open_existing(const char* path, int* fd, uint64_t* bytes, unsigned* mode);
-
-// Reads exactly `bytes` at `offset`; false with errno set, or 0 where the file ends before.
-bool read_at(int fd, uint64_t offset, void* out, size_t bytes);
 
 // Copies what may be shown of a file's text: printable ASCII, the rest as '?', cut to fit.
 void printable(const char* text, size_t length, char* out, size_t out_bytes);
