@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "attune/column_spec.h"
 #include "attune/dataset.h"
 #include "attune/preprocess.h"
-#include "engine/io/column_spec.h"
 
 namespace attune {
 
