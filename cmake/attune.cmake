@@ -40,11 +40,15 @@ endif()
 # program; what a shared library does not promise is not seen outside.
 set(ATTUNE_DEVICE_OPTIONS -fno-exceptions -fno-rtti -ffunction-sections -fdata-sections)
 
-# attune_library(name [DEVICE] [PACKAGED] sources...): a static library whose includes start at the
-# root. Of what is PACKAGED a shared library is made, too.
+# attune_library(name [OBJECT] [DEVICE] [PACKAGED] sources...): a static library whose includes start at
+# the root, or objects for one. Of what is PACKAGED a shared library is made, too.
 function(attune_library name)
-  cmake_parse_arguments(ARG "DEVICE;PACKAGED" "" "" ${ARGN})
-  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  cmake_parse_arguments(ARG "OBJECT;DEVICE;PACKAGED" "" "" ${ARGN})
+  set(kind STATIC)
+  if(ARG_OBJECT)
+    set(kind OBJECT)
+  endif()
+  add_library(${name} ${kind} ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_features(${name} PUBLIC cxx_std_20)
   if(ARG_DEVICE)

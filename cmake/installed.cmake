@@ -5,6 +5,8 @@ include(GNUInstallDirs)
 # target_link_libraries were given.
 function(attune_linker_names links result)
   set(ZLIB z)
+  set(fmt fmt)
+  set(protobuf protobuf)
   set(JPEG jpeg)
   set(PNG png)
   set(GIF gif)
@@ -23,14 +25,17 @@ function(attune_linker_names links result)
   set(${result} "${names}" PARENT_SCOPE)
 endfunction()
 
-# attune_installed(component FROM targets... [NEEDS components...] [HEADERS folders...]): the static and
-# the shared library of a component, of the objects of some targets, with what finds them. Called where
-# the targets are made, as what find_package finds is known in its folder alone.
+# attune_installed(component [STATIC_ONLY] FROM targets... [NEEDS components...] [HEADERS folders...]):
+# the static and the shared library of a component, of the objects of those of the targets that there
+# are, with what finds them. Called where the targets are made: what find_package finds is known there.
 function(attune_installed component)
-  cmake_parse_arguments(ARG "" "" "FROM;NEEDS;HEADERS" ${ARGN})
+  cmake_parse_arguments(ARG "STATIC_ONLY" "" "FROM;NEEDS;HEADERS" ${ARGN})
   set(objects)
   set(links)
   foreach(target ${ARG_FROM})
+    if(NOT TARGET ${target})
+      continue()
+    endif()
     list(APPEND objects $<TARGET_OBJECTS:${target}>)
     get_target_property(linked ${target} LINK_LIBRARIES)
     list(APPEND links ${linked})
@@ -41,7 +46,7 @@ function(attune_installed component)
     set(file attune)
   endif()
   set(kinds static)
-  if(ATTUNE_SHARED)
+  if(ATTUNE_SHARED AND NOT ARG_STATIC_ONLY)
     list(APPEND kinds shared)
   endif()
   foreach(kind ${kinds})
