@@ -25,7 +25,9 @@ struct Kernel {
 };
 
 // The kernel of one backend, or null where it has none for the operator in this dtype. Every
-// operator has a reference kernel in f32 and f64. `dtype` is the type the node computes in.
+// operator has a reference kernel in f32 and f64, unless it is left out of the library
+// (kernels/selection.h), which then has none of any backend. `dtype` is the type the node computes
+// in.
 const Kernel* find_kernel(Backend backend, Op op, DType dtype);
 
 }  // namespace attune

@@ -180,6 +180,11 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return Status::error("%s: %s: kernels of an unknown backend; use a newer runtime", name, where);
   if (!is_real(compute_type(*s)))
     return Status::error("%s: %s: computes in no type of ours; %s", name, where, kRecompile);
+  if (!find_kernel(Backend::reference, op, compute_type(*s)))
+    return Status::error(
+        "%s: %s: this library was built without %s in %s; build one that has it (ATTUNE_OPERATORS "
+        "and ATTUNE_TYPES, or attune_slim_library of this plan)",
+        name, where, op_name(op), dtype_name(compute_type(*s)));
   if (op == Op::custom) {
     const auto name_of_it =
         custom_name(*static_cast<const CustomAttrs*>(static_cast<void*>(attrs)));

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "attune/dataset.h"
+#include "attune/open_dataset.h"
 #include "engine/io/labels.h"
-#include "engine/io/open_dataset.h"
 
 namespace attune {
 
