@@ -5,6 +5,7 @@
 #include <span>
 
 #include "attune/byte_stream.h"
+#include "attune/export.h"
 #include "attune/session.h"
 #include "attune/status.h"
 #include "attune/trainer.h"
@@ -43,7 +44,7 @@ struct CheckpointInfo {
 };
 
 // Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
-bool is_finished(const CheckpointInfo& info);
+ATTUNE_API bool is_finished(const CheckpointInfo& info);
 
 // Which of a run's states: that of its best epoch, where it keeps that, or where it stands.
 enum class CheckpointState { best, last };
@@ -54,13 +55,14 @@ enum class CheckpointState { best, last };
 // be deleted. `best` is the session's state as info.best left it, where that is another one and the
 // run keeps it; `replace` may allow any checkpoint to be replaced.
 enum class Replace { same_plan, any_checkpoint };
-Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
-                       std::span<const std::byte> best = {}, Replace replace = Replace::same_plan);
+ATTUNE_API Status save_checkpoint(const char* path, const Session& session,
+                                  const CheckpointInfo& info, std::span<const std::byte> best = {},
+                                  Replace replace = Replace::same_plan);
 
 // Puts a checkpoint's tensors into the session's state. Checks everything before changing anything.
 // `info` may be null. The position in `info` is as the file has it: Trainer::resume judges it.
-Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
-                       CheckpointState state = CheckpointState::best);
+ATTUNE_API Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
+                                  CheckpointState state = CheckpointState::best);
 
 // What a checkpoint is, without loading it.
 struct CheckpointFacts {
@@ -68,7 +70,7 @@ struct CheckpointFacts {
   bool same_model = false;  // of the model that the plan was compiled from
   bool fits = false;        // load_checkpoint would take it
 };
-Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts);
+ATTUNE_API Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts);
 
 // What start_from_checkpoint took.
 struct WarmStart {
@@ -83,24 +85,25 @@ struct WarmStart {
 // optimizer state where the plan's signature is the same. A plan of the same model with another
 // scheme or optimizer takes the parameters by name; fails, changing nothing, where the plan lacks
 // one or trains other channels of it, as then something learned would be lost.
-Status start_from_checkpoint(const char* path, Session& session, WarmStart* start);
+ATTUNE_API Status start_from_checkpoint(const char* path, Session& session, WarmStart* start);
 
 // Whether save_checkpoint may write to `path`: it does not exist, or is a checkpoint of this plan
 // (or any); and its folder takes a new file. Checked before training starts, so that nothing is
 // lost at its end.
-Status check_checkpoint_path(const char* path, const Plan& plan,
-                             Replace replace = Replace::same_plan);
+ATTUNE_API Status check_checkpoint_path(const char* path, const Plan& plan,
+                                        Replace replace = Replace::same_plan);
 
 // The same, to and from where the application keeps checkpoints (attune/byte_stream.h). `name`
 // stands for that in messages. What is written is complete when save_checkpoint returns, and the
 // sink's to keep: it should not give up an older one before.
-Status save_checkpoint(ByteSink& sink, const char* name, const Session& session,
-                       const CheckpointInfo& info, std::span<const std::byte> best = {});
-Status load_checkpoint(ByteSource& source, const char* name, Session& session, CheckpointInfo* info,
-                       CheckpointState state = CheckpointState::best);
-Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan,
-                          CheckpointFacts* facts);
-Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
-                             WarmStart* start);
+ATTUNE_API Status save_checkpoint(ByteSink& sink, const char* name, const Session& session,
+                                  const CheckpointInfo& info, std::span<const std::byte> best = {});
+ATTUNE_API Status load_checkpoint(ByteSource& source, const char* name, Session& session,
+                                  CheckpointInfo* info,
+                                  CheckpointState state = CheckpointState::best);
+ATTUNE_API Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan,
+                                     CheckpointFacts* facts);
+ATTUNE_API Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
+                                        WarmStart* start);
 
 }  // namespace attune
