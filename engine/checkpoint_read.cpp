@@ -113,7 +113,7 @@ Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
   ATTUNE_RETURN_IF_ERROR(check_real(path, h, plan));
   const uint64_t texts = uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   const uint64_t once = tensor_bytes(plan);
-  const bool twice = holds_best_apart(h);
+  const bool twice = h.kept_apart == 1;
   if (h.tensors != count_tensors(plan) ||
       h.file_bytes != h.header_bytes + texts + once * (twice ? 2 : 1) + sizeof(uint64_t))
     return damaged(path, "it does not hold the plan's tensors");
@@ -125,8 +125,7 @@ Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
   CheckpointInfo read;
   ATTUNE_RETURN_IF_ERROR(read_info(path, h, &read));
 
-  const bool second = twice && wanted == CheckpointState::best;
-  Reader values(file.fd, second ? begin + once : begin, end);
+  Reader values(file.fd, is_second(h, wanted) ? begin + once : begin, end);
   if (const Status status = read_tensors(values, plan, session.state().data()); !status)
     return Status::error("%s: changed while it was read; load it again", path);
   if (info) *info = read;

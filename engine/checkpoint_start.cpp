@@ -105,7 +105,7 @@ Status start_from_checkpoint(const char* path, Session& session, WarmStart* star
   ATTUNE_RETURN_IF_ERROR(open_whole(path, &file, &h));
   WarmStart read;
   ATTUNE_RETURN_IF_ERROR(read_info(path, h, &read.info));
-  const bool twice = holds_best_apart(h);
+  const bool second = is_second(h, CheckpointState::best);
   // What is of another model, or damaged, is explained there.
   if (h.signature == plan.signature() || h.model_hash != plan.model_hash()) {
     ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session, &read.info));
@@ -116,7 +116,7 @@ Status start_from_checkpoint(const char* path, Session& session, WarmStart* star
     constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
     read.earlier_steps =
         std::min(kMost, std::min(kMost, progress.earlier_steps) +
-                            std::min(kMost, twice ? read.info.best.step : progress.step));
+                            std::min(kMost, second ? read.info.best.step : progress.step));
     *start = read;
     return Status::ok();
   }
@@ -124,7 +124,7 @@ Status start_from_checkpoint(const char* path, Session& session, WarmStart* star
   const uint64_t begin = h.header_bytes + uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   const uint64_t end = h.file_bytes - sizeof(uint64_t);
   if (begin > end) return damaged(path, "its texts end early");
-  const Reader best(file.fd, twice ? begin + (end - begin) / 2 : begin, end);
+  const Reader best(file.fd, second ? begin + (end - begin) / 2 : begin, end);
   if (const Status status = take_parameters(file.fd, best, h.tensors, plan, nullptr, &read);
       !status)
     return Status::error(

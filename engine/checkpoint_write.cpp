@@ -193,7 +193,7 @@ Status check_finite(const format::Plan& plan, std::span<const std::byte> state) 
   return Status::ok();
 }
 
-Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
+Header make_header(const format::Plan& plan, const CheckpointInfo& info, bool kept_apart) {
   const TrainOptions& options = info.options;
   const TrainProgress& progress = info.progress;
   Header h = {};
@@ -235,7 +235,19 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
   h.best_step = info.best.step;
   h.best_loss = info.best.loss;
   h.best_accuracy = info.best.accuracy;
-  h.file_bytes += tensor_bytes(plan) * (holds_best_apart(h) ? 2 : 1);
+  h.best_measured = info.best.measured ? 1 : 0;
+  h.kept_apart = kept_apart ? 1 : 0;
+  h.rollbacks = info.rollbacks;
+  const TrainProgress& kept = kept_apart ? info.kept : progress;
+  h.kept_step = kept.step;
+  h.kept_epoch = kept.epoch;
+  h.kept_batch = kept.batch;
+  h.kept_loss_sum = kept.loss_sum;
+  h.kept_correct_sum = kept.correct_sum;
+  h.kept_weight_sum = kept.weight_sum;
+  h.kept_last_loss = kept.last_loss;
+  h.kept_last_rate = kept.last_rate;
+  h.file_bytes += tensor_bytes(plan) * (kept_apart ? 2 : 1);
   return h;
 }
 
@@ -271,7 +283,7 @@ bool is_finished(const CheckpointInfo& info) {
   const TrainOptions& options = info.options;
   const bool done = options.steps > 0 ? info.progress.step >= options.steps
                                       : info.progress.epoch >= options.epochs;
-  return done || (info.patience > 0 && info.best.epoch > 0 &&
+  return done || (info.patience > 0 && info.best.measured &&
                   info.measured_epoch - info.best.epoch >= info.patience);
 }
 
@@ -287,12 +299,14 @@ Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace
 }
 
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
-                       std::span<const std::byte> best, Replace replace) {
+                       std::span<const std::byte> kept, Replace replace) {
   const format::Plan& plan = session.plan().table();
-  const Header header = make_header(plan, info);
-  const bool twice = holds_best_apart(header);
-  if (twice && best.size() != session.state().size())
-    return Status::error("%s: the best epoch's state is not given, or is of another plan", path);
+  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
+  if (kept.size() != session.state().size() && (needed || !kept.empty()))
+    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
+                         path);
+  const bool apart = !kept.empty() && memcmp(kept.data(), session.state().data(), kept.size()) != 0;
+  const Header header = make_header(plan, info, apart);
   Path real, temporary;
   ATTUNE_RETURN_IF_ERROR(check_finite(plan, session.state()));
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
@@ -305,7 +319,7 @@ Status save_checkpoint(const char* path, const Session& session, const Checkpoin
   writer.put(string_of(plan.model_name()).data(), header.model_name_bytes);
   writer.put(string_of(plan.optimizer()).data(), header.optimizer_bytes);
   put_tensors(writer, plan, session.state());
-  if (twice) put_tensors(writer, plan, best);
+  if (apart) put_tensors(writer, plan, kept);
   int error = writer.finish();
   if (error == 0 && mode >= 0 && fchmod(fd, static_cast<mode_t>(mode)) != 0) error = errno;
   // After EINTR the descriptor is closed, and the data is synced already.
