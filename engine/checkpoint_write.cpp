@@ -117,18 +117,18 @@ Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace
 }
 
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
-                       std::span<const std::byte> best, Replace replace) {
+                       std::span<const std::byte> kept, Replace replace) {
   const format::Plan& plan = session.plan().table();
-  const Header header = make_header(plan, info);
+  Header header;
+  ATTUNE_RETURN_IF_ERROR(begin_checkpoint(path, plan, session.state(), info, kept, &header));
   Path real, temporary;
-  ATTUNE_RETURN_IF_ERROR(check_states(path, header, plan, session.state(), best));
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
   int mode = -1, fd = -1;
   ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, session.plan(), replace, &mode));
   ATTUNE_RETURN_IF_ERROR(create_temporary(real.text, &temporary, &fd));
 
   FileSink sink(fd);
-  int error = write_checkpoint(sink, header, plan, session.state(), best) ? 0 : sink.error();
+  int error = write_checkpoint(sink, header, plan, session.state(), kept) ? 0 : sink.error();
   while (error == 0 && fsync(fd) != 0)
     if (errno != EINTR) error = errno;
   if (error == 0 && mode >= 0 && fchmod(fd, static_cast<mode_t>(mode)) != 0) error = errno;
