@@ -299,6 +299,7 @@ Status Session::run(ProgramKind kind) {
                          program_name(kind));
   Bound& bound = programs_[static_cast<size_t>(kind)];
   ATTUNE_RETURN_IF_ERROR(check_limits(kind));
+  last_run_ = -1;
   if (bound.poison) bound.poison->before_run();
   void** prepared = bound.prepared.get();
   void** repeated = nullptr;  // of the first repeated step
@@ -315,6 +316,7 @@ Status Session::run(ProgramKind kind) {
   });
   if (poison_ && !ArenaPoison::guards_intact(arena_))
     return Status::error("%s: %s wrote outside the arena", plan_.name(), program_name(kind));
+  last_run_ = static_cast<int>(kind);
   return Status::ok();
 }
 

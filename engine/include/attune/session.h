@@ -75,6 +75,8 @@ class Session {
 
   // Runs one program. Fails, having run nothing, where a label or an id is beyond its port's limit.
   Status run(ProgramKind kind);
+  // Whether this program was the last to run, so that what it made is still in the arena.
+  bool ran_last(ProgramKind kind) const { return last_run_ == static_cast<int>(kind); }
 
   // Trained parameters and optimizer state, as the plan lays them out.
   std::span<std::byte> state() const { return state_; }
@@ -120,6 +122,7 @@ class Session {
   std::span<std::byte> state_, arena_, workspace_;
   size_t held_bytes_ = 0, session_bytes_ = 0;
   bool poison_ = false;
+  int last_run_ = -1;  // a program; -1: none, or it failed
   StepObserver observer_ = nullptr;
   void* observer_context_ = nullptr;
 };
