@@ -8,6 +8,7 @@
 #include "cli/report/sections.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/program_estimate.h"
 #include "sparse_update/json_file.h"
@@ -59,9 +60,10 @@ std::string shape_text(const Vector* shape) {
 // "all", or "8 of 32 along axis 1", an axis of the model's tensor.
 std::string slice_text(const format::Parameter& p) {
   if (p.slice_axis() < 0) return "all";
-  const auto axis = static_cast<unsigned>(p.slice_axis());
-  return fmt::format("{} of {} along axis {}", p.slice()->size(), p.shape()->Get(axis),
-                     sliced_axis(p));
+  const auto channels = p.shape()->Get(static_cast<unsigned>(p.slice_axis()));
+  const int axis = model_slice_axis(p);
+  return fmt::format("{} of {}{}", p.slice()->size(), channels,
+                     axis < 0 ? "" : fmt::format(" along axis {}", axis));
 }
 
 Json parameters_json(const format::Plan& plan) {
@@ -73,7 +75,7 @@ Json parameters_json(const format::Plan& plan) {
     json["trained_elements"] = elements_trained(*p);
     json["elements"] = elements_of(*p);
     if (p->slice_axis() >= 0) {
-      json["axis"] = sliced_axis(*p);
+      if (const int axis = model_slice_axis(*p); axis >= 0) json["axis"] = axis;
       json["channels"] = list_of(p->slice());
     }
     json["fresh"] = p->head();
