@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 
 namespace attune::test {
 namespace {
