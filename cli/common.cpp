@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "attune/checkpoint.h"
+#include "cli/standard_streams.h"
 #include "cli/table.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/plan_options.h"
@@ -96,7 +97,7 @@ std::string dump_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "attune: {}\n", text); }
+void print_note(const std::string& text) { print_error(fmt::format("attune: {}\n", text)); }
 
 int32_t LoadedPlan::classes() const { return table().class_count(); }
 

@@ -48,11 +48,13 @@ bool is_finished(const CheckpointInfo& info);
 // Which of a run's states: that of its best epoch, where it keeps that, or where it stands.
 enum class CheckpointState { best, last };
 
-// Writes beside `path`, syncs, then renames over it: a crash leaves the old file or the new one.
-// Refuses to replace a file that is not a checkpoint, or is one of another model, and to write
-// numbers that are not finite. What a killed process leaves is a file `path`.tmp-PID-N, which may
-// be deleted. `best` is the session's state as info.best left it, where that is another one and the
-// run keeps it; `replace` may allow any checkpoint to be replaced.
+// Reserves the space beside `path`, writes there, syncs, then renames over it: a crash, a power cut
+// or a full disk leaves the old file or the new one. Refuses to replace a file that is not a
+// checkpoint, or is one of another model, and to write numbers that are not finite. What a killed
+// process leaves is a file `path`.attune-tmp-N, which the next one to write `path` takes away.
+// `best` is the session's state as info.best left it, where that is another one and the run keeps
+// it. any_checkpoint: what is replaced may be of any run, and stays as `path`.old (in place of
+// another checkpoint of that name, but of nothing else); for the first checkpoint of a run.
 enum class Replace { same_plan, any_checkpoint };
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
                        std::span<const std::byte> best = {}, Replace replace = Replace::same_plan);
