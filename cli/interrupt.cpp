@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <initializer_list>
+
 #include "engine/platform/posix/replace_file.h"
 
 namespace attune::cli {

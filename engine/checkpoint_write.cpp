@@ -56,14 +56,14 @@ Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace
 }
 
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
-                       std::span<const std::byte> best, Replace replace) {
+                       std::span<const std::byte> kept, Replace replace) {
   const format::Plan& plan = session.plan().table();
-  const Header header = make_header(plan, info);
-  ATTUNE_RETURN_IF_ERROR(check_states(path, header, plan, session.state(), best));
+  ATTUNE_RETURN_IF_ERROR(check_states(path, info, plan, session.state(), kept));
+  const Header header = make_header(plan, info, session.state(), kept);
   FileReplacement file;
   ATTUNE_RETURN_IF_ERROR(open(path, session.plan(), replace, &file));
   // What fails is told by `commit`.
-  (void)write_checkpoint(file, header, plan, session.state(), best);
+  (void)write_checkpoint(file, header, plan, session.state(), kept);
   return file.commit(replace == Replace::any_checkpoint);
 }
 

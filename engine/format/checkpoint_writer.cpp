@@ -114,14 +114,19 @@ Status check_finite(const format::Plan& plan, std::span<const std::byte> state) 
 
 }  // namespace
 
-Status check_states(const char* name, const Header& header, const format::Plan& plan,
-                    std::span<const std::byte> state, std::span<const std::byte> best) {
-  if (holds_best_apart(header) && best.size() != state.size())
-    return Status::error("%s: the best epoch's state is not given, or is of another plan", name);
+Status check_states(const char* name, const CheckpointInfo& info, const format::Plan& plan,
+                    std::span<const std::byte> state, std::span<const std::byte> kept) {
+  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
+  if (kept.size() != state.size() && (needed || !kept.empty()))
+    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
+                         name);
   return check_finite(plan, state);
 }
 
-Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
+Header make_header(const format::Plan& plan, const CheckpointInfo& info,
+                   std::span<const std::byte> state, std::span<const std::byte> kept_state) {
+  const bool kept_apart = !kept_state.empty() &&
+                          std::memcmp(kept_state.data(), state.data(), kept_state.size()) != 0;
   const TrainOptions& options = info.options;
   const TrainProgress& progress = info.progress;
   Header h = {};
@@ -163,19 +168,31 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info) {
   h.best_step = info.best.step;
   h.best_loss = info.best.loss;
   h.best_accuracy = info.best.accuracy;
-  h.file_bytes += tensor_bytes(plan) * (holds_best_apart(h) ? 2 : 1);
+  h.best_measured = info.best.measured ? 1 : 0;
+  h.kept_apart = kept_apart ? 1 : 0;
+  h.rollbacks = info.rollbacks;
+  const TrainProgress& kept = kept_apart ? info.kept : progress;
+  h.kept_step = kept.step;
+  h.kept_epoch = kept.epoch;
+  h.kept_batch = kept.batch;
+  h.kept_loss_sum = kept.loss_sum;
+  h.kept_correct_sum = kept.correct_sum;
+  h.kept_weight_sum = kept.weight_sum;
+  h.kept_last_loss = kept.last_loss;
+  h.kept_last_rate = kept.last_rate;
+  h.file_bytes += tensor_bytes(plan) * (kept_apart ? 2 : 1);
   return h;
 }
 
 bool write_checkpoint(ByteSink& sink, const Header& header, const format::Plan& plan,
-                      std::span<const std::byte> state, std::span<const std::byte> best) {
+                      std::span<const std::byte> state, std::span<const std::byte> kept) {
   if (!sink.begin(header.file_bytes)) return false;
   Writer writer(sink);
   writer.put(&header, sizeof(header));
   writer.put(string_of(plan.model_name()).data(), header.model_name_bytes);
   writer.put(string_of(plan.optimizer()).data(), header.optimizer_bytes);
   put_tensors(writer, plan, state);
-  if (holds_best_apart(header)) put_tensors(writer, plan, best);
+  if (header.kept_apart == 1) put_tensors(writer, plan, kept);
   return writer.finish();
 }
 
