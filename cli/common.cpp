@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "attune/checkpoint.h"
+#include "cli/standard_streams.h"
 #include "cli/table.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/plan_options.h"
@@ -106,7 +107,7 @@ void take_notes(NoteTaker taker) { note_taker = std::move(taker); }
 
 void print_note(const std::string& text) {
   if (note_taker) return note_taker(text);
-  fmt::print(stderr, "attune: {}\n", text);
+  print_error(fmt::format("attune: {}\n", text));
 }
 
 int32_t LoadedPlan::classes() const { return table().class_count(); }

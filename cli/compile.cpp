@@ -14,6 +14,7 @@
 #include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
+#include "sparse_update/pipeline/write_file.h"
 
 namespace attune::cli {
 namespace {

@@ -11,6 +11,7 @@
 #include "engine/format/plan_tensor.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
+#include "kernels/start_pool.h"
 
 namespace attune {
 namespace {
@@ -186,8 +187,10 @@ Status Session::Parts::choose_all() {
     pool = options.pool;
   else if (options.parallel_for)
     pool = own_pool.make(options.parallel_for);
-  else
-    pool = own_pool.make(std::max(options.threads, 1));
+  else if (pool = own_pool.make(std::max(options.threads, 1));
+           !is_started(*pool, options.threads))
+    return Status::error("%s: the system does not give %d threads; ask for fewer (--threads)",
+                         plan.name(), options.threads);
   step.all = pool, step.one = &serial;
 
   // The workspace depends on the kernels, and these on the operands: choose without memory first.
