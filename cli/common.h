@@ -9,6 +9,7 @@
 #include "attune/dataset.h"
 #include "attune/session.h"
 #include "cli/data_options.h"
+#include "cli/signature_options.h"
 #include "engine/io/open_dataset.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
@@ -47,6 +48,7 @@ struct OutputOptions {
 struct SessionChoice {
   std::string backend = "best";
   int threads = 1;
+  SignatureOptions signatures;
   void add(CLI::App* app);
   SessionOptions options() const;
   bool names_backend() const;  // on the command line
@@ -81,6 +83,8 @@ void print_note(const std::string& text);
 
 // A plan and a session on it.
 struct LoadedPlan {
+  SignatureOptions signatures;  // what checkpoints must have, too
+  SignedBytes memory;           // of a plan whose signature was asked for
   Plan plan;
   std::unique_ptr<Session> session;
   std::string backend;  // for people: what the session runs on, where the plan says; else empty

@@ -10,6 +10,7 @@
 #include "cli/report/plan_layers.h"
 #include "cli/scheme_search.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/io/file.h"
@@ -130,7 +131,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   if (budget.latency_ms)
     rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.train_step_ms, *budget.latency_ms)});
   if (rate) rows.row({"rate", fmt::format("train it with --learning-rate {:.4g}", *rate)});
-  fmt::print("{}", rows.text());
+  print("{}", rows.text());
 }
 
 // `rate`: what finals found to be the best, where they are held.
@@ -181,8 +182,7 @@ CompiledWithin plan_on_what_fits(const Options& options, const Model& model,
 
 int list_layers(const Options& options) {
   const CompileOptions compile_with = options.compile.options();
-  print_layers(forward_graph(*load_model(options.compile.model), compile_with, 1),
-               options.output.json);
+  print_layers(forward_graph(*options.compile.load(), compile_with, 1), options.output.json);
   return 0;
 }
 
@@ -202,7 +202,7 @@ int run(const Options& options) {
         batch_norm_name(compile_with.batch_norm));
   check_files_differ({{"-o", options.plan}, {"--cache", options.search.sensitivity.cache}});
   options.search.budget.budget();  // refused before anything is read
-  ModelPtr model = load_model(options.compile.model);
+  ModelPtr model = options.compile.load();
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   use_labels_of(*model, &compile_with, options.output.quiet);
   std::optional<double> rate;
