@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "attune/open_dataset.h"
 #include "cli/limit_options.h"
-#include "engine/io/open_dataset.h"
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/number_text.h"

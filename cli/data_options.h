@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/read_limits.h"
+#include "attune/read_limits.h"
 
 namespace CLI {
 class App;

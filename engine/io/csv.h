@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "attune/status.h"
-#include "engine/io/read_limits.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 

@@ -8,7 +8,7 @@
 
 #include "attune/preprocess.h"
 #include "attune/status.h"
-#include "engine/io/read_limits.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 

@@ -6,7 +6,7 @@
 
 #include "attune/status.h"
 #include "engine/io/npy.h"
-#include "engine/io/read_limits.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "attune/preprocess.h"
-#include "engine/io/read_limits.h"
+#include "attune/read_limits.h"
 #include "engine/io/wav.h"
 
 namespace attune {

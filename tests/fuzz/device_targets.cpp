@@ -9,13 +9,13 @@
 #include <memory>
 
 #include "attune/checkpoint.h"
+#include "attune/open_dataset.h"
 #include "attune/session.h"
 #include "engine/format/checkpoint_format.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/io/image.h"
 #include "engine/io/mfcc.h"
 #include "engine/io/npy.h"
-#include "engine/io/open_dataset.h"
 #include "engine/io/sound.h"
 #include "tests/fuzz/targets.h"
 

@@ -23,7 +23,7 @@ host=ON
 [ "$total" != --quick ] || host=OFF
 cmake -S "$root" -B "$folder/$host" -G Ninja -Wno-dev -DATTUNE_FUZZ=ON -DATTUNE_HOST=$host \
   -DCMAKE_CXX_COMPILER="$clang" >/dev/null
-ninja -C "$folder/$host" ${FUZZ_NINJA_OPTIONS:-} >"$folder/build.log" || { tail -30 "$folder/build.log" >&2; exit 1; }
+ninja -C "$folder/$host" ${FUZZ_NINJA_OPTIONS:-} fuzz >"$folder/build.log" || { tail -30 "$folder/build.log" >&2; exit 1; }
 
 mkdir -p "$folder/corpus" "$folder/found"
 ATTUNE_FUZZ_SEEDS=$folder/corpus "$seeder" --test-case="seeds are written*" >/dev/null
