@@ -119,9 +119,9 @@ Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
                        std::span<const std::byte> kept, Replace replace) {
   const format::Plan& plan = session.plan().table();
+  Header header;
+  ATTUNE_RETURN_IF_ERROR(begin_checkpoint(path, plan, session.state(), info, kept, &header));
   Path real, temporary;
-  ATTUNE_RETURN_IF_ERROR(check_states(path, info, plan, session.state(), kept));
-  const Header header = make_header(plan, info, session.state(), kept);
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
   int mode = -1, fd = -1;
   ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, session.plan(), replace, &mode));
