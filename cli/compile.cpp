@@ -8,12 +8,14 @@
 #include "cli/output_file.h"
 #include "cli/report/plan_layers.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/largest_items.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
+#include "sparse_update/pipeline/write_file.h"
 
 namespace attune::cli {
 namespace {
@@ -119,11 +121,11 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   if (budget.latency_ms)
     rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.train_step_ms, *budget.latency_ms)});
   if (rate) rows.row({"rate", fmt::format("train it with --learning-rate {:.4g}", *rate)});
-  fmt::print("{}", rows.text());
+  print("{}", rows.text());
 }
 
 int list_layers(const CompileCommand& command, bool json) {
-  print_layers(forward_graph(*load_model(command.model), command.options(), 1), json);
+  print_layers(forward_graph(*command.load(), command.options(), 1), json);
   return 0;
 }
 
@@ -135,7 +137,7 @@ int run(Options& options) {
   check_replaceable(options.plan, "a plan", is_plan_file);
   check_files_differ({{"-o", options.plan}, {"--cache", request.search.sensitivity.cache}});
   const CompileOptions compile_with = request.options();
-  ModelPtr model = load_model(request.compile.model);
+  ModelPtr model = request.compile.load();
   MadePlan made = make_plan(*model, compile_with, request);
   Compiled& compiled = made.made.compiled;
   const std::string peak = peak_of(compiled);

@@ -8,7 +8,9 @@
 #include "cli/report/plan_layers.h"
 #include "cli/report/sections.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/compile.h"
 
@@ -56,9 +58,10 @@ std::string shape_text(const Vector* shape) {
 // "all", or "8 of 32 along axis 1", an axis of the model's tensor.
 std::string slice_text(const format::Parameter& p) {
   if (p.slice_axis() < 0) return "all";
-  const auto axis = static_cast<unsigned>(p.slice_axis());
-  return fmt::format("{} of {} along axis {}", p.slice()->size(), p.shape()->Get(axis),
-                     sliced_axis(p));
+  const auto channels = p.shape()->Get(static_cast<unsigned>(p.slice_axis()));
+  const int axis = model_slice_axis(p);
+  return fmt::format("{} of {}{}", p.slice()->size(), channels,
+                     axis < 0 ? "" : fmt::format(" along axis {}", axis));
 }
 
 // What one example of the data has for each of the model's inputs: "x f32[1,28,28]", "item i32[1]
@@ -97,7 +100,7 @@ void print_summary(const Json& plan, const std::string& inputs, const std::strin
   };
   if (plan["class_count"] > 0) named("classes", plan["class_count"], plan["classes"]);
   if (plan.contains("labels")) named("labels", plan["labels"].size(), plan["labels"]);
-  fmt::print("{}", table.text());
+  print("{}", table.text());
 }
 
 void print_memory(const MemoryReport& memory) {
@@ -113,7 +116,7 @@ void print_memory(const MemoryReport& memory) {
   row("workspace", memory.workspace, "kernels' scratch and packed weights");
   row("session", memory.session, "its own objects, padding");
   row("total", memory.total(), "");
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 // Layers by where in the state their weights are.
@@ -152,31 +155,30 @@ void print_parameters(const Plan& loaded) {
                count_text(elements_trained(*p)), count_text(elements_of(*p))});
   }
   table.row({"total", "", "", count_text(trained), ""});
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 void print_estimates(const Json& plan) {
   if (!plan.contains("target")) {
-    fmt::print(
+    print(
         "\nNo times without a machine: `attune profile -o machine.json`, then --target "
         "machine.json\n");
     return;
   }
-  const Table table =
-      table_of(plan["programs"], {{"estimate: " + shown(plan["target"]["name"]), "name"},
-                                  {">ms", "estimated_ms", fixed_cell(3)},
-                                  {">of it measured", "measured_share", percent_cell(0)}});
-  fmt::print("\n{}", table.text());
+  const Table table = table_of(
+      plan["programs"], {{"estimate: " + shown(plan["target"]["name"].get<std::string>()), "name"},
+                         {">ms", "estimated_ms", fixed_cell(3)},
+                         {">of it measured", "measured_share", percent_cell(0)}});
+  print("\n{}", table.text());
 }
 
 void print_programs(const Json& programs) {
   for (const Json& p : programs) {
     const std::string micro_batch =
         p.contains("micro_batch") ? " in micro-batches of " + plain_cell(p["micro_batch"]) : "";
-    fmt::print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n",
-               plain_cell(p["name"]), plain_cell(p["batch"]), micro_batch, p["steps"].size(),
-               count_cell(p["macs"]), bytes_text(p["arena_bytes"]),
-               bytes_text(p["arena_lower_bound"]));
+    print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n", plain_cell(p["name"]),
+          plain_cell(p["batch"]), micro_batch, p["steps"].size(), count_cell(p["macs"]),
+          bytes_text(p["arena_bytes"]), bytes_text(p["arena_lower_bound"]));
     const Table table = table_of(p["steps"], {{">step", ""},
                                               {"operator", "op"},
                                               {"name", "name"},
@@ -186,7 +188,7 @@ void print_programs(const Json& programs) {
                                               {"backend", "backend"},
                                               {">estimated ms", "estimated_ms", fixed_cell(4)},
                                               {"basis", "basis"}});
-    fmt::print("{}", table.text(2));
+    print("{}", table.text(2));
   }
 }
 
@@ -224,14 +226,14 @@ void write_pictures(const LoadedPlan& loaded, const Options& options, const Rate
     table.row({"report", fmt::format("{}, {}", options.html, bytes_text(page.size()))});
   }
   if (options.dot == kStandardOutput) {
-    fmt::print("{}", graph);
+    print("{}", graph);
     return;
   }
   if (!graph.empty()) {
     write_text(options.dot, graph);
     table.row({"graph", fmt::format("{}, {}", options.dot, bytes_text(graph.size()))});
   }
-  if (!options.output.quiet && !options.output.json) fmt::print("{}", table.text());
+  if (!options.output.quiet && !options.output.json) print("{}", table.text());
 }
 
 // What a library that runs the plan has kernels of: cmake/selection.cmake reads it.
@@ -245,7 +247,7 @@ void print_operators(const Plan& plan) {
       operators.insert(op_name(static_cast<Op>(step->op())));
     }
   }
-  fmt::print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
+  print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
 }
 
 int run(const Options& options) {
@@ -254,7 +256,7 @@ int run(const Options& options) {
     Plan plan;
     throw_if_error(Plan::load(options.plan.c_str(), &plan));
     if (options.scheme)
-      fmt::print("{}\n", text_of(plan.table().scheme()));
+      put(escaped_json(text_of(plan.table().scheme())) + '\n');
     else
       print_operators(plan);
     return 0;

@@ -1,6 +1,7 @@
 #include "cli/plan_json.h"
 
 #include "cli/report/plan_layers.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/pipeline/plan_options.h"
@@ -18,7 +19,7 @@ Json parameters_json(const format::Plan& plan) {
     json["trained_elements"] = elements_trained(*p);
     json["elements"] = elements_of(*p);
     if (p->slice_axis() >= 0) {
-      json["axis"] = sliced_axis(*p);
+      if (const int axis = model_slice_axis(*p); axis >= 0) json["axis"] = axis;
       json["channels"] = list_of(p->slice());
     }
     json["fresh"] = p->head();

@@ -225,8 +225,9 @@ class Run {
     const TrainProgress& p = trainer_.progress();
     if (p.batch == 0) info_.measured_epoch = p.epoch;
     BestEpoch& best = info_.best;
-    if (best.epoch > 0 && !(now.loss < best.loss)) return;
-    best = {p.batch > 0 ? p.epoch + 1 : p.epoch, p.step, now.loss, now.accuracy};
+    if (best.measured && !(now.loss < best.loss)) return;
+    best = {p.batch > 0 ? p.epoch + 1 : p.epoch, p.step, now.loss, now.accuracy, true};
+    info_.kept = p;
     if (info_.keep_best) best_state_.assign(session_.state().begin(), session_.state().end());
   }
 
@@ -239,8 +240,9 @@ class Run {
 
   void save() {
     trace_.record("checkpoint", "save checkpoint", [&] {
-      throw_if_error(
-          save_checkpoint(path_.c_str(), session_, info(), best_state_, command_.replace()));
+      // What was there before this run stays as .old; what this run has saved does not.
+      throw_if_error(save_checkpoint(path_.c_str(), session_, info(), best_state_,
+                                     saved_step_ < 0 ? command_.replace() : Replace::same_plan));
     });
     saved_step_ = trainer_.progress().step;
   }

@@ -109,7 +109,7 @@ Status load_checkpoint(ByteSource& source, const char* name, Session& session, C
   ATTUNE_RETURN_IF_ERROR(check_real(name, h, plan));
   const uint64_t texts = uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   const uint64_t once = tensor_bytes(plan);
-  const bool twice = holds_best_apart(h);
+  const bool twice = h.kept_apart == 1;
   if (h.tensors != count_tensors(plan) ||
       h.file_bytes != h.header_bytes + texts + once * (twice ? 2 : 1) + sizeof(uint64_t))
     return damaged(name, "it does not hold the plan's tensors");
@@ -121,8 +121,7 @@ Status load_checkpoint(ByteSource& source, const char* name, Session& session, C
   CheckpointInfo read;
   ATTUNE_RETURN_IF_ERROR(read_info(name, h, &read));
 
-  const bool second = twice && wanted == CheckpointState::best;
-  Reader values(source, second ? begin + once : begin, end);
+  Reader values(source, is_second(h, wanted) ? begin + once : begin, end);
   if (const Status status = read_tensors(values, plan, session.state().data()); !status)
     return Status::error("%s: changed while it was read; load it again", name);
   if (info) *info = read;

@@ -107,7 +107,7 @@ Status start_from_checkpoint(ByteSource& source, const char* name, Session& sess
   ATTUNE_RETURN_IF_ERROR(read_whole(name, source, &h));
   WarmStart read;
   ATTUNE_RETURN_IF_ERROR(read_info(name, h, &read.info));
-  const bool twice = holds_best_apart(h);
+  const bool second = is_second(h, CheckpointState::best);
   // What is of another model, or damaged, is explained there.
   if (h.signature == plan.signature() || h.model_hash != plan.model_hash()) {
     ATTUNE_RETURN_IF_ERROR(load_checkpoint(source, name, session, &read.info));
@@ -118,7 +118,7 @@ Status start_from_checkpoint(ByteSource& source, const char* name, Session& sess
     constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
     read.earlier_steps =
         std::min(kMost, std::min(kMost, progress.earlier_steps) +
-                            std::min(kMost, twice ? read.info.best.step : progress.step));
+                            std::min(kMost, second ? read.info.best.step : progress.step));
     *start = read;
     return Status::ok();
   }
@@ -126,7 +126,7 @@ Status start_from_checkpoint(ByteSource& source, const char* name, Session& sess
   const uint64_t begin = h.header_bytes + uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   const uint64_t end = h.file_bytes - sizeof(uint64_t);
   if (begin > end) return damaged(name, "its texts end early");
-  const Reader best(source, twice ? begin + (end - begin) / 2 : begin, end);
+  const Reader best(source, second ? begin + (end - begin) / 2 : begin, end);
   if (const Status status = take_parameters(source, best, h.tensors, plan, nullptr, &read); !status)
     return Status::error(
         "%s: a run with this plan cannot start from it: %.300s; export it with its own plan "

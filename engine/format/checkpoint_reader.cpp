@@ -13,6 +13,34 @@ Status damaged(const char* name, const char* what) {
   return Status::error("%s: is damaged (%s); use another checkpoint", name, what);
 }
 
+namespace {
+
+// What newer versions say, of a header that does not. The first had no run that kept its best
+// epoch.
+void complete(Header& h) {
+  if (h.version >= kVersion) return;
+  const size_t bytes = kHeaderBytes[h.version - 1];
+  std::memset(reinterpret_cast<char*>(&h) + bytes, 0, sizeof(h) - bytes);
+  h.best_measured = h.best_epoch > 0 ? 1 : 0;
+  const bool keeps_best = h.keep_best == 1 && h.best_step > 0;
+  h.kept_apart = keeps_best && h.best_step != h.step ? 1 : 0;
+  if (h.kept_apart == 1) {
+    h.kept_step = h.best_step;
+    h.kept_epoch = h.best_epoch;
+    return;
+  }
+  h.kept_step = h.step;
+  h.kept_epoch = h.epoch;
+  h.kept_batch = h.batch;
+  h.kept_loss_sum = h.loss_sum;
+  h.kept_correct_sum = h.correct_sum;
+  h.kept_weight_sum = h.weight_sum;
+  h.kept_last_loss = h.last_loss;
+  h.kept_last_rate = h.last_rate;
+}
+
+}  // namespace
+
 Status read_whole(const char* name, ByteSource& source, Header* header) {
   Header& h = *header;
   const uint64_t actual = source.size();
@@ -21,16 +49,14 @@ Status read_whole(const char* name, ByteSource& source, Header* header) {
   if (present == 0 || std::memcmp(h.magic, kMagic, std::min(present, sizeof(kMagic))) != 0)
     return Status::error("%s: is not a checkpoint; give a file that attune train has written",
                          name);
-  if (present < kFirstHeaderBytes)
+  if (present < kHeaderBytes[0])
     return Status::error("%s: is cut short, after %llu bytes; use another checkpoint", name,
                          static_cast<unsigned long long>(actual));
-  // Version 1 had no more, and no run kept its best epoch.
-  if (h.version == 1)
-    std::memset(reinterpret_cast<char*>(&h) + kFirstHeaderBytes, 0, sizeof(h) - kFirstHeaderBytes);
-  else if (h.version != kVersion)
+  if (h.version < 1 || h.version > kVersion)
     return Status::error("%s: is a checkpoint of version %u, and this program reads 1 to %u", name,
                          h.version, kVersion);
-  const size_t header_bytes = h.version == 1 ? kFirstHeaderBytes : sizeof(h);
+  const size_t header_bytes = kHeaderBytes[h.version - 1];
+  complete(h);
   if (h.header_bytes != header_bytes || h.file_bytes < header_bytes + sizeof(uint64_t))
     return damaged(name, "its header has impossible sizes");
   if (h.file_bytes != actual)
@@ -62,13 +88,11 @@ Status check_real(const char* name, const Header& h, const format::Plan& plan) {
 }
 
 bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state) {
-  const size_t bytes = tensor.element_bytes;
-  std::byte* const values = state + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    std::byte* to = values + static_cast<size_t>(first) * bytes;
-    if (stride == 1) return reader.read(to, static_cast<size_t>(count) * bytes);
-    for (int64_t i = 0; i < count; ++i, to += static_cast<size_t>(stride) * bytes)
-      if (!reader.read(to, bytes)) return false;
+  const size_t size = dtype_bytes(tensor.dtype, 1);
+  return for_each_trained_run(tensor, state, [&](std::byte* to, size_t stride, int64_t count) {
+    if (stride == size) return reader.read(to, static_cast<size_t>(count) * size);
+    for (int64_t i = 0; i < count; ++i, to += stride)
+      if (!reader.read(to, size)) return false;
     return true;
   });
 }
@@ -93,14 +117,22 @@ Status read_info(const char* name, const Header& h, CheckpointInfo* info) {
   i.keep_best = h.keep_best != 0;
   i.patience = h.patience;
   i.measured_epoch = h.measured_epoch;
-  i.best = {h.best_epoch, h.best_step, h.best_loss, h.best_accuracy};
+  i.best = {h.best_epoch, h.best_step, h.best_loss, h.best_accuracy, h.best_measured != 0};
+  i.rollbacks = h.rollbacks;
+  i.kept = {h.kept_step,      h.kept_epoch,       h.kept_batch,
+            h.kept_loss_sum,  h.kept_correct_sum, h.kept_weight_sum,
+            h.kept_last_loss, h.kept_last_rate,   h.earlier_steps};
   if (!check_schedule(i.options.schedule) || h.epochs < 0 || h.steps < 0 || h.step < 0 ||
       h.epoch < 0 || h.batch < 0 || h.dataset_size < 0 || !std::isfinite(h.loss_sum) ||
       !std::isfinite(h.correct_sum) || !std::isfinite(h.weight_sum) ||
       !std::isfinite(h.last_loss) || !std::isfinite(h.last_rate) || h.earlier_steps < 0 ||
       h.keep_best > 1 || h.patience < 0 || h.measured_epoch < 0 || h.best_epoch < 0 ||
-      h.best_step < 0 || h.best_step > h.step || !std::isfinite(h.best_loss) ||
-      !std::isfinite(h.best_accuracy))
+      h.best_step < 0 || h.best_step > h.step || std::isnan(h.best_loss) ||
+      !std::isfinite(h.best_accuracy) || h.best_measured > 1 || h.kept_apart > 1 ||
+      h.rollbacks < 0 || h.kept_step < 0 || h.kept_step > h.step || h.kept_epoch < 0 ||
+      h.kept_batch < 0 || !std::isfinite(h.kept_loss_sum) || !std::isfinite(h.kept_correct_sum) ||
+      !std::isfinite(h.kept_weight_sum) || !std::isfinite(h.kept_last_loss) ||
+      !std::isfinite(h.kept_last_rate))
     return damaged(name, "its options have no meaning");
   *info = i;
   return Status::ok();

@@ -8,16 +8,16 @@
 // How a checkpoint is written, to a file or to a sink of the caller's own.
 namespace attune::checkpoint {
 
-// An error where a trained parameter or the optimizer's state is not finite, or `best`, where it is
-// to be kept apart, is no state of the plan.
-Status check_states(const char* name, const Header& header, const format::Plan& plan,
-                    std::span<const std::byte> state, std::span<const std::byte> best);
+// Makes the header. `kept` is the state that the run goes back to, which it must give where it
+// keeps the best epoch. An error where that is missing or of another plan, or a trained parameter
+// or the optimizer's state is not finite.
+Status begin_checkpoint(const char* name, const format::Plan& plan,
+                        std::span<const std::byte> state, const CheckpointInfo& info,
+                        std::span<const std::byte> kept, Header* header);
 
-Header make_header(const format::Plan& plan, const CheckpointInfo& info);
-
-// Writes all that the header says: `best` too, where that is a state of its own. False where the
+// Writes all that the header says: `kept` too, where that is a state of its own. False where the
 // sink failed.
 bool write_checkpoint(ByteSink& sink, const Header& header, const format::Plan& plan,
-                      std::span<const std::byte> state, std::span<const std::byte> best);
+                      std::span<const std::byte> state, std::span<const std::byte> kept);
 
 }  // namespace attune::checkpoint
