@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "attune/checkpoint.h"
+#include "cli/standard_streams.h"
 #include "cli/table.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/plan_options.h"
@@ -39,7 +40,7 @@ void SessionChoice::add(CLI::App* app) {
 }
 
 bool SessionChoice::names_backend() const {
-  return backend_option_ && backend_option_->count() > 0;
+  return named || (backend_option_ && backend_option_->count() > 0);
 }
 
 SessionOptions SessionChoice::options() const {
@@ -96,7 +97,18 @@ std::string dump_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "attune: {}\n", text); }
+namespace {
+
+NoteTaker note_taker;
+
+}  // namespace
+
+void take_notes(NoteTaker taker) { note_taker = std::move(taker); }
+
+void print_note(const std::string& text) {
+  if (note_taker) return note_taker(text);
+  print_error(fmt::format("attune: {}\n", text));
+}
 
 int32_t LoadedPlan::classes() const { return table().class_count(); }
 
@@ -110,22 +122,26 @@ std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoi
                                       unsigned programs) {
   auto loaded = std::make_unique<LoadedPlan>();
   throw_if_error(Plan::load(path.c_str(), &loaded->plan));
+  open_session(*loaded, choice, programs);
+  return loaded;
+}
+
+void open_session(LoadedPlan& loaded, const SessionChoice& choice, unsigned programs) {
   SessionChoice chosen = choice;
-  if (const PlannedBackend planned = backend_of_plan(loaded->plan); !planned.name.empty()) {
+  if (const PlannedBackend planned = backend_of_plan(loaded.plan); !planned.name.empty()) {
     if (!choice.names_backend()) chosen.backend = planned.name;
-    loaded->backend = chosen.backend;
+    loaded.backend = chosen.backend;
     if (chosen.backend == planned.name)
-      loaded->backend += ", as compiled";
+      loaded.backend += ", as compiled";
     else if (planned.memory_budget > 0)
-      loaded->backend += fmt::format("; the plan keeps within {} with {} alone",
-                                     bytes_text(planned.memory_budget), planned.name);
+      loaded.backend += fmt::format("; the plan keeps within {} with {} alone",
+                                    bytes_text(planned.memory_budget), planned.name);
     else
-      loaded->backend += fmt::format("; the plan was compiled for {}", planned.name);
+      loaded.backend += fmt::format("; the plan was compiled for {}", planned.name);
   }
   SessionOptions options = chosen.options();
   options.programs = programs;
-  throw_if_error(Session::create(loaded->plan, options, &loaded->session));
-  return loaded;
+  throw_if_error(Session::create(loaded.plan, options, &loaded.session));
 }
 
 void load_parameters(LoadedPlan& loaded, const std::string& path) {
