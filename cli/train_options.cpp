@@ -54,7 +54,8 @@ void TrainCommand::add(CLI::App* verb) {
                    "optimizer's state where the plan has the same")
       ->excludes(resume_option);
   verb->add_flag("--overwrite", overwrite,
-                 "Throw away the run that the checkpoint's name holds (default: refuse)");
+                 "Replace the run that the checkpoint's name holds, which stays as NAME.old (default: "
+                 "refuse)");
   verb->add_option(
           "--keep", keep,
           "best: evaluate, predict and export take the epoch of the least validation loss; "

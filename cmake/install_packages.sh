@@ -15,7 +15,7 @@ for group in "$@"; do
                       libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libgif-dev) ;;
     quickstart) packages+=(espeak-ng) ;;
     test) packages+=(doctest-dev libstb-dev espeak-ng python3 python3-numpy python3-onnx python3-torch
-                     python3-torchvision chromium graphviz fonts-dejavu-core) ;;
+                     python3-torchvision chromium strace graphviz fonts-dejavu-core) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch
                       python3-torchvision python3-venv) ;;
     *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;
