@@ -8,7 +8,7 @@
 
 #include "cli/adapt_data.h"
 #include "cli/model_labels.h"
-#include "cli/standard_streams.h"
+#include "cli/terminal.h"
 #include "engine/io/file.h"
 #include "engine/random.h"
 #include "sparse_update/adapt/class_match.h"
@@ -32,11 +32,11 @@ std::vector<std::string> image_presets(const Shape& input) {
 
 // Asks which of these it is; the first where nothing is typed. Throws Error at the end of input.
 std::string ask(const std::string& question, const std::vector<std::string>& answers) {
-  print_error(question + '\n');
-  for (size_t i = 0; i < answers.size(); ++i)
-    print_error(fmt::format("  {}  {}\n", i + 1, answers[i]));
+  std::string text = question + '\n';
+  for (size_t i = 0; i < answers.size(); ++i) text += fmt::format("  {}  {}\n", i + 1, answers[i]);
+  put_note(harmless(text));
   for (;;) {
-    print_error("Number [1]: ");
+    put_note("Number [1]: ");
     std::string line;
     if (!std::getline(std::cin, line)) throw_error("no answer; give --preprocess {}", answers[0]);
     if (line.empty()) return answers.front();

@@ -42,7 +42,7 @@ std::string one_line(const std::string& message) {
   // What a model or a file names may be of any length.
   constexpr size_t kMostBytes = 6000;
   if (line.size() > kMostBytes) line = line.substr(0, kMostBytes) + " ...";
-  return shown(line);
+  return line;
 }
 
 int fail(const std::string& message) {
@@ -71,7 +71,7 @@ int run(int argc, char** argv) {
   const std::vector<Verb> verbs = {
       add_adapt(app),       add_compile(app), add_inspect(app), add_train(app),  add_estimate(app),
       add_evaluate(app),    add_predict(app), add_export(app),  add_verify(app), add_bench(app),
-      add_sensitivity(app), add_search(app),  add_profile(app)};
+      add_sensitivity(app), add_search(app),  add_profile(app),     add_sign(app)};
   // A variable of the shell that is not set, most likely.
   const CLI::Validator has_text(
       [](const std::string& value) {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "cli/common.h"
-#include "cli/standard_streams.h"
+#include "cli/terminal.h"
 
 namespace attune::cli {
 
@@ -14,12 +14,12 @@ ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_
 
 void ProgressLine::show(const std::string& text) {
   if (quiet_) return;
-  print_error(fmt::format("{}{}{}", terminal_ ? "\r\x1b[K" : "", text, terminal_ ? "" : "\n"));
+  put_note((terminal_ ? "\r\x1b[K" : "") + shown(text) + (terminal_ ? "" : "\n"));
   open_ = terminal_;
 }
 
 void ProgressLine::finish() {
-  if (open_) print_error("\n");
+  if (open_) put_note("\n");
   open_ = false;
 }
 

@@ -16,11 +16,6 @@ void open_standard_streams() {
     if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/", O_RDONLY | O_DIRECTORY);
 }
 
-void print_error(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
 std::string output_error() {
   errno = 0;
   const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout);

@@ -8,9 +8,6 @@ namespace attune::cli {
 // the next file, and messages would go into it. What is written to such an output fails.
 void open_standard_streams();
 
-// Writes to standard error, whatever becomes of it: that nobody can read it is no error.
-void print_error(const std::string& text);
-
 // Why what was written to standard output so far did not all get there; empty where it did.
 std::string output_error();
 

@@ -58,8 +58,8 @@ Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
                        std::span<const std::byte> kept, Replace replace) {
   const format::Plan& plan = session.plan().table();
-  ATTUNE_RETURN_IF_ERROR(check_states(path, info, plan, session.state(), kept));
-  const Header header = make_header(plan, info, session.state(), kept);
+  Header header;
+  ATTUNE_RETURN_IF_ERROR(begin_checkpoint(path, plan, session.state(), info, kept, &header));
   FileReplacement file;
   ATTUNE_RETURN_IF_ERROR(open(path, session.plan(), replace, &file));
   // What fails is told by `commit`.

@@ -137,6 +137,7 @@ struct Session::Parts {
   size_t workspace_bytes = 0, required_bytes = 0;
   std::span<std::byte> state, arena, workspace;
   size_t held_bytes = 0, session_bytes = 0;
+  int last_run = -1;  // a program; -1: none, or it failed
   StepObserver observer = nullptr;
   void* observer_context = nullptr;
   // Last, so that they go first: kernels release what they prepared while the memory that they
@@ -366,6 +367,9 @@ const Plan& Session::plan() const { return parts_.plan; }
 const Allocator& Session::allocator() const { return parts_.options.allocator; }
 std::span<std::byte> Session::state() const { return parts_.state; }
 
+bool Session::ran_last(ProgramKind kind) const {
+  return parts_.last_run == static_cast<int>(kind);
+}
 bool Session::has(ProgramKind kind) const { return parts_.has(kind); }
 
 int Session::batch(ProgramKind kind) const {
@@ -431,6 +435,7 @@ Status Session::run(ProgramKind kind) {
   BoundProgram& bound = p.bound(kind);
   ATTUNE_RETURN_IF_ERROR(p.check_limits(kind));
   const bool poison = p.options.poison;
+  p.last_run = -1;
   if (poison) bound.poison.before_run();
   void** prepared = bound.prepared;
   void** repeated = nullptr;  // of the first repeated step
@@ -447,6 +452,7 @@ Status Session::run(ProgramKind kind) {
   });
   if (poison && !ArenaPoison::guards_intact(p.arena))
     return Status::error("%s: %s wrote outside the arena", p.plan.name(), program_name(kind));
+  p.last_run = static_cast<int>(kind);
   return Status::ok();
 }
 

@@ -1,4 +1,8 @@
+// All of the class is shown by a shared library (attune/export.h), without a word in a header that
+// every kernel includes.
+#pragma GCC visibility push(default)
 #include "attune/thread_pool.h"
+#pragma GCC visibility pop
 
 #ifdef ATTUNE_HAVE_PTHREADPOOL
 #include <pthreadpool.h>

@@ -47,6 +47,8 @@ struct CheckpointInfo {
   TrainProgress kept = {};
 };
 
+#pragma GCC visibility push(default)  // a shared library shows these
+
 // Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
 bool is_finished(const CheckpointInfo& info);
 
@@ -110,5 +112,7 @@ Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan
                           CheckpointFacts* facts);
 Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
                              WarmStart* start);
+
+#pragma GCC visibility pop
 
 }  // namespace attune

@@ -9,6 +9,7 @@
 
 #include "attune/allocator.h"
 #include "attune/backend.h"
+#include "attune/export.h"
 #include "attune/plan.h"
 #include "attune/port.h"
 #include "attune/status.h"
@@ -56,7 +57,7 @@ struct MemoryReport {
 
 // A plan with its memory: programs to run over one state and one arena. Allocates in `create` only.
 // Not thread-safe: one session, one caller at a time.
-class Session {
+class ATTUNE_API Session {
  public:
   // The plan must outlive the session.
   static Status create(const Plan& plan, const SessionOptions& options,
@@ -85,6 +86,8 @@ class Session {
 
   // Runs one program. Fails, having run nothing, where a label or an id is beyond its port's limit.
   Status run(ProgramKind kind);
+  // Whether this program was the last to run, so that what it made is still in the arena.
+  bool ran_last(ProgramKind kind) const;
 
   // Trained parameters and optimizer state, as the plan lays them out.
   std::span<std::byte> state() const;
