@@ -50,7 +50,8 @@ Status match_tensor(Reader& reader, const TensorInfo& expected) {
   return Status::ok();
 }
 
-// Compares every tensor with the plan, and looks at its numbers; copies them where there is a state.
+// Compares every tensor with the plan, and looks at its numbers; copies them where there is a
+// state.
 Status read_tensors(Reader& reader, const format::Plan& plan, std::byte* state) {
   if (!plan.parameters()) return Status::ok();
   for (const format::Parameter* parameter : *plan.parameters())

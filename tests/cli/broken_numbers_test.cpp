@@ -19,12 +19,11 @@ TEST_CASE("a checkpoint with NaN under a right checksum is refused by whatever r
   const uint64_t checksum = hash64(std::as_bytes(std::span(bytes).first(bytes.size() - 8)));
   std::memcpy(bytes.data() + bytes.size() - 8, &checksum, sizeof(checksum));
   shop.write("nan.atc", bytes);
-  for (const char* command :
-       {"evaluate net.att --data data.npz --checkpoint nan.atc",
-        "predict net.att one.npy --checkpoint nan.atc",
-        "export net.att --model net.onnx --checkpoint nan.atc -o m.onnx",
-        "train net.att --data data.npz --resume nan.atc --epochs 2",
-        "train net.att --data data.npz --from nan.atc --checkpoint new.atc"})
+  for (const char* command : {"evaluate net.att --data data.npz --checkpoint nan.atc",
+                              "predict net.att one.npy --checkpoint nan.atc",
+                              "export net.att --model net.onnx --checkpoint nan.atc -o m.onnx",
+                              "train net.att --data data.npz --resume nan.atc --epochs 2",
+                              "train net.att --data data.npz --from nan.atc --checkpoint new.atc"})
     check_refused(shop.run(command), "holds numbers that are not finite");
   CHECK(shop.read("nan.atc") == bytes);
   CHECK_FALSE(shop.exists("m.onnx"));

@@ -276,8 +276,8 @@ TEST_CASE("numbers that are not finite are refused under a right checksum, and c
     const std::vector<std::byte> before(state.begin(), state.end());
     const std::string whole = read_bytes(folder.path("a.atc"));
     // The last element is an optimizer's, which --from does not take for another scheme.
-    for (const double value : {std::numeric_limits<double>::quiet_NaN(),
-                               std::numeric_limits<double>::infinity()}) {
+    for (const double value :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
       std::string changed = whole;
       const auto single = static_cast<float>(value);
       if (real == DType::f64)
