@@ -46,7 +46,8 @@ class WatchedDataset : public Dataset {
   std::string_view describe(int64_t index) override { return data_->describe(index); }
   double weight(int64_t index) override { return data_->weight(index); }
   double advantage(int64_t index) override { return data_->advantage(index); }
-  std::span<const std::string> notes() const override { return data_->notes(); }
+  int note_count() const override { return data_->note_count(); }
+  std::string_view note(int index) const override { return data_->note(index); }
 
   // Throws what was raised, or else the error of `status`.
   void throw_if_error(const Status& status);

@@ -10,6 +10,7 @@
 #include "engine/format/plan_tensor.h"
 #include "graph/ir/interrupt.h"
 #include "native.h"
+#include "sparse_update/json_file.h"
 #include "sparse_update/pipeline/export.h"
 #include "sparse_update/pipeline/verify_against_model.h"
 
@@ -21,6 +22,13 @@ cli::SessionChoice choice_of(const std::string& backend, int threads) {
   choice.named = !backend.empty();
   if (choice.named) choice.backend = backend;
   choice.threads = threads;
+  bool known = choice.backend == cli::SessionChoice().backend;
+  for (int i = 0; i < kBackendCount; ++i)
+    known |= choice.backend == backend_name(static_cast<Backend>(i));
+  if (!known)
+    throw_error("backend: '{}' is none of best, reference, eigen, simd, xnnpack",
+                shown_name(backend));
+  if (threads < 1 || threads > 1024) throw_error("threads: {} is not in 1 .. 1024", threads);
   return choice;
 }
 
