@@ -132,48 +132,10 @@ void load_parameters(LoadedPlan& loaded, const std::string& path) {
   if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
 }
 
-namespace {
-
-Shape without_batch(const Shape& shape) {
-  Shape result;
-  for (int i = 1; i < shape.rank; ++i) result.dims[result.rank++] = shape[i];
-  return result;
-}
-
-// Of one example; a single number where there are none.
-Shape target_shape(const Session& session, ProgramKind kind) {
-  for (PortRole role : {PortRole::label, PortRole::target})
-    if (const SessionPort target = session.port(kind, role))
-      return without_batch(target.tensor.shape);
-  return {};
-}
-
-}  // namespace
-
 DatasetRequest data_request(const Session& session, ProgramKind kind) {
-  const Plan& plan = session.plan();
   DatasetRequest request;
-  for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
-    if (input.tensor.shape.rank < 1)
-      throw_error("{}: the model's input {} has no axis of examples", plan.name(), input.name);
-    request.inputs.push_back(
-        {input.name, input.tensor.dtype, without_batch(input.tensor.shape), input.limit});
-  }
-  if (request.inputs.empty())
-    throw_error("{}: the plan's program {} is missing, or has no inputs; compile it again",
-                plan.name(), program_name(kind));
-  request.preprocess = plan.preprocess();
-  // Probabilities of classes are targets, and no labels.
-  const bool labels = static_cast<bool>(session.port(kind, PortRole::label));
-  if (labels || kind == ProgramKind::predict) request.classes = plan.table().class_count();
-  if (const auto* names = plan.table().classes())
-    for (const auto* name : *names) request.class_names.push_back(name->str());
-  request.target_dtype = static_cast<DType>(plan.table().real());
-  request.target = target_shape(session, kind);
-  request.ignored_label = ignored_label_of_plan(plan);
-  request.labels_unread = !labels && !session.port(kind, PortRole::target);
-  request.labels_optional = request.labels_unread;
-  request.advantages = static_cast<bool>(session.port(kind, PortRole::advantage));
+  throw_if_error(attune::data_request(session, kind, &request));
+  request.ignored_label = ignored_label_of_plan(session.plan());
   return request;
 }
 
@@ -188,9 +150,10 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
 }
 
 size_t print_notes(const Dataset& data, bool quiet, size_t first) {
-  const std::span<const std::string> notes = data.notes();
-  for (size_t i = first; i < notes.size() && !quiet; ++i) print_note(shown(notes[i]));
-  return notes.size();
+  const auto count = static_cast<size_t>(data.note_count());
+  for (size_t i = first; i < count && !quiet; ++i)
+    print_note(shown(std::string(data.note(static_cast<int>(i)))));
+  return count;
 }
 
 std::string bytes_text(size_t bytes) {

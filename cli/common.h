@@ -7,9 +7,9 @@
 #include <string>
 
 #include "attune/dataset.h"
+#include "attune/open_dataset.h"
 #include "attune/session.h"
 #include "cli/data_options.h"
-#include "engine/io/open_dataset.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
 #include "sparse_update/number_text.h"

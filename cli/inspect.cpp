@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 
 #include "cli/output_file.h"
 #include "cli/report/dot.h"
@@ -25,6 +26,7 @@ constexpr const char* kExamples = R"(Examples:
   attune inspect flowers.att --target machine.json       what each step will take there
   attune inspect flowers.att --html report.html --target machine.json --front front.json
   attune inspect flowers.att --dot | dot -Tsvg -o graph.svg
+  attune inspect flowers.att --operators                 what a device library for it needs
 
 The memory is that of a session of all programs on this machine with this backend; one that only
 trains or only predicts takes less. A step's bytes are what it reads and writes.
@@ -40,7 +42,7 @@ constexpr const char* kStandardOutput = "-";
 
 struct Options {
   std::string plan;
-  bool scheme = false;
+  bool scheme = false, operators = false;
   std::string html, front, dot, program = "train_step";
   OutputOptions output;
   SessionChoice session;
@@ -351,12 +353,29 @@ void write_pictures(const LoadedPlan& loaded, const Options& options, const Rate
   if (!options.output.quiet && !options.output.json) fmt::print("{}", table.text());
 }
 
+// What a library that runs the plan has kernels of: cmake/selection.cmake reads it.
+void print_operators(const Plan& plan) {
+  std::set<std::string_view> types, operators;
+  for (int kind = 0; kind < kProgramCount; ++kind) {
+    const format::Program* program = plan.program(static_cast<ProgramKind>(kind));
+    if (program == nullptr) continue;
+    for (const format::Step* step : *program->steps()) {
+      types.insert(dtype_name(compute_type(*step)));
+      operators.insert(op_name(static_cast<Op>(step->op())));
+    }
+  }
+  fmt::print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
+}
+
 int run(const Options& options) {
   check_outputs(options);
-  if (options.scheme) {
+  if (options.scheme || options.operators) {
     Plan plan;
     throw_if_error(Plan::load(options.plan.c_str(), &plan));
-    fmt::print("{}\n", text_of(plan.table().scheme()));
+    if (options.scheme)
+      fmt::print("{}\n", text_of(plan.table().scheme()));
+    else
+      print_operators(plan);
     return 0;
   }
   const auto loaded = load_plan(options.plan, options.session, ~0u);
@@ -389,6 +408,10 @@ Verb add_inspect(CLI::App& app) {
   verb->add_option("plan", options->plan, "The plan (.att)")->required();
   CLI::Option* scheme = verb->add_flag("--scheme", options->scheme,
                                        "Print the resolved scheme, as JSON, and nothing else");
+  verb->add_flag("--operators", options->operators,
+                 "Print the operators that the plan runs and the types that they compute in, as a "
+                 "slim device library has them (docs/embedding.md), and nothing else")
+      ->excludes(scheme);
   verb->add_option("--html", options->html, "Write a page with pictures to this file (.html)")
       ->excludes(scheme);
   verb->add_option("--front", options->front,

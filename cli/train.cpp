@@ -13,6 +13,7 @@
 #include "cli/train_report.h"
 #include "cli/train_start.h"
 #include "cli/verbs.h"
+#include "engine/batch.h"
 #include "engine/io/file.h"
 
 namespace attune::cli {
@@ -224,8 +225,9 @@ class Run {
     const TrainProgress& p = trainer_.progress();
     if (p.batch == 0) info_.measured_epoch = p.epoch;
     BestEpoch& best = info_.best;
-    if (best.epoch > 0 && !(now.loss < best.loss)) return;
-    best = {p.batch > 0 ? p.epoch + 1 : p.epoch, p.step, now.loss, now.accuracy};
+    if (best.measured && !(now.loss < best.loss)) return;
+    best = {p.batch > 0 ? p.epoch + 1 : p.epoch, p.step, now.loss, now.accuracy, true};
+    info_.kept = p;
     if (info_.keep_best) best_state_.assign(session_.state().begin(), session_.state().end());
   }
 

@@ -14,9 +14,11 @@ namespace attune::checkpoint {
 static_assert(std::endian::native == std::endian::little, "files are little-endian");
 
 inline constexpr char kMagic[8] = {'A', 'T', 'T', 'U', 'N', 'E', 'C', 'K'};
-inline constexpr uint32_t kVersion = 2;  // and reads 1
-// The checksum: hash64 over blocks of this many bytes, each seeded with the one before.
-inline constexpr size_t kBlockBytes = 8192;
+inline constexpr uint32_t kVersion = 3;  // and reads those before
+// The checksum: hash64 over blocks of this many bytes, each seeded with the one before. Any
+// multiple of 8 gives the same; small ones leave the stack small.
+inline constexpr size_t kBlockBytes = 1024;
+static_assert(kBlockBytes % 8 == 0);
 inline constexpr uint64_t kHashSeed = 0xcbf29ce484222325u;
 
 struct Header {
@@ -44,13 +46,20 @@ struct Header {
   int64_t keep_best, patience, measured_epoch;
   int64_t best_epoch, best_step;
   double best_loss, best_accuracy;
+  // From version 3 on; what is read of an older file is completed.
+  uint32_t best_measured, kept_apart;
+  int64_t rollbacks;
+  int64_t kept_step, kept_epoch, kept_batch;
+  double kept_loss_sum, kept_correct_sum, kept_weight_sum, kept_last_loss, kept_last_rate;
 };
-inline constexpr size_t kFirstHeaderBytes = 200;  // of version 1
-static_assert(sizeof(Header) == 264);
+// Of each version, from 1 on.
+inline constexpr size_t kHeaderBytes[kVersion] = {200, 264, sizeof(Header)};
+static_assert(sizeof(Header) == 344);
 
-// Whether all tensors follow twice: where the run stands, and as the best epoch left them.
-constexpr bool holds_best_apart(const Header& h) {
-  return h.keep_best == 1 && h.best_step > 0 && h.best_step != h.step;
+// Whether a state is the second of the two that the file holds: where the run stands comes first.
+constexpr bool is_second(const Header& h, CheckpointState state) {
+  return h.kept_apart == 1 &&
+         (state == CheckpointState::kept || (state == CheckpointState::best && h.keep_best == 1));
 }
 
 // Then, for each tensor: this, `rank` dims (int64) of the model's tensor, name, slot, elements.
@@ -82,12 +91,6 @@ bool for_each_trained_run(const TensorInfo& tensor, Bytes* state, F&& f) {
                              static_cast<size_t>(run.stride) * size, run.count);
   });
 }
-
-// Opens a regular file for reading; `*fd` is -1, and the status ok, where there is none.
-Status open_existing(const char* path, int* fd, uint64_t* bytes, unsigned* mode);
-
-// Reads exactly `bytes` at `offset`; false with errno set, or 0 where the file ends before.
-bool read_at(int fd, uint64_t offset, void* out, size_t bytes);
 
 // Copies what may be shown of a file's text: printable ASCII, the rest as '?', cut to fit.
 void printable(const char* text, size_t length, char* out, size_t out_bytes);

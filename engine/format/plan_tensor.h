@@ -2,8 +2,8 @@
 
 #include "attune/plan.h"
 #include "attune/port.h"
+#include "attune/tensor.h"
 #include "engine/format/plan_generated.h"
-#include "kernels/tensor.h"
 
 namespace attune {
 
@@ -51,6 +51,23 @@ inline uint64_t total_macs(const format::Program& program) {
   for (int s = 0; s < static_cast<int>(program.steps()->size()); ++s)
     macs += runs_of(program, s) * program.steps()->Get(static_cast<unsigned>(s))->macs();
   return macs;
+}
+
+// Of the gradients that a program leaves in the arena. Those of parameters that are added to one
+// another are one.
+inline size_t kept_gradient_bytes(const format::Program& program) {
+  size_t bytes = 0;
+  const auto& ports = *program.ports();
+  for (unsigned i = 0; i < ports.size(); ++i) {
+    bool counts = role_of(*ports.Get(i)) == PortRole::gradient;
+    for (unsigned j = 0; j < i && counts; ++j)
+      counts = role_of(*ports.Get(j)) != PortRole::gradient ||
+               ports.Get(j)->tensor() != ports.Get(i)->tensor();
+    const format::Tensor& t =
+        *program.tensors()->Get(static_cast<unsigned>(ports.Get(i)->tensor()));
+    if (counts && t.segment() == format::Segment::arena) bytes += described_tensor(t).bytes();
+  }
+  return bytes;
 }
 
 // Where a tensor's first byte lies in its segment.

@@ -6,10 +6,10 @@
 #include <memory>
 #include <type_traits>
 
+#include "attune/thread_pool.h"
 #include "graph/ir/error.h"
 #include "graph/rules/rules.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 namespace attune {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attune/thread_pool.h"
 #include "graph/rules/custom.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::test {
 namespace {

@@ -42,8 +42,24 @@ CheckpointInfo run_past_its_best() {
   info.keep_best = true;
   info.patience = 4;
   info.measured_epoch = 3;
-  info.best = {2, 6, 0.25, 0.75};
+  info.best = {2, 6, 0.25, 0.75, true};
+  info.kept = {.step = 6, .epoch = 2};
   return info;
+}
+
+// Makes of a checkpoint what an older version would have written: one whose header ends earlier.
+void age_checkpoint(const std::string& path, uint32_t version) {
+  const size_t header_bytes = checkpoint::kHeaderBytes[version - 1];
+  std::string bytes = read_bytes(path);
+  bytes.erase(header_bytes, sizeof(checkpoint::Header) - header_bytes);
+  const auto put = [&](size_t at, auto value) {
+    std::memcpy(bytes.data() + at, &value, sizeof(value));
+  };
+  put(offsetof(checkpoint::Header, version), version);
+  put(offsetof(checkpoint::Header, header_bytes), static_cast<uint32_t>(header_bytes));
+  put(offsetof(checkpoint::Header, file_bytes), uint64_t{bytes.size()});
+  put(bytes.size() - 8, hash64(std::as_bytes(std::span(bytes).first(bytes.size() - 8))));
+  write_bytes(path, bytes);
 }
 
 }  // namespace
@@ -74,7 +90,7 @@ TEST_CASE("a checkpoint gives its best epoch, or where the run stands") {
   // A state of another size is not one of this plan; nothing is written.
   const std::string before = read_bytes(path);
   CHECK(contains(error_of(save_checkpoint(path.c_str(), from.session(), run_past_its_best())),
-                 "best epoch's state"));
+                 "state that the run keeps"));
   CHECK(read_bytes(path) == before);
 
   // Where the best is where the run stands, it is there once.
@@ -109,18 +125,7 @@ TEST_CASE("checkpoints of version 1 are read") {
   CheckpointInfo info;
   info.progress.step = 9;
   REQUIRE(save_checkpoint(path.c_str(), from.session(), info));
-  // Version 1 is this file without what its header has since got.
-  std::string bytes = read_bytes(path);
-  bytes.erase(checkpoint::kFirstHeaderBytes,
-              sizeof(checkpoint::Header) - checkpoint::kFirstHeaderBytes);
-  const auto put = [&](size_t at, auto value) {
-    std::memcpy(bytes.data() + at, &value, sizeof(value));
-  };
-  put(offsetof(checkpoint::Header, version), uint32_t{1});
-  put(offsetof(checkpoint::Header, header_bytes), uint32_t{checkpoint::kFirstHeaderBytes});
-  put(offsetof(checkpoint::Header, file_bytes), uint64_t{bytes.size()});
-  put(bytes.size() - 8, hash64(std::as_bytes(std::span(bytes).first(bytes.size() - 8))));
-  write_bytes(path, bytes);
+  age_checkpoint(path, 1);
   CheckpointInfo read;
   const Status status = load_checkpoint(path.c_str(), to.session(), &read);
   REQUIRE_MESSAGE(status.is_ok(), status.message());
@@ -128,6 +133,58 @@ TEST_CASE("checkpoints of version 1 are read") {
   CHECK(read.progress.step == 9);
   CHECK(read.progress.earlier_steps == 0);
   CHECK_FALSE(read.keep_best);
+  CHECK_FALSE(read.best.measured);
+  CHECK(read.kept.step == 9);
+}
+
+TEST_CASE("checkpoints of version 2 give their best epoch") {
+  TemporaryFolder folder;
+  const std::string path = folder.path("a.atc");
+  Tiny from, to;
+  fill(from, 2);
+  const std::vector<std::byte> best = state_of(from);
+  fill(from, 3);
+  REQUIRE(save_checkpoint(path.c_str(), from.session(), run_past_its_best(), best));
+  age_checkpoint(path, 2);
+  CheckpointInfo read;
+  const Status status = load_checkpoint(path.c_str(), to.session(), &read);
+  REQUIRE_MESSAGE(status.is_ok(), status.message());
+  CHECK(first_weight(to) == 2);
+  CHECK(read.best.measured);
+  CHECK(read.best.epoch == 2);
+  CHECK(read.kept.step == 6);
+  CHECK(read.kept.epoch == 2);
+  CHECK(read.rollbacks == 0);
+  REQUIRE(load_checkpoint(path.c_str(), to.session(), nullptr, CheckpointState::last));
+  CHECK(first_weight(to) == 3);
+}
+
+TEST_CASE("a run that keeps no best epoch gives its last state, and what it would go back to") {
+  TemporaryFolder folder;
+  const std::string path = folder.path("a.atc");
+  Tiny from, to;
+  fill(from, 2);
+  const std::vector<std::byte> kept = state_of(from);
+  fill(from, 3);
+  CheckpointInfo info;
+  info.progress = {.step = 9, .epoch = 1, .batch = 3, .loss_sum = 2, .weight_sum = 24};
+  info.kept = {.step = 6, .epoch = 1, .batch = 0, .last_loss = 0.5, .last_rate = 0.25};
+  info.rollbacks = 3;
+  REQUIRE(save_checkpoint(path.c_str(), from.session(), info, kept));
+  CheckpointInfo read;
+  REQUIRE(load_checkpoint(path.c_str(), to.session(), &read));
+  CHECK(first_weight(to) == 3);
+  CHECK(read.rollbacks == 3);
+  CHECK(read.kept.step == 6);
+  CHECK(read.kept.epoch == 1);
+  CHECK(read.kept.last_loss == 0.5);
+  CHECK(read.kept.last_rate == 0.25);
+  REQUIRE(load_checkpoint(path.c_str(), to.session(), nullptr, CheckpointState::kept));
+  CHECK(first_weight(to) == 2);
+  WarmStart start;
+  REQUIRE(start_from_checkpoint(path.c_str(), to.session(), &start));
+  CHECK(first_weight(to) == 3);
+  CHECK(start.earlier_steps == 9);
 }
 
 TEST_CASE("a run starts from the best of another, with its optimizer's state and steps") {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "attune/byte_stream.h"
 #include "attune/session.h"
 #include "attune/status.h"
 #include "attune/trainer.h"
@@ -16,45 +17,51 @@
 //   header: magic "ATTUNECK", version, sizes, signature, CheckpointInfo
 //   model and optimizer, for messages
 //   per tensor: name, slot ("value", "velocity", "m", "v"), dtype, dims, slice, elements
-//   the same again, as the best epoch left them, where a run keeps the best and stands elsewhere
+//   the same again, as the state has them that the run goes back to, where that is another one
 //   checksum of all before it
 // Neither reading nor writing allocates.
 namespace attune {
 
-// An epoch's end, as validation data judged it.
+// An epoch's end, as validation data judged it; epoch 0 is what the run started from.
 struct BestEpoch {
-  int64_t epoch = 0;  // 0: none was measured
-  int64_t step = 0;   // optimizer steps done by then
+  int64_t epoch = 0;
+  int64_t step = 0;  // optimizer steps done by then
   double loss = 0, accuracy = 0;
+  bool measured = false;  // else the rest says nothing
 };
 
 struct CheckpointInfo {
   TrainOptions options;
   TrainProgress progress;
   int64_t dataset_size = 0;  // examples; resuming on another number is an error
-  // What the caller's loop makes of validation: whether the best epoch's parameters are what the
-  // run gives, after how many epochs that are not better it ends (0: it does not), up to which
-  // epoch it has measured, and which was best.
+  // What the caller's loop (TrainingRun) makes of validation: whether the best epoch's parameters
+  // are what the run gives, after how many epochs that are not better it ends (0: it does not), up
+  // to which epoch it has measured, and which was best.
   bool keep_best = false;
   int64_t patience = 0;
   int64_t measured_epoch = 0;
   BestEpoch best = {};
+  // How often it went back from numbers that were not finite, each time halving the learning rate
+  // in `options`, and where the state stood that it would go back to.
+  int64_t rollbacks = 0;
+  TrainProgress kept = {};
 };
 
 // Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
 bool is_finished(const CheckpointInfo& info);
 
-// Which of a run's states: that of its best epoch, where it keeps that, or where it stands.
-enum class CheckpointState { best, last };
+// Which of a run's states: what it gives, which is that of its best epoch, where it keeps that, or
+// else where it stands; where it stands; or what it would go back to.
+enum class CheckpointState { best, last, kept };
 
 // Writes beside `path`, syncs, then renames over it: a crash leaves the old file or the new one.
 // Refuses to replace a file that is not a checkpoint, or is one of another model, and to write
 // numbers that are not finite. What a killed process leaves is a file `path`.tmp-PID-N, which may
-// be deleted. `best` is the session's state as info.best left it, where that is another one and the
-// run keeps it; `replace` may allow any checkpoint to be replaced.
+// be deleted. `kept` is the session's state as it was at info.kept, which a run that keeps the best
+// epoch must give; `replace` may allow any checkpoint to be replaced.
 enum class Replace { same_plan, any_checkpoint };
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
-                       std::span<const std::byte> best = {}, Replace replace = Replace::same_plan);
+                       std::span<const std::byte> kept = {}, Replace replace = Replace::same_plan);
 
 // Puts a checkpoint's tensors into the session's state. Checks everything before changing anything.
 // `info` may be null. The position in `info` is as the file has it: Trainer::resume judges it.
@@ -89,5 +96,17 @@ Status start_from_checkpoint(const char* path, Session& session, WarmStart* star
 // lost at its end.
 Status check_checkpoint_path(const char* path, const Plan& plan,
                              Replace replace = Replace::same_plan);
+
+// The same, to and from where the application keeps checkpoints (attune/byte_stream.h). `name`
+// stands for that in messages. What is written is complete when save_checkpoint returns, and the
+// sink's to keep: it should not give up an older one before.
+Status save_checkpoint(ByteSink& sink, const char* name, const Session& session,
+                       const CheckpointInfo& info, std::span<const std::byte> kept = {});
+Status load_checkpoint(ByteSource& source, const char* name, Session& session, CheckpointInfo* info,
+                       CheckpointState state = CheckpointState::best);
+Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan,
+                          CheckpointFacts* facts);
+Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
+                             WarmStart* start);
 
 }  // namespace attune

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "attune/allocator.h"
 #include "attune/preprocess.h"
 #include "attune/status.h"
 
@@ -64,7 +65,9 @@ class Plan {
   static Status load(const char* path, Plan* plan);
   // Verifies a plan in the caller's memory (flash, for one), which must be aligned to
   // kSegmentAlignment and outlive the plan. `name` is used in messages.
-  static Status from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan);
+  // `allocator` (none: the system) gives memory for a moment, for steps of more than 12 tensors.
+  static Status from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan,
+                            const Allocator& allocator = {});
 
   const format::Plan& table() const { return *table_; }
   // Null where the plan has no such program.

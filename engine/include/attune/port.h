@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "kernels/tensor.h"
+#include "attune/tensor.h"
 
 namespace attune {
 

@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 
 #include "attune/dataset.h"
 #include "attune/schedule.h"
 #include "attune/session.h"
-#include "engine/batch.h"
 
 namespace attune {
 
@@ -42,12 +42,15 @@ struct Evaluation {
 
 // Runs a session over a dataset: shuffles, fills batches, sets the rate, counts. One call of `step`
 // is one optimizer step, so the caller owns the loop: checkpoints, logs and stopping stand between
-// calls. Allocates in `create` only.
+// calls. Allocates in `create` only, four bytes an example and its own, where the session's
+// memory comes from (SessionOptions::allocator).
 class Trainer {
  public:
   // Session and dataset must outlive the trainer. Fails where the data is empty or unlabelled.
   static Status create(Session& session, Dataset& data, const TrainOptions& options,
                        std::unique_ptr<Trainer>* trainer);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   bool done() const;
   // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
@@ -55,35 +58,27 @@ class Trainer {
   // finite, naming the step; the state then holds what the step computed.
   Status step();
 
-  int64_t steps_per_epoch() const { return steps_per_epoch_; }
-  int64_t total_steps() const { return total_steps_; }
-  const TrainProgress& progress() const { return progress_; }
-  const TrainOptions& options() const { return options_; }
+  int64_t steps_per_epoch() const;
+  int64_t total_steps() const;
+  const TrainProgress& progress() const;
+  const TrainOptions& options() const;
   // True right after the step that ended an epoch; `last_epoch` then holds its means.
-  bool epoch_ended() const { return epoch_ended_; }
-  const Evaluation& last_epoch() const { return last_epoch_; }
+  bool epoch_ended() const;
+  const Evaluation& last_epoch() const;
   // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
   // size must be what it was; between epochs it may change. A new run that goes on from another's
   // parameters and optimizer state starts with nothing but `earlier_steps`.
   Status resume(const TrainProgress& progress);
 
- private:
-  Trainer(Session& session, Dataset& data, const TrainOptions& options);
-  void order_epoch(int64_t epoch);
-  void set_total_steps();
-  double weight_so_far(const TrainProgress& progress);
+  // `delete`, which std::unique_ptr does.
+  static void operator delete(Trainer* trainer, std::destroying_delete_t);
 
-  Session& session_;
-  Dataset& data_;
-  TrainOptions options_;
-  TrainProgress progress_;
-  Evaluation last_epoch_;
-  bool epoch_ended_ = false;
-  int64_t steps_per_epoch_ = 0, total_steps_ = 0;
-  Batch batch_;
-  Tensor rate_, step_number_;  // ports; absent where the optimizer needs none
-  int64_t order_epoch_ = -1;
-  std::unique_ptr<int32_t[]> order_;
+ private:
+  struct Parts;
+  explicit Trainer(Parts& parts) : parts_(parts) {}
+  ~Trainer() = default;
+
+  Parts& parts_;
 };
 
 // Runs `evaluate` over the whole dataset. Fails where the loss is not finite.

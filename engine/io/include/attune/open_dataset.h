@@ -5,11 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "attune/column_spec.h"
 #include "attune/dataset.h"
 #include "attune/preprocess.h"
-#include "engine/io/column_spec.h"
 
 namespace attune {
+
+class Session;
+enum class ProgramKind : uint8_t;
 
 // How labels in a table are read where there are names of classes: as these or as numbers,
 // whichever the whole column allows, or as what a user says.
@@ -55,6 +58,10 @@ struct DatasetRequest {
   // What data of other kinds than .npz fill.
   const ExampleSpec& example() const { return inputs.front(); }
 };
+
+// What the session's program takes, as its plan says. `ignored_label` stays as it is by default: a
+// plan whose data have another one does not tell it to a device.
+Status data_request(const Session& session, ProgramKind kind, DatasetRequest* request);
 
 // Opens whatever `path` is:
 // - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV and, where

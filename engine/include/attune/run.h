@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "attune/checkpoint.h"
+#include "attune/dataset.h"
+#include "attune/session.h"
+#include "attune/status.h"
+#include "attune/trainer.h"
+
+// A run that does no harm: a loop around Trainer::step in which training that makes a model worse
+// never replaces a good one.
+//
+//   attune::Status status = attune::TrainingRun::create(*session, data, &held_out, {}, &run);
+//   if (status) status = run->start();
+//   while (status && !run->done()) status = run->step();
+//   if (status) status = run->finish();   // the session now holds what the run gives
+//
+// With held-out data, the run first measures the model as it is, the *baseline*, and then every
+// epoch's end; the state of the least loss is what the run gives, and that may be the baseline's.
+// The loss alone judges, over all held-out examples by their weights; one that is not finite is
+// worse than any that is. Without held-out data, or where the last epoch is asked for, the last
+// state is what the run gives, and nothing judges it.
+//
+// Either way, a loss or parameters that are not finite are not gone on from. The run goes back to
+// the state that it keeps, which is the best one, or else the one of the last epoch's end or the
+// last hundred steps, and goes on from where that stood, with half the learning rate; after some
+// times it ends with an error, and the session holds that state. The loss is looked at after every
+// step, the parameters before a state is kept or saved. Where the same examples have no finite loss
+// with the kept state either, no rate helps: that is an error at once.
+namespace attune {
+
+struct RunOptions {
+  TrainOptions train = {};
+  // With held-out data: give the best state, and never one that is worse than the baseline.
+  // Otherwise the last one.
+  bool keep_best = true;
+  // Stop after so many epochs that are no better than the best one; 0: never.
+  int64_t patience = 0;
+  // Of a plan compiled with --batch-norm estimate: average the statistics over the training data
+  // before the first step, as start_from_checkpoint's state needs not. A resumed run never does.
+  bool estimate_statistics = true;
+  // How often the run may go back in all.
+  int64_t most_rollbacks = 10;
+};
+
+// That the run has gone back.
+struct Rollback {
+  int64_t failed_step = 0;  // the step (from 1) whose loss, or whose parameters, were not finite
+  bool parameters = false;  // these, and not the loss
+  int64_t step = 0;         // steps done where the run stands again
+  int64_t count = 0;        // how often this run has, all in all
+  double rate = 0;          // Schedule::base from now on
+};
+
+// Allocates in `create` only: beside a trainer, one copy of the session's state. Not thread-safe.
+class TrainingRun {
+ public:
+  // Session and data must outlive the run; `held_out` may be null. The session stands where the run
+  // starts from: as compiled, or start_from_checkpoint. Fails where data is empty, unlabelled or
+  // does not fit.
+  static Status create(Session& session, Dataset& data, Dataset* held_out,
+                       const RunOptions& options, std::unique_ptr<TrainingRun>* run);
+
+  // Before the first step, for a run that takes over an optimizer's state:
+  // WarmStart::earlier_steps.
+  Status continue_from(int64_t earlier_steps);
+  // Instead, continues the run that wrote a checkpoint, bit for bit; `options` given to `create`
+  // are its CheckpointInfo::options (see examine_checkpoint), with what may change: epochs, steps,
+  // schedule.
+  Status resume(const char* path);
+  // The same of what was read elsewhere: the session holds CheckpointState::last, kept_state()
+  // holds CheckpointState::kept.
+  Status resume(const CheckpointInfo& info);
+
+  // Measures the baseline; fails, and leaves the state as it was, where the data makes statistics
+  // that are not finite. The first step does it, if nobody has.
+  Status start();
+  // One step of the optimizer, or a rollback: see rollback(). Measures first what measure() left
+  // unmeasured.
+  Status step();
+  // Measures on the held-out data where it is due, which is at the start, at an epoch's end and
+  // when the run is done; step(), finish() do it too. A run that is left and saved before it
+  // measures does so once it is resumed.
+  Status measure();
+  bool measure_is_due() const;
+  // Whether nothing is left to do: all epochs or steps, or patience, are over.
+  bool done() const;
+  // Measures what is left, and puts what the run gives into the session, until the next step.
+  Status finish();
+
+  // What the last step did.
+  const Rollback* rollback() const { return rolled_back_ ? &rollback_ : nullptr; }
+  bool epoch_ended() const { return !rolled_back_ && trainer_->epoch_ended(); }
+  // What was measured last, and before the first step; null: nothing. A loss that is not finite is
+  // infinity.
+  const Evaluation* held_out() const { return measured_ ? &held_out_ : nullptr; }
+  const Evaluation* baseline() const { return has_baseline_ ? &baseline_ : nullptr; }
+  // Whether the run gives what it started from, as nothing after it was better.
+  bool kept_baseline() const;
+
+  // Saves the run, as save_checkpoint does. Where the parameters are not finite, it goes back
+  // first.
+  Status save(const char* path, Replace replace = Replace::same_plan);
+  // What is saved beside the session's state, after prepare_to_save().
+  Status prepare_to_save();
+  CheckpointInfo info() const;
+  std::span<std::byte> kept_state() { return {kept_.get(), session_.state().size()}; }
+
+  const Trainer& trainer() const { return *trainer_; }
+
+ private:
+  TrainingRun(Session& session, Dataset& data, Dataset* held_out, const RunOptions& options)
+      : session_(session), data_(data), held_out_data_(held_out), options_(options) {}
+  bool keeps_best() const { return options_.keep_best && held_out_data_; }
+  void keep();
+  void show_last();
+  Status go_back(bool parameters);
+  Status fail_for_data();
+  Status measure_now();
+  Status keep_if_due();
+
+  Session& session_;
+  Dataset& data_;
+  Dataset* held_out_data_;
+  RunOptions options_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<std::byte[]> kept_;  // the state to go back to; or the last one, while that shows
+  CheckpointInfo info_;                // but for what the trainer knows
+  int64_t measured_step_ = -1;
+  Evaluation held_out_, baseline_;
+  Rollback rollback_;
+  bool started_ = false, resumed_ = false, shows_kept_ = false;
+  bool measured_ = false, has_baseline_ = false, rolled_back_ = false;
+};
+
+}  // namespace attune
