@@ -41,7 +41,7 @@ struct Options {
   std::string plan;
   CompileCommand compile;
   SchemeSearch search;
-  bool bake_kernels = false, layers = false;
+  bool bake_kernels = false, layers = false, keep_gradients = false;
   OutputOptions output;
 };
 
@@ -76,6 +76,22 @@ void note_other_outputs(const std::vector<std::string>& parameters) {
         fmt::format("parameters of other outputs stay as they are: {}", name_list(parameters)));
 }
 
+// Of a table that ids look up a step needs the gradient of few rows; kept, it is a whole table.
+void note_kept_tables(const format::Program& train) {
+  for (const format::Port* port : *train.ports()) {
+    if (role_of(*port) != PortRole::gradient) continue;
+    for (const format::Step* step : *train.steps())
+      if (static_cast<Op>(step->op()) == Op::take_grad &&
+          list_of(step->outputs())[0] == port->tensor())
+        print_note(fmt::format(
+            "--keep-gradients: {} is of a table that ids look up, and is kept whole: {}",
+            port->name()->string_view(),
+            bytes_text(
+                described_tensor(*train.tensors()->Get(static_cast<unsigned>(port->tensor())))
+                    .bytes())));
+  }
+}
+
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
             const Cost& cost, std::optional<double> rate) {
   const format::Plan& table = plan.table();
@@ -99,6 +115,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
     json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
+    json["kept_gradient_bytes"] = train ? kept_gradient_bytes(*train) : 0;
     json["peak"] = peak_step;
     if (micro_batch > 0) json["micro_batch"] = micro_batch;
     if (rate) json["learning_rate"] = *rate;
@@ -120,6 +137,9 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   rows.row({"constants", bytes_text(table.constants_bytes())});
   rows.row({"state", bytes_text(table.state_bytes())});
   rows.row({"arena", bytes_text(table.arena_bytes())});
+  if (const size_t bytes = train ? kept_gradient_bytes(*train) : 0)
+    rows.row(
+        {"gradients", fmt::format("{} of the arena, kept until the next run", bytes_text(bytes))});
   const Budget budget = options.search.budget.budget();
   if (budget.memory_bytes)
     rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.ram_bytes()),
@@ -190,6 +210,7 @@ int run(const Options& options) {
   if (options.layers) return list_layers(options);
   check_replaceable(options.plan, "a plan", is_plan_file);
   CompileOptions compile_with = options.compile.options();
+  compile_with.expose_gradients = options.keep_gradients;
   const bool searches = compile_with.scheme == "auto";
   const bool has_data = !options.search.sensitivity.data.empty();
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
@@ -223,6 +244,9 @@ int run(const Options& options) {
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(made.compiled.plan, options.plan);
   write_file(options.plan, made.compiled.plan);
+  if (const format::Program* train = loaded.plan().program(ProgramKind::train_step);
+      train && !options.output.quiet)
+    note_kept_tables(*train);
   report(options, loaded.plan(), peak, made.cost, rate);
   return 0;
 }
@@ -246,6 +270,9 @@ Verb add_compile(CLI::App& app) {
   verb->add_flag("--bake-kernels", options->bake_kernels,
                  "Choose each step's kernel now, as --backend does on this machine; sessions of "
                  "the plan then run these");
+  verb->add_flag("--keep-gradients", options->keep_gradients,
+                 "Keep the gradients of a training step until the next run, for programs that read "
+                 "them by name (attune/parameters.h); costs their bytes of memory");
   options->search.budget.add(verb);
   CLI::App* searching = verb->add_option_group("Of --scheme auto", "See `attune search`");
   options->search.add(searching, false);

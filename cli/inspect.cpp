@@ -185,11 +185,14 @@ Json plan_json(const LoadedPlan& loaded, const Options& options, const Rates* ra
     for (const auto* name : *plan.labels()) json["labels"].push_back(name->str());
   const Json scheme = parse_plan_json(text_of(plan.scheme()));
   json["scheme"] = scheme.is_discarded() ? Json(text_of(plan.scheme())) : scheme;
-  json["memory"] =
-      Json{{"constants", memory.constants}, {"state", memory.state},
-           {"arena", memory.arena},         {"arena_lower_bound", memory.arena_lower_bound},
-           {"workspace", memory.workspace}, {"session", memory.session},
-           {"total", memory.total()}};
+  json["memory"] = Json{{"constants", memory.constants},
+                        {"state", memory.state},
+                        {"arena", memory.arena},
+                        {"arena_lower_bound", memory.arena_lower_bound},
+                        {"workspace", memory.workspace},
+                        {"session", memory.session},
+                        {"kept_gradients", memory.kept_gradients},
+                        {"total", memory.total()}};
   json["parameters"] = parameters_json(plan);
   if (rates)
     json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
@@ -229,6 +232,8 @@ void print_memory(const MemoryReport& memory) {
   row("arena", memory.arena,
       fmt::format("inputs, activations, gradients; at least {}",
                   bytes_text(memory.arena_lower_bound)));
+  if (memory.kept_gradients > 0)
+    row("- gradients", memory.kept_gradients, "of the arena, kept until the next run");
   row("workspace", memory.workspace, "kernels' scratch and packed weights");
   row("session", memory.session, "its own objects, padding");
   row("total", memory.total(), "");
