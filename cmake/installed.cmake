@@ -66,7 +66,9 @@ function(attune_installed component)
     if(kind STREQUAL shared)
       set_target_properties(${library} PROPERTIES
         VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
-      target_link_options(${library} PRIVATE -Wl,--gc-sections -Wl,--no-undefined)
+      target_link_options(${library} PRIVATE -Wl,--gc-sections -Wl,--no-undefined
+        -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/attune.map)
+      set_property(TARGET ${library} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/attune.map)
     endif()
     install(TARGETS ${library} EXPORT attune-${component}-${kind}
             ARCHIVE COMPONENT dev

@@ -59,9 +59,12 @@ function(attune_slim_library target)
   add_library(${target} STATIC ${kernels} ${engine} ${selection})
   get_target_property(includes attune_engine INTERFACE_INCLUDE_DIRECTORIES)
   target_include_directories(${target} PUBLIC ${includes} $<TARGET_PROPERTY:attune_kernels,INTERFACE_INCLUDE_DIRECTORIES>)
-  target_include_directories(${target} SYSTEM PRIVATE $<TARGET_PROPERTY:attune_engine,INCLUDE_DIRECTORIES>)
+  target_include_directories(${target} SYSTEM PRIVATE ${FLATBUFFERS_INCLUDE})
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_compile_definitions(${target} PRIVATE ATTUNE_SELECTION="${selection}")
+  if(ATTUNE_PLATFORM STREQUAL none)
+    target_compile_definitions(${target} PRIVATE ATTUNE_SMALL_STACK)
+  endif()
   target_compile_options(${target} PRIVATE
     ${ATTUNE_DEVICE_OPTIONS} -Os -ffp-contract=off -fno-math-errno
     -fno-asynchronous-unwind-tables -fno-unwind-tables)

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/format/plan_generated.h"
+#include "engine/format/plan_limits.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/plan_verify.h"
 #include "engine/platform/files.h"
@@ -121,6 +122,8 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
   std::snprintf(loaded.name_, sizeof(loaded.name_), "%s", name);
   loaded.constants_ = segment(bytes, header.constants_offset, header.constants_bytes);
   loaded.initial_state_ = segment(bytes, header.state_offset, header.state_bytes);
+  ATTUNE_RETURN_IF_ERROR(check_plan_limits(
+      *loaded.table_, static_cast<size_t>(header.program_bytes), loaded.constants_, name));
   ATTUNE_RETURN_IF_ERROR(verify_plan(*loaded.table_, loaded.constants_,
                                      loaded.initial_state_.size(), name, allocator));
   *plan = std::move(loaded);

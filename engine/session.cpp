@@ -11,6 +11,7 @@
 #include "engine/format/plan_tensor.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
+#include "kernels/start_pool.h"
 
 namespace attune {
 namespace {
@@ -188,8 +189,9 @@ Status Session::Parts::choose_all() {
     pool = options.pool;
   else if (options.parallel_for)
     pool = own_pool.make(options.parallel_for);
-  else
-    pool = own_pool.make(std::max(options.threads, 1));
+  else if (pool = own_pool.make(std::max(options.threads, 1)); !is_started(*pool, options.threads))
+    return Status::error("%s: the system does not give %d threads; ask for fewer (--threads)",
+                         plan.name(), options.threads);
   step.all = pool, step.one = &serial;
 
   // The workspace depends on the kernels, and these on the operands: choose without memory first.
@@ -382,6 +384,7 @@ const Plan& Session::plan() const { return parts_.plan; }
 const Allocator& Session::allocator() const { return parts_.options.allocator; }
 std::span<std::byte> Session::state() const { return parts_.state; }
 
+bool Session::ran_last(ProgramKind kind) const { return parts_.last_run == static_cast<int>(kind); }
 bool Session::has(ProgramKind kind) const { return parts_.has(kind); }
 
 int Session::batch(ProgramKind kind) const {

@@ -100,21 +100,7 @@ Status check_finite(const format::Plan& plan, std::span<const std::byte> state) 
   return Status::ok();
 }
 
-}  // namespace
-
-Status check_states(const char* name, const CheckpointInfo& info, const format::Plan& plan,
-                    std::span<const std::byte> state, std::span<const std::byte> kept) {
-  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
-  if (kept.size() != state.size() && (needed || !kept.empty()))
-    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
-                         name);
-  return check_finite(plan, state);
-}
-
-Header make_header(const format::Plan& plan, const CheckpointInfo& info,
-                   std::span<const std::byte> state, std::span<const std::byte> kept_state) {
-  const bool kept_apart =
-      !kept_state.empty() && std::memcmp(kept_state.data(), state.data(), kept_state.size()) != 0;
+Header make_header(const format::Plan& plan, const CheckpointInfo& info, bool kept_apart) {
   const TrainOptions& options = info.options;
   const TrainProgress& progress = info.progress;
   Header h = {};
@@ -170,6 +156,21 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info,
   h.kept_last_rate = kept.last_rate;
   h.file_bytes += tensor_bytes(plan) * (kept_apart ? 2 : 1);
   return h;
+}
+
+}  // namespace
+
+Status begin_checkpoint(const char* name, const format::Plan& plan,
+                        std::span<const std::byte> state, const CheckpointInfo& info,
+                        std::span<const std::byte> kept, Header* header) {
+  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
+  if (kept.size() != state.size() && (needed || !kept.empty()))
+    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
+                         name);
+  ATTUNE_RETURN_IF_ERROR(check_finite(plan, state));
+  const bool apart = !kept.empty() && std::memcmp(kept.data(), state.data(), kept.size()) != 0;
+  *header = make_header(plan, info, apart);
+  return Status::ok();
 }
 
 bool write_checkpoint(ByteSink& sink, const Header& header, const format::Plan& plan,

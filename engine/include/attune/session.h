@@ -9,6 +9,7 @@
 
 #include "attune/allocator.h"
 #include "attune/backend.h"
+#include "attune/export.h"
 #include "attune/plan.h"
 #include "attune/port.h"
 #include "attune/status.h"
@@ -57,7 +58,7 @@ struct MemoryReport {
 
 // A plan with its memory: programs to run over one state and one arena. Allocates in `create` only.
 // Not thread-safe: one session, one caller at a time.
-class Session {
+class ATTUNE_API Session {
  public:
   // The plan must outlive the session.
   static Status create(const Plan& plan, const SessionOptions& options,
