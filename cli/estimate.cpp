@@ -4,6 +4,7 @@
 #include "attune/statistics.h"
 #include "cli/data_options.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -56,7 +57,7 @@ int run(const Options& options) {
     Table table({"", ""});
     table.row({"examples", count_text(static_cast<uint64_t>(data->size()))});
     table.row({"checkpoint", options.checkpoint});
-    fmt::print("{}", table.text());
+    print("{}", table.text());
   }
   return 0;
 }

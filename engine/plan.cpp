@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/format/plan_generated.h"
+#include "engine/format/plan_limits.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/plan_verify.h"
 #include "engine/platform/files.h"
@@ -115,6 +116,8 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
   loaded.table_ = format::GetPlan(program.data());
   loaded.constants_ = segment(header.constants_offset, header.constants_bytes);
   loaded.initial_state_ = segment(header.state_offset, header.state_bytes);
+  ATTUNE_RETURN_IF_ERROR(
+      check_plan_limits(*loaded.table_, program.size(), loaded.constants_, name));
   ATTUNE_RETURN_IF_ERROR(verify_plan(*loaded.table_, loaded.constants_,
                                      loaded.initial_state_.size(), name, allocator));
   *plan = std::move(loaded);

@@ -11,6 +11,7 @@
 #include "engine/format/plan_tensor.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
+#include "kernels/start_pool.h"
 
 namespace attune {
 namespace {
@@ -136,6 +137,7 @@ struct Session::Parts {
   size_t workspace_bytes = 0, required_bytes = 0;
   std::span<std::byte> state, arena, workspace;
   size_t held_bytes = 0, session_bytes = 0;
+  int last_run = -1;  // a program; -1: none, or it failed
   StepObserver observer = nullptr;
   void* observer_context = nullptr;
   // Last, so that they go first: kernels release what they prepared while the memory that they
@@ -185,8 +187,10 @@ Status Session::Parts::choose_all() {
     pool = options.pool;
   else if (options.parallel_for)
     pool = own_pool.make(options.parallel_for);
-  else
-    pool = own_pool.make(std::max(options.threads, 1));
+  else if (pool = own_pool.make(std::max(options.threads, 1));
+           !is_started(*pool, options.threads))
+    return Status::error("%s: the system does not give %d threads; ask for fewer (--threads)",
+                         plan.name(), options.threads);
   step.all = pool, step.one = &serial;
 
   // The workspace depends on the kernels, and these on the operands: choose without memory first.
@@ -363,6 +367,9 @@ const Plan& Session::plan() const { return parts_.plan; }
 const Allocator& Session::allocator() const { return parts_.options.allocator; }
 std::span<std::byte> Session::state() const { return parts_.state; }
 
+bool Session::ran_last(ProgramKind kind) const {
+  return parts_.last_run == static_cast<int>(kind);
+}
 bool Session::has(ProgramKind kind) const { return parts_.has(kind); }
 
 int Session::batch(ProgramKind kind) const {
@@ -428,6 +435,7 @@ Status Session::run(ProgramKind kind) {
   BoundProgram& bound = p.bound(kind);
   ATTUNE_RETURN_IF_ERROR(p.check_limits(kind));
   const bool poison = p.options.poison;
+  p.last_run = -1;
   if (poison) bound.poison.before_run();
   void** prepared = bound.prepared;
   void** repeated = nullptr;  // of the first repeated step
@@ -444,6 +452,7 @@ Status Session::run(ProgramKind kind) {
   });
   if (poison && !ArenaPoison::guards_intact(p.arena))
     return Status::error("%s: %s wrote outside the arena", p.plan.name(), program_name(kind));
+  p.last_run = static_cast<int>(kind);
   return Status::ok();
 }
 

@@ -88,13 +88,11 @@ Status check_real(const char* name, const Header& h, const format::Plan& plan) {
 }
 
 bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state) {
-  const size_t bytes = tensor.element_bytes;
-  std::byte* const values = state + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    std::byte* to = values + static_cast<size_t>(first) * bytes;
-    if (stride == 1) return reader.read(to, static_cast<size_t>(count) * bytes);
-    for (int64_t i = 0; i < count; ++i, to += static_cast<size_t>(stride) * bytes)
-      if (!reader.read(to, bytes)) return false;
+  const size_t size = dtype_bytes(tensor.dtype, 1);
+  return for_each_trained_run(tensor, state, [&](std::byte* to, size_t stride, int64_t count) {
+    if (stride == size) return reader.read(to, static_cast<size_t>(count) * size);
+    for (int64_t i = 0; i < count; ++i, to += stride)
+      if (!reader.read(to, size)) return false;
     return true;
   });
 }

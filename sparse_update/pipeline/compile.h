@@ -92,8 +92,4 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
 // How a model is imported for such a graph.
 ImportOptions import_options(const CompileOptions& options, int batch, bool training);
 
-// Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws
-// Error.
-void write_file(const std::string& path, std::span<const std::byte> bytes);
-
 }  // namespace attune

@@ -86,6 +86,8 @@ class ATTUNE_API Session {
 
   // Runs one program. Fails, having run nothing, where a label or an id is beyond its port's limit.
   Status run(ProgramKind kind);
+  // Whether this program was the last to run, so that what it made is still in the arena.
+  bool ran_last(ProgramKind kind) const;
 
   // Trained parameters and optimizer state, as the plan lays them out.
   std::span<std::byte> state() const;
