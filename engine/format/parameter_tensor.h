@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "engine/format/plan_generated.h"
-#include "kernels/dtype.h"
+#include "attune/dtype.h"
 #include "kernels/shape.h"
 
 // A plan's parameters as the model has them: how their elements lie in memory, in the order of the
