@@ -9,10 +9,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 
 #include "attune/checkpoint.h"
 #include "engine/format/checkpoint_format.h"
+#include "engine/state_check.h"
 
 namespace attune {
 namespace {
@@ -159,40 +159,6 @@ void put_tensors(Writer& writer, const format::Plan& plan, std::span<const std::
       put_tensor(writer, describe_tensor(*parameter, i), state);
 }
 
-template <class T>
-bool is_finite(const std::byte* from, int64_t stride, int64_t count) {
-  const T* const values = reinterpret_cast<const T*>(from);
-  for (int64_t i = 0; i < count; ++i)
-    if (!std::isfinite(values[i * stride])) return false;
-  return true;
-}
-
-bool is_finite(const TensorInfo& tensor, std::span<const std::byte> state) {
-  const std::byte* const values = state.data() + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    const std::byte* from = values + static_cast<size_t>(first) * tensor.element_bytes;
-    if (tensor.header.dtype == static_cast<uint32_t>(DType::f32))
-      return is_finite<float>(from, stride, count);
-    if (tensor.header.dtype == static_cast<uint32_t>(DType::f64))
-      return is_finite<double>(from, stride, count);
-    return true;
-  });
-}
-
-// The last update's numbers went into no loss yet.
-Status check_finite(const format::Plan& plan, std::span<const std::byte> state) {
-  if (!plan.parameters()) return Status::ok();
-  for (const format::Parameter* parameter : *plan.parameters())
-    for (int i = 0; i < tensors_of(*parameter); ++i)
-      if (const TensorInfo tensor = describe_tensor(*parameter, i); !is_finite(tensor, state))
-        return Status::error(
-            "the trained parameter '%.*s' (its %.*s) is not finite: training has diverged, and no "
-            "checkpoint is written; lower the learning rate, or warm it up",
-            static_cast<int>(tensor.name.size()), tensor.name.data(),
-            static_cast<int>(tensor.slot.size()), tensor.slot.data());
-  return Status::ok();
-}
-
 Header make_header(const format::Plan& plan, const CheckpointInfo& info, bool kept_apart) {
   const TrainOptions& options = info.options;
   const TrainProgress& progress = info.progress;
@@ -279,14 +245,6 @@ Status sync_folder(const char* path) {
 
 }  // namespace
 
-bool is_finished(const CheckpointInfo& info) {
-  const TrainOptions& options = info.options;
-  const bool done = options.steps > 0 ? info.progress.step >= options.steps
-                                      : info.progress.epoch >= options.epochs;
-  return done || (info.patience > 0 && info.best.measured &&
-                  info.measured_epoch - info.best.epoch >= info.patience);
-}
-
 Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace) {
   Path real, temporary;
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
@@ -308,7 +266,11 @@ Status save_checkpoint(const char* path, const Session& session, const Checkpoin
   const bool apart = !kept.empty() && memcmp(kept.data(), session.state().data(), kept.size()) != 0;
   const Header header = make_header(plan, info, apart);
   Path real, temporary;
-  ATTUNE_RETURN_IF_ERROR(check_finite(plan, session.state()));
+  if (const Status status = check_finite(plan, session.state()); !status)
+    return Status::error(
+        "%s: training has diverged, and no checkpoint is written; lower the learning rate, or warm "
+        "it up",
+        status.message());
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
   int mode = -1, fd = -1;
   ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, session.plan(), replace, &mode));

@@ -76,29 +76,42 @@ void Trainer::order_epoch(int64_t epoch) {
   order_epoch_ = epoch;
 }
 
-Status Trainer::step() {
-  if (done())
-    return Status::error("training is done after %lld steps",
-                         static_cast<long long>(progress_.step));
-  epoch_ended_ = false;
+Status Trainer::run_batch(double rate, double* loss) {
   order_epoch(progress_.epoch);
   const int64_t first = progress_.batch * batch_.size();
   const int64_t count = std::min(batch_.size(), data_.size() - first);
   ATTUNE_RETURN_IF_ERROR(batch_.fill(data_, order_.get(), first, count));
-  const double rate = options_.schedule.rate(progress_.step);
   if (rate_) set_scalar(rate_, rate);
   if (step_number_)
     set_scalar(step_number_, static_cast<double>(std::min(
                                  progress_.earlier_steps + progress_.step + 1, kMaxSteps)));
   ATTUNE_RETURN_IF_ERROR(session_.run(ProgramKind::train_step));
+  *loss = batch_.loss();
+  return Status::ok();
+}
 
-  const double loss = batch_.loss();
-  if (!std::isfinite(loss))
+Status Trainer::loss_of_next_batch(double* loss) { return run_batch(0, loss); }
+
+std::string_view Trainer::describe_next_batch() {
+  order_epoch(progress_.epoch);
+  return data_.describe(order_[progress_.batch * batch_.size()]);
+}
+
+Status Trainer::step() {
+  if (done())
+    return Status::error("training is done after %lld steps",
+                         static_cast<long long>(progress_.step));
+  epoch_ended_ = false;
+  const double rate = options_.schedule.rate(progress_.step);
+  double loss = 0;
+  diverged_ = false;
+  ATTUNE_RETURN_IF_ERROR(run_batch(rate, &loss));
+  diverged_ = !std::isfinite(loss);
+  if (diverged_)
     return Status::error(
         "step %lld (epoch %lld, learning rate %g): the loss is not finite (%g), so training has "
         "diverged or the data holds such numbers; lower the learning rate, or warm it up, and "
-        "start "
-        "from the last checkpoint",
+        "start from the last checkpoint",
         static_cast<long long>(progress_.step + 1), static_cast<long long>(progress_.epoch + 1),
         rate, loss);
   const double weight = batch_.weight();
@@ -136,13 +149,12 @@ double Trainer::weight_so_far(const TrainProgress& progress) {
   return total;
 }
 
-Status Trainer::resume(const TrainProgress& progress) {
-  if (progress_.step != 0) return Status::error("resume: training has already begun");
+// Whether training reaches it with this data and batch size.
+Status Trainer::check_position(const TrainProgress& progress) {
   if (progress.step < 0 || progress.step > kMaxSteps || progress.earlier_steps < 0 ||
-      progress.earlier_steps > kMaxSteps || progress.epoch < 0 ||
-      progress.epoch > progress.step || progress.batch < 0 || progress.batch > progress.step ||
-      !(progress.weight_sum >= 0) || !std::isfinite(progress.loss_sum) ||
-      !(progress.correct_sum >= 0) ||
+      progress.earlier_steps > kMaxSteps || progress.epoch < 0 || progress.epoch > progress.step ||
+      progress.batch < 0 || progress.batch > progress.step || !(progress.weight_sum >= 0) ||
+      !std::isfinite(progress.loss_sum) || !(progress.correct_sum >= 0) ||
       // Sums of weights round.
       progress.correct_sum >
           progress.weight_sum * static_cast<double>(batch_.positions()) * (1 + 1e-5))
@@ -154,7 +166,8 @@ Status Trainer::resume(const TrainProgress& progress) {
     return Status::error(
         "resume: the checkpoint stands in the middle of an epoch, after %lld batches that weigh %g "
         "(the number of their examples, where these have no weights), and with this data and the "
-        "plan's batch size of %lld they weigh %g; use the same data and weights, and a plan with the "
+        "plan's batch size of %lld they weigh %g; use the same data and weights, and a plan with "
+        "the "
         "same batch size, or a checkpoint of the end of an epoch",
         static_cast<long long>(progress.batch), progress.weight_sum,
         static_cast<long long>(batch_.size()), weight_so_far(progress));
@@ -164,6 +177,21 @@ Status Trainer::resume(const TrainProgress& progress) {
         "use the data that it was trained on",
         static_cast<long long>(progress.batch), static_cast<long long>(steps_per_epoch_));
   }
+  return Status::ok();
+}
+
+Status Trainer::go_back(const TrainProgress& progress, double rate) {
+  ATTUNE_RETURN_IF_ERROR(check_position(progress));
+  progress_ = progress;
+  options_.schedule.base = rate;
+  epoch_ended_ = diverged_ = false;
+  set_total_steps();
+  return Status::ok();
+}
+
+Status Trainer::resume(const TrainProgress& progress) {
+  if (progress_.step != 0) return Status::error("resume: training has already begun");
+  ATTUNE_RETURN_IF_ERROR(check_position(progress));
   const TrainProgress before = progress_;
   progress_ = progress;
   set_total_steps();
@@ -176,7 +204,7 @@ Status Trainer::resume(const TrainProgress& progress) {
   return Status::ok();
 }
 
-Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
+Status evaluate(Session& session, Dataset& data, Evaluation* evaluation, bool* finite) {
   Batch batch;
   ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::evaluate, data, &batch));
   double loss_sum = 0, correct_sum = 0, weight_sum = 0;
@@ -185,6 +213,11 @@ Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
     ATTUNE_RETURN_IF_ERROR(batch.fill(data, nullptr, first, count));
     ATTUNE_RETURN_IF_ERROR(session.run(ProgramKind::evaluate));
     const double loss = batch.loss();
+    if (finite) *finite = std::isfinite(loss);
+    if (finite && !*finite) {
+      *evaluation = {.loss = HUGE_VAL, .examples = data.size()};
+      return Status::ok();
+    }
     if (!std::isfinite(loss)) {
       const std::string_view where = data.describe(first);
       return Status::error(

@@ -117,11 +117,11 @@ class TrainingRun {
       : session_(session), data_(data), held_out_data_(held_out), options_(options) {}
   bool keeps_best() const { return options_.keep_best && held_out_data_; }
   void keep();
+  void restore();
+  void swap();
   void show_last();
   Status go_back(bool parameters);
-  Status fail_for_data();
   Status measure_now();
-  Status keep_if_due();
 
   Session& session_;
   Dataset& data_;

@@ -52,8 +52,11 @@ class Trainer {
   bool done() const;
   // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
   // partial: its missing examples have weight 0, so that it is exact. Fails where the loss is not
-  // finite, naming the step; the state then holds what the step computed.
+  // finite, naming the step; the state then holds what the step computed (TrainingRun, in run.h,
+  // goes back from there).
   Status step();
+  // Whether that is why the last step failed.
+  bool diverged() const { return diverged_; }
 
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
   int64_t total_steps() const { return total_steps_; }
@@ -66,10 +69,21 @@ class Trainer {
   // size must be what it was; between epochs it may change. A new run that goes on from another's
   // parameters and optimizer state starts with nothing but `earlier_steps`.
   Status resume(const TrainProgress& progress);
+  // Goes on from an earlier position of this run, with another Schedule::base, once the session
+  // holds the state of then.
+  Status go_back(const TrainProgress& progress, double rate);
+  // Whether that is a position that this data and batch size have.
+  bool reaches(const TrainProgress& progress) { return check_position(progress).is_ok(); }
+  // The loss of the batch that the next step takes; the state changes as that step would change it.
+  Status loss_of_next_batch(double* loss);
+  // Where the next batch begins, for messages.
+  std::string_view describe_next_batch();
 
  private:
   Trainer(Session& session, Dataset& data, const TrainOptions& options);
   void order_epoch(int64_t epoch);
+  Status run_batch(double rate, double* loss);
+  Status check_position(const TrainProgress& progress);
   void set_total_steps();
   double weight_so_far(const TrainProgress& progress);
 
@@ -78,7 +92,7 @@ class Trainer {
   TrainOptions options_;
   TrainProgress progress_;
   Evaluation last_epoch_;
-  bool epoch_ended_ = false;
+  bool epoch_ended_ = false, diverged_ = false;
   int64_t steps_per_epoch_ = 0, total_steps_ = 0;
   Batch batch_;
   Tensor rate_, step_number_;  // ports; absent where the optimizer needs none
@@ -86,7 +100,8 @@ class Trainer {
   std::unique_ptr<int32_t[]> order_;
 };
 
-// Runs `evaluate` over the whole dataset. Fails where the loss is not finite.
-Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
+// Runs `evaluate` over the whole dataset. Fails where the loss is not finite; unless `finite` is
+// given, which then tells, and `evaluation` holds a loss of infinity.
+Status evaluate(Session& session, Dataset& data, Evaluation* evaluation, bool* finite = nullptr);
 
 }  // namespace attune
