@@ -5,10 +5,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "attune/open_dataset.h"
 #include "cli/common.h"
 #include "engine/io/file.h"
 #include "engine/io/image.h"
-#include "engine/io/open_dataset.h"
 #include "engine/io/sound.h"
 
 namespace attune::cli {

@@ -26,7 +26,8 @@ class ClassWeighted : public Dataset {
     return data_.weight(index) *
            weights_[static_cast<size_t>(classes_[static_cast<size_t>(index)])];
   }
-  std::span<const std::string> notes() const override { return data_.notes(); }
+  int note_count() const override { return data_.note_count(); }
+  std::string_view note(int index) const override { return data_.note(index); }
 
   const std::vector<double>& weights() const { return weights_; }
 

@@ -39,7 +39,7 @@ void SessionChoice::add(CLI::App* app) {
 }
 
 bool SessionChoice::names_backend() const {
-  return backend_option_ && backend_option_->count() > 0;
+  return named || (backend_option_ && backend_option_->count() > 0);
 }
 
 SessionOptions SessionChoice::options() const {
@@ -96,7 +96,18 @@ std::string dump_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "attune: {}\n", text); }
+namespace {
+
+NoteTaker note_taker;
+
+}  // namespace
+
+void take_notes(NoteTaker taker) { note_taker = std::move(taker); }
+
+void print_note(const std::string& text) {
+  if (note_taker) return note_taker(text);
+  fmt::print(stderr, "attune: {}\n", text);
+}
 
 int32_t LoadedPlan::classes() const { return table().class_count(); }
 
@@ -110,70 +121,36 @@ std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoi
                                       unsigned programs) {
   auto loaded = std::make_unique<LoadedPlan>();
   throw_if_error(Plan::load(path.c_str(), &loaded->plan));
+  open_session(*loaded, choice, programs);
+  return loaded;
+}
+
+void open_session(LoadedPlan& loaded, const SessionChoice& choice, unsigned programs) {
   SessionChoice chosen = choice;
-  if (const PlannedBackend planned = backend_of_plan(loaded->plan); !planned.name.empty()) {
+  if (const PlannedBackend planned = backend_of_plan(loaded.plan); !planned.name.empty()) {
     if (!choice.names_backend()) chosen.backend = planned.name;
-    loaded->backend = chosen.backend;
+    loaded.backend = chosen.backend;
     if (chosen.backend == planned.name)
-      loaded->backend += ", as compiled";
+      loaded.backend += ", as compiled";
     else if (planned.memory_budget > 0)
-      loaded->backend += fmt::format("; the plan keeps within {} with {} alone",
-                                     bytes_text(planned.memory_budget), planned.name);
+      loaded.backend += fmt::format("; the plan keeps within {} with {} alone",
+                                    bytes_text(planned.memory_budget), planned.name);
     else
-      loaded->backend += fmt::format("; the plan was compiled for {}", planned.name);
+      loaded.backend += fmt::format("; the plan was compiled for {}", planned.name);
   }
   SessionOptions options = chosen.options();
   options.programs = programs;
-  throw_if_error(Session::create(loaded->plan, options, &loaded->session));
-  return loaded;
+  throw_if_error(Session::create(loaded.plan, options, &loaded.session));
 }
 
 void load_parameters(LoadedPlan& loaded, const std::string& path) {
   if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
 }
 
-namespace {
-
-Shape without_batch(const Shape& shape) {
-  Shape result;
-  for (int i = 1; i < shape.rank; ++i) result.dims[result.rank++] = shape[i];
-  return result;
-}
-
-// Of one example; a single number where there are none.
-Shape target_shape(const Session& session, ProgramKind kind) {
-  for (PortRole role : {PortRole::label, PortRole::target})
-    if (const SessionPort target = session.port(kind, role))
-      return without_batch(target.tensor.shape);
-  return {};
-}
-
-}  // namespace
-
 DatasetRequest data_request(const Session& session, ProgramKind kind) {
-  const Plan& plan = session.plan();
   DatasetRequest request;
-  for (int i = 0; const SessionPort input = session.port(kind, PortRole::input, i); ++i) {
-    if (input.tensor.shape.rank < 1)
-      throw_error("{}: the model's input {} has no axis of examples", plan.name(), input.name);
-    request.inputs.push_back(
-        {input.name, input.tensor.dtype, without_batch(input.tensor.shape), input.limit});
-  }
-  if (request.inputs.empty())
-    throw_error("{}: the plan's program {} is missing, or has no inputs; compile it again",
-                plan.name(), program_name(kind));
-  request.preprocess = plan.preprocess();
-  // Probabilities of classes are targets, and no labels.
-  const bool labels = static_cast<bool>(session.port(kind, PortRole::label));
-  if (labels || kind == ProgramKind::predict) request.classes = plan.table().class_count();
-  if (const auto* names = plan.table().classes())
-    for (const auto* name : *names) request.class_names.push_back(name->str());
-  request.target_dtype = static_cast<DType>(plan.table().real());
-  request.target = target_shape(session, kind);
-  request.ignored_label = ignored_label_of_plan(plan);
-  request.labels_unread = !labels && !session.port(kind, PortRole::target);
-  request.labels_optional = request.labels_unread;
-  request.advantages = static_cast<bool>(session.port(kind, PortRole::advantage));
+  throw_if_error(attune::data_request(session, kind, &request));
+  request.ignored_label = ignored_label_of_plan(session.plan());
   return request;
 }
 
@@ -188,9 +165,10 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
 }
 
 size_t print_notes(const Dataset& data, bool quiet, size_t first) {
-  const std::span<const std::string> notes = data.notes();
-  for (size_t i = first; i < notes.size() && !quiet; ++i) print_note(shown(notes[i]));
-  return notes.size();
+  const auto count = static_cast<size_t>(data.note_count());
+  for (size_t i = first; i < count && !quiet; ++i)
+    print_note(shown(std::string(data.note(static_cast<int>(i)))));
+  return count;
 }
 
 std::string bytes_text(size_t bytes) {

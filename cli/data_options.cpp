@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "engine/io/open_dataset.h"
+#include "attune/open_dataset.h"
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/number_text.h"

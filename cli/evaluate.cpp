@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "attune/trainer.h"
+#include "cli/evaluation_json.h"
 #include "cli/output_file.h"
 #include "cli/report/evaluation_page.h"
 #include "cli/report/page.h"
@@ -28,7 +29,6 @@ error, RMSE the root of the mean squared one, R2 the share of the targets' varia
 mean over the outputs).)";
 
 constexpr size_t kMostShown = 5;       // of the worst classes, mistakes and outputs
-constexpr size_t kMostOfMatrix = 100;  // classes whose whole matrix is in the JSON
 
 struct Options {
   std::string plan, checkpoint, data, html;
@@ -37,65 +37,8 @@ struct Options {
   DataOptions reading;
 };
 
-Json share_json(const std::optional<double>& share) { return share ? Json(*share) : Json(); }
-
 std::string percent(const std::optional<double>& share) {
   return share ? fmt::format("{:.2f} %", 100 * *share) : "-";
-}
-
-void add_confusion(Json& json, const LoadedPlan& loaded, const Confusion& confusion) {
-  const size_t classes = confusion.classes().size();
-  json["classes"] = Json::array();
-  for (size_t i = 0; i < classes; ++i) {
-    const Confusion::ClassScore& score = confusion.classes()[i];
-    json["classes"].push_back(Json{{"class", loaded.class_name(static_cast<int32_t>(i))},
-                                   {"examples", score.examples},
-                                   {"predicted", score.taken},
-                                   {"correct", score.correct},
-                                   {"precision", share_json(score.precision())},
-                                   {"recall", share_json(score.recall())}});
-  }
-  json["confusions"] = Json::array();
-  for (const auto& [cell, count] : confusion.mistakes())
-    json["confusions"].push_back(Json{{"class", loaded.class_name(cell.first)},
-                                      {"predicted", loaded.class_name(cell.second)},
-                                      {"examples", count}});
-  if (classes > kMostOfMatrix) return;
-  std::vector<std::vector<uint64_t>> matrix(classes, std::vector<uint64_t>(classes));
-  for (const auto& [cell, count] : confusion.cells())
-    matrix[static_cast<size_t>(cell.first)][static_cast<size_t>(cell.second)] = count;
-  json["confusion_matrix"] = matrix;  // [true class][predicted class]
-}
-
-// Means over all outputs.
-struct Errors {
-  double mae = 0, rmse = 0;
-  std::optional<double> r2;
-};
-
-Errors errors_of(const std::vector<NumberScore>& numbers) {
-  Errors errors;
-  double mse = 0, r2 = 0;
-  int varied = 0;
-  for (const NumberScore& number : numbers) {
-    errors.mae += number.mae() / static_cast<double>(numbers.size());
-    mse += number.mse() / static_cast<double>(numbers.size());
-    if (const auto share = number.r2()) r2 += *share, ++varied;
-  }
-  errors.rmse = std::sqrt(mse);
-  if (varied > 0) errors.r2 = r2 / varied;
-  return errors;
-}
-
-void add_errors(Json& json, const std::vector<NumberScore>& numbers) {
-  const Errors errors = errors_of(numbers);
-  json["mae"] = errors.mae;
-  json["rmse"] = errors.rmse;
-  json["r2"] = share_json(errors.r2);
-  json["outputs"] = Json::array();
-  for (const NumberScore& number : numbers)
-    json["outputs"].push_back(Json{
-        {"mae", number.mae()}, {"rmse", std::sqrt(number.mse())}, {"r2", share_json(number.r2())}});
 }
 
 void print_confusion(const LoadedPlan& loaded, const Confusion& confusion) {
@@ -151,12 +94,8 @@ int run(const Options& options) {
     json["plan"] = options.plan;
     json["checkpoint"] = options.checkpoint.empty() ? Json() : Json(options.checkpoint);
     json["data"] = options.data;
-    json["examples"] = evaluation.examples;
-    json["loss"] = evaluation.loss;
-    if (classifies) json["accuracy"] = evaluation.accuracy;
+    json.update(evaluation_json(*loaded, evaluation, scores));
     json["seconds"] = seconds;
-    if (scores.confusion()) add_confusion(json, *loaded, *scores.confusion());
-    if (!scores.numbers().empty()) add_errors(json, scores.numbers());
     print_json(json);
     return 0;
   }

@@ -6,8 +6,8 @@
 #include <memory>
 #include <new>
 
+#include "attune/thread_pool.h"
 #include "cli/machine_loops.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::cli {
 namespace {

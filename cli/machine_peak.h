@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels/dtype.h"
+#include "attune/dtype.h"
 
 namespace attune::cli {
 

@@ -65,29 +65,8 @@ std::string finals_text(const SearchedScheme& searched, bool classifies) {
   return "\nFine-tuned, and judged by examples that were not trained on:\n" + table.text();
 }
 
-Json result_json(const SearchedScheme& searched) {
-  Json json;
-  json["estimator"] = searched.estimator;
-  json["unit"] = searched.gains.unit;
-  if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
-  json["found"] = found_json(searched, searched.result.best);
-  json["bound"] = number_json(searched.result.bound);
-  if (!searched.finalists.empty()) json["learning_rate"] = searched.finalists.front().rate;
-  json["compiled"] = searched.result.evaluations;
-  for (const Finalist& finalist : searched.finalists) {
-    Json entry = found_json(searched, finalist.scheme);
-    entry["learning_rate"] = finalist.rate;
-    entry["runs"] = finalist.runs;
-    entry["steps"] = finalist.steps;
-    entry["accuracy"] = number_json(finalist.reached.accuracy);
-    entry["loss"] = number_json(finalist.reached.loss);
-    json["finalists"].push_back(std::move(entry));
-  }
-  return json;
-}
-
 Json fronts_json(const SearchedScheme& searched) {
-  Json json = result_json(searched);
+  Json json = searched_json(searched);
   const auto list = [&](const std::vector<FoundScheme>& schemes) {
     Json entries = Json::array();
     for (const FoundScheme& scheme : schemes) entries.push_back(found_json(searched, scheme));
@@ -99,7 +78,7 @@ Json fronts_json(const SearchedScheme& searched) {
 }
 
 void report(const Options& options, const SearchedScheme& searched) {
-  if (options.output.json) return print_json(result_json(searched));
+  if (options.output.json) return print_json(searched_json(searched));
   if (options.output.quiet) return;
   const SearchResult& result = searched.result;
   const Cost& cost = result.best.cost;

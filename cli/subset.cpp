@@ -8,7 +8,7 @@
 #include <optional>
 #include <unordered_set>
 
-#include "engine/io/open_dataset.h"
+#include "attune/open_dataset.h"
 #include "engine/random.h"
 #include "graph/ir/error.h"
 

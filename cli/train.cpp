@@ -13,6 +13,7 @@
 #include "cli/train_report.h"
 #include "cli/train_start.h"
 #include "cli/verbs.h"
+#include "engine/batch.h"
 #include "engine/io/file.h"
 
 namespace attune::cli {

@@ -1,27 +1,29 @@
-# Settings that every target shares, and the one function that makes a library of a folder.
+# How Attune's targets are compiled, and the one function that makes a library of a folder. Options
+# are those of the folders below: a project that embeds Attune keeps its own.
 
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+if(PROJECT_IS_TOP_LEVEL)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+  endif()
+  if(ATTUNE_SANITIZE)
+    set(CMAKE_CXX_FLAGS_RELEASE "-O1")  # Quick to compile, and reports keep their lines.
+  else()
+    set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+  endif()
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+  set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+  find_program(CCACHE ccache)
+  if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    # Else it does not keep what was compiled with a precompiled header.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  endif()
 endif()
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-if(ATTUNE_SANITIZE)
-  set(CMAKE_CXX_FLAGS_RELEASE "-O1")  # Quick to compile, and reports keep their lines.
-else()
-  set(CMAKE_CXX_FLAGS_RELEASE "-O2")
-endif()
-set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-
-find_program(CCACHE ccache)
-if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Else it does not keep what was compiled with a precompiled header.
-  set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
-endif()
 
 # No contraction: the reference kernels give the same bits on every device.
 add_compile_options(-Wall -Wextra -ffp-contract=off -fno-math-errno)
@@ -34,18 +36,40 @@ if(ATTUNE_SANITIZE)
   add_link_options(-fsanitize=${ATTUNE_SANITIZE})
 endif()
 
-# Device code works without exceptions and RTTI.
-set(ATTUNE_DEVICE_OPTIONS -fno-exceptions -fno-rtti)
+# Device code works without exceptions and RTTI. What a program does not use of it is left out of the
+# program; what a shared library does not promise is not seen outside.
+set(ATTUNE_DEVICE_OPTIONS -fno-exceptions -fno-rtti -ffunction-sections -fdata-sections
+    $<$<CONFIG:MinSizeRel>:-fno-asynchronous-unwind-tables$<SEMICOLON>-fno-unwind-tables>)
 
-# attune_library(name [DEVICE] sources...): a static library whose includes start at the root.
+# attune_library(name [OBJECT] [DEVICE] [PACKAGED] sources...): a static library whose includes start at
+# the root, or objects for one. Of what is PACKAGED a shared library is made, too.
 function(attune_library name)
-  cmake_parse_arguments(ARG "DEVICE" "" "" ${ARGN})
-  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  cmake_parse_arguments(ARG "OBJECT;DEVICE;PACKAGED" "" "" ${ARGN})
+  set(kind STATIC)
+  if(ARG_OBJECT)
+    set(kind OBJECT)
+  endif()
+  add_library(${name} ${kind} ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_features(${name} PUBLIC cxx_std_20)
   if(ARG_DEVICE)
     target_compile_options(${name} PRIVATE ${ATTUNE_DEVICE_OPTIONS})
   endif()
+  if(ARG_PACKAGED)
+    set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden
+                                             VISIBILITY_INLINES_HIDDEN ON)
+    if(ATTUNE_SHARED)
+      set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    endif()
+  endif()
+endfunction()
+
+# attune_link(target library): links what find_library found; an installed Attune names it, and knows no
+# folder of the machine that it was built on.
+function(attune_link target library)
+  get_filename_component(name ${library} NAME_WE)
+  string(REGEX REPLACE "^lib" "" name ${name})
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${library}> $<INSTALL_INTERFACE:${name}>)
 endfunction()
 
 # Host code parses the same headers of the standard library and of fmt in every file: once is enough.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "engine/format/plan_tensor.h"
 
@@ -69,30 +68,33 @@ void ArenaPoison::for_spans(const format::Program& program, int* written, F&& se
     if (!is_fed(role_of(*port))) read(port->tensor(), runs, 0);
 }
 
-ArenaPoison::ArenaPoison(const format::Program& program, std::span<std::byte> arena)
-    : arena_(arena) {
-  live_.reset(new (std::nothrow) uint8_t[arena.size() / kBlock + 1]);
-  std::unique_ptr<int[]> written(new (std::nothrow) int[arena.size() / kBlock + 1]);
-  if (!live_ || !written) return;
+bool ArenaPoison::create(const format::Program& program, std::span<std::byte> arena,
+                         const Allocator& allocator) {
+  arena_ = arena;
+  const size_t blocks = arena.size() / kBlock + 1;
+  MemoryBlock written;
+  if (!written.allocate(allocator, blocks * sizeof(int)) || !live_.allocate(allocator, blocks))
+    return false;
   size_t count = 0;
-  for_spans(program, written.get(), [&](size_t, size_t, int, int) { ++count; });
-  spans_.reset(new (std::nothrow) Span[count]);
-  if (!spans_) return;
-  for_spans(program, written.get(), [&](size_t begin, size_t end, int first, int last) {
-    spans_[span_count_++] = {begin, end, first, last};
+  for_spans(program, written.as<int>(), [&](size_t, size_t, int, int) { ++count; });
+  if (!spans_.allocate(allocator, count * sizeof(Span))) return false;
+  for_spans(program, written.as<int>(), [&](size_t begin, size_t end, int first, int last) {
+    spans_.as<Span>()[span_count_++] = {begin, end, first, last};
   });
+  return true;
 }
 
 void ArenaPoison::fill_dead(int step) {
   const size_t blocks = (arena_.size() + kBlock - 1) / kBlock;
-  std::memset(live_.get(), 0, blocks);
+  auto* const live = live_.as<uint8_t>();
+  std::memset(live, 0, blocks);
   for (size_t i = 0; i < span_count_; ++i) {
-    const Span& span = spans_[i];
+    const Span& span = spans_.as<Span>()[i];
     if (span.first > step || span.last <= step) continue;
-    for (size_t b = span.begin / kBlock; b * kBlock < span.end; ++b) live_[b] = 1;
+    for (size_t b = span.begin / kBlock; b * kBlock < span.end; ++b) live[b] = 1;
   }
   for (size_t b = 0; b < blocks; ++b)
-    if (!live_[b])
+    if (!live[b])
       std::memset(arena_.data() + b * kBlock, kNan, std::min(kBlock, arena_.size() - b * kBlock));
 }
 

@@ -2,10 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 
+#include "attune/allocator.h"
 #include "engine/format/plan_generated.h"
+#include "engine/platform/memory_block.h"
 
 namespace attune {
 
@@ -18,8 +19,9 @@ class ArenaPoison {
   static void set_guards(std::span<std::byte> arena);
   static bool guards_intact(std::span<const std::byte> arena);
 
-  ArenaPoison(const format::Program& program, std::span<std::byte> arena);
-  bool good() const { return live_ && spans_; }
+  // False: out of memory.
+  bool create(const format::Program& program, std::span<std::byte> arena,
+              const Allocator& allocator);
   void before_run() { fill_dead(step_ = -1); }
   void after_step() { fill_dead(++step_); }
 
@@ -37,8 +39,8 @@ class ArenaPoison {
   std::span<std::byte> arena_;
   int step_ = -1;
   size_t span_count_ = 0;
-  std::unique_ptr<Span[]> spans_;
-  std::unique_ptr<uint8_t[]> live_;  // one byte for each 64 of the arena
+  MemoryBlock spans_;
+  MemoryBlock live_;  // one byte for each 64 of the arena
 };
 
 }  // namespace attune

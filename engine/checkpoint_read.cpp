@@ -1,11 +1,7 @@
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cmath>
 
 #include "attune/checkpoint.h"
+#include "engine/format/checkpoint_file.h"
 #include "engine/format/checkpoint_reader.h"
 
 namespace attune {
@@ -68,78 +64,91 @@ Status read_tensors(Reader& reader, const format::Plan& plan, std::byte* state) 
 }
 
 // What makes the signatures differ, as far as the file tells.
-Status explain_signature(const char* path, int fd, const Header& h, const format::Plan& plan) {
+Status explain_signature(const char* name, ByteSource& source, const Header& h,
+                         const format::Plan& plan) {
   const char* const kAdvice = "compile the plan with the same model, scheme and optimizer";
-  Reader reader(fd, h.header_bytes, h.file_bytes - sizeof(uint64_t));
+  Reader reader(source, h.header_bytes, h.file_bytes - sizeof(uint64_t));
   char model[96] = {}, optimizer[96] = {};
   bool same_name = false, same_optimizer = false;
   const std::string_view plan_model = string_of(plan.model_name());
   const std::string_view plan_optimizer = string_of(plan.optimizer());
   if (!reader.read_text(plan_model, h.model_name_bytes, &same_name, model) ||
       !reader.read_text(plan_optimizer, h.optimizer_bytes, &same_optimizer, optimizer))
-    return damaged(path, "its texts end early");
+    return damaged(name, "its texts end early");
   if (h.model_hash != plan.model_hash())
     return Status::error(
         "%s: checkpoint of another model or scheme: it is of %s '%s', the plan of "
         "'%.*s'; %s",
-        path, same_name ? "another version of" : "the model", model,
+        name, same_name ? "another version of" : "the model", model,
         static_cast<int>(std::min<size_t>(plan_model.size(), 96)), plan_model.data(), kAdvice);
   if (!same_optimizer)
     return Status::error(
         "%s: checkpoint of another model or scheme: it was trained with '%s', the "
         "plan trains with '%.*s'; %s",
-        path, optimizer, static_cast<int>(std::min<size_t>(plan_optimizer.size(), 96)),
+        name, optimizer, static_cast<int>(std::min<size_t>(plan_optimizer.size(), 96)),
         plan_optimizer.data(), kAdvice);
   const Status difference = read_tensors(reader, plan, nullptr);
   if (difference && h.tensors != count_tensors(plan))
     return Status::error(
         "%s: checkpoint of another model or scheme: it holds %u tensors, the plan "
         "trains %u; %s",
-        path, h.tensors, count_tensors(plan), kAdvice);
+        name, h.tensors, count_tensors(plan), kAdvice);
   return Status::error(
-      "%s: checkpoint of another model or scheme: %.200s; %s", path,
+      "%s: checkpoint of another model or scheme: %.200s; %s", name,
       difference ? "the weights that training starts from differ" : difference.message(), kAdvice);
 }
 
 }  // namespace
 
-Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
+Status load_checkpoint(ByteSource& source, const char* name, Session& session, CheckpointInfo* info,
                        CheckpointState wanted) {
   const format::Plan& plan = session.plan().table();
-  File file;
   Header h = {};
-  ATTUNE_RETURN_IF_ERROR(open_whole(path, &file, &h));
-  if (h.signature != plan.signature()) return explain_signature(path, file.fd, h, plan);
-  ATTUNE_RETURN_IF_ERROR(check_real(path, h, plan));
+  ATTUNE_RETURN_IF_ERROR(read_whole(name, source, &h));
+  if (h.signature != plan.signature()) return explain_signature(name, source, h, plan);
+  ATTUNE_RETURN_IF_ERROR(check_real(name, h, plan));
   const uint64_t texts = uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   const uint64_t once = tensor_bytes(plan);
   const bool twice = h.kept_apart == 1;
   if (h.tensors != count_tensors(plan) ||
       h.file_bytes != h.header_bytes + texts + once * (twice ? 2 : 1) + sizeof(uint64_t))
-    return damaged(path, "it does not hold the plan's tensors");
+    return damaged(name, "it does not hold the plan's tensors");
   const uint64_t begin = h.header_bytes + texts, end = h.file_bytes - sizeof(uint64_t);
-  Reader checked(file.fd, begin, end);
+  Reader checked(source, begin, end);
   for (int i = 0; i < (twice ? 2 : 1); ++i)
     if (const Status difference = read_tensors(checked, plan, nullptr); !difference)
-      return damaged(path, difference.message());
+      return damaged(name, difference.message());
   CheckpointInfo read;
-  ATTUNE_RETURN_IF_ERROR(read_info(path, h, &read));
+  ATTUNE_RETURN_IF_ERROR(read_info(name, h, &read));
 
-  Reader values(file.fd, is_second(h, wanted) ? begin + once : begin, end);
+  Reader values(source, is_second(h, wanted) ? begin + once : begin, end);
   if (const Status status = read_tensors(values, plan, session.state().data()); !status)
-    return Status::error("%s: changed while it was read; load it again", path);
+    return Status::error("%s: changed while it was read; load it again", name);
   if (info) *info = read;
   return Status::ok();
 }
 
-Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts) {
-  File file;
+Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan,
+                          CheckpointFacts* facts) {
   Header h = {};
-  ATTUNE_RETURN_IF_ERROR(open_whole(path, &file, &h));
-  ATTUNE_RETURN_IF_ERROR(read_info(path, h, &facts->info));
+  ATTUNE_RETURN_IF_ERROR(read_whole(name, source, &h));
+  ATTUNE_RETURN_IF_ERROR(read_info(name, h, &facts->info));
   facts->same_model = h.model_hash == plan.table().model_hash() && h.real == plan.table().real();
   facts->fits = h.signature == plan.table().signature() && h.real == plan.table().real();
   return Status::ok();
+}
+
+Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
+                       CheckpointState state) {
+  FileSource file;
+  ATTUNE_RETURN_IF_ERROR(file.open(path));
+  return load_checkpoint(file, path, session, info, state);
+}
+
+Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts) {
+  FileSource file;
+  ATTUNE_RETURN_IF_ERROR(file.open(path));
+  return examine_checkpoint(file, path, plan, facts);
 }
 
 }  // namespace attune

@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "attune/checkpoint.h"
+#include "engine/format/checkpoint_file.h"
 #include "engine/format/checkpoint_reader.h"
 
 namespace attune {
@@ -29,22 +30,23 @@ bool read_head(Reader& reader, FileTensor* tensor) {
 }
 
 // Whether `text` stands at `offset`.
-bool text_is(int fd, uint64_t offset, std::string_view text) {
+bool text_is(ByteSource& source, uint64_t offset, std::string_view text) {
   char part[128];
   for (size_t at = 0; at < text.size(); at += sizeof(part)) {
     const size_t size = std::min(sizeof(part), text.size() - at);
-    if (!read_at(fd, offset + at, part, size) ||
+    if (!source.read_at(offset + at, part, size) ||
         text.substr(at, size) != std::string_view(part, size))
       return false;
   }
   return true;
 }
 
-const format::Parameter* parameter_of(const format::Plan& plan, int fd, const FileTensor& tensor) {
+const format::Parameter* parameter_of(const format::Plan& plan, ByteSource& source,
+                                      const FileTensor& tensor) {
   if (plan.parameters())
     for (const format::Parameter* parameter : *plan.parameters()) {
       const std::string_view name = string_of(parameter->name());
-      if (name.size() == tensor.header.name_bytes && text_is(fd, tensor.name_at, name))
+      if (name.size() == tensor.header.name_bytes && text_is(source, tensor.name_at, name))
         return parameter;
     }
   return nullptr;
@@ -59,8 +61,8 @@ bool same_dims(const FileTensor& tensor, const TensorInfo& expected) {
 
 // Takes the parameters of a file whose tensors may be others than the plan's: only checks where
 // there is no state. An error has no path yet.
-Status take_parameters(int fd, Reader reader, uint32_t tensors, const format::Plan& plan,
-                       std::byte* state, WarmStart* start) {
+Status take_parameters(ByteSource& source, Reader reader, uint32_t tensors,
+                       const format::Plan& plan, std::byte* state, WarmStart* start) {
   start->parameters = start->fresh = 0;
   for (uint32_t i = 0; i < tensors; ++i) {
     FileTensor tensor;
@@ -70,10 +72,10 @@ Status take_parameters(int fd, Reader reader, uint32_t tensors, const format::Pl
       if (!pass_over()) return Status::error("it is damaged");
       continue;
     }
-    const format::Parameter* const parameter = parameter_of(plan, fd, tensor);
+    const format::Parameter* const parameter = parameter_of(plan, source, tensor);
     char name[96] = {}, shown[96] = {};
     const size_t length = std::min<size_t>(tensor.header.name_bytes, sizeof(name));
-    if (!read_at(fd, tensor.name_at, name, length)) return Status::error("it cannot be read");
+    if (!source.read_at(tensor.name_at, name, length)) return Status::error("it cannot be read");
     printable(name, length, shown, sizeof(shown));
     if (!parameter) return Status::error("'%s' was trained there and is frozen in the plan", shown);
     const TensorInfo expected = describe_tensor(*parameter, 0);
@@ -98,17 +100,17 @@ Status take_parameters(int fd, Reader reader, uint32_t tensors, const format::Pl
 
 }  // namespace
 
-Status start_from_checkpoint(const char* path, Session& session, WarmStart* start) {
+Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
+                             WarmStart* start) {
   const format::Plan& plan = session.plan().table();
-  File file;
   Header h = {};
-  ATTUNE_RETURN_IF_ERROR(open_whole(path, &file, &h));
+  ATTUNE_RETURN_IF_ERROR(read_whole(name, source, &h));
   WarmStart read;
-  ATTUNE_RETURN_IF_ERROR(read_info(path, h, &read.info));
+  ATTUNE_RETURN_IF_ERROR(read_info(name, h, &read.info));
   const bool second = is_second(h, CheckpointState::best);
   // What is of another model, or damaged, is explained there.
   if (h.signature == plan.signature() || h.model_hash != plan.model_hash()) {
-    ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session, &read.info));
+    ATTUNE_RETURN_IF_ERROR(load_checkpoint(source, name, session, &read.info));
     read.parameters = plan.parameters() ? static_cast<int>(plan.parameters()->size()) : 0;
     read.optimizer_state = true;
     const TrainProgress& progress = read.info.progress;
@@ -120,22 +122,27 @@ Status start_from_checkpoint(const char* path, Session& session, WarmStart* star
     *start = read;
     return Status::ok();
   }
-  ATTUNE_RETURN_IF_ERROR(check_real(path, h, plan));
+  ATTUNE_RETURN_IF_ERROR(check_real(name, h, plan));
   const uint64_t begin = h.header_bytes + uint64_t{h.model_name_bytes} + h.optimizer_bytes;
   const uint64_t end = h.file_bytes - sizeof(uint64_t);
-  if (begin > end) return damaged(path, "its texts end early");
-  const Reader best(file.fd, second ? begin + (end - begin) / 2 : begin, end);
-  if (const Status status = take_parameters(file.fd, best, h.tensors, plan, nullptr, &read);
-      !status)
+  if (begin > end) return damaged(name, "its texts end early");
+  const Reader best(source, second ? begin + (end - begin) / 2 : begin, end);
+  if (const Status status = take_parameters(source, best, h.tensors, plan, nullptr, &read); !status)
     return Status::error(
         "%s: a run with this plan cannot start from it: %.300s; export it with its own plan "
         "(attune export), and compile the exported model",
-        path, status.message());
+        name, status.message());
   session.reset_state();
-  if (!take_parameters(file.fd, best, h.tensors, plan, session.state().data(), &read))
-    return Status::error("%s: changed while it was read; load it again", path);
+  if (!take_parameters(source, best, h.tensors, plan, session.state().data(), &read))
+    return Status::error("%s: changed while it was read; load it again", name);
   *start = read;
   return Status::ok();
+}
+
+Status start_from_checkpoint(const char* path, Session& session, WarmStart* start) {
+  FileSource file;
+  ATTUNE_RETURN_IF_ERROR(file.open(path));
+  return start_from_checkpoint(file, path, session, start);
 }
 
 }  // namespace attune

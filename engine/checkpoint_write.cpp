@@ -11,8 +11,8 @@
 #include <atomic>
 
 #include "attune/checkpoint.h"
-#include "engine/format/checkpoint_format.h"
-#include "engine/state_check.h"
+#include "engine/format/checkpoint_file.h"
+#include "engine/format/checkpoint_writer.h"
 
 namespace attune {
 namespace {
@@ -77,146 +77,6 @@ Status create_temporary(const char* path, Path* temporary, int* fd) {
   return Status::error("%s: cannot be created in its folder: %s", path, strerror(errno));
 }
 
-// Collects blocks, hashes and writes them. After an error it only remembers the error.
-class Writer {
- public:
-  explicit Writer(int fd) : fd_(fd) {}
-
-  void put(const void* data, size_t bytes) {
-    const char* from = static_cast<const char*>(data);
-    while (bytes > 0) {
-      const size_t part = std::min(bytes, kBlockBytes - size_);
-      memcpy(block_ + size_, from, part);
-      size_ += part;
-      from += part;
-      bytes -= part;
-      if (size_ == kBlockBytes) flush();
-    }
-  }
-
-  // Writes what is left, with the checksum behind it. Returns 0 or what errno was.
-  int finish() {
-    const uint64_t checksum = hash64({reinterpret_cast<std::byte*>(block_), size_}, hash_);
-    write_all(block_, size_);
-    write_all(&checksum, sizeof(checksum));
-    while (error_ == 0 && fsync(fd_) != 0)
-      if (errno != EINTR) error_ = errno;
-    return error_;
-  }
-
- private:
-  void flush() {
-    hash_ = hash64({reinterpret_cast<std::byte*>(block_), size_}, hash_);
-    write_all(block_, size_);
-    size_ = 0;
-  }
-
-  void write_all(const void* data, size_t bytes) {
-    const char* from = static_cast<const char*>(data);
-    while (error_ == 0 && bytes > 0) {
-      const ssize_t written = write(fd_, from, bytes);
-      if (written <= 0) {
-        if (written == 0 || errno != EINTR) error_ = written == 0 ? EIO : errno;
-        continue;
-      }
-      from += written;
-      bytes -= static_cast<size_t>(written);
-    }
-  }
-
-  int fd_;
-  int error_ = 0;
-  size_t size_ = 0;
-  uint64_t hash_ = kHashSeed;
-  alignas(8) char block_[kBlockBytes];
-};
-
-void put_tensor(Writer& writer, const TensorInfo& tensor, std::span<const std::byte> state) {
-  writer.put(&tensor.header, sizeof(tensor.header));
-  for (uint32_t i = 0; i < tensor.header.rank; ++i) {
-    const int64_t dim = tensor.parameter->model_shape()->Get(i);
-    writer.put(&dim, sizeof(dim));
-  }
-  writer.put(tensor.name.data(), tensor.name.size());
-  writer.put(tensor.slot.data(), tensor.slot.size());
-  const std::byte* const values = state.data() + tensor.state_offset;
-  for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    const size_t bytes = tensor.element_bytes;
-    const std::byte* from = values + static_cast<size_t>(first) * bytes;
-    if (stride == 1)
-      writer.put(from, static_cast<size_t>(count) * bytes);
-    else
-      for (int64_t i = 0; i < count; ++i, from += static_cast<size_t>(stride) * bytes)
-        writer.put(from, bytes);
-    return true;
-  });
-}
-
-void put_tensors(Writer& writer, const format::Plan& plan, std::span<const std::byte> state) {
-  if (!plan.parameters()) return;
-  for (const format::Parameter* parameter : *plan.parameters())
-    for (int i = 0; i < tensors_of(*parameter); ++i)
-      put_tensor(writer, describe_tensor(*parameter, i), state);
-}
-
-Header make_header(const format::Plan& plan, const CheckpointInfo& info, bool kept_apart) {
-  const TrainOptions& options = info.options;
-  const TrainProgress& progress = info.progress;
-  Header h = {};
-  memcpy(h.magic, kMagic, sizeof(kMagic));
-  h.version = kVersion;
-  h.header_bytes = sizeof(Header);
-  h.file_bytes = sizeof(Header) + string_of(plan.model_name()).size() +
-                 string_of(plan.optimizer()).size() + sizeof(uint64_t);
-  h.signature = plan.signature();
-  h.model_hash = plan.model_hash();
-  h.tensors = count_tensors(plan);
-  h.model_name_bytes = static_cast<uint32_t>(string_of(plan.model_name()).size());
-  h.real = plan.real();
-  h.optimizer_bytes = static_cast<uint32_t>(string_of(plan.optimizer()).size());
-  h.epochs = options.epochs;
-  h.steps = options.steps;
-  h.schedule_kind = static_cast<uint32_t>(options.schedule.kind);
-  h.shuffle = options.shuffle ? 1 : 0;
-  h.base_rate = options.schedule.base;
-  h.warmup_steps = options.schedule.warmup_steps;
-  h.every = options.schedule.every;
-  h.gamma = options.schedule.gamma;
-  h.total_steps = options.schedule.total_steps;
-  h.seed = options.seed;
-  h.step = progress.step;
-  h.epoch = progress.epoch;
-  h.batch = progress.batch;
-  h.loss_sum = progress.loss_sum;
-  h.correct_sum = progress.correct_sum;
-  h.weight_sum = progress.weight_sum;
-  h.last_loss = progress.last_loss;
-  h.last_rate = progress.last_rate;
-  h.dataset_size = info.dataset_size;
-  h.earlier_steps = progress.earlier_steps;
-  h.keep_best = info.keep_best ? 1 : 0;
-  h.patience = info.patience;
-  h.measured_epoch = info.measured_epoch;
-  h.best_epoch = info.best.epoch;
-  h.best_step = info.best.step;
-  h.best_loss = info.best.loss;
-  h.best_accuracy = info.best.accuracy;
-  h.best_measured = info.best.measured ? 1 : 0;
-  h.kept_apart = kept_apart ? 1 : 0;
-  h.rollbacks = info.rollbacks;
-  const TrainProgress& kept = kept_apart ? info.kept : progress;
-  h.kept_step = kept.step;
-  h.kept_epoch = kept.epoch;
-  h.kept_batch = kept.batch;
-  h.kept_loss_sum = kept.loss_sum;
-  h.kept_correct_sum = kept.correct_sum;
-  h.kept_weight_sum = kept.weight_sum;
-  h.kept_last_loss = kept.last_loss;
-  h.kept_last_rate = kept.last_rate;
-  h.file_bytes += tensor_bytes(plan) * (kept_apart ? 2 : 1);
-  return h;
-}
-
 // So that the new name survives a power cut. File systems that cannot do it say so, and are let be.
 Status sync_folder(const char* path) {
   Path folder;
@@ -259,30 +119,18 @@ Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
                        std::span<const std::byte> kept, Replace replace) {
   const format::Plan& plan = session.plan().table();
-  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
-  if (kept.size() != session.state().size() && (needed || !kept.empty()))
-    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
-                         path);
-  const bool apart = !kept.empty() && memcmp(kept.data(), session.state().data(), kept.size()) != 0;
-  const Header header = make_header(plan, info, apart);
+  Header header;
+  ATTUNE_RETURN_IF_ERROR(begin_checkpoint(path, plan, session.state(), info, kept, &header));
   Path real, temporary;
-  if (const Status status = check_finite(plan, session.state()); !status)
-    return Status::error(
-        "%s: training has diverged, and no checkpoint is written; lower the learning rate, or warm "
-        "it up",
-        status.message());
   ATTUNE_RETURN_IF_ERROR(resolve(path, &real));
   int mode = -1, fd = -1;
   ATTUNE_RETURN_IF_ERROR(check_not_foreign(real.text, session.plan(), replace, &mode));
   ATTUNE_RETURN_IF_ERROR(create_temporary(real.text, &temporary, &fd));
 
-  Writer writer(fd);
-  writer.put(&header, sizeof(header));
-  writer.put(string_of(plan.model_name()).data(), header.model_name_bytes);
-  writer.put(string_of(plan.optimizer()).data(), header.optimizer_bytes);
-  put_tensors(writer, plan, session.state());
-  if (apart) put_tensors(writer, plan, kept);
-  int error = writer.finish();
+  FileSink sink(fd);
+  int error = write_checkpoint(sink, header, plan, session.state(), kept) ? 0 : sink.error();
+  while (error == 0 && fsync(fd) != 0)
+    if (errno != EINTR) error = errno;
   if (error == 0 && mode >= 0 && fchmod(fd, static_cast<mode_t>(mode)) != 0) error = errno;
   // After EINTR the descriptor is closed, and the data is synced already.
   if (close(fd) != 0 && errno != EINTR && error == 0) error = errno;

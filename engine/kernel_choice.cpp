@@ -56,11 +56,13 @@ ChosenKernel kernel_of(Backend backend, DType real, Op op, const KernelArgs& arg
 }
 
 ChosenKernel choose_kernel(BackendChoice choice, DType real, Op op, const KernelArgs& args,
-                           int skip) {
+                           int skip, bool prepared) {
   Backend order[kBackendCount];
   const int backends = backend_order(choice, op, args, order);
   for (int i = std::min(skip, backends - 1); i < backends; ++i)
-    if (const ChosenKernel found = kernel_of(order[i], real, op, args); found.kernel) return found;
+    if (const ChosenKernel found = kernel_of(order[i], real, op, args);
+        found.kernel && (prepared || !found.kernel->prepare))
+      return found;
   return {};
 }
 

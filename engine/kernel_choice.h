@@ -3,13 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "attune/backend.h"
 #include "kernels/kernel.h"
 
 namespace attune {
-
-// Which kernels run a step: the named backend where it has the operator, else the next one of
-// xnnpack, simd, eigen, reference. `best` chooses by what is measured to be fastest.
-enum class BackendChoice : uint8_t { best, reference, eigen, xnnpack, simd };
 
 struct ChosenKernel {
   const Kernel* kernel = nullptr;
@@ -17,9 +14,10 @@ struct ChosenKernel {
 };
 
 // The kernel for a step that computes in `real`; its operands have their addresses or stand-ins for
-// them. The first `skip` backends of the order are left out, as far as others remain.
+// them. The first `skip` backends of the order are left out, as far as others remain; kernels that
+// prepare something, which takes memory of the heap, where `prepared` is false.
 ChosenKernel choose_kernel(BackendChoice choice, DType real, Op op, const KernelArgs& args,
-                           int skip = 0);
+                           int skip = 0, bool prepared = true);
 // The kernel of a backend where it takes such a step; null where it does not.
 ChosenKernel kernel_of(Backend backend, DType real, Op op, const KernelArgs& args);
 // The place of a backend in that order.

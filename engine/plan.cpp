@@ -1,18 +1,14 @@
 #include "attune/plan.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/plan_verify.h"
+#include "engine/platform/files.h"
 
 namespace attune {
 namespace {
@@ -28,7 +24,7 @@ Status check_header(const PlanHeader& header, size_t file_bytes, const char* nam
     return Status::error(
         "%s: plan of format version %u, this runtime reads version %u; compile the plan again or "
         "use a matching runtime",
-        name, header.major, kPlanMajor);
+        name, static_cast<unsigned>(header.major), static_cast<unsigned>(kPlanMajor));
   if (header.file_bytes != file_bytes)
     return Status::error("%s: plan is truncated or padded (%zu of %llu bytes); copy it again", name,
                          file_bytes, static_cast<unsigned long long>(header.file_bytes));
@@ -57,7 +53,7 @@ uint64_t hash64(std::span<const std::byte> bytes, uint64_t seed) {
 }
 
 Plan::~Plan() {
-  if (mapped_) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (mapped_) unmap_file(bytes_);
 }
 
 Plan::Plan(Plan&& other) noexcept { *this = std::move(other); }
@@ -73,29 +69,11 @@ Plan& Plan::operator=(Plan&& other) noexcept {
 }
 
 Status Plan::load(const char* path, Plan* plan) {
-  // Without waiting: a named pipe is refused below.
-  const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return Status::error("%s: cannot open the plan: %s", path, std::strerror(errno));
-  struct stat info;
-  if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(file);
-    return Status::error("%s: not a file; give a plan made by `attune compile`", path);
-  }
-  const size_t size = static_cast<size_t>(info.st_size);
-  if (size < sizeof(PlanHeader)) {
-    ::close(file);
-    return Status::error("%s: not an Attune plan (%zu bytes); make one with `attune compile`", path,
-                         size);
-  }
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  ::close(file);
-  if (memory == MAP_FAILED)
-    return Status::error("%s: cannot map the plan: %s", path, std::strerror(errno));
+  std::span<const std::byte> bytes;
+  ATTUNE_RETURN_IF_ERROR(map_file(path, "the plan", &bytes));
   Plan loaded;
-  const std::span<const std::byte> bytes(static_cast<const std::byte*>(memory), size);
-  const Status status = from_memory(bytes, path, &loaded);
-  if (!status) {
-    ::munmap(memory, size);
+  if (Status status = from_memory(bytes, path, &loaded); !status) {
+    unmap_file(bytes);
     return status;
   }
   loaded.mapped_ = true;
@@ -103,7 +81,8 @@ Status Plan::load(const char* path, Plan* plan) {
   return Status::ok();
 }
 
-Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan) {
+Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan,
+                         const Allocator& allocator) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % kSegmentAlignment != 0)
     return Status::error("%s: plan in memory must be aligned to %zu bytes", name,
                          kSegmentAlignment);
@@ -116,7 +95,11 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
   if (hash64(bytes.subspan(sizeof(PlanHeader))) != header.checksum)
     return Status::error("%s: plan is damaged (checksum differs); copy or compile it again", name);
 
-  const auto program = bytes.subspan(header.program_offset, header.program_bytes);
+  // Inside the file, so no offset is cut off.
+  const auto segment = [&](uint64_t offset, uint64_t size) {
+    return bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(size));
+  };
+  const auto program = segment(header.program_offset, header.program_bytes);
   // A table is four bytes or more, and is told once: a small file that tells the same tables again
   // and again would keep the verifier busy for hours.
   const auto most_tables = static_cast<flatbuffers::uoffset_t>(
@@ -130,10 +113,10 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
   loaded.bytes_ = bytes;
   std::snprintf(loaded.name_, sizeof(loaded.name_), "%s", name);
   loaded.table_ = format::GetPlan(program.data());
-  loaded.constants_ = bytes.subspan(header.constants_offset, header.constants_bytes);
-  loaded.initial_state_ = bytes.subspan(header.state_offset, header.state_bytes);
-  ATTUNE_RETURN_IF_ERROR(
-      verify_plan(*loaded.table_, loaded.constants_, loaded.initial_state_.size(), name));
+  loaded.constants_ = segment(header.constants_offset, header.constants_bytes);
+  loaded.initial_state_ = segment(header.state_offset, header.state_bytes);
+  ATTUNE_RETURN_IF_ERROR(verify_plan(*loaded.table_, loaded.constants_,
+                                     loaded.initial_state_.size(), name, allocator));
   *plan = std::move(loaded);
   return Status::ok();
 }

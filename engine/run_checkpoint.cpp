@@ -1,4 +1,4 @@
-#include <cstring>
+#include <algorithm>
 
 #include "attune/run.h"
 
@@ -6,20 +6,19 @@
 namespace attune {
 
 Status TrainingRun::resume(const char* path) {
-  if (started_) return Status::error("resume: the run has already begun");
+  if (trainer().progress().step > 0) return Status::error("resume: the run has already begun");
   CheckpointInfo info;
-  ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session_, &info, CheckpointState::kept));
-  std::memcpy(kept_.get(), session_.state().data(), session_.state().size());
-  ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session_, &info, CheckpointState::last));
+  ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session(), &info, CheckpointState::kept));
+  std::ranges::copy(session().state(), kept_state().begin());
+  ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session(), &info, CheckpointState::last));
   return resume(info);
 }
 
 Status TrainingRun::save(const char* path, Replace replace) {
-  const bool showed_kept = shows_kept_;
+  const bool showed_kept = shows_kept();
   ATTUNE_RETURN_IF_ERROR(prepare_to_save());
-  ATTUNE_RETURN_IF_ERROR(save_checkpoint(path, session_, info(), kept_state(), replace));
-  if (showed_kept) swap();
-  return Status::ok();
+  ATTUNE_RETURN_IF_ERROR(save_checkpoint(path, session(), info(), kept_state(), replace));
+  return showed_kept ? finish() : Status::ok();
 }
 
 }  // namespace attune

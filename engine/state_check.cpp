@@ -13,26 +13,25 @@ using namespace checkpoint;
 
 // The largest exponent says whether all numbers are finite, and compilers find it many at a time.
 template <class Bits>
-bool is_finite(const std::byte* from, int64_t stride, int64_t count, Bits exponent) {
+bool is_finite(const std::byte* from, size_t stride, int64_t count, Bits exponent) {
   Bits largest = 0;
-  for (int64_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; ++i, from += stride) {
     Bits bits;
-    std::memcpy(&bits, from + static_cast<size_t>(i * stride) * sizeof(Bits), sizeof(bits));
+    std::memcpy(&bits, from, sizeof(bits));
     largest = std::max<Bits>(largest, bits & exponent);
   }
   return largest < exponent;
 }
 
 bool is_finite(const TensorInfo& tensor, std::span<const std::byte> state) {
-  const std::byte* const values = state.data() + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    const std::byte* from = values + static_cast<size_t>(first) * tensor.element_bytes;
-    if (tensor.header.dtype == static_cast<uint32_t>(DType::f32))
-      return is_finite<uint32_t>(from, stride, count, 0x7f800000u);
-    if (tensor.header.dtype == static_cast<uint32_t>(DType::f64))
-      return is_finite<uint64_t>(from, stride, count, 0x7ff0000000000000u);
-    return true;
-  });
+  return for_each_trained_run(
+      tensor, state.data(), [&](const std::byte* from, size_t stride, int64_t count) {
+        const bool twice = tensor.dtype == DType::f64;
+        if (stride == sizeof(float) && !twice)  // a constant that loops of many elements need
+          return is_finite<uint32_t>(from, sizeof(float), count, 0x7f800000u);
+        return twice ? is_finite<uint64_t>(from, stride, count, 0x7ff0000000000000u)
+                     : is_finite<uint32_t>(from, stride, count, 0x7f800000u);
+      });
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <limits>
 #include <new>
 
+#include "engine/batch.h"
+#include "engine/platform/memory_block.h"
 #include "engine/random.h"
 
 namespace attune {
@@ -25,178 +27,227 @@ Status check_options(const TrainOptions& options) {
 
 }  // namespace
 
-Trainer::Trainer(Session& session, Dataset& data, const TrainOptions& options)
-    : session_(session), data_(data), options_(options) {}
+// Lies at the start of its block, and the order of the examples behind it.
+struct Trainer::Parts {
+  Parts(Session& in, Dataset& from, const TrainOptions& with)
+      : session(in), data(from), options(with) {}
+
+  bool done() const {
+    return options.steps > 0 ? progress.step >= options.steps : progress.epoch >= options.epochs;
+  }
+  void set_total_steps();
+  void order_epoch(int64_t epoch);
+  double weight_so_far(const TrainProgress& seen);
+  Status run_batch(double rate, double* loss);
+  Status step();
+  Status check_position(const TrainProgress& from);
+  Status resume(const TrainProgress& from);
+  Status go_back(const TrainProgress& to, double rate);
+
+  Trainer trainer{*this};
+  MemoryBlock block;
+  Session& session;
+  Dataset& data;
+  TrainOptions options;
+  TrainProgress progress;
+  Evaluation last_epoch;
+  bool epoch_ended = false, diverged = false;
+  int64_t steps_per_epoch = 0, total_steps = 0;
+  Batch batch;
+  Tensor rate_port, step_port;  // absent where the optimizer needs none
+  int64_t ordered_epoch = -1;
+  int32_t* order = nullptr;
+};
 
 Status Trainer::create(Session& session, Dataset& data, const TrainOptions& options,
                        std::unique_ptr<Trainer>* trainer) {
   ATTUNE_RETURN_IF_ERROR(check_options(options));
-  std::unique_ptr<Trainer> made(new (std::nothrow) Trainer(session, data, options));
-  if (!made) return Status::error("out of memory for a trainer");
-  ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::train_step, data, &made->batch_));
-  made->rate_ = session.port(ProgramKind::train_step, PortRole::rate).tensor;
-  made->step_number_ = session.port(ProgramKind::train_step, PortRole::step).tensor;
-  const int64_t batch = made->batch_.size();
-  made->steps_per_epoch_ = (data.size() + batch - 1) / batch;
-  made->set_total_steps();
-  if (made->total_steps_ > kMaxSteps)
+  Batch batch;
+  ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::train_step, data, &batch));
+  MemoryBlock block;
+  if (!block.allocate(session.allocator(),
+                      sizeof(Parts) + static_cast<size_t>(data.size()) * sizeof(int32_t)))
+    return Status::error("out of memory for a trainer of %lld examples",
+                         static_cast<long long>(data.size()));
+  auto* parts = new (block.data()) Parts(session, data, options);
+  std::unique_ptr<Trainer> made(&parts->trainer);
+  parts->order = reinterpret_cast<int32_t*>(block.data() + sizeof(Parts));
+  parts->block = std::move(block);
+  parts->batch = batch;
+  parts->rate_port = session.port(ProgramKind::train_step, PortRole::rate).tensor;
+  parts->step_port = session.port(ProgramKind::train_step, PortRole::step).tensor;
+  parts->steps_per_epoch = (data.size() + batch.size() - 1) / batch.size();
+  parts->set_total_steps();
+  if (parts->total_steps > kMaxSteps)
     return Status::error("%lld epochs of %lld steps are more than %lld steps; use fewer epochs",
                          static_cast<long long>(options.epochs),
-                         static_cast<long long>(made->steps_per_epoch_),
+                         static_cast<long long>(parts->steps_per_epoch),
                          static_cast<long long>(kMaxSteps));
-  made->order_.reset(new (std::nothrow) int32_t[static_cast<size_t>(data.size())]);
-  if (!made->order_) return Status::error("out of memory for the order of the examples");
   *trainer = std::move(made);
   return Status::ok();
 }
 
+void Trainer::operator delete(Trainer* trainer, std::destroying_delete_t) {
+  Parts* const parts = &trainer->parts_;
+  const MemoryBlock block = std::move(parts->block);  // goes last
+  parts->~Parts();
+}
+
+bool Trainer::done() const { return parts_.done(); }
+Status Trainer::step() { return parts_.step(); }
+Status Trainer::resume(const TrainProgress& progress) { return parts_.resume(progress); }
+bool Trainer::diverged() const { return parts_.diverged; }
+Status Trainer::go_back(const TrainProgress& progress, double rate) {
+  return parts_.go_back(progress, rate);
+}
+bool Trainer::reaches(const TrainProgress& progress) {
+  return parts_.check_position(progress).is_ok();
+}
+Status Trainer::loss_of_next_batch(double* loss) { return parts_.run_batch(0, loss); }
+std::string_view Trainer::describe_next_batch() {
+  parts_.order_epoch(parts_.progress.epoch);
+  return parts_.data.describe(parts_.order[parts_.progress.batch * parts_.batch.size()]);
+}
+int64_t Trainer::steps_per_epoch() const { return parts_.steps_per_epoch; }
+int64_t Trainer::total_steps() const { return parts_.total_steps; }
+const TrainProgress& Trainer::progress() const { return parts_.progress; }
+const TrainOptions& Trainer::options() const { return parts_.options; }
+bool Trainer::epoch_ended() const { return parts_.epoch_ended; }
+const Evaluation& Trainer::last_epoch() const { return parts_.last_epoch; }
+
 // From where the run stands to its end; at the start this is epochs * steps_per_epoch.
-void Trainer::set_total_steps() {
-  total_steps_ = options_.steps;
-  if (options_.steps == 0) {
-    const int64_t epochs_left = std::max<int64_t>(options_.epochs - progress_.epoch, 0);
-    total_steps_ = progress_.step;
-    if (epochs_left > 0) total_steps_ += epochs_left * steps_per_epoch_ - progress_.batch;
+void Trainer::Parts::set_total_steps() {
+  total_steps = options.steps;
+  if (options.steps == 0) {
+    const int64_t epochs_left = std::max<int64_t>(options.epochs - progress.epoch, 0);
+    total_steps = progress.step;
+    if (epochs_left > 0) total_steps += epochs_left * steps_per_epoch - progress.batch;
   }
-  options_.schedule.total_steps = total_steps_;
+  options.schedule.total_steps = total_steps;
 }
 
-bool Trainer::done() const {
-  return options_.steps > 0 ? progress_.step >= options_.steps : progress_.epoch >= options_.epochs;
-}
-
-void Trainer::order_epoch(int64_t epoch) {
-  if (order_epoch_ == epoch) return;
-  const int64_t count = data_.size();
-  if (options_.shuffle) {
-    shuffled_order(Random(options_.seed, static_cast<uint64_t>(epoch)), count, order_.get());
+void Trainer::Parts::order_epoch(int64_t epoch) {
+  if (ordered_epoch == epoch) return;
+  const int64_t count = data.size();
+  if (options.shuffle) {
+    shuffled_order(Random(options.seed, static_cast<uint64_t>(epoch)), count, order);
   } else {
-    for (int64_t i = 0; i < count; ++i) order_[i] = static_cast<int32_t>(i);
+    for (int64_t i = 0; i < count; ++i) order[i] = static_cast<int32_t>(i);
   }
-  order_epoch_ = epoch;
+  ordered_epoch = epoch;
 }
 
-Status Trainer::run_batch(double rate, double* loss) {
-  order_epoch(progress_.epoch);
-  const int64_t first = progress_.batch * batch_.size();
-  const int64_t count = std::min(batch_.size(), data_.size() - first);
-  ATTUNE_RETURN_IF_ERROR(batch_.fill(data_, order_.get(), first, count));
-  if (rate_) set_scalar(rate_, rate);
-  if (step_number_)
-    set_scalar(step_number_, static_cast<double>(std::min(
-                                 progress_.earlier_steps + progress_.step + 1, kMaxSteps)));
-  ATTUNE_RETURN_IF_ERROR(session_.run(ProgramKind::train_step));
-  *loss = batch_.loss();
+Status Trainer::Parts::run_batch(double rate, double* loss) {
+  order_epoch(progress.epoch);
+  const int64_t first = progress.batch * batch.size();
+  const int64_t count = std::min(batch.size(), data.size() - first);
+  ATTUNE_RETURN_IF_ERROR(batch.fill(data, order, first, count));
+  if (rate_port) set_scalar(rate_port, rate);
+  if (step_port)
+    set_scalar(step_port, static_cast<double>(
+                              std::min(progress.earlier_steps + progress.step + 1, kMaxSteps)));
+  ATTUNE_RETURN_IF_ERROR(session.run(ProgramKind::train_step));
+  *loss = batch.loss();
   return Status::ok();
 }
 
-Status Trainer::loss_of_next_batch(double* loss) { return run_batch(0, loss); }
-
-std::string_view Trainer::describe_next_batch() {
-  order_epoch(progress_.epoch);
-  return data_.describe(order_[progress_.batch * batch_.size()]);
-}
-
-Status Trainer::step() {
+Status Trainer::Parts::step() {
   if (done())
     return Status::error("training is done after %lld steps",
-                         static_cast<long long>(progress_.step));
-  epoch_ended_ = false;
-  const double rate = options_.schedule.rate(progress_.step);
+                         static_cast<long long>(progress.step));
+  epoch_ended = diverged = false;
+  const double rate = options.schedule.rate(progress.step);
   double loss = 0;
-  diverged_ = false;
   ATTUNE_RETURN_IF_ERROR(run_batch(rate, &loss));
-  diverged_ = !std::isfinite(loss);
-  if (diverged_)
+  diverged = !std::isfinite(loss);
+  if (diverged)
     return Status::error(
         "step %lld (epoch %lld, learning rate %g): the loss is not finite (%g), so training has "
         "diverged or the data holds such numbers; lower the learning rate, or warm it up, and "
         "start from the last checkpoint",
-        static_cast<long long>(progress_.step + 1), static_cast<long long>(progress_.epoch + 1),
-        rate, loss);
-  const double weight = batch_.weight();
-  progress_.loss_sum += loss * weight;
-  progress_.correct_sum += batch_.correct();
-  progress_.weight_sum += weight;
-  progress_.last_loss = loss;
-  progress_.last_rate = rate;
-  ++progress_.step;
-  if (++progress_.batch == steps_per_epoch_) {
-    if (progress_.weight_sum == 0)
+        static_cast<long long>(progress.step + 1), static_cast<long long>(progress.epoch + 1), rate,
+        loss);
+  const double weight = batch.weight();
+  progress.loss_sum += loss * weight;
+  progress.correct_sum += batch.correct();
+  progress.weight_sum += weight;
+  progress.last_loss = loss;
+  progress.last_rate = rate;
+  ++progress.step;
+  if (++progress.batch == steps_per_epoch) {
+    if (progress.weight_sum == 0)
       return Status::error("epoch %lld: every example has the weight 0; correct the weights",
-                           static_cast<long long>(progress_.epoch + 1));
-    last_epoch_.loss = progress_.loss_sum / progress_.weight_sum;
-    last_epoch_.accuracy =
-        progress_.correct_sum / (progress_.weight_sum * static_cast<double>(batch_.positions()));
-    last_epoch_.examples = data_.size();
-    progress_.loss_sum = progress_.correct_sum = progress_.weight_sum = 0;
-    progress_.batch = 0;
-    ++progress_.epoch;
-    epoch_ended_ = true;
+                           static_cast<long long>(progress.epoch + 1));
+    last_epoch.loss = progress.loss_sum / progress.weight_sum;
+    last_epoch.accuracy =
+        progress.correct_sum / (progress.weight_sum * static_cast<double>(batch.positions()));
+    last_epoch.examples = data.size();
+    progress.loss_sum = progress.correct_sum = progress.weight_sum = 0;
+    progress.batch = 0;
+    ++progress.epoch;
+    epoch_ended = true;
   }
   return Status::ok();
 }
 
-// What the examples of the epoch under way weigh that `progress` has seen, summed as `step` does.
-double Trainer::weight_so_far(const TrainProgress& progress) {
-  order_epoch(progress.epoch);
+// What the examples of the epoch under way weigh that a run has seen, summed as `step` does.
+double Trainer::Parts::weight_so_far(const TrainProgress& seen) {
+  order_epoch(seen.epoch);
   double total = 0;
-  for (int64_t b = 0; b < progress.batch; ++b) {
-    const int64_t first = b * batch_.size();
-    total += batch_.total_weight(data_, order_.get(), first,
-                                 std::min(batch_.size(), data_.size() - first));
+  for (int64_t b = 0; b < seen.batch; ++b) {
+    const int64_t first = b * batch.size();
+    total += batch.total_weight(data, order, first, std::min(batch.size(), data.size() - first));
   }
   return total;
 }
 
 // Whether training reaches it with this data and batch size.
-Status Trainer::check_position(const TrainProgress& progress) {
-  if (progress.step < 0 || progress.step > kMaxSteps || progress.earlier_steps < 0 ||
-      progress.earlier_steps > kMaxSteps || progress.epoch < 0 || progress.epoch > progress.step ||
-      progress.batch < 0 || progress.batch > progress.step || !(progress.weight_sum >= 0) ||
-      !std::isfinite(progress.loss_sum) || !(progress.correct_sum >= 0) ||
+Status Trainer::Parts::check_position(const TrainProgress& from) {
+  if (from.step < 0 || from.step > kMaxSteps || from.earlier_steps < 0 ||
+      from.earlier_steps > kMaxSteps || from.epoch < 0 || from.epoch > from.step ||
+      from.batch < 0 || from.batch > from.step || !(from.weight_sum >= 0) ||
+      !std::isfinite(from.loss_sum) || !(from.correct_sum >= 0) ||
       // Sums of weights round.
-      progress.correct_sum >
-          progress.weight_sum * static_cast<double>(batch_.positions()) * (1 + 1e-5))
+      from.correct_sum > from.weight_sum * static_cast<double>(batch.positions()) * (1 + 1e-5))
     return Status::error("resume: the checkpoint's position is not one that training reaches");
-  if (progress.batch == 0) {
-    if (progress.weight_sum != 0)
+  if (from.batch == 0) {
+    if (from.weight_sum != 0)
       return Status::error("resume: the checkpoint's position is not one that training reaches");
-  } else if (progress.batch <= steps_per_epoch_ && progress.weight_sum != weight_so_far(progress)) {
+  } else if (from.batch <= steps_per_epoch && from.weight_sum != weight_so_far(from)) {
     return Status::error(
         "resume: the checkpoint stands in the middle of an epoch, after %lld batches that weigh %g "
         "(the number of their examples, where these have no weights), and with this data and the "
         "plan's batch size of %lld they weigh %g; use the same data and weights, and a plan with "
         "the "
         "same batch size, or a checkpoint of the end of an epoch",
-        static_cast<long long>(progress.batch), progress.weight_sum,
-        static_cast<long long>(batch_.size()), weight_so_far(progress));
-  } else if (progress.batch >= steps_per_epoch_) {
+        static_cast<long long>(from.batch), from.weight_sum, static_cast<long long>(batch.size()),
+        weight_so_far(from));
+  } else if (from.batch >= steps_per_epoch) {
     return Status::error(
         "resume: the checkpoint has seen %lld batches of this epoch, and the data gives only %lld; "
         "use the data that it was trained on",
-        static_cast<long long>(progress.batch), static_cast<long long>(steps_per_epoch_));
+        static_cast<long long>(from.batch), static_cast<long long>(steps_per_epoch));
   }
   return Status::ok();
 }
 
-Status Trainer::go_back(const TrainProgress& progress, double rate) {
-  ATTUNE_RETURN_IF_ERROR(check_position(progress));
-  progress_ = progress;
-  options_.schedule.base = rate;
-  epoch_ended_ = diverged_ = false;
+Status Trainer::Parts::go_back(const TrainProgress& to, double rate) {
+  ATTUNE_RETURN_IF_ERROR(check_position(to));
+  progress = to;
+  options.schedule.base = rate;
+  epoch_ended = diverged = false;
   set_total_steps();
   return Status::ok();
 }
 
-Status Trainer::resume(const TrainProgress& progress) {
-  if (progress_.step != 0) return Status::error("resume: training has already begun");
-  ATTUNE_RETURN_IF_ERROR(check_position(progress));
-  const TrainProgress before = progress_;
-  progress_ = progress;
+Status Trainer::Parts::resume(const TrainProgress& from) {
+  if (progress.step != 0) return Status::error("resume: training has already begun");
+  ATTUNE_RETURN_IF_ERROR(check_position(from));
+  const TrainProgress before = progress;
+  progress = from;
   set_total_steps();
-  if (total_steps_ > kMaxSteps) {
-    progress_ = before;
+  if (total_steps > kMaxSteps) {
+    progress = before;
     set_total_steps();
     return Status::error("resume: more than %lld steps in all; use fewer epochs",
                          static_cast<long long>(kMaxSteps));

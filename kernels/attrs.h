@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/shape.h"
+#include "attune/shape.h"
 
 // Attributes of operators: plain structs, the same on host and device. `visit` names every field in
 // order and is the only description of a struct: the plan writer, the loader, printing and equality

@@ -2,9 +2,9 @@
 
 #include <span>
 
+#include "attune/tensor.h"
 #include "kernels/axis_facts.h"
 #include "kernels/signature.h"
-#include "kernels/tensor.h"
 
 namespace attune {
 

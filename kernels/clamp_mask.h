@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "attune/thread_pool.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 namespace attune {
 

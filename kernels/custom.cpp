@@ -46,6 +46,10 @@ CustomAttrs custom_attrs(std::string_view name, std::initializer_list<double> pa
   return attrs;
 }
 
+std::span<const double> custom_parameters(const KernelArgs& args) {
+  return std::span(args.attributes<CustomAttrs>().parameters);
+}
+
 std::string_view custom_name(const CustomAttrs& attrs) {
   const char* bytes = reinterpret_cast<const char*>(attrs.name);
   return {bytes, strnlen(bytes, sizeof(attrs.name))};

@@ -1,4 +1,6 @@
+#include "attune/export.h"
 #include "kernels/backends.h"
+#include "kernels/selection.h"
 
 namespace attune {
 namespace {
@@ -27,11 +29,13 @@ auto table_of(Backend backend) -> const Kernel* (*)(Op, DType) {
 
 }  // namespace
 
-bool backend_available(Backend backend) { return table_of(backend) != nullptr; }
+ATTUNE_API bool backend_available(Backend backend) { return table_of(backend) != nullptr; }
 
 const Kernel* find_kernel(Backend backend, Op op, DType dtype) {
   // An id that a plan of a newer version brought must not index past the tables.
-  const auto find = static_cast<int>(op) < kOpCount ? table_of(backend) : nullptr;
+  if (static_cast<int>(op) >= kOpCount || !operator_selected(op) || !type_selected(dtype))
+    return nullptr;
+  const auto find = table_of(backend);
   return find ? find(op, dtype) : nullptr;
 }
 

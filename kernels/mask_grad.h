@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "attune/thread_pool.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 namespace attune {
 

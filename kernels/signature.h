@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "attune/shape.h"
 #include "kernels/op.h"
-#include "kernels/shape.h"
 
 // The signature of an operator, as its row of ops.def writes it:
 //

@@ -1,4 +1,8 @@
-#include "kernels/thread_pool.h"
+// All of the class is shown by a shared library (attune/export.h), without a word in a header that
+// every kernel includes.
+#pragma GCC visibility push(default)
+#include "attune/thread_pool.h"
+#pragma GCC visibility pop
 
 #ifdef ATTUNE_HAVE_PTHREADPOOL
 #include <pthreadpool.h>
@@ -12,6 +16,9 @@ ThreadPool& ThreadPool::calling_thread() {
   static ThreadPool pool(1);
   return pool;
 }
+
+ThreadPool::ThreadPool(const ParallelFor& callers)
+    : threads_(callers.threads > 1 ? callers.threads : 1), callers_(callers) {}
 
 #ifdef ATTUNE_HAVE_PTHREADPOOL
 
@@ -35,6 +42,7 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run(TileFn fn, void* context, size_t count, size_t tile) {
+  if (callers_) return callers_.run(callers_.context, fn, context, count, tile);
   // No flags: flushing denormals to zero would change results.
   pthreadpool_parallelize_1d_tile_1d(pool_, fn, context, count, tile, 0);
 }
@@ -48,6 +56,7 @@ size_t ThreadPool::bytes(int) { return sizeof(ThreadPool) + kHeapBlockBytes; }
 ThreadPool::~ThreadPool() = default;
 
 void ThreadPool::run(TileFn fn, void* context, size_t count, size_t tile) {
+  if (callers_) return callers_.run(callers_.context, fn, context, count, tile);
   for (size_t begin = 0; begin < count; begin += tile)
     fn(context, begin, tile < count - begin ? tile : count - begin);
 }

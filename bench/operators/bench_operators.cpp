@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "attune/thread_pool.h"
 #include "bench/operators/calls.h"
 #include "cli/machine_peak.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::bench {
 namespace {

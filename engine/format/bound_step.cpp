@@ -1,7 +1,6 @@
 #include "engine/format/bound_step.h"
 
 #include <algorithm>
-#include <new>
 
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
@@ -29,21 +28,12 @@ Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places, 
   return placed;
 }
 
-bool BoundStep::allocate(size_t operands) {
-  operands_.reset(new (std::nothrow) Tensor[operands]);
-  return operands_ != nullptr;
-}
-
-size_t BoundStep::bytes(size_t operands) {
-  return sizeof(BoundStep) + operands * sizeof(Tensor) + 2 * kHeapBlockBytes;
-}
-
 void BoundStep::read(const format::Program& program, int index, const SegmentPlaces& places,
                      int repetition) {
   const format::Step& step = *program.steps()->Get(static_cast<unsigned>(index));
   op = static_cast<Op>(step.op());
   decode_attrs(op, list_of(step.ints()), list_of(step.reals()), attrs_);
-  Tensor* next = operands_.get();
+  Tensor* next = operands_;
   const auto read_list = [&](std::span<const int32_t> ids, int* count) {
     Tensor* const first = next;
     for (int32_t id : ids)

@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 
 #include "attune/plan.h"
+#include "attune/thread_pool.h"
 #include "engine/format/plan_generated.h"
 #include "kernels/attrs.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 namespace attune {
 
@@ -26,8 +25,8 @@ Tensor placed_tensor(const format::Tensor& tensor, const SegmentPlaces& places, 
 // plan in strips has a thousand steps.
 class BoundStep {
  public:
-  // Room for steps of so many operands. False: out of memory.
-  bool allocate(size_t operands);
+  // Reads operands to `room`, which must have the most that a step has.
+  explicit BoundStep(Tensor* room = nullptr) : operands_(room) {}
   // Operands, attributes and the pool of step `index`; not what its kernel was given.
   void read(const format::Program& program, int index, const SegmentPlaces& places,
             int repetition = 0);
@@ -36,11 +35,8 @@ class BoundStep {
   KernelArgs args;
   ThreadPool *all = nullptr, *one = nullptr;  // for steps that are worth threads, and others
 
-  // What `allocate` takes from the heap, and the object itself does.
-  static size_t bytes(size_t operands);
-
  private:
-  std::unique_ptr<Tensor[]> operands_;
+  Tensor* operands_;
   alignas(16) std::byte attrs_[kMaxAttrsBytes];
 };
 

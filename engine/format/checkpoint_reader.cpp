@@ -1,17 +1,16 @@
 #include "engine/format/checkpoint_reader.h"
 
-#include <errno.h>
-
 #include <cmath>
+#include <cstring>
 
 namespace attune::checkpoint {
 
-Status unreadable(const char* path) {
-  return Status::error("%s: cannot be read: %s", path, errno ? strerror(errno) : "it ends early");
+Status unreadable(const char* name, const ByteSource& source) {
+  return Status::error("%s: cannot be read: %s", name, source.why());
 }
 
-Status damaged(const char* path, const char* what) {
-  return Status::error("%s: is damaged (%s); use another checkpoint", path, what);
+Status damaged(const char* name, const char* what) {
+  return Status::error("%s: is damaged (%s); use another checkpoint", name, what);
 }
 
 namespace {
@@ -21,7 +20,7 @@ namespace {
 void complete(Header& h) {
   if (h.version >= kVersion) return;
   const size_t bytes = kHeaderBytes[h.version - 1];
-  memset(reinterpret_cast<char*>(&h) + bytes, 0, sizeof(h) - bytes);
+  std::memset(reinterpret_cast<char*>(&h) + bytes, 0, sizeof(h) - bytes);
   h.best_measured = h.best_epoch > 0 ? 1 : 0;
   const bool keeps_best = h.keep_best == 1 && h.best_step > 0;
   h.kept_apart = keeps_best && h.best_step != h.step ? 1 : 0;
@@ -40,26 +39,29 @@ void complete(Header& h) {
   h.kept_last_rate = h.last_rate;
 }
 
-Status check_whole(const char* path, int fd, uint64_t actual, Header* header) {
+}  // namespace
+
+Status read_whole(const char* name, ByteSource& source, Header* header) {
   Header& h = *header;
+  const uint64_t actual = source.size();
   const size_t present = static_cast<size_t>(std::min<uint64_t>(actual, sizeof(h)));
-  if (!read_at(fd, 0, &h, present)) return unreadable(path);
-  if (present == 0 || memcmp(h.magic, kMagic, std::min(present, sizeof(kMagic))) != 0)
+  if (!source.read_at(0, &h, present)) return unreadable(name, source);
+  if (present == 0 || std::memcmp(h.magic, kMagic, std::min(present, sizeof(kMagic))) != 0)
     return Status::error("%s: is not a checkpoint; give a file that attune train has written",
-                         path);
+                         name);
   if (present < kHeaderBytes[0])
-    return Status::error("%s: is cut short, after %llu bytes; use another checkpoint", path,
+    return Status::error("%s: is cut short, after %llu bytes; use another checkpoint", name,
                          static_cast<unsigned long long>(actual));
   if (h.version < 1 || h.version > kVersion)
-    return Status::error("%s: is a checkpoint of version %u, and this program reads 1 to %u", path,
+    return Status::error("%s: is a checkpoint of version %u, and this program reads 1 to %u", name,
                          h.version, kVersion);
   const size_t header_bytes = kHeaderBytes[h.version - 1];
   complete(h);
   if (h.header_bytes != header_bytes || h.file_bytes < header_bytes + sizeof(uint64_t))
-    return damaged(path, "its header has impossible sizes");
+    return damaged(name, "its header has impossible sizes");
   if (h.file_bytes != actual)
     return Status::error("%s: has %llu bytes where its header says %llu; use another checkpoint",
-                         path, static_cast<unsigned long long>(actual),
+                         name, static_cast<unsigned long long>(actual),
                          static_cast<unsigned long long>(h.file_bytes));
   alignas(8) std::byte block[kBlockBytes];
   uint64_t hash = kHashSeed, at = 0, stored = 0;
@@ -67,54 +69,42 @@ Status check_whole(const char* path, int fd, uint64_t actual, Header* header) {
   for (bool last = false; !last;) {
     const size_t part = static_cast<size_t>(std::min<uint64_t>(end - at, kBlockBytes));
     last = part < kBlockBytes;
-    if (!read_at(fd, at, block, part)) return unreadable(path);
+    if (!source.read_at(at, block, part)) return unreadable(name, source);
     hash = hash64({block, part}, hash);
     at += part;
   }
-  if (!read_at(fd, end, &stored, sizeof(stored))) return unreadable(path);
-  if (stored != hash) return damaged(path, "its checksum does not match its content");
+  if (!source.read_at(end, &stored, sizeof(stored))) return unreadable(name, source);
+  if (stored != hash) return damaged(name, "its checksum does not match its content");
   return Status::ok();
 }
 
-}  // namespace
-
-Status open_whole(const char* path, File* file, Header* header) {
-  uint64_t actual = 0;
-  unsigned mode = 0;
-  ATTUNE_RETURN_IF_ERROR(open_existing(path, &file->fd, &actual, &mode));
-  if (file->fd < 0) return Status::error("%s: there is no such file", path);
-  return check_whole(path, file->fd, actual, header);
-}
-
-Status check_real(const char* path, const Header& h, const format::Plan& plan) {
+Status check_real(const char* name, const Header& h, const format::Plan& plan) {
   if (h.real == plan.real()) return Status::ok();
   return Status::error(
       "%s: checkpoint of a plan that computes in %s, and this one computes in %s; "
       "compile the plan in the same type",
-      path, h.real == static_cast<uint32_t>(DType::f64) ? "f64" : "f32",
+      name, h.real == static_cast<uint32_t>(DType::f64) ? "f64" : "f32",
       dtype_name(static_cast<DType>(plan.real())));
 }
 
 bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state) {
-  const size_t bytes = tensor.element_bytes;
-  std::byte* const values = state + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    std::byte* to = values + static_cast<size_t>(first) * bytes;
-    if (stride == 1) return reader.read(to, static_cast<size_t>(count) * bytes);
-    for (int64_t i = 0; i < count; ++i, to += static_cast<size_t>(stride) * bytes)
-      if (!reader.read(to, bytes)) return false;
+  const size_t size = dtype_bytes(tensor.dtype, 1);
+  return for_each_trained_run(tensor, state, [&](std::byte* to, size_t stride, int64_t count) {
+    if (stride == size) return reader.read(to, static_cast<size_t>(count) * size);
+    for (int64_t i = 0; i < count; ++i, to += stride)
+      if (!reader.read(to, size)) return false;
     return true;
   });
 }
 
-Status read_info(const char* path, const Header& h, CheckpointInfo* info) {
+Status read_info(const char* name, const Header& h, CheckpointInfo* info) {
   CheckpointInfo i;
   i.options.epochs = h.epochs;
   i.options.steps = h.steps;
   i.options.seed = h.seed;
   i.options.shuffle = h.shuffle != 0;
   if (h.schedule_kind > static_cast<uint32_t>(ScheduleKind::cosine) || h.shuffle > 1)
-    return damaged(path, "its options have no meaning");
+    return damaged(name, "its options have no meaning");
   i.options.schedule.kind = static_cast<ScheduleKind>(h.schedule_kind);
   i.options.schedule.base = h.base_rate;
   i.options.schedule.warmup_steps = h.warmup_steps;
@@ -143,7 +133,7 @@ Status read_info(const char* path, const Header& h, CheckpointInfo* info) {
       h.kept_batch < 0 || !std::isfinite(h.kept_loss_sum) || !std::isfinite(h.kept_correct_sum) ||
       !std::isfinite(h.kept_weight_sum) || !std::isfinite(h.kept_last_loss) ||
       !std::isfinite(h.kept_last_rate))
-    return damaged(path, "its options have no meaning");
+    return damaged(name, "its options have no meaning");
   *info = i;
   return Status::ok();
 }

@@ -1,27 +1,19 @@
 #pragma once
 
-#include <string.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <cstring>
 
+#include "attune/byte_stream.h"
 #include "engine/format/checkpoint_format.h"
 
 // How a checkpoint is read, for what loads it and what starts from it.
 namespace attune::checkpoint {
 
-// Closes the file when it goes.
-struct File {
-  int fd = -1;
-  ~File() {
-    if (fd >= 0) close(fd);
-  }
-};
-
-// Reads [begin, end) of a file through a block; nothing past `end` is ever asked for.
+// Reads [begin, end) of a source through a block; nothing past `end` is ever asked for.
 class Reader {
  public:
-  Reader(int fd, uint64_t begin, uint64_t end) : fd_(fd), at_(begin), end_(end) {}
+  Reader(ByteSource& source, uint64_t begin, uint64_t end)
+      : source_(&source), at_(begin), end_(end) {}
 
   uint64_t position() const { return at_ - (size_ - used_); }
   uint64_t remaining() const { return end_ - at_ + (size_ - used_); }
@@ -31,7 +23,7 @@ class Reader {
     while (bytes > 0) {
       if (used_ == size_ && !fill()) return false;
       const size_t part = std::min(bytes, size_ - used_);
-      memcpy(to, block_ + used_, part);
+      std::memcpy(to, block_ + used_, part);
       used_ += part;
       to += part;
       bytes -= part;
@@ -57,7 +49,7 @@ class Reader {
     const size_t part = std::min<size_t>(bytes, sizeof(start));
     if (!read(start, part)) return false;
     printable(start, part, shown, sizeof(shown));
-    *same = bytes == text.size() && memcmp(start, text.data(), part) == 0;
+    *same = bytes == text.size() && std::memcmp(start, text.data(), part) == 0;
     for (size_t i = part; i < bytes && *same; ++i) {
       char next;
       if (!read(&next, 1)) return false;
@@ -70,31 +62,31 @@ class Reader {
  private:
   bool fill() {
     const size_t part = static_cast<size_t>(std::min<uint64_t>(end_ - at_, kBlockBytes));
-    if (part == 0 || !read_at(fd_, at_, block_, part)) return false;
+    if (part == 0 || !source_->read_at(at_, block_, part)) return false;
     at_ += part;
     size_ = part;
     used_ = 0;
     return true;
   }
 
-  int fd_;
+  ByteSource* source_;
   uint64_t at_, end_;
   size_t size_ = 0, used_ = 0;
   alignas(8) char block_[kBlockBytes];
 };
 
-Status unreadable(const char* path);
-Status damaged(const char* path, const char* what);
+// `name` stands for the source in messages: a path, for one.
+Status unreadable(const char* name, const ByteSource& source);
+Status damaged(const char* name, const char* what);
 
-// Opens a checkpoint, reads its header, and checks that the whole file is what that and the
-// checksum say.
-Status open_whole(const char* path, File* file, Header* header);
+// Reads a checkpoint's header, and checks that the whole of it is what that and the checksum say.
+Status read_whole(const char* name, ByteSource& source, Header* header);
 
 // That checkpoint and plan compute in the same type.
-Status check_real(const char* path, const Header& header, const format::Plan& plan);
+Status check_real(const char* name, const Header& header, const format::Plan& plan);
 
 // What the header says of the run. Fails where that has no meaning.
-Status read_info(const char* path, const Header& header, CheckpointInfo* info);
+Status read_info(const char* name, const Header& header, CheckpointInfo* info);
 
 // Reads a tensor's elements to where they lie in `state`.
 bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state);

@@ -2,8 +2,8 @@
 
 #include "attune/plan.h"
 #include "attune/port.h"
+#include "attune/tensor.h"
 #include "engine/format/plan_generated.h"
-#include "kernels/tensor.h"
 
 namespace attune {
 

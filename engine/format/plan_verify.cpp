@@ -1,10 +1,13 @@
 #include "engine/format/plan_verify.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 
 #include "attune/preprocess.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
+#include "engine/platform/memory_block.h"
 #include "kernels/axis_facts.h"
 #include "kernels/custom.h"
 #include "kernels/kernel.h"
@@ -13,11 +16,14 @@
 namespace attune {
 namespace {
 
-constexpr uint64_t kMaxElements = uint64_t{1} << 40;
-constexpr uint64_t kMaxSegmentBytes = uint64_t{1} << 46;
+// What sizes in bytes are computed from, in the size_t of this device: a quarter of what it can
+// address leaves room for their sums.
+constexpr uint64_t kMaxElements = std::min<uint64_t>(uint64_t{1} << 40, SIZE_MAX / 16);
+constexpr uint64_t kMaxSegmentBytes = std::min<uint64_t>(uint64_t{1} << 46, SIZE_MAX / 4);
 constexpr unsigned kMaxSteps = 1u << 20;
 constexpr int kMaxRepetitions = 65536;
-constexpr int kMaxStepTensors = 255;
+constexpr size_t kMaxStepTensors = 255;
+constexpr size_t kFewTensors = 12;  // that are looked at on the stack
 constexpr const char* kRecompile = "compile the plan again";
 
 // Everything that a check needs to name the place.
@@ -25,6 +31,7 @@ struct Verifier {
   const format::Plan& plan;
   std::span<const std::byte> constants;
   const char* name;
+  const Allocator& allocator;  // for steps of many tensors
 
   Status tensor(const format::Program& program, unsigned index) const;
   Status step(const format::Program& program, unsigned index) const;
@@ -127,12 +134,25 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
                          name, where, s->op(), s->op_version());
   const Op op = static_cast<Op>(s->op());
 
-  Tensor tensors[2][kMaxStepTensors];
-  const format::Tensor* described[2][kMaxStepTensors] = {};
   std::span<const int32_t> lists[2] = {list_of(s->inputs()), list_of(s->outputs())};
+  if (lists[0].size() > kMaxStepTensors || lists[1].size() > kMaxStepTensors)
+    return Status::error("%s: %s: too many tensors; %s", name, where, kRecompile);
+  const size_t count = lists[0].size() + lists[1].size();
+  Tensor few_tensors[kFewTensors];
+  const format::Tensor* few_described[kFewTensors] = {};
+  Tensor* all_tensors = few_tensors;
+  const format::Tensor** all_described = few_described;
+  MemoryBlock many;
+  if (count > kFewTensors) {
+    if (!many.allocate(allocator, count * (sizeof(Tensor) + sizeof(const format::Tensor*))))
+      return Status::error("%s: %s: no memory to check its %zu tensors; give an allocator", name,
+                           where, count);
+    all_tensors = std::uninitialized_default_construct_n(many.as<Tensor>(), count) - count;
+    all_described = reinterpret_cast<const format::Tensor**>(all_tensors + count);
+  }
+  Tensor* const tensors[2] = {all_tensors, all_tensors + lists[0].size()};
+  const format::Tensor** const described[2] = {all_described, all_described + lists[0].size()};
   for (int side = 0; side < 2; ++side) {
-    if (lists[side].size() > static_cast<size_t>(kMaxStepTensors))
-      return Status::error("%s: %s: too many tensors; %s", name, where, kRecompile);
     for (size_t i = 0; i < lists[side].size(); ++i) {
       const int32_t id = lists[side][i];
       if (id == -1) continue;
@@ -160,6 +180,11 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return Status::error("%s: %s: kernels of an unknown backend; use a newer runtime", name, where);
   if (!is_real(compute_type(*s)))
     return Status::error("%s: %s: computes in no type of ours; %s", name, where, kRecompile);
+  if (!find_kernel(Backend::reference, op, compute_type(*s)))
+    return Status::error(
+        "%s: %s: this library was built without %s in %s; build one that has it (ATTUNE_OPERATORS "
+        "and ATTUNE_TYPES, or attune_slim_library of this plan)",
+        name, where, op_name(op), dtype_name(compute_type(*s)));
   if (op == Op::custom) {
     const auto name_of_it =
         custom_name(*static_cast<const CustomAttrs*>(static_cast<void*>(attrs)));
@@ -342,11 +367,16 @@ bool preprocess_ok(const format::Preprocess& p) {
 }  // namespace
 
 Status verify_plan(const format::Plan& plan, std::span<const std::byte> constants,
-                   size_t initial_state_bytes, const char* name) {
-  const Verifier verifier{plan, constants, name};
+                   size_t initial_state_bytes, const char* name, const Allocator& allocator) {
+  const Verifier verifier{plan, constants, name, allocator};
+  for (const uint64_t bytes : {plan.state_bytes(), plan.arena_bytes()})
+    if (bytes > kMaxSegmentBytes)
+      return Status::error(
+          "%s: the plan needs %llu bytes of memory at once, more than this device "
+          "can address; use a smaller batch or scheme",
+          name, static_cast<unsigned long long>(bytes));
   if (!is_real(static_cast<DType>(plan.real())) || !plan.programs() || !plan.loss() ||
-      plan.class_count() < 0 || plan.state_bytes() > kMaxSegmentBytes ||
-      plan.arena_bytes() > kMaxSegmentBytes || initial_state_bytes > plan.state_bytes() ||
+      plan.class_count() < 0 || initial_state_bytes > plan.state_bytes() ||
       constants.size() != plan.constants_bytes() || plan.real() >= kDTypeCount)
     return Status::error("%s: the plan's head is incomplete or contradicts itself; %s", name,
                          kRecompile);

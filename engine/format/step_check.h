@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
+#include "attune/tensor.h"
 #include "kernels/op.h"
-#include "kernels/tensor.h"
 
 namespace attune {
 

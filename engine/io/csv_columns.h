@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "attune/dataset.h"
+#include "attune/open_dataset.h"
 #include "engine/io/csv.h"
 #include "engine/io/labels.h"
-#include "engine/io/open_dataset.h"
 
 namespace attune {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "attune/open_dataset.h"
 #include "engine/io/mfcc.h"
-#include "engine/io/open_dataset.h"
 #include "engine/io/reader.h"
 
 namespace attune {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/open_dataset.h"
 #include "engine/io/labels.h"
-#include "engine/io/open_dataset.h"
 
 namespace attune {
 

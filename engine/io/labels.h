@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "attune/open_dataset.h"
 #include "attune/status.h"
 #include "engine/io/npy.h"
-#include "engine/io/open_dataset.h"
 
 namespace attune {
 

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "attune/dtype.h"
+#include "attune/shape.h"
 #include "attune/status.h"
-#include "kernels/dtype.h"
-#include "kernels/shape.h"
 
 namespace attune {
 

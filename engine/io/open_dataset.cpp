@@ -1,4 +1,4 @@
-#include "engine/io/open_dataset.h"
+#include "attune/open_dataset.h"
 
 #include <algorithm>
 #include <cstdio>

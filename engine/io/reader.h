@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "attune/dataset.h"
+#include "attune/open_dataset.h"
 #include "engine/io/labels.h"
-#include "engine/io/open_dataset.h"
 
 namespace attune {
 
@@ -27,7 +27,8 @@ class Reader : public Dataset {
   bool labelled() const final { return !labels_.empty(); }
   Status read(int64_t index, int field, std::span<std::byte> bytes) final;
   std::string_view describe(int64_t index) final;
-  std::span<const std::string> notes() const final { return notes_; }
+  int note_count() const final { return static_cast<int>(notes_.size()); }
+  std::string_view note(int index) const final { return notes_[static_cast<size_t>(index)]; }
   double weight(int64_t index) final {
     return weights_.empty() ? 1 : weights_[static_cast<size_t>(index)];
   }

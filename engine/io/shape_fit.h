@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/shape.h"
+#include "attune/shape.h"
 
 namespace attune {
 

@@ -1,31 +1,56 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <cstring>
+#include <utility>
+
+#include "attune/allocator.h"
+#include "engine/platform/memory.h"
 
 namespace attune {
 
-// A session's memory: zeroed, aligned to 64 bytes. All but small blocks are pages of their own, so
-// that what they take is known whatever the heap does; large ones lie on pages of 2 MiB where the
-// system has them: a training step walks through all of it, and would wait for the translation of
-// small pages' addresses.
+// A piece of memory, zeroed, aligned to 64 bytes: of an allocator, or where that is none, of the
+// system.
 class MemoryBlock {
  public:
-  MemoryBlock() = default;
-  ~MemoryBlock();
-  MemoryBlock(const MemoryBlock&) = delete;
-  MemoryBlock& operator=(const MemoryBlock&) = delete;
+  static constexpr size_t kAlignment = 64;
 
-  // What the system gives for a block of so many bytes: whole pages, or the heap's.
-  static size_t taken_bytes(size_t bytes);
+  MemoryBlock() = default;
+  MemoryBlock(MemoryBlock&& other) noexcept { *this = std::move(other); }
+  MemoryBlock& operator=(MemoryBlock&& other) noexcept {
+    std::swap(allocator_, other.allocator_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~MemoryBlock() {
+    if (!data_) return;
+    if (allocator_)
+      allocator_.release(allocator_.context, data_, bytes_);
+    else
+      give_memory(data_, bytes_);
+  }
 
   // Once only. False: out of memory.
-  bool allocate(size_t bytes);
+  bool allocate(const Allocator& allocator, size_t bytes) {
+    allocator_ = allocator;
+    bytes_ = bytes > 0 ? bytes : 1;
+    data_ = static_cast<std::byte*>(allocator
+                                        ? allocator.allocate(allocator.context, bytes_, kAlignment)
+                                        : take_memory(bytes_));
+    if (data_ && allocator) std::memset(data_, 0, bytes_);
+    return data_ != nullptr;
+  }
   std::byte* data() const { return data_; }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
 
  private:
+  Allocator allocator_;
   std::byte* data_ = nullptr;
-  size_t mapped_bytes_ = 0;  // 0: from the heap
+  size_t bytes_ = 0;
 };
 
 }  // namespace attune

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 
 namespace {
 

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "attune/dtype.h"
+#include "attune/shape.h"
 #include "graph/ir/attrs.h"
 #include "graph/ir/data.h"
 #include "graph/ir/perm.h"
-#include "kernels/dtype.h"
 #include "kernels/op.h"
-#include "kernels/shape.h"
 
 // The compiler's intermediate form: plain structs in vectors, referred to by index. The order of
 // `nodes` is the schedule.

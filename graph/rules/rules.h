@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "attune/tensor.h"
 #include "graph/ir/error.h"
 #include "graph/ir/graph.h"
-#include "kernels/tensor.h"
 
 // What the compiler knows of an operator beside its signature. Each forward operator defines its
 // gradient, `void gradient_NAME(GradientContext& g)`, in graph/rules/ (a missing one is a link

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "attune/thread_pool.h"
 #include "kernels/clamp_mask.h"
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/packet.h"
 #include "kernels/mask_grad.h"
 #include "kernels/reference/window.h"
-#include "kernels/thread_pool.h"
 
 // Depthwise convolution: vectors run over channels, each lane with a sum of its own. Forward and
 // gradient of the input add one tap after the other and skip padding. The gradient of the weight

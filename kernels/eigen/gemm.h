@@ -5,8 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "attune/thread_pool.h"
 #include "kernels/eigen/packet.h"
-#include "kernels/thread_pool.h"
 
 // The one matrix product that convolutions, linear and matmul are made of:
 //   y[m, n] = epilogue(sum over k of a[m, k] * b[k, n])

@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "attune/thread_pool.h"
 #include "kernels/eigen/kernels.h"
 #include "kernels/eigen/packet.h"
-#include "kernels/thread_pool.h"
 
 // Sums over a run of neighbouring axes before the last one: the gradient of a bias, the average of
 // an image. Vectors run over what stays on the inside. A sum is that of blocks of kBlockRows rows,

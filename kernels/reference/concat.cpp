@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "attune/thread_pool.h"
 #include "kernels/attrs.h"
 #include "kernels/reference/table.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::reference {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "attune/thread_pool.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 // What elementwise kernels share. Tiles have fixed sizes, multiples of 8, so that no two threads
 // write the same byte of a mask.

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "attune/thread_pool.h"
 #include "kernels/attrs.h"
 #include "kernels/reference/table.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::reference {
 

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attune/thread_pool.h"
 #include "kernels/reference/loss.h"
 #include "kernels/reference/softmax_row.h"
 #include "kernels/reference/table.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::reference {
 

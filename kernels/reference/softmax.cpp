@@ -1,8 +1,8 @@
 #include <cmath>
 
+#include "attune/thread_pool.h"
 #include "kernels/reference/softmax_row.h"
 #include "kernels/reference/table.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::reference {
 

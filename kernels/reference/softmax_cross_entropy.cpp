@@ -2,10 +2,10 @@
 #include <cmath>
 #include <limits>
 
+#include "attune/thread_pool.h"
 #include "kernels/reference/loss.h"
 #include "kernels/reference/softmax_row.h"
 #include "kernels/reference/table.h"
-#include "kernels/thread_pool.h"
 
 // Labels are data: one outside of the classes must not read outside of the logits. It matches no
 // class, so its loss is NaN and shows; in the gradient it is an all-zero target.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/shape.h"
+#include "attune/shape.h"
 
 // Walks over a densely packed output and, beside it, over one or two inputs that move by strides of
 // their own along each axis (0 where they repeat).

@@ -3,6 +3,7 @@
 #include "kernels/backends.h"
 #include "kernels/custom.h"
 #include "kernels/reference/recurrent.h"
+#include "kernels/selection.h"
 
 namespace attune {
 namespace {
@@ -40,20 +41,27 @@ constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&))
   return kernel;
 }
 
-// Indexed by operator. One without a kernel is a link error here.
+// Indexed by operator. One without a kernel is a link error here; one that is left out is empty.
 template <class T>
 constexpr Kernel kKernels[] = {
-#define OP(id, name, version, kind, Attrs, ...) \
-  make_kernel<T, Attrs>(Op::name, OpKind::kind, reference::name<T>),
+#define OP(id, name, version, kind, Attrs, ...)                                                   \
+  operator_selected(Op::name) ? make_kernel<T, Attrs>(Op::name, OpKind::kind, reference::name<T>) \
+                              : Kernel{},
 #include "kernels/ops.def"
 #undef OP
 };
 
+template <DType kType, class T>
+const Kernel* find_in(Op op) {
+  if constexpr (type_selected(kType)) return &kKernels<T>[static_cast<int>(op)];
+  return nullptr;
+}
+
 }  // namespace
 
 const Kernel* find_reference_kernel(Op op, DType dtype) {
-  if (dtype == DType::f32) return &kKernels<float>[static_cast<int>(op)];
-  if (dtype == DType::f64) return &kKernels<double>[static_cast<int>(op)];
+  if (dtype == DType::f32) return find_in<DType::f32, float>(op);
+  if (dtype == DType::f64) return find_in<DType::f64, double>(op);
   return nullptr;
 }
 

@@ -275,9 +275,9 @@ constexpr Kernel kGradWeight{grad_weight, conv_supports, grad_weight_workspace, 
 }  // namespace
 
 const Kernel* find_conv2d_here(Op op) {
-  if (op == Op::conv2d) return &kForward;
-  if (op == Op::conv2d_grad_input || op == Op::conv2d_transpose) return &kGradInput;
-  if (op == Op::conv2d_grad_weight) return &kGradWeight;
+  if (is<Op::conv2d>(op)) return &kForward;
+  if (is<Op::conv2d_grad_input>(op) || is<Op::conv2d_transpose>(op)) return &kGradInput;
+  if (is<Op::conv2d_grad_weight>(op)) return &kGradWeight;
   return nullptr;
 }
 

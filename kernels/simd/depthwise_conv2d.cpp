@@ -448,9 +448,9 @@ constexpr Kernel kGradWeight{grad_weight, depthwise_supports, grad_weight_worksp
 }  // namespace
 
 const Kernel* find_depthwise_conv2d_here(Op op) {
-  if (op == Op::depthwise_conv2d) return &kForward;
-  if (op == Op::depthwise_conv2d_grad_input) return &kGradInput;
-  if (op == Op::depthwise_conv2d_grad_weight) return &kGradWeight;
+  if (is<Op::depthwise_conv2d>(op)) return &kForward;
+  if (is<Op::depthwise_conv2d_grad_input>(op)) return &kGradInput;
+  if (is<Op::depthwise_conv2d_grad_weight>(op)) return &kGradWeight;
   return nullptr;
 }
 

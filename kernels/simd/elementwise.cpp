@@ -139,11 +139,11 @@ constexpr Kernel kNormalize{normalize, normalize_supports, nullptr, nullptr, nul
 }  // namespace
 
 const Kernel* find_elementwise_here(Op op) {
-  if (op == Op::add) return &kAdd;
-  if (op == Op::clamp) return &kClamp;
-  if (op == Op::clamp_mask) return &kClampMask;
-  if (op == Op::mask_grad) return &kMaskGrad;
-  if (op == Op::normalize) return &kNormalize;
+  if (is<Op::add>(op)) return &kAdd;
+  if (is<Op::clamp>(op)) return &kClamp;
+  if (is<Op::clamp_mask>(op)) return &kClampMask;
+  if (is<Op::mask_grad>(op)) return &kMaskGrad;
+  if (is<Op::normalize>(op)) return &kNormalize;
   return nullptr;
 }
 

@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "attune/thread_pool.h"
 #include "kernels/simd/shares-inl.h"
 #include "kernels/simd/tile-inl.h"
-#include "kernels/thread_pool.h"
 
 //   y[m, n] = epilogue(sum over k of a[m, k] * b[k, n])
 //

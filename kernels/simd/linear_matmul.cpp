@@ -258,8 +258,8 @@ constexpr Kernel kMatmul{matmul, matmul_supports, matmul_workspace, nullptr, nul
 }  // namespace
 
 const Kernel* find_linear_matmul_here(Op op) {
-  if (op == Op::linear) return &kLinear;
-  if (op == Op::matmul) return &kMatmul;
+  if (is<Op::linear>(op)) return &kLinear;
+  if (is<Op::matmul>(op)) return &kMatmul;
   return nullptr;
 }
 

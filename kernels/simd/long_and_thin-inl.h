@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "attune/thread_pool.h"
 #include "kernels/simd/tile-inl.h"
-#include "kernels/thread_pool.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attune::simd {

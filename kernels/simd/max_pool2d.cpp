@@ -192,8 +192,8 @@ constexpr Kernel kGrad{grad, grad_supports, nullptr, nullptr, nullptr};
 }  // namespace
 
 const Kernel* find_max_pool2d_here(Op op) {
-  if (op == Op::max_pool2d) return &kForward;
-  if (op == Op::max_pool2d_grad) return &kGrad;
+  if (is<Op::max_pool2d>(op)) return &kForward;
+  if (is<Op::max_pool2d_grad>(op)) return &kGrad;
   return nullptr;
 }
 

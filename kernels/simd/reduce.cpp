@@ -129,8 +129,8 @@ constexpr Kernel kBroadcastTo{broadcast_to, broadcast_supports, nullptr, nullptr
 }  // namespace
 
 const Kernel* find_reduce_here(Op op) {
-  if (op == Op::reduce) return &kReduce;
-  if (op == Op::broadcast_to) return &kBroadcastTo;
+  if (is<Op::reduce>(op)) return &kReduce;
+  if (is<Op::broadcast_to>(op)) return &kBroadcastTo;
   return nullptr;
 }
 

@@ -8,6 +8,10 @@
 #include "kernels/simd/kernels.h"
 
 namespace attune {
+
+#ifdef HWY_COMPILE_ONLY_STATIC
+bool simd_available() { return true; }
+#else
 namespace {
 
 // ATTUNE_SIMD_TARGET forbids what is better than it: avx512, avx2, baseline.
@@ -33,6 +37,7 @@ bool simd_available() {
   }();
   return available;
 }
+#endif
 
 const Kernel* find_simd_kernel(Op op, DType dtype) {
   if (dtype != DType::f32 || !simd_available()) return nullptr;

@@ -100,7 +100,7 @@ constexpr Kernel kTranspose{transpose, transpose_supports, nullptr, nullptr, nul
 
 }  // namespace
 
-const Kernel* find_transpose_here(Op op) { return op == Op::transpose ? &kTranspose : nullptr; }
+const Kernel* find_transpose_here(Op op) { return is<Op::transpose>(op) ? &kTranspose : nullptr; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace attune::simd

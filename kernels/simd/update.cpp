@@ -161,9 +161,9 @@ constexpr Kernel kAdam{adam, nullptr, nullptr, nullptr, nullptr};
 }  // namespace
 
 const Kernel* find_update_here(Op op) {
-  if (op == Op::sgd) return &kSgd;
-  if (op == Op::momentum) return &kMomentum;
-  if (op == Op::adam) return &kAdam;
+  if (is<Op::sgd>(op)) return &kSgd;
+  if (is<Op::momentum>(op)) return &kMomentum;
+  if (is<Op::adam>(op)) return &kAdam;
   return nullptr;
 }
 

@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attune::simd {

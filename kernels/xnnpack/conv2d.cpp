@@ -2,7 +2,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 #include "kernels/xnnpack/operators.h"
 #include "kernels/xnnpack/versions.h"
 

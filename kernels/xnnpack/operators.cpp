@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <limits>
 
+#include "attune/thread_pool.h"
 #include "kernels/clamp_mask.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::xnnpack {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <xnnpack.h>
 
-#include "kernels/tensor.h"
+#include "attune/tensor.h"
 
 // XNNPACK's calls that differ between its versions of 2022 (Debian 12) and of 2024 (Debian 13). The
 // later one takes two caches where an operator is created, and knows its shape before its

@@ -149,10 +149,10 @@ Cost CostModel::cost(const PlanContents& contents) {
   cost.arena_bytes = sizes.arena;
   cost.program_bytes = sizes.program;
   cost.file_bytes = sizes.file;
-  size_t scratch = 0, held = 0, most_operands = 0;
+  size_t scratch = 0, held = 0, most_operands = 0, all_steps = 0, prepared = 0;
   for (const PlanProgram& program : contents.programs) {
     const std::vector<StepRuns> steps = steps_of(program);
-    size_t prepared = 0;
+    all_steps += steps.size();
     uint64_t macs = 0;
     for (const auto& [step, runs] : steps) {
       prepared += step->prepares, macs += static_cast<uint64_t>(runs) * step->work.macs;
@@ -164,13 +164,12 @@ Cost CostModel::cost(const PlanContents& contents) {
         most_operands = std::max(most_operands, node.inputs.size() + node.outputs.size());
     double us = 0;
     for (const StepTime& time : times_of(steps)) us += time.us;
-    cost.session_bytes += Session::program_bytes(steps.size(), prepared);
     if (program.kind == ProgramKind::train_step) cost.train_macs = macs;
     cost.ms(program.kind) = 1e-3 * us;
   }
   cost.workspace_bytes = scratch + held;
-  cost.session_bytes +=
-      Session::own_bytes(cost.state_bytes, cost.arena_bytes, scratch, most_operands, threads_);
+  cost.session_bytes += Session::own_bytes(cost.state_bytes, cost.arena_bytes, scratch,
+                                           most_operands, all_steps, prepared, threads_);
   return cost;
 }
 

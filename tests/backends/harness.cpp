@@ -9,7 +9,7 @@
 #include <map>
 #include <random>
 
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 #include "tests/support/allocations.h"
 
 namespace attune::test {

@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "tests/support/files.h"
+#include "tests/support/notes.h"
 
 namespace attune::test {
 namespace {
@@ -37,10 +38,6 @@ TEST_CASE("class folders map to classes by name, files are sorted, others ignore
   CHECK(class_of(*data, 0, 1) == 2);
   CHECK(class_of(*data, 1, 1) == 1);
   CHECK(class_of(*data, 2, 1) == 1);
-}
-
-std::vector<std::string> notes_of(const Dataset& data) {
-  return {data.notes().begin(), data.notes().end()};
 }
 
 TEST_CASE("what lies in a class folder is used, nested or not, or counted") {
@@ -77,7 +74,7 @@ TEST_CASE("a folder without anything odd has no notes, and a class of nested fil
   TempFolder folder;
   folder.write("cat/1/a.png", grey_png(1, 1, 1));
   const DatasetRequest request = image_request(1, 1, 1, {"cat"});
-  CHECK(open(folder.path(), request)->notes().empty());
+  CHECK(notes_of(*open(folder.path(), request)).empty());
   fs::create_directories(folder.path("cat/1/empty"));
   CHECK(open(folder.path(), request)->size() == 1);
   fs::remove(folder.path("cat/1/a.png"));

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/files.h"
+#include "tests/support/notes.h"
 
 namespace attune::test {
 namespace {
@@ -225,11 +226,11 @@ TEST_CASE("a header may have any names, in any order, with columns that are not 
     CHECK(classes(path, request) == std::vector<int32_t>{1, 0});
   }
   const std::unique_ptr<Dataset> data = open(list.write(tables[5]), request);
-  REQUIRE(data->notes().size() == 1);
-  CHECK(contains(data->notes()[0],
+  REQUIRE(notes_of(*data).size() == 1);
+  CHECK(contains(notes_of(*data)[0],
                  "list.csv: files from `filename`, labels from `category`; not used: "
                  "`fold`, `target`"));
-  CHECK(open(list.write(tables[0]), request)->notes().empty());
+  CHECK(notes_of(*open(list.write(tables[0]), request)).empty());
 }
 
 TEST_CASE("columns that cannot be told are asked for, by name or number") {
@@ -289,7 +290,7 @@ TEST_CASE("a column of weights weighs the examples of a manifest") {
   REQUIRE(data->size() == 1);
   CHECK(data->weight(0) == 3);
   CHECK(class_of(*data, 0, 1) == 0);
-  CHECK(contains(data->notes()[0], "none.png: no such file"));
+  CHECK(contains(notes_of(*data)[0], "none.png: no such file"));
 }
 
 TEST_CASE("tables of other systems are read, or told in words") {
@@ -336,7 +337,7 @@ TEST_CASE("a table of numbers is what a model of numbers takes") {
     CHECK(class_of(*data, 1, 8) == 0);
     CHECK(data->weight(0) == 1);
   }
-  CHECK(contains(open(folder.write("t.csv", rows[0].table), request)->notes()[0],
+  CHECK(contains(notes_of(*open(folder.write("t.csv", rows[0].table), request))[0],
                  "t.csv: features from `a`, `b`; labels from `species`"));
   const std::string weighted = "a,b,species,sample_weight\n1,2,yes,3\n3,4.5,no,1\n";
   CHECK(open(folder.write("t.csv", weighted), request)->weight(0) == 3);

@@ -7,6 +7,7 @@
 
 #include "engine/io/zip.h"
 #include "tests/support/files.h"
+#include "tests/support/notes.h"
 #include "tests/support/npz.h"
 
 namespace attune::test {
@@ -496,7 +497,7 @@ TEST_CASE("pictures as bytes for a model of reals are noted") {
                       {"y", longs({1}, {1})}};
   const auto notes = [&] {
     const std::unique_ptr<Dataset> data = open(npz.write(arrays), plain_request({2, 2}, 2));
-    return data->notes().empty() ? std::string() : data->notes().front();
+    return notes_of(*data).empty() ? std::string() : notes_of(*data).front();
   };
   CHECK(contains(notes(), "data.npz/x: whole numbers up to 255 go into the model as they are"));
   arrays["x"] = floats({1, 2, 2}, {0, 200, 7, 255});

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "tests/support/files.h"
+#include "tests/support/notes.h"
 
 #ifdef ATTUNE_SNDFILE
 #include <sndfile.h>
@@ -101,10 +102,10 @@ TEST_CASE("data of sound tells its notes when it is opened") {
   const DatasetRequest request = mfcc_request({"no", "yes"});
   const std::string words = folder.path("words"), list = folder.path("list.csv");
   const std::unique_ptr<Dataset> folders = open(words, request), lines = open(list, request);
-  REQUIRE(folders->notes().size() == 1);
-  CHECK(folders->notes()[0].starts_with(words + ": 1 of 2 clips last longer"));
-  REQUIRE(lines->notes().size() == 1);
-  CHECK(lines->notes()[0].starts_with(list + ": 1 of 1 clips last longer"));
+  REQUIRE(notes_of(*folders).size() == 1);
+  CHECK(notes_of(*folders)[0].starts_with(words + ": 1 of 2 clips last longer"));
+  REQUIRE(notes_of(*lines).size() == 1);
+  CHECK(notes_of(*lines)[0].starts_with(list + ": 1 of 1 clips last longer"));
 }
 
 #ifdef ATTUNE_SNDFILE

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/thread_pool.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 // Memory for tests of kernels: every buffer is exactly as large as its tensor and lies between
 // guard bytes, so that a kernel that writes elsewhere is found out.

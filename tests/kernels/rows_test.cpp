@@ -4,9 +4,9 @@
 #include <numeric>
 #include <vector>
 
+#include "attune/thread_pool.h"
 #include "kernels/attrs.h"
 #include "kernels/kernel.h"
-#include "kernels/thread_pool.h"
 
 namespace attune::test {
 namespace {

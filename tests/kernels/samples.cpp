@@ -97,7 +97,7 @@ void add_windows(std::vector<Sample>& all, const ConvCase& c) {
 }
 
 void add_custom(std::vector<Sample>& all) {
-  register_test_operators();
+  add_test_operators();
   for (const Shape& s : {Shape{1}, Shape{3, 7}, Shape{4, 2, 6}, Shape{5, 3333}}) {
     const Value x = Value::random(s, 1, -3, 3), dy = Value::random(s, 2);
     const Value a = Value::random({s.last()}, 3, 0.2, 2);

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/open_dataset.h"
 #include "attune/trainer.h"
-#include "engine/io/open_dataset.h"
 #include "sparse_update/pipeline/compile.h"
 
 namespace attune::test {

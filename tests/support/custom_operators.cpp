@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/rules/custom.h"
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 
 namespace attune::test {
 namespace {
@@ -90,13 +89,6 @@ void centre(const KernelArgs& args) {
     args.output(0).as<float>()[i] = x[i] - sum / static_cast<float>(count);
 }
 
-void snake_gradient(GradientContext& g) {
-  const double strength = custom_parameter(g.node(), 0);
-  const std::vector<ValueId> of = {g.dy(), g.x(0), g.x(1)};
-  if (g.needs(1)) g.set(1, emit_custom(g, kSnakeGradA, of, {strength}, "grad_a"));
-  if (g.needs(0)) g.set(0, emit_custom(g, kSnakeGrad, of, {strength}, "grad"));
-}
-
 }  // namespace
 
 const CustomOperator kSnake = {.name = "com.example.Snake",
@@ -119,10 +111,9 @@ const CustomOperator kSnakeGradA = {.name = "com.example.SnakeGradA",
 const CustomOperator kCentre = {
     .name = "com.example.Centre", .infer = centre_shape, .run_f32 = centre};
 
-void register_test_operators() {
-  register_operator({.op = &kSnake, .gradient = snake_gradient, .attributes = {{"strength", 1}}});
-  for (const CustomOperator* op : {&kSnakeGrad, &kSnakeGradA, &kCentre})
-    register_operator({.op = op});
+void add_test_operators() {
+  for (const CustomOperator* op : {&kSnake, &kSnakeGrad, &kSnakeGradA, &kCentre})
+    add_custom_operator(*op);
 }
 
 }  // namespace attune::test

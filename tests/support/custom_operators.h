@@ -11,7 +11,8 @@ extern const CustomOperator kSnake, kSnakeGrad, kSnakeGradA;
 // alone.
 extern const CustomOperator kCentre;
 
-// Registers them, with their rules. Doing it again is fine.
+// Makes them known to a device, or with their rules to the compiler as well. Doing it again is fine.
+void add_test_operators();
 void register_test_operators();
 
 }  // namespace attune::test

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/io/open_dataset.h"
+#include "attune/open_dataset.h"
 
 namespace attune::test {
 

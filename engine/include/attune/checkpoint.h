@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "attune/byte_stream.h"
 #include "attune/session.h"
 #include "attune/status.h"
 #include "attune/trainer.h"
@@ -45,6 +46,8 @@ struct CheckpointInfo {
   int64_t rollbacks = 0;
   TrainProgress kept = {};
 };
+
+#pragma GCC visibility push(default)  // a shared library shows these
 
 // Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
 bool is_finished(const CheckpointInfo& info);
@@ -95,5 +98,19 @@ Status start_from_checkpoint(const char* path, Session& session, WarmStart* star
 // lost at its end.
 Status check_checkpoint_path(const char* path, const Plan& plan,
                              Replace replace = Replace::same_plan);
+
+// The same, to and from where the application keeps checkpoints (attune/byte_stream.h). `name`
+// stands for that in messages. What is written is complete when save_checkpoint returns, and the
+// sink's to keep: it should not give up an older one before.
+Status save_checkpoint(ByteSink& sink, const char* name, const Session& session,
+                       const CheckpointInfo& info, std::span<const std::byte> kept = {});
+Status load_checkpoint(ByteSource& source, const char* name, Session& session, CheckpointInfo* info,
+                       CheckpointState state = CheckpointState::best);
+Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan,
+                          CheckpointFacts* facts);
+Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
+                             WarmStart* start);
+
+#pragma GCC visibility pop
 
 }  // namespace attune

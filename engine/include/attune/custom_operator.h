@@ -1,7 +1,7 @@
 #pragma once
 
+#include "attune/custom_kernel.h"
 #include "attune/status.h"
-#include "kernels/custom.h"
 
 namespace attune {
 

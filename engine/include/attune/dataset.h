@@ -3,12 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
+#include "attune/dtype.h"
+#include "attune/shape.h"
 #include "attune/status.h"
-#include "kernels/dtype.h"
-#include "kernels/shape.h"
 
 namespace attune {
 
@@ -48,9 +47,10 @@ class Dataset {
   // For a plan of the loss policy_gradient, whose labels are actions: by how much the example's
   // action did better than expected (worse: negative), the return less a baseline, say. Finite.
   virtual double advantage(int64_t /*index*/) { return 1; }
-  // What whoever gave the data should know, a line each: files that were left out, for example. May
-  // grow while examples are read.
-  virtual std::span<const std::string> notes() const { return {}; }
+  // What whoever gave the data should know, a line each: files that were left out, for example.
+  // There may be more of them when examples have been read.
+  virtual int note_count() const { return 0; }
+  virtual std::string_view note(int /*index*/) const { return {}; }
 };
 
 }  // namespace attune

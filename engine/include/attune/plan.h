@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "attune/allocator.h"
+#include "attune/export.h"
 #include "attune/preprocess.h"
 #include "attune/status.h"
 
@@ -49,11 +51,11 @@ constexpr const char* program_name(ProgramKind kind) {
 }
 
 // FNV-1a over 8-byte words, then bytes: quick, and the same everywhere.
-uint64_t hash64(std::span<const std::byte> bytes, uint64_t seed = 0xcbf29ce484222325u);
+ATTUNE_API uint64_t hash64(std::span<const std::byte> bytes, uint64_t seed = 0xcbf29ce484222325u);
 
 // A verified plan. Every index, size, offset, alignment, arity and shape in it has been checked, so
 // that executing it stays inside its memory.
-class Plan {
+class ATTUNE_API Plan {
  public:
   Plan() = default;
   ~Plan();
@@ -64,7 +66,9 @@ class Plan {
   static Status load(const char* path, Plan* plan);
   // Verifies a plan in the caller's memory (flash, for one), which must be aligned to
   // kSegmentAlignment and outlive the plan. `name` is used in messages.
-  static Status from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan);
+  // `allocator` (none: the system) gives memory for a moment, for steps of more than 12 tensors.
+  static Status from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan,
+                            const Allocator& allocator = {});
 
   const format::Plan& table() const { return *table_; }
   // Null where the plan has no such program.

@@ -3,30 +3,38 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 
+#include "attune/allocator.h"
+#include "attune/backend.h"
+#include "attune/export.h"
 #include "attune/plan.h"
 #include "attune/port.h"
 #include "attune/status.h"
-#include "engine/kernel_choice.h"
-#include "engine/platform/memory_block.h"
-#include "kernels/thread_pool.h"
+#include "attune/thread_pool.h"
 
 namespace attune {
 
-class BoundStep;
-struct SegmentPlaces;
+enum class Op : uint16_t;
+struct KernelArgs;
 
 struct SessionOptions {
   BackendChoice backend = BackendChoice::best;
   int threads = 1;
   // The caller's thread pool; it must outlive the session. Null: the session makes one of
-  // `threads`.
+  // `threads`, or of `parallel_for`, where that is given.
   ThreadPool* pool = nullptr;
-  // Memory for state, arena and workspace, aligned to 64 bytes; `Session::required_bytes` tells how
-  // much. Empty: the session allocates it.
+  ParallelFor parallel_for = {};
+  // Memory for all of the session, aligned to 64 bytes; `Session::required_bytes` tells how much.
+  // Nothing is allocated beside it, unless threads are to be made. Empty: `allocator` gives it, or
+  // where that is none, the system.
   std::span<std::byte> memory = {};
+  // Gives memory to the session where `memory` is empty, and to what is made for it (trainers).
+  // With it or with `memory`, kernels that allocate for themselves (XNNPACK's) run no step unless
+  // `backend` names them.
+  Allocator allocator = {};
   // Bit i: prepare program i. Programs left out need no packed weights.
   unsigned programs = (1u << kProgramCount) - 1;
   // For tests: fill dead arena memory with NaN after every step, and put guard bytes around the
@@ -49,15 +57,18 @@ struct MemoryReport {
 
 // A plan with its memory: programs to run over one state and one arena. Allocates in `create` only.
 // Not thread-safe: one session, one caller at a time.
-class Session {
+class ATTUNE_API Session {
  public:
   // The plan must outlive the session.
   static Status create(const Plan& plan, const SessionOptions& options,
                        std::unique_ptr<Session>* session);
+  // How much SessionOptions::memory must have. Takes a few kB for a moment, from `memory` where
+  // there are some, else from `allocator` or the system.
   static Status required_bytes(const Plan& plan, const SessionOptions& options, size_t* bytes);
-  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
-  const Plan& plan() const { return plan_; }
+  const Plan& plan() const;
   bool has(ProgramKind kind) const;
   int batch(ProgramKind kind) const;
   // The ports of a program: the model's inputs in its order, then what training adds, then what a
@@ -75,9 +86,11 @@ class Session {
 
   // Runs one program. Fails, having run nothing, where a label or an id is beyond its port's limit.
   Status run(ProgramKind kind);
+  // Whether this program was the last to run, so that what it made is still in the arena.
+  bool ran_last(ProgramKind kind) const;
 
   // Trained parameters and optimizer state, as the plan lays them out.
-  std::span<std::byte> state() const { return state_; }
+  std::span<std::byte> state() const;
   // Puts parameters and optimizer state back to what the plan holds.
   void reset_state();
 
@@ -90,38 +103,28 @@ class Session {
   Backend step_backend(ProgramKind kind, int index) const;
   // Without what kernels were given to work with. Valid until the next call or run.
   const KernelArgs& step_args(ProgramKind kind, int index) const;
-  // MemoryReport::session: own_bytes, and program_bytes of each program. `scratch` is the largest
-  // workspace that a step shares with the others, `operands` the most that a step has, `prepared`
-  // counts steps whose kernels prepare something.
-  static size_t own_bytes(size_t state, size_t arena, size_t scratch, size_t operands, int threads);
-  static size_t program_bytes(size_t steps, size_t prepared);
+  // MemoryReport::session. `scratch` is the largest workspace that a step shares with the others,
+  // `operands` the most that a step has, `steps` all programs' together, `prepared` counts those
+  // whose kernels prepare something.
+  static size_t own_bytes(size_t state, size_t arena, size_t scratch, size_t operands, size_t steps,
+                          size_t prepared, int threads);
   // Called after every step, for measuring and comparing; null: not called.
   using StepObserver = void (*)(void* context, ProgramKind kind, int step, const KernelArgs& args);
   void set_observer(StepObserver observer, void* context);
 
-  struct Bound;  // a program's bound steps
+  // Where memory for it came from: none, the system.
+  const Allocator& allocator() const;
+
+  // `delete`, which std::unique_ptr does: destroys the session, and gives its memory back to where
+  // that came from.
+  static void operator delete(Session* session, std::destroying_delete_t);
 
  private:
-  explicit Session(const Plan& plan);
-  Status bind(const SessionOptions& options);
-  void copy_initial_state();
-  Status choose(const SessionOptions& options, ProgramKind kind, size_t* workspace_bytes);
-  Status prepare(const SessionOptions& options, Bound& bound);
-  Status check_limits(ProgramKind kind) const;
-  SegmentPlaces places() const;
+  struct Parts;
+  explicit Session(Parts& parts) : parts_(parts) {}
+  ~Session() = default;
 
-  const Plan& plan_;
-  std::unique_ptr<Bound[]> programs_;
-  std::unique_ptr<BoundStep> step_;  // the one that runs
-  std::unique_ptr<ThreadPool> own_pool_;
-  ThreadPool* pool_ = nullptr;
-  ThreadPool serial_{1};  // for steps too small to share
-  MemoryBlock owned_memory_;
-  std::span<std::byte> state_, arena_, workspace_;
-  size_t held_bytes_ = 0, session_bytes_ = 0;
-  bool poison_ = false;
-  StepObserver observer_ = nullptr;
-  void* observer_context_ = nullptr;
+  Parts& parts_;
 };
 
 }  // namespace attune

@@ -1,33 +1,34 @@
 #pragma once
 
-#include <cstdarg>
-#include <cstdio>
+#include "attune/export.h"
 
 namespace attune {
 
-// Success, or one line that says what went wrong, where, and what to do. Holds its text inline:
-// making one never allocates.
-class [[nodiscard]] Status {
+// Success, or one line that says what went wrong, where, and what to do. As large as a pointer:
+// the text of an error is taken from the heap. Where there is none (ATTUNE_PLATFORM=none), all
+// errors share one static text, which is that of the last one.
+class [[nodiscard]] ATTUNE_API Status {
  public:
-  Status() { message_[0] = '\0'; }
-  static Status ok() { return Status(); }
-  __attribute__((format(printf, 1, 2))) static Status error(const char* format, ...) {
-    Status status;
-    status.ok_ = false;
-    va_list args;
-    va_start(args, format);
-    std::vsnprintf(status.message_, sizeof(status.message_), format, args);
-    va_end(args);
-    return status;
+  Status() = default;
+  Status(const Status& other);
+  Status(Status&& other) noexcept : text_(other.text_) { other.text_ = nullptr; }
+  Status& operator=(const Status& other);
+  Status& operator=(Status&& other) noexcept;
+  ~Status() {
+    if (text_) release();
   }
 
-  bool is_ok() const { return ok_; }
-  explicit operator bool() const { return ok_; }
-  const char* message() const { return message_; }
+  static Status ok() { return {}; }
+  __attribute__((format(printf, 1, 2))) static Status error(const char* format, ...);
+
+  bool is_ok() const { return text_ == nullptr; }
+  explicit operator bool() const { return is_ok(); }
+  // Valid as long as the status; empty where nothing went wrong.
+  const char* message() const { return text_ ? text_ : ""; }
 
  private:
-  bool ok_ = true;
-  char message_[640];
+  void release();
+  char* text_ = nullptr;
 };
 
 #define ATTUNE_RETURN_IF_ERROR(expression)                                 \

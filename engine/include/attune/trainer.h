@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <string_view>
 
 #include "attune/dataset.h"
+#include "attune/export.h"
 #include "attune/schedule.h"
 #include "attune/session.h"
-#include "engine/batch.h"
 
 namespace attune {
 
@@ -42,12 +44,15 @@ struct Evaluation {
 
 // Runs a session over a dataset: shuffles, fills batches, sets the rate, counts. One call of `step`
 // is one optimizer step, so the caller owns the loop: checkpoints, logs and stopping stand between
-// calls. Allocates in `create` only.
-class Trainer {
+// calls. Allocates in `create` only, four bytes an example and its own, where the session's
+// memory comes from (SessionOptions::allocator).
+class ATTUNE_API Trainer {
  public:
   // Session and dataset must outlive the trainer. Fails where the data is empty or unlabelled.
   static Status create(Session& session, Dataset& data, const TrainOptions& options,
                        std::unique_ptr<Trainer>* trainer);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   bool done() const;
   // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
@@ -56,15 +61,15 @@ class Trainer {
   // goes back from there).
   Status step();
   // Whether that is why the last step failed.
-  bool diverged() const { return diverged_; }
+  bool diverged() const;
 
-  int64_t steps_per_epoch() const { return steps_per_epoch_; }
-  int64_t total_steps() const { return total_steps_; }
-  const TrainProgress& progress() const { return progress_; }
-  const TrainOptions& options() const { return options_; }
+  int64_t steps_per_epoch() const;
+  int64_t total_steps() const;
+  const TrainProgress& progress() const;
+  const TrainOptions& options() const;
   // True right after the step that ended an epoch; `last_epoch` then holds its means.
-  bool epoch_ended() const { return epoch_ended_; }
-  const Evaluation& last_epoch() const { return last_epoch_; }
+  bool epoch_ended() const;
+  const Evaluation& last_epoch() const;
   // Continues a run from a checkpoint (before the first step). In the middle of an epoch, the batch
   // size must be what it was; between epochs it may change. A new run that goes on from another's
   // parameters and optimizer state starts with nothing but `earlier_steps`.
@@ -73,35 +78,26 @@ class Trainer {
   // holds the state of then.
   Status go_back(const TrainProgress& progress, double rate);
   // Whether that is a position that this data and batch size have.
-  bool reaches(const TrainProgress& progress) { return check_position(progress).is_ok(); }
+  bool reaches(const TrainProgress& progress);
   // The loss of the batch that the next step takes; the state changes as that step would change it.
   Status loss_of_next_batch(double* loss);
   // Where the next batch begins, for messages.
   std::string_view describe_next_batch();
 
- private:
-  Trainer(Session& session, Dataset& data, const TrainOptions& options);
-  void order_epoch(int64_t epoch);
-  Status run_batch(double rate, double* loss);
-  Status check_position(const TrainProgress& progress);
-  void set_total_steps();
-  double weight_so_far(const TrainProgress& progress);
+  // `delete`, which std::unique_ptr does.
+  static void operator delete(Trainer* trainer, std::destroying_delete_t);
 
-  Session& session_;
-  Dataset& data_;
-  TrainOptions options_;
-  TrainProgress progress_;
-  Evaluation last_epoch_;
-  bool epoch_ended_ = false, diverged_ = false;
-  int64_t steps_per_epoch_ = 0, total_steps_ = 0;
-  Batch batch_;
-  Tensor rate_, step_number_;  // ports; absent where the optimizer needs none
-  int64_t order_epoch_ = -1;
-  std::unique_ptr<int32_t[]> order_;
+ private:
+  struct Parts;
+  explicit Trainer(Parts& parts) : parts_(parts) {}
+  ~Trainer() = default;
+
+  Parts& parts_;
 };
 
 // Runs `evaluate` over the whole dataset. Fails where the loss is not finite; unless `finite` is
 // given, which then tells, and `evaluation` holds a loss of infinity.
-Status evaluate(Session& session, Dataset& data, Evaluation* evaluation, bool* finite = nullptr);
+ATTUNE_API Status evaluate(Session& session, Dataset& data, Evaluation* evaluation,
+                           bool* finite = nullptr);
 
 }  // namespace attune

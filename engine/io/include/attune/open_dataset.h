@@ -5,11 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "attune/column_spec.h"
 #include "attune/dataset.h"
+#include "attune/export.h"
 #include "attune/preprocess.h"
-#include "engine/io/column_spec.h"
 
 namespace attune {
+
+class Session;
+enum class ProgramKind : uint8_t;
 
 // How labels in a table are read where there are names of classes: as these or as numbers,
 // whichever the whole column allows, or as what a user says.
@@ -56,6 +60,10 @@ struct DatasetRequest {
   const ExampleSpec& example() const { return inputs.front(); }
 };
 
+// What the session's program takes, as its plan says. `ignored_label` stays as it is by default: a
+// plan whose data have another one does not tell it to a device.
+ATTUNE_API Status data_request(const Session& session, ProgramKind kind, DatasetRequest* request);
+
 // Opens whatever `path` is:
 // - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV and, where
 //   libsndfile is built in, FLAC, Ogg, MP3, AIFF, AU; else .npy)
@@ -69,11 +77,11 @@ struct DatasetRequest {
 //   if it has any
 // - a single image, sound or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
-Status open_dataset(const std::string& path, const DatasetRequest& request,
-                    std::unique_ptr<Dataset>* dataset);
+ATTUNE_API Status open_dataset(const std::string& path, const DatasetRequest& request,
+                               std::unique_ptr<Dataset>* dataset);
 
 // The class names of a folder of class folders, sorted by byte value; an error where there are
 // none.
-Status list_class_folders(const std::string& path, std::vector<std::string>* names);
+ATTUNE_API Status list_class_folders(const std::string& path, std::vector<std::string>* names);
 
 }  // namespace attune

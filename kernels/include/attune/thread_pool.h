@@ -8,6 +8,17 @@ struct pthreadpool;
 
 namespace attune {
 
+// Threads of the caller's: what a session is given instead of making some.
+struct ParallelFor {
+  void* context = nullptr;
+  int threads = 1;  // that may run bodies at the same time, the caller's own included
+  // Calls body(body_context, begin, size) for [0, tile), [tile, 2 tile) .. of [0, count), each
+  // once, by any thread and in any order, and returns when all are done.
+  void (*run)(void* context, void (*body)(void* body_context, size_t begin, size_t size),
+              void* body_context, size_t count, size_t tile) = nullptr;
+  explicit operator bool() const { return run != nullptr; }
+};
+
 // Threads that kernels share. Wraps pthreadpool where the build has it; otherwise everything runs
 // in the calling thread. Work is split by output, in tiles whose size does not depend on the number
 // of threads, so results do not either.
@@ -15,6 +26,8 @@ class ThreadPool {
  public:
   // `threads` >= 1, the caller's own thread included.
   explicit ThreadPool(int threads);
+  // Of the caller's threads.
+  explicit ThreadPool(const ParallelFor& callers);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -25,7 +38,7 @@ class ThreadPool {
   int threads() const { return threads_; }
   // What a pool takes from the heap, itself included, at most; not its threads' stacks.
   static size_t bytes(int threads);
-  // Null where there is one thread, or no pthreadpool.
+  // Null where there is one thread, or no pthreadpool, or the threads are the caller's.
   pthreadpool* native() const { return pool_; }
 
   // Calls f(begin, end) for the tiles [0, tile), [tile, 2 tile) ... of [0, count). Never allocates.
@@ -52,6 +65,7 @@ class ThreadPool {
   void run(TileFn fn, void* context, size_t count, size_t tile);
 
   int threads_ = 1;
+  ParallelFor callers_;
   pthreadpool* pool_ = nullptr;
 };
 

@@ -1,4 +1,4 @@
-#include "engine/platform/memory_block.h"
+#include "engine/platform/memory.h"
 
 #include <cstdint>
 #include <cstdlib>
@@ -46,42 +46,42 @@ void* map_aligned(size_t bytes) {
 
 }  // namespace
 
-size_t MemoryBlock::taken_bytes(size_t bytes) {
+size_t taken_bytes(size_t bytes) {
 #ifdef __linux__
   if (bytes >= kMapped) return whole_pages(bytes);
 #endif
   return round_up(bytes, kAlignment) + kHeapBlockBytes;
 }
 
-bool MemoryBlock::allocate(size_t bytes) {
+void* take_memory(size_t bytes) {
+  if (bytes > SIZE_MAX / 2) return nullptr;  // before rounding up goes round
 #ifdef __linux__
   if (bytes >= kMapped) {
     const size_t size = whole_pages(bytes);
-    data_ = static_cast<std::byte*>(size < kLargePage ? map(size) : map_aligned(size));
-    if (!data_) return false;
-    mapped_bytes_ = size;
+    void* memory = size < kLargePage ? map(size) : map_aligned(size);
 #ifdef MADV_HUGEPAGE
     // Whole pages only, so that no more memory is used than was asked for. A system that refuses
     // serves small ones.
-    if (size >= kLargePage) ::madvise(data_, size / kLargePage * kLargePage, MADV_HUGEPAGE);
+    if (memory && size >= kLargePage)
+      ::madvise(memory, size / kLargePage * kLargePage, MADV_HUGEPAGE);
 #endif
-    return true;
+    return memory;
   }
 #endif
   const size_t size = round_up(bytes, kAlignment);
-  data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
-  if (data_) std::memset(data_, 0, size);
-  return data_ != nullptr;
+  void* memory = std::aligned_alloc(kAlignment, size);
+  if (memory) std::memset(memory, 0, size);
+  return memory;
 }
 
-MemoryBlock::~MemoryBlock() {
+void give_memory(void* memory, size_t bytes) {
 #ifdef __linux__
-  if (mapped_bytes_ > 0) {
-    ::munmap(data_, mapped_bytes_);
+  if (bytes >= kMapped) {
+    ::munmap(memory, whole_pages(bytes));
     return;
   }
 #endif
-  std::free(data_);
+  std::free(memory);
 }
 
 }  // namespace attune

@@ -2,8 +2,8 @@
 
 #include <cstddef>
 
-#include "kernels/dtype.h"
-#include "kernels/shape.h"
+#include "attune/dtype.h"
+#include "attune/shape.h"
 
 namespace attune {
 

@@ -1,0 +1,30 @@
+# Writes the list of operators and types that a library has kernels for (kernels/selection.h), if it is
+# another one than before:
+#   cmake -DATTUNE=build/bin/attune "-DPLANS=a.att;b.att" -DOUTPUT=FILE -P cmake/selection.cmake
+# or of -DOPERATORS and -DTYPES, both or beside plans.
+foreach(plan ${PLANS})
+  execute_process(COMMAND ${ATTUNE} inspect ${plan} --operators OUTPUT_VARIABLE listed
+                  ERROR_VARIABLE said RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "attune inspect ${plan} --operators: ${said}")
+  endif()
+  if(NOT listed MATCHES "types +([^\n]+)\noperators +([^\n]+)\n")
+    message(FATAL_ERROR "attune inspect ${plan} --operators: says '${listed}'")
+  endif()
+  string(REPLACE " " ";" types "${CMAKE_MATCH_1}")
+  string(REPLACE " " ";" operators "${CMAKE_MATCH_2}")
+  list(APPEND TYPES ${types})
+  list(APPEND OPERATORS ${operators})
+endforeach()
+list(SORT OPERATORS)
+list(REMOVE_DUPLICATES OPERATORS)
+list(REMOVE_DUPLICATES TYPES)
+list(TRANSFORM OPERATORS REPLACE "^(.+)$" "ATTUNE_OPERATOR(\\1)")
+list(TRANSFORM TYPES REPLACE "^(.+)$" "ATTUNE_TYPE(\\1)")
+string(JOIN "\n" text ${TYPES} ${OPERATORS} "")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} old)
+endif()
+if(NOT text STREQUAL "${old}")
+  file(WRITE ${OUTPUT} "${text}")
+endif()

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstddef>
+
+namespace attune {
+
+// Memory of the system's, zeroed and aligned to 64 bytes; null where there is none. All but small
+// blocks are pages of their own, so that what they take is known whatever the heap does; large ones
+// lie on pages of 2 MiB where the system has them: a training step walks through all of it, and
+// would wait for the translation of small pages' addresses.
+void* take_memory(size_t bytes);
+void give_memory(void* memory, size_t bytes);
+// What the system gives for a block of so many bytes: whole pages, or the heap's.
+size_t taken_bytes(size_t bytes);
+
+}  // namespace attune

@@ -1,0 +1,72 @@
+#!/bin/bash
+# Installs a built Attune, moves it, and builds and runs the examples against it:
+# package.sh SOURCE BUILD ATTUNE
+set -euo pipefail
+source=$1 build=$2 attune=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "package.sh: $*"; exit 1; }
+quietly() { "$@" >log 2>&1 || { cat log; fail "failed: $*"; }; }
+
+quietly cmake --install "$build" --prefix "$work/first"
+mv first moved
+prefix=$work/moved
+found=$(grep -rlE "$source|$build|$work/first" moved --include=*.cmake --include=*.pc --include=*.h --include=*.hpp || true)
+[ -z "$found" ] || fail "knows folders of the build: $found"
+lib=$(dirname "$(find "$prefix" -name libattune.a)")
+[ -e "$lib/libattune.so.0" ] || fail "no shared library"
+
+# What it shows is attune's, and none of what it is made of.
+nm -DC --defined-only "$lib/libattune.so.0" | cut -d' ' -f3- >symbols
+grep -q '^attune::Plan::load' symbols || fail "the shared library lacks Plan::load"
+odd=$(grep -vE '^(attune_[a-z0-9_]+$|attune::|(vtable|typeinfo|typeinfo name) for attune::)|flatbuffers|attune::(reference|format|simd|eigen|xnnpack)::' symbols || true)
+[ -z "$odd" ] || fail "the shared library shows $odd"
+[ "$(objdump -p "$lib/libattune.so.0" | awk '/SONAME/ { print $2 }')" = libattune.so.0 ] || fail "SONAME"
+
+"$attune" compile "$source/examples/cartpole/policy.onnx" -o policy.att --scheme full --loss cross_entropy --quiet
+awk 'BEGIN { srand(1); print "a,b,c,d,label"
+  for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; b = rand(); c = rand(); d = rand()
+    printf "%f,%f,%f,%f,%d\n", a, b, c, d, a > 0 } }' >table.csv
+
+# runs FOLDER: the programs in it do what they say.
+runs() {
+  "$1/own_data" policy.att own.atc >out
+  grep -qE '^accuracy [0-9.]+ % before, (9[0-9]|100)[0-9.]* % after 750 steps' out || { cat out; fail "$1/own_data"; }
+  "$attune" inspect policy.att >/dev/null
+  [ -s own.atc ] || fail "$1/own_data: no checkpoint"
+  rm own.atc
+  "$1/files" policy.att table.csv >out
+  grep -qE '^epoch 20: loss [0-9.]+, accuracy (9[0-9]|100)' out || { cat out; fail "$1/files"; }
+  ! "$1/files" policy.att /dev/null >out 2>&1 || fail "$1/files learned from nothing"
+}
+for shared in OFF ON; do
+  quietly cmake -S "$source/examples/embedding" -B "cmake-$shared" -DCMAKE_PREFIX_PATH="$prefix" -DBUILD_SHARED_LIBS=$shared
+  quietly cmake --build "cmake-$shared"
+  runs "cmake-$shared"
+  ldd "cmake-$shared/own_data" >out
+  if [ $shared = ON ]; then grep -q libattune.so.0 out || fail "not linked to the shared library"
+  else ! grep -q libattune out || fail "linked to the shared library"; fi
+done
+# A component that is not there is said to be missing, and an older Attune is told from this one.
+for wrong in "COMPONENTS nothing" "9.9" "0.0.1"; do
+  mkdir -p wrong
+  printf 'cmake_minimum_required(VERSION 3.22)\nproject(wrong CXX)\nfind_package(attune %s REQUIRED)\n' "$wrong" >wrong/CMakeLists.txt
+  ! cmake -S wrong -B wrong/build -DCMAKE_PREFIX_PATH="$prefix" >log 2>&1 || fail "found attune $wrong"
+done
+
+export PKG_CONFIG_PATH=$lib/pkgconfig
+pkg-config --validate attune attune-io
+for name in own_data:attune files:attune-io; do
+  program=${name%:*} module=${name#*:}
+  mkdir -p pc-shared pc-static
+  quietly c++ -std=c++20 -O1 "$source/examples/embedding/$program.cpp" -o pc-shared/$program \
+    $(pkg-config --cflags --libs $module) -Wl,-rpath,"$lib"
+  # Of Attune the static library, of all else what there is.
+  quietly c++ -std=c++20 -O1 "$source/examples/embedding/$program.cpp" -o pc-static/$program \
+    $(pkg-config --cflags $module) $(pkg-config --static --libs $module | sed -E "s#-l(attune[_a-z]*)#-l:lib\1.a#g")
+done
+runs pc-shared
+runs pc-static
+! ldd pc-static/files | grep -q libattune || fail "linked to the shared library"
+echo "installed, moved, found by CMake and by pkg-config, static and shared"
