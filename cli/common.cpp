@@ -6,6 +6,7 @@
 
 #include "attune/checkpoint.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/plan_options.h"
 
@@ -36,6 +37,7 @@ void SessionChoice::add(CLI::App* app) {
                   "Threads, the program's own included; the result does not depend on it. More "
                   "help large models, where as many processors are idle")
       ->check(CLI::Range(1, 1024));
+  if (app->get_option_no_throw("plan")) signatures.add(app);  // not of verbs that make plans
 }
 
 bool SessionChoice::names_backend() const {
@@ -87,13 +89,13 @@ CLI::Validator is_seed() {
 }
 
 void print_json(const Json& json) {
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  put(escaped_json(json.dump(2, ' ', false, Json::error_handler_t::replace)) + '\n');
 }
 
 Json number_json(double number) { return std::isfinite(number) ? Json(number) : Json(); }
 
 std::string dump_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return escaped_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 namespace {
@@ -106,7 +108,7 @@ void take_notes(NoteTaker taker) { note_taker = std::move(taker); }
 
 void print_note(const std::string& text) {
   if (note_taker) return note_taker(text);
-  fmt::print(stderr, "attune: {}\n", text);
+  put_note("attune: " + shown(text) + '\n');
 }
 
 int32_t LoadedPlan::classes() const { return table().class_count(); }
@@ -120,7 +122,13 @@ std::string LoadedPlan::class_name(int32_t number) const {
 std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
                                       unsigned programs) {
   auto loaded = std::make_unique<LoadedPlan>();
-  throw_if_error(Plan::load(path.c_str(), &loaded->plan));
+  loaded->signatures = choice.signatures;
+  if (choice.signatures.required()) {
+    loaded->memory = choice.signatures.verified(path, SignedFile::plan);
+    throw_if_error(Plan::from_memory(loaded->memory.bytes(), path.c_str(), &loaded->plan));
+  } else {
+    throw_if_error(Plan::load(path.c_str(), &loaded->plan));
+  }
   open_session(*loaded, choice, programs);
   return loaded;
 }
@@ -144,7 +152,9 @@ void open_session(LoadedPlan& loaded, const SessionChoice& choice, unsigned prog
 }
 
 void load_parameters(LoadedPlan& loaded, const std::string& path) {
-  if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
+  if (path.empty()) return;
+  if (loaded.signatures.required()) (void)loaded.signatures.verified(path, SignedFile::checkpoint);
+  throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
 }
 
 DatasetRequest data_request(const Session& session, ProgramKind kind) {
@@ -167,7 +177,7 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
 size_t print_notes(const Dataset& data, bool quiet, size_t first) {
   const auto count = static_cast<size_t>(data.note_count());
   for (size_t i = first; i < count && !quiet; ++i)
-    print_note(shown(std::string(data.note(static_cast<int>(i)))));
+    print_note(std::string(data.note(static_cast<int>(i))));
   return count;
 }
 

@@ -10,6 +10,7 @@
 #include "attune/open_dataset.h"
 #include "attune/session.h"
 #include "cli/data_options.h"
+#include "cli/signature_options.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
 #include "sparse_update/number_text.h"
@@ -47,6 +48,7 @@ struct OutputOptions {
 struct SessionChoice {
   std::string backend = "best";
   int threads = 1;
+  SignatureOptions signatures;
   void add(CLI::App* app);
   SessionOptions options() const;
   bool named = false;           // `backend` was chosen by other means than the command line
@@ -84,6 +86,8 @@ void take_notes(NoteTaker taker);
 
 // A plan and a session on it.
 struct LoadedPlan {
+  SignatureOptions signatures;  // what checkpoints must have, too
+  SignedBytes memory;           // of a plan whose signature was asked for
   Plan plan;
   std::unique_ptr<Session> session;
   std::string backend;  // for people: what the session runs on, where the plan says; else empty

@@ -8,12 +8,14 @@
 #include "cli/output_file.h"
 #include "cli/report/plan_layers.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/largest_items.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
 #include "sparse_update/pipeline/plan_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
+#include "sparse_update/pipeline/write_file.h"
 
 namespace attune::cli {
 namespace {
@@ -65,6 +67,22 @@ std::string peak_of(const Compiled& compiled) {
   return fmt::format("{} {}", op_name(node.op), node.name);
 }
 
+// Of a table that ids look up a step needs the gradient of few rows; kept, it is a whole table.
+void note_kept_tables(const format::Program& train) {
+  for (const format::Port* port : *train.ports()) {
+    if (role_of(*port) != PortRole::gradient) continue;
+    for (const format::Step* step : *train.steps())
+      if (static_cast<Op>(step->op()) == Op::take_grad &&
+          list_of(step->outputs())[0] == port->tensor())
+        print_note(fmt::format(
+            "--keep-gradients: {} is of a table that ids look up, and is kept whole: {}",
+            port->name()->string_view(),
+            bytes_text(
+                described_tensor(*train.tensors()->Get(static_cast<unsigned>(port->tensor())))
+                    .bytes())));
+  }
+}
+
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
             const Cost& cost, std::optional<double> rate) {
   const format::Plan& table = plan.table();
@@ -88,6 +106,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
     json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
+    json["kept_gradient_bytes"] = train ? kept_gradient_bytes(*train) : 0;
     json["peak"] = peak_step;
     if (micro_batch > 0) json["micro_batch"] = micro_batch;
     if (rate) json["learning_rate"] = *rate;
@@ -109,6 +128,9 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   rows.row({"constants", bytes_text(table.constants_bytes())});
   rows.row({"state", bytes_text(table.state_bytes())});
   rows.row({"arena", bytes_text(table.arena_bytes())});
+  if (const size_t bytes = train ? kept_gradient_bytes(*train) : 0)
+    rows.row(
+        {"gradients", fmt::format("{} of the arena, kept until the next run", bytes_text(bytes))});
   const Budget budget = options.request.search.budget.budget();
   if (budget.memory_bytes)
     rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.ram_bytes()),
@@ -119,11 +141,11 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   if (budget.latency_ms)
     rows.row({"step", fmt::format("{:.3g} ms of {:.3g}", cost.train_step_ms, *budget.latency_ms)});
   if (rate) rows.row({"rate", fmt::format("train it with --learning-rate {:.4g}", *rate)});
-  fmt::print("{}", rows.text());
+  print("{}", rows.text());
 }
 
 int list_layers(const CompileCommand& command, bool json) {
-  print_layers(forward_graph(*load_model(command.model), command.options(), 1), json);
+  print_layers(forward_graph(*command.load(), command.options(), 1), json);
   return 0;
 }
 
@@ -135,7 +157,7 @@ int run(Options& options) {
   check_replaceable(options.plan, "a plan", is_plan_file);
   check_files_differ({{"-o", options.plan}, {"--cache", request.search.sensitivity.cache}});
   const CompileOptions compile_with = request.options();
-  ModelPtr model = load_model(request.compile.model);
+  ModelPtr model = request.compile.load();
   MadePlan made = make_plan(*model, compile_with, request);
   Compiled& compiled = made.made.compiled;
   const std::string peak = peak_of(compiled);
@@ -145,6 +167,9 @@ int run(Options& options) {
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(compiled.plan, options.plan);
   write_file(options.plan, compiled.plan);
+  if (const format::Program* train = loaded.plan().program(ProgramKind::train_step);
+      train && !options.output.quiet)
+    note_kept_tables(*train);
   report(options, loaded.plan(), peak, made.made.cost, made.rate);
   return 0;
 }

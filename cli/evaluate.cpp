@@ -9,6 +9,7 @@
 #include "cli/report/page.h"
 #include "cli/scores.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -56,7 +57,7 @@ void print_confusion(const LoadedPlan& loaded, const Confusion& confusion) {
   for (size_t i = 0; i < std::min(mistakes.size(), kMostShown); ++i)
     pairs.row({loaded.class_name(mistakes[i].first.first),
                loaded.class_name(mistakes[i].first.second), count_text(mistakes[i].second)});
-  fmt::print("\n{}\n{}", worst.text(), pairs.text());
+  print("\n{}\n{}", worst.text(), pairs.text());
 }
 
 void print_errors(const std::vector<NumberScore>& numbers) {
@@ -66,7 +67,7 @@ void print_errors(const std::vector<NumberScore>& numbers) {
     table.row({std::to_string(i), fmt::format("{:.6g}", numbers[i].mae()),
                fmt::format("{:.6g}", std::sqrt(numbers[i].mse())),
                numbers[i].r2() ? fmt::format("{:.4f}", *numbers[i].r2()) : "-"});
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 int run(const Options& options) {
@@ -115,7 +116,7 @@ int run(const Options& options) {
   if (!options.output.quiet && !loaded->backend.empty()) table.row({"backend", loaded->backend});
   if (!options.output.quiet) table.row({"time", fmt::format("{:.2f} s", seconds)});
   if (!options.output.quiet && !options.html.empty()) table.row({"report", options.html});
-  fmt::print("{}", table.text());
+  print("{}", table.text());
   if (options.output.quiet) return 0;
   if (scores.confusion()) print_confusion(*loaded, *scores.confusion());
   print_errors(scores.numbers());

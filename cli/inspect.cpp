@@ -8,6 +8,7 @@
 #include "cli/report/plan_layers.h"
 #include "cli/report/sections.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
@@ -99,7 +100,7 @@ void print_summary(const Json& plan, const std::string& inputs, const std::strin
   };
   if (plan["class_count"] > 0) named("classes", plan["class_count"], plan["classes"]);
   if (plan.contains("labels")) named("labels", plan["labels"].size(), plan["labels"]);
-  fmt::print("{}", table.text());
+  print("{}", table.text());
 }
 
 void print_memory(const MemoryReport& memory) {
@@ -112,10 +113,12 @@ void print_memory(const MemoryReport& memory) {
   row("arena", memory.arena,
       fmt::format("inputs, activations, gradients; at least {}",
                   bytes_text(memory.arena_lower_bound)));
+  if (memory.kept_gradients > 0)
+    row("- gradients", memory.kept_gradients, "of the arena, kept until the next run");
   row("workspace", memory.workspace, "kernels' scratch and packed weights");
   row("session", memory.session, "its own objects, padding");
   row("total", memory.total(), "");
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 // Layers by where in the state their weights are.
@@ -154,31 +157,30 @@ void print_parameters(const Plan& loaded) {
                count_text(elements_trained(*p)), count_text(elements_of(*p))});
   }
   table.row({"total", "", "", count_text(trained), ""});
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 void print_estimates(const Json& plan) {
   if (!plan.contains("target")) {
-    fmt::print(
+    print(
         "\nNo times without a machine: `attune profile -o machine.json`, then --target "
         "machine.json\n");
     return;
   }
-  const Table table =
-      table_of(plan["programs"], {{"estimate: " + shown(plan["target"]["name"]), "name"},
-                                  {">ms", "estimated_ms", fixed_cell(3)},
-                                  {">of it measured", "measured_share", percent_cell(0)}});
-  fmt::print("\n{}", table.text());
+  const Table table = table_of(
+      plan["programs"], {{"estimate: " + shown(plan["target"]["name"].get<std::string>()), "name"},
+                         {">ms", "estimated_ms", fixed_cell(3)},
+                         {">of it measured", "measured_share", percent_cell(0)}});
+  print("\n{}", table.text());
 }
 
 void print_programs(const Json& programs) {
   for (const Json& p : programs) {
     const std::string micro_batch =
         p.contains("micro_batch") ? " in micro-batches of " + plain_cell(p["micro_batch"]) : "";
-    fmt::print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n",
-               plain_cell(p["name"]), plain_cell(p["batch"]), micro_batch, p["steps"].size(),
-               count_cell(p["macs"]), bytes_text(p["arena_bytes"]),
-               bytes_text(p["arena_lower_bound"]));
+    print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n", plain_cell(p["name"]),
+          plain_cell(p["batch"]), micro_batch, p["steps"].size(), count_cell(p["macs"]),
+          bytes_text(p["arena_bytes"]), bytes_text(p["arena_lower_bound"]));
     const Table table = table_of(p["steps"], {{">step", ""},
                                               {"operator", "op"},
                                               {"name", "name"},
@@ -188,7 +190,7 @@ void print_programs(const Json& programs) {
                                               {"backend", "backend"},
                                               {">estimated ms", "estimated_ms", fixed_cell(4)},
                                               {"basis", "basis"}});
-    fmt::print("{}", table.text(2));
+    print("{}", table.text(2));
   }
 }
 
@@ -226,14 +228,14 @@ void write_pictures(const LoadedPlan& loaded, const Options& options, const Rate
     table.row({"report", fmt::format("{}, {}", options.html, bytes_text(page.size()))});
   }
   if (options.dot == kStandardOutput) {
-    fmt::print("{}", graph);
+    print("{}", graph);
     return;
   }
   if (!graph.empty()) {
     write_text(options.dot, graph);
     table.row({"graph", fmt::format("{}, {}", options.dot, bytes_text(graph.size()))});
   }
-  if (!options.output.quiet && !options.output.json) fmt::print("{}", table.text());
+  if (!options.output.quiet && !options.output.json) print("{}", table.text());
 }
 
 // What a library that runs the plan has kernels of: cmake/selection.cmake reads it.
@@ -247,7 +249,7 @@ void print_operators(const Plan& plan) {
       operators.insert(op_name(static_cast<Op>(step->op())));
     }
   }
-  fmt::print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
+  print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
 }
 
 int run(const Options& options) {
@@ -256,7 +258,7 @@ int run(const Options& options) {
     Plan plan;
     throw_if_error(Plan::load(options.plan.c_str(), &plan));
     if (options.scheme)
-      fmt::print("{}\n", text_of(plan.table().scheme()));
+      put(escaped_json(text_of(plan.table().scheme())) + '\n');
     else
       print_operators(plan);
     return 0;

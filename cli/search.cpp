@@ -5,6 +5,7 @@
 #include "cli/report/front_picture.h"
 #include "cli/scheme_search.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -108,8 +109,8 @@ void report(const Options& options, const SearchedScheme& searched) {
   if (!searched.finalists.empty())
     table.row({"rate", fmt::format("train it with --learning-rate {:.4g}",
                                    searched.finalists.front().rate)});
-  fmt::print("{}{}", table.text(),
-             finals_text(searched, searched.plan.compiled.contents.class_count > 0));
+  print("{}{}", table.text(),
+        finals_text(searched, searched.plan.compiled.contents.class_count > 0));
 }
 
 int run(Options& options) {
@@ -125,7 +126,7 @@ int run(Options& options) {
   if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;
   CompileOptions compile_with = options.compile.options();
   options.search.budget.budget();  // refused before anything is read
-  const ModelPtr model = load_model(options.compile.model);
+  const ModelPtr model = options.compile.load();
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   use_labels_of(*model, &compile_with, options.output.quiet);
   const SearchedScheme searched = search_for_scheme(*model, compile_with, options.search);

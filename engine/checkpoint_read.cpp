@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "attune/checkpoint.h"
-#include "engine/format/checkpoint_file.h"
 #include "engine/format/checkpoint_reader.h"
 
 namespace attune {
@@ -50,15 +49,22 @@ Status match_tensor(Reader& reader, const TensorInfo& expected) {
   return Status::ok();
 }
 
-// Compares every tensor with the plan; copies them where there is a state.
+// Compares every tensor with the plan, and looks at its numbers; copies them where there is a
+// state.
 Status read_tensors(Reader& reader, const format::Plan& plan, std::byte* state) {
   if (!plan.parameters()) return Status::ok();
   for (const format::Parameter* parameter : *plan.parameters())
     for (int i = 0; i < tensors_of(*parameter); ++i) {
       const TensorInfo tensor = describe_tensor(*parameter, i);
       ATTUNE_RETURN_IF_ERROR(match_tensor(reader, tensor));
-      if (!(state ? read_elements(reader, tensor, state) : reader.skip(tensor.header.bytes)))
+      bool finite = true;
+      if (!(state ? read_elements(reader, tensor, state)
+                  : check_elements(reader, tensor.header, &finite)))
         return Status::error("it ends early");
+      if (!finite)
+        return Status::error("'%.*s' holds numbers that are not finite",
+                             static_cast<int>(std::min<size_t>(tensor.name.size(), 120)),
+                             tensor.name.data());
     }
   return Status::ok();
 }
@@ -136,19 +142,6 @@ Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan
   facts->same_model = h.model_hash == plan.table().model_hash() && h.real == plan.table().real();
   facts->fits = h.signature == plan.table().signature() && h.real == plan.table().real();
   return Status::ok();
-}
-
-Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
-                       CheckpointState state) {
-  FileSource file;
-  ATTUNE_RETURN_IF_ERROR(file.open(path));
-  return load_checkpoint(file, path, session, info, state);
-}
-
-Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts) {
-  FileSource file;
-  ATTUNE_RETURN_IF_ERROR(file.open(path));
-  return examine_checkpoint(file, path, plan, facts);
 }
 
 }  // namespace attune

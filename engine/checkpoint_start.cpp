@@ -1,7 +1,6 @@
 #include <limits>
 
 #include "attune/checkpoint.h"
-#include "engine/format/checkpoint_file.h"
 #include "engine/format/checkpoint_reader.h"
 
 namespace attune {
@@ -91,8 +90,11 @@ Status take_parameters(ByteSource& source, Reader reader, uint32_t tensors,
     if (tensor.header.dtype != expected.header.dtype ||
         tensor.header.bytes != expected.header.bytes)
       return Status::error("it is damaged");
-    if (!(state ? read_elements(reader, expected, state) : pass_over()))
+    bool finite = true;
+    if (!(state ? read_elements(reader, expected, state)
+                : check_elements(reader, tensor.header, &finite)))
       return Status::error("it is damaged");
+    if (!finite) return Status::error("'%s' holds numbers that are not finite", shown);
     ++start->parameters;
   }
   return Status::ok();
@@ -137,12 +139,6 @@ Status start_from_checkpoint(ByteSource& source, const char* name, Session& sess
     return Status::error("%s: changed while it was read; load it again", name);
   *start = read;
   return Status::ok();
-}
-
-Status start_from_checkpoint(const char* path, Session& session, WarmStart* start) {
-  FileSource file;
-  ATTUNE_RETURN_IF_ERROR(file.open(path));
-  return start_from_checkpoint(file, path, session, start);
 }
 
 }  // namespace attune

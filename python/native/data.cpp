@@ -147,7 +147,8 @@ class FileData : public Dataset {
   std::string_view describe(int64_t index) override { return data_->describe(index); }
   double weight(int64_t index) override { return data_->weight(index); }
   double advantage(int64_t index) override { return data_->advantage(index); }
-  std::span<const std::string> notes() const override { return data_->notes(); }
+  int note_count() const override { return data_->note_count(); }
+  std::string_view note(int index) const override { return data_->note(index); }
 
  private:
   std::unique_ptr<Dataset> data_;
@@ -182,7 +183,9 @@ void add_data(py::module_& module) {
       .def_property_readonly(
           "notes",
           [](const Dataset& data) {
-            return std::vector<std::string>(data.notes().begin(), data.notes().end());
+            std::vector<std::string> notes;
+            for (int i = 0; i < data.note_count(); ++i) notes.emplace_back(data.note(i));
+            return notes;
           },
           "What whoever gave the data should know, a line each.");
   py::class_<ArrayData, Dataset, std::shared_ptr<ArrayData>>(

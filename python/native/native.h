@@ -46,7 +46,8 @@ class WatchedDataset : public Dataset {
   std::string_view describe(int64_t index) override { return data_->describe(index); }
   double weight(int64_t index) override { return data_->weight(index); }
   double advantage(int64_t index) override { return data_->advantage(index); }
-  std::span<const std::string> notes() const override { return data_->notes(); }
+  int note_count() const override { return data_->note_count(); }
+  std::string_view note(int index) const override { return data_->note(index); }
 
   // Throws what was raised, or else the error of `status`.
   void throw_if_error(const Status& status);
@@ -89,8 +90,9 @@ class SessionObject {
   std::atomic<bool> used_ = false;
 };
 
-// A model in memory, which `path` names, or at that path.
-ModelPtr model_of(const std::string& path, const std::optional<std::string>& contents);
+// A model in memory, which `path` names, or at that path; data beside it may be links.
+ModelPtr model_of(const std::string& path, const std::optional<std::string>& contents,
+                  bool follow_links);
 using SessionClass = py::class_<SessionObject, std::shared_ptr<SessionObject>>;
 void add_parameters(py::module_& module, SessionClass& session);
 

@@ -10,6 +10,7 @@
 #include "engine/format/plan_tensor.h"
 #include "graph/ir/interrupt.h"
 #include "native.h"
+#include "sparse_update/json_file.h"
 #include "sparse_update/pipeline/export.h"
 #include "sparse_update/pipeline/verify_against_model.h"
 
@@ -21,6 +22,13 @@ cli::SessionChoice choice_of(const std::string& backend, int threads) {
   choice.named = !backend.empty();
   if (choice.named) choice.backend = backend;
   choice.threads = threads;
+  bool known = choice.backend == cli::SessionChoice().backend;
+  for (int i = 0; i < kBackendCount; ++i)
+    known |= choice.backend == backend_name(static_cast<Backend>(i));
+  if (!known)
+    throw_error("backend: '{}' is none of best, reference, eigen, simd, xnnpack",
+                shown_name(backend));
+  if (threads < 1 || threads > 1024) throw_error("threads: {} is not in 1 .. 1024", threads);
   return choice;
 }
 
@@ -159,23 +167,24 @@ void estimate(SessionObject& self, std::shared_ptr<Dataset> data, uint64_t seed)
 }
 
 void export_to(SessionObject& self, const std::string& model,
-               const std::optional<std::string>& contents, const std::string& path) {
+               const std::optional<std::string>& contents, bool follow_links,
+               const std::string& path) {
   const SessionObject::Use use(self);
   const py::gil_scoped_release released;
   const InterruptScope scope(check_signals);
   cli::check_replaceable(path, "a model", cli::is_model_file);
-  export_model(*model_of(model, contents), self.session(), path);
+  export_model(*model_of(model, contents, follow_links), self.session(), path);
 }
 
 std::string verify_json(const PlanObject& plan, const std::string& model,
-                        const std::optional<std::string>& contents, std::shared_ptr<Dataset> data,
-                        int examples, uint64_t seed) {
+                        const std::optional<std::string>& contents, bool follow_links,
+                        std::shared_ptr<Dataset> data, int examples, uint64_t seed) {
   const py::gil_scoped_release released;
   const InterruptScope scope(check_signals);
   VerifyOptions options;
   options.examples = examples;
   options.seed = seed;
-  const ModelPtr against = model_of(model, contents);
+  const ModelPtr against = model_of(model, contents, follow_links);
   std::optional<WatchedDataset> watched;
   if (data) watched.emplace(std::move(data));
   try {
@@ -221,7 +230,7 @@ void add_plan(py::module_& module) {
       .def_property_readonly("signature", [](const PlanObject& p) { return fmt::format("{:016x}", p.plan().table().signature()); },
                              "What checkpoints are bound to.")
       .def("verify", &verify_json, py::arg("model"), py::arg("contents") = py::none(),
-           py::arg("data") = py::none(), py::arg("examples") = 4, py::arg("seed") = 1,
+           py::arg("follow_links") = false, py::arg("data") = py::none(), py::arg("examples") = 4, py::arg("seed") = 1,
            "Holds the plan against its model, tensor by tensor; a report as JSON.");
 }
 
@@ -290,7 +299,7 @@ void add_session(py::module_& module) {
       .def("estimate_statistics", &estimate, py::arg("data"), py::arg("seed") = 0,
            "Averages the statistics of batch norms over data.")
       .def("inspect", &inspect_json, py::arg("name"), "All there is to know, as JSON.")
-      .def("export", &export_to, py::arg("model"), py::arg("contents"), py::arg("path"),
+      .def("export", &export_to, py::arg("model"), py::arg("contents"), py::arg("follow_links"), py::arg("path"),
            "Writes the adapted model.");
   add_parameters(module, session);
 }

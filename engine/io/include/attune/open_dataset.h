@@ -9,6 +9,7 @@
 #include "attune/dataset.h"
 #include "attune/export.h"
 #include "attune/preprocess.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 
@@ -55,6 +56,7 @@ struct DatasetRequest {
   std::vector<std::string>* found_names = nullptr;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
+  ReadLimits limits;
 
   // What data of other kinds than .npz fill.
   const ExampleSpec& example() const { return inputs.front(); }
