@@ -40,13 +40,13 @@ Status check_device(const Plan& plan, const SessionOptions& options, const Devic
   const size_t ram = options.memory.empty() ? check->memory.ram() : check->required_bytes;
   if (ram > check->ram_available)
     std::snprintf(check->reason, sizeof(check->reason),
-                  "%s: a session takes %llu bytes of memory, and there are %llu; compile it with "
+                  "%.160s: a session takes %llu bytes of memory, and there are %llu; compile it with "
                   "--memory %llu, a smaller batch or scheme",
                   plan.name(), shown(ram), shown(check->ram_available),
                   shown(check->ram_available));
   else if (limits.stack_bytes > 0 && check->stack_bytes > limits.stack_bytes)
     std::snprintf(check->reason, sizeof(check->reason),
-                  "%s: it may take %llu bytes of stack, and there are %llu; call it from a thread "
+                  "%.160s: it may take %llu bytes of stack, and there are %llu; call it from a thread "
                   "with more",
                   plan.name(), shown(check->stack_bytes), shown(limits.stack_bytes));
   else

@@ -213,7 +213,7 @@ attune_status attune_session_memory(const attune_session* session, attune_memory
 }
 
 int32_t attune_session_batch(const attune_session* session, attune_program program) {
-  ProgramKind kind;
+  ProgramKind kind = ProgramKind::predict;
   if (!session || program_of(program, &kind, nullptr) != ATTUNE_OK) return 0;
   return session->session->batch(kind);
 }
