@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "attune/checkpoint.h"
-#include "engine/format/checkpoint_file.h"
 #include "engine/format/checkpoint_reader.h"
 
 namespace attune {
@@ -136,19 +135,6 @@ Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan
   facts->same_model = h.model_hash == plan.table().model_hash() && h.real == plan.table().real();
   facts->fits = h.signature == plan.table().signature() && h.real == plan.table().real();
   return Status::ok();
-}
-
-Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
-                       CheckpointState state) {
-  FileSource file;
-  ATTUNE_RETURN_IF_ERROR(file.open(path));
-  return load_checkpoint(file, path, session, info, state);
-}
-
-Status examine_checkpoint(const char* path, const Plan& plan, CheckpointFacts* facts) {
-  FileSource file;
-  ATTUNE_RETURN_IF_ERROR(file.open(path));
-  return examine_checkpoint(file, path, plan, facts);
 }
 
 }  // namespace attune

@@ -1,7 +1,6 @@
 #include <limits>
 
 #include "attune/checkpoint.h"
-#include "engine/format/checkpoint_file.h"
 #include "engine/format/checkpoint_reader.h"
 
 namespace attune {
@@ -137,12 +136,6 @@ Status start_from_checkpoint(ByteSource& source, const char* name, Session& sess
     return Status::error("%s: changed while it was read; load it again", name);
   *start = read;
   return Status::ok();
-}
-
-Status start_from_checkpoint(const char* path, Session& session, WarmStart* start) {
-  FileSource file;
-  ATTUNE_RETURN_IF_ERROR(file.open(path));
-  return start_from_checkpoint(file, path, session, start);
 }
 
 }  // namespace attune

@@ -1,13 +1,13 @@
 #include "attune/plan.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include "engine/format/plan_generated.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/plan_verify.h"
+#include "engine/platform/error_text.h"
 #include "engine/platform/files.h"
 
 namespace attune {
@@ -111,7 +111,7 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
 
   Plan loaded;
   loaded.bytes_ = bytes;
-  std::snprintf(loaded.name_, sizeof(loaded.name_), "%s", name);
+  write_text(loaded.name_, sizeof(loaded.name_), "%s", name);
   loaded.table_ = format::GetPlan(program.data());
   loaded.constants_ = segment(header.constants_offset, header.constants_bytes);
   loaded.initial_state_ = segment(header.state_offset, header.state_bytes);
