@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "engine/io/file.h"
 #include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/write_file.h"
 
 #ifdef ATTUNE_SIGNATURES
 #include "attune/signature.h"

@@ -16,7 +16,7 @@ for group in "$@"; do
     quickstart) packages+=(espeak-ng) ;;
     test) packages+=(doctest-dev libstb-dev espeak-ng python3 python3-dev pybind11-dev python3-numpy
                      python3-onnx python3-torch python3-torchvision python3-matplotlib
-                     python3-nbclient python3-ipykernel chromium graphviz fonts-dejavu-core) ;;
+                     python3-nbclient python3-ipykernel chromium strace graphviz fonts-dejavu-core) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch
                       python3-torchvision python3-venv) ;;
     *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;
