@@ -67,6 +67,22 @@ std::string peak_of(const Compiled& compiled) {
   return fmt::format("{} {}", op_name(node.op), node.name);
 }
 
+// Of a table that ids look up a step needs the gradient of few rows; kept, it is a whole table.
+void note_kept_tables(const format::Program& train) {
+  for (const format::Port* port : *train.ports()) {
+    if (role_of(*port) != PortRole::gradient) continue;
+    for (const format::Step* step : *train.steps())
+      if (static_cast<Op>(step->op()) == Op::take_grad &&
+          list_of(step->outputs())[0] == port->tensor())
+        print_note(fmt::format(
+            "--keep-gradients: {} is of a table that ids look up, and is kept whole: {}",
+            port->name()->string_view(),
+            bytes_text(
+                described_tensor(*train.tensors()->Get(static_cast<unsigned>(port->tensor())))
+                    .bytes())));
+  }
+}
+
 void report(const Options& options, const Plan& plan, const std::string& peak_step,
             const Cost& cost, std::optional<double> rate) {
   const format::Plan& table = plan.table();
@@ -90,6 +106,7 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
     json["arena_bytes"] = table.arena_bytes();
     json["arena_lower_bound"] = train ? train->arena_lower_bound() : 0;
     json["arena_unplanned_bytes"] = train ? unplanned_bytes(*train) : 0;
+    json["kept_gradient_bytes"] = train ? kept_gradient_bytes(*train) : 0;
     json["peak"] = peak_step;
     if (micro_batch > 0) json["micro_batch"] = micro_batch;
     if (rate) json["learning_rate"] = *rate;
@@ -111,6 +128,9 @@ void report(const Options& options, const Plan& plan, const std::string& peak_st
   rows.row({"constants", bytes_text(table.constants_bytes())});
   rows.row({"state", bytes_text(table.state_bytes())});
   rows.row({"arena", bytes_text(table.arena_bytes())});
+  if (const size_t bytes = train ? kept_gradient_bytes(*train) : 0)
+    rows.row(
+        {"gradients", fmt::format("{} of the arena, kept until the next run", bytes_text(bytes))});
   const Budget budget = options.request.search.budget.budget();
   if (budget.memory_bytes)
     rows.row({"memory", fmt::format("{} of {}", bytes_text(cost.ram_bytes()),
@@ -147,6 +167,9 @@ int run(Options& options) {
   // The same checks that a device makes, before the file is written.
   const PlanInMemory loaded(compiled.plan, options.plan);
   write_file(options.plan, compiled.plan);
+  if (const format::Program* train = loaded.plan().program(ProgramKind::train_step);
+      train && !options.output.quiet)
+    note_kept_tables(*train);
   report(options, loaded.plan(), peak, made.made.cost, made.rate);
   return 0;
 }

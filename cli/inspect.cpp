@@ -113,6 +113,8 @@ void print_memory(const MemoryReport& memory) {
   row("arena", memory.arena,
       fmt::format("inputs, activations, gradients; at least {}",
                   bytes_text(memory.arena_lower_bound)));
+  if (memory.kept_gradients > 0)
+    row("- gradients", memory.kept_gradients, "of the arena, kept until the next run");
   row("workspace", memory.workspace, "kernels' scratch and packed weights");
   row("session", memory.session, "its own objects, padding");
   row("total", memory.total(), "");

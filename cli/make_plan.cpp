@@ -26,8 +26,7 @@ CompiledWithin plan_within(const PlanRequest& request, const Model& model,
                            const CompileOptions& options, const SessionChoice& session) {
   const Budget budget = request.search.budget.budget();
   if (budget.empty()) return {compile(model, options), {}};
-  const auto costs =
-      request.search.budget.cost_model(session, model, options, {options.scheme});
+  const auto costs = request.search.budget.cost_model(session, model, options, {options.scheme});
   return compile_within(model, options, request.compile.may_tile(), budget, *costs,
                         fmt::format("{} with --scheme {}", model.path(), options.scheme));
 }
@@ -58,6 +57,9 @@ void PlanRequest::add(CLI::App* verb) {
   verb->add_flag("--bake-kernels", bake_kernels,
                  "Choose each step's kernel now, as --backend does on this machine; sessions of "
                  "the plan then run these");
+  verb->add_flag("--keep-gradients", keep_gradients,
+                 "Keep the gradients of a training step until the next run, for programs that read "
+                 "them by name (attune/parameters.h); costs their bytes of memory");
   search.budget.add(verb);
   CLI::App* searching = verb->add_option_group("Of --scheme auto", "See `attune search`");
   search.add(searching, false);
@@ -68,6 +70,7 @@ void PlanRequest::add(CLI::App* verb) {
 
 CompileOptions PlanRequest::options() const {
   CompileOptions options = compile.options();
+  options.expose_gradients = keep_gradients;
   const bool searches = options.scheme == "auto", has_data = !search.sensitivity.data.empty();
   if (searches && !has_data) throw_error("--scheme auto: needs --data to search with");
   if (!searches && has_data) throw_error("--data: is for --scheme auto, not {}", options.scheme);

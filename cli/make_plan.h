@@ -12,7 +12,7 @@ namespace attune::cli {
 struct PlanRequest {
   CompileCommand compile;
   SchemeSearch search;
-  bool bake_kernels = false;
+  bool bake_kernels = false, keep_gradients = false;
   bool quiet = false;
 
   void add(CLI::App* verb);

@@ -115,11 +115,14 @@ Json plan_json(const LoadedPlan& loaded, const std::string& name, const Rates* r
     for (const auto* name : *plan.labels()) json["labels"].push_back(name->str());
   const Json scheme = parse_plan_json(text_of(plan.scheme()));
   json["scheme"] = scheme.is_discarded() ? Json(text_of(plan.scheme())) : scheme;
-  json["memory"] =
-      Json{{"constants", memory.constants}, {"state", memory.state},
-           {"arena", memory.arena},         {"arena_lower_bound", memory.arena_lower_bound},
-           {"workspace", memory.workspace}, {"session", memory.session},
-           {"total", memory.total()}};
+  json["memory"] = Json{{"constants", memory.constants},
+                        {"state", memory.state},
+                        {"arena", memory.arena},
+                        {"arena_lower_bound", memory.arena_lower_bound},
+                        {"workspace", memory.workspace},
+                        {"session", memory.session},
+                        {"kept_gradients", memory.kept_gradients},
+                        {"total", memory.total()}};
   json["parameters"] = parameters_json(plan);
   if (rates)
     json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};

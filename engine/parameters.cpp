@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "attune/port.h"
 #include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 

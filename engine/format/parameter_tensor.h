@@ -6,9 +6,9 @@
 #include <cstring>
 #include <string_view>
 
-#include "engine/format/plan_generated.h"
 #include "attune/dtype.h"
-#include "kernels/shape.h"
+#include "attune/shape.h"
+#include "engine/format/plan_generated.h"
 
 // A plan's parameters as the model has them: how their elements lie in memory, in the order of the
 // model's tensors. Checkpoints, parameters by name and export all go by this.

@@ -40,8 +40,9 @@ struct CompileOptions {
   std::vector<std::string> class_names;
   Preprocess preprocess;
   DType real = DType::f32;  // f64: exact, reference kernels only
-  // For tests and research: every trained parameter's gradient as an output "grad:NAME" of
-  // train_step.
+  // Keeps every trained parameter's gradient until the next run, as an output "grad:NAME" of
+  // train_step: attune/parameters.h reads them. Each takes its bytes of the arena, that of a table
+  // of ids those of the whole table.
   bool expose_gradients = false;
   // Fold batch norm and clamps into the layers before them. Off: what the model says, node by node.
   bool fuse = true;

@@ -5,8 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "attune/dtype.h"
 #include "attune/plan.h"
-#include "attune/port.h"
 #include "attune/session.h"
 #include "attune/status.h"
 
@@ -26,8 +26,8 @@ struct ParameterInfo {
   // order. Else -1: all is trained, or (trained < elements) what is no channels of one axis.
   int slice_axis = -1;
   std::span<const int32_t> slice;
-  bool head = false;       // of a fresh layer, which the model does not have
-  bool statistic = false;  // averaged, not trained
+  bool head = false;          // of a fresh layer, which the model does not have
+  bool statistic = false;     // averaged, not trained
   bool has_gradient = false;  // the plan keeps it: `attune compile --keep-gradients`
   int slots = 0;              // tensors that the optimizer has for it
   size_t bytes() const { return dtype_bytes(dtype, static_cast<size_t>(elements)); }

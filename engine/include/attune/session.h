@@ -50,6 +50,7 @@ struct MemoryReport {
   size_t workspace = 0;  // scratch and packed weights of the kernels, as far as these report it
   size_t session = 0;    // the session's own: its objects, padding, the heap's headers
   size_t arena_lower_bound = 0;
+  size_t kept_gradients = 0;  // of the arena: gradients that outlast their step (--keep-gradients)
   // What the session takes from the system while it runs; the stacks of threads are not in it.
   size_t ram() const { return state + arena + workspace + session; }
   size_t total() const { return constants + state + arena + workspace + session; }
@@ -65,6 +66,10 @@ class ATTUNE_API Session {
   // How much SessionOptions::memory must have. Takes a few kB for a moment, from `memory` where
   // there are some, else from `allocator` or the system.
   static Status required_bytes(const Plan& plan, const SessionOptions& options, size_t* bytes);
+  // What `memory` would report, without making a session; weights that kernels would pack count as
+  // they are in the plan. Takes the same few kB.
+  static Status estimate_memory(const Plan& plan, const SessionOptions& options,
+                                MemoryReport* memory);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
