@@ -48,7 +48,7 @@ int run(AdaptOptions& options) {
   if (!(options.minutes > 0)) throw_error("--minutes {}: give more than 0", options.minutes);
   Adapted adapted;
   const Budget budget = options.budget.budget();  // refused before anything is read
-  const ModelPtr model = load_model(options.compile.model);
+  const ModelPtr model = options.compile.load();
   check_format(*model, options.output_path);
   const AdaptTask& task = adapted.task = choose_task(options, *model);
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/train_options.h"
 #include "sparse_update/pipeline/preprocess_spec.h"
 
@@ -125,10 +126,10 @@ void report(const AdaptOptions& options, const Adapted& adapted) {
   table.row({"after", judged_text(tuned.judged)});
   table.row({"model",
              adapted.adopted ? options.output_path : fmt::format("not written: {}", adapted.why)});
-  fmt::print("{}", table.text());
+  print("{}", table.text());
   if (options.output.quiet) return;
-  fmt::print("\n{}:\n", adapted.adopted ? "By hand" : "What was tried, by hand");
-  for (const std::string& command : by_hand(options, adapted)) fmt::print("  {}\n", command);
+  print("\n{}:\n", adapted.adopted ? "By hand" : "What was tried, by hand");
+  for (const std::string& command : by_hand(options, adapted)) print("  {}\n", command);
 }
 
 }  // namespace attune::cli

@@ -8,6 +8,7 @@
 
 #include "cli/adapt_data.h"
 #include "cli/model_labels.h"
+#include "cli/terminal.h"
 #include "engine/io/file.h"
 #include "engine/random.h"
 #include "sparse_update/adapt/class_match.h"
@@ -31,10 +32,11 @@ std::vector<std::string> image_presets(const Shape& input) {
 
 // Asks which of these it is; the first where nothing is typed. Throws Error at the end of input.
 std::string ask(const std::string& question, const std::vector<std::string>& answers) {
-  fmt::print(stderr, "{}\n", question);
-  for (size_t i = 0; i < answers.size(); ++i) fmt::print(stderr, "  {}  {}\n", i + 1, answers[i]);
+  std::string text = question + '\n';
+  for (size_t i = 0; i < answers.size(); ++i) text += fmt::format("  {}  {}\n", i + 1, answers[i]);
+  put_note(harmless(text));
   for (;;) {
-    fmt::print(stderr, "Number [1]: ");
+    put_note("Number [1]: ");
     std::string line;
     if (!std::getline(std::cin, line)) throw_error("no answer; give --preprocess {}", answers[0]);
     if (line.empty()) return answers.front();

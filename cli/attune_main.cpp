@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
+#include "cli/interrupt.h"
+#include "cli/standard_streams.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 
@@ -23,7 +24,8 @@ constexpr const char* kFooter = R"(From a model to an adapted one:
   attune export flowers.att --model mobilenet.onnx --checkpoint flowers.atc -o adapted.onnx
 
 `attune VERB --help` explains a verb. Results go to standard output, everything else to standard
-error. Status: 0 done, 1 verify found a difference, 2 bad input, 130 interrupted.)";
+error. Status: 0 done, 1 verify found a difference, 2 bad input or output that cannot be written,
+130 interrupted.)";
 
 // Lists in a message come as lines of their own; an error is one line.
 std::string one_line(const std::string& message) {
@@ -40,7 +42,7 @@ std::string one_line(const std::string& message) {
   // What a model or a file names may be of any length.
   constexpr size_t kMostBytes = 6000;
   if (line.size() > kMostBytes) line = line.substr(0, kMostBytes) + " ...";
-  return shown(line);
+  return line;
 }
 
 int fail(const std::string& message) {
@@ -69,7 +71,7 @@ int run(int argc, char** argv) {
   const std::vector<Verb> verbs = {
       add_adapt(app),       add_compile(app), add_inspect(app), add_train(app),  add_estimate(app),
       add_evaluate(app),    add_predict(app), add_export(app),  add_verify(app), add_bench(app),
-      add_sensitivity(app), add_search(app),  add_profile(app)};
+      add_sensitivity(app), add_search(app),  add_profile(app),     add_sign(app)};
   // A variable of the shell that is not set, most likely.
   const CLI::Validator has_text(
       [](const std::string& value) {
@@ -94,8 +96,21 @@ int run(int argc, char** argv) {
   int status = 0;
   for (const Verb& verb : verbs)
     if (verb.app->parsed()) status = verb.run();
-  if (std::fflush(stdout) != 0) return fail("standard output cannot be written");
   return status;
+}
+
+int run_or_fail(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(error.what());
+  } catch (const std::system_error& error) {  // printing; files that we open have errors of ours
+    return fail("standard output cannot be written: " + error.code().message());
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
 }
 
 }  // namespace
@@ -104,19 +119,13 @@ int run(int argc, char** argv) {
 namespace attune {
 
 int attune_main(int argc, char** argv) {
+  cli::open_standard_streams();
+  cli::clean_up_on_signals();
   // A file that grows beyond the shell's limit is an error of writing, which cleans up behind it.
   std::signal(SIGXFSZ, SIG_IGN);
-  try {
-    return cli::run(argc, argv);
-  } catch (const std::bad_alloc&) {
-    return cli::fail("out of memory");
-  } catch (const std::filesystem::filesystem_error& error) {
-    return cli::fail(error.what());
-  } catch (const std::system_error& error) {  // printing; files that we open have errors of ours
-    return cli::fail("standard output cannot be written: " + error.code().message());
-  } catch (const std::exception& error) {
-    return cli::fail(error.what());
-  }
+  const int status = cli::run_or_fail(argc, argv);
+  const std::string error = cli::output_error();
+  return status == cli::kBadInput || error.empty() ? status : cli::fail(error);
 }
 
 }  // namespace attune

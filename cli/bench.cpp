@@ -10,6 +10,7 @@
 #include "cli/machine_peak.h"
 #include "cli/step_times.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/cost/program_estimate.h"
@@ -182,7 +183,7 @@ void print_totals(const Json& programs) {
     for (const std::string phase : {"forward", "backward", "update"})
       if (p.contains(phase + "_ms")) table.row({"  " + phase, "", ms(p[phase + "_ms"])});
   }
-  fmt::print("{}", table.text());
+  print("{}", table.text());
 }
 
 void print_machine(const Json& machine) {
@@ -195,7 +196,7 @@ void print_machine(const Json& machine) {
       {{">working set", "bytes", [](const Json& bytes) { return bytes_text(bytes.get<size_t>()); }},
        {">read GB/s", "read_gb_s", fixed_cell(1)},
        {">copy GB/s", "copy_gb_s", fixed_cell(1)}});
-  fmt::print("\n{}\n{}", compute.text(), memory.text());
+  print("\n{}\n{}", compute.text(), memory.text());
 }
 
 // A table of objects with work_json, which these columns come before.
@@ -222,7 +223,7 @@ void print_steps(const Json& program) {
                                                     {"basis", "basis"},
                                                     {">fastest", "fastest_ms", fixed_cell(3)}});
   const auto name = program["name"].get<std::string>();
-  fmt::print("\n{0} by operator\n{1}\n{0} by step\n{2}", name, operators.text(2), steps.text(2));
+  print("\n{0} by operator\n{1}\n{0} by step\n{2}", name, operators.text(2), steps.text(2));
 }
 
 void print_tables(const Json& bench, bool quiet) {
@@ -232,15 +233,16 @@ void print_tables(const Json& bench, bool quiet) {
       return fmt::format("{:+.1f} %", 100 * e.get<double>());
     };
     const Table table =
-        table_of(bench["programs"], {{"estimate: " + shown(bench["target"]["name"]), "name"},
-                                     {">ms", "estimated_ms", fixed_cell(3)},
-                                     {">fastest", "fastest_ms", fixed_cell(3)},
-                                     {">error", "error", error},
-                                     {">of it measured", "measured_share", percent_cell(1)}});
-    fmt::print("\n{}", table.text());
+        table_of(bench["programs"],
+                 {{"estimate: " + shown(bench["target"]["name"].get<std::string>()), "name"},
+                  {">ms", "estimated_ms", fixed_cell(3)},
+                  {">fastest", "fastest_ms", fixed_cell(3)},
+                  {">error", "error", error},
+                  {">of it measured", "measured_share", percent_cell(1)}});
+    print("\n{}", table.text());
   }
   if (quiet) return;
-  fmt::print("\nloading {} ms\n", fixed_cell(3)(bench["load_ms"]));
+  print("\nloading {} ms\n", fixed_cell(3)(bench["load_ms"]));
   if (bench.contains("machine")) print_machine(bench["machine"]);
   print_steps(bench["programs"].front());
 }

@@ -61,7 +61,7 @@ std::vector<double> listed(const std::string& text, const LoadedPlan& loaded) {
       throw_error(
           "--class-weights {}: '{}' is no number of at least 0; give balanced, a number for each "
           "class as a,b,c, or a file of these",
-          text, shown(word));
+          text, word);
   const auto given = static_cast<int32_t>(weights.size());
   if (given < loaded.classes())
     throw_error(

@@ -6,6 +6,7 @@
 
 #include "attune/checkpoint.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/plan_options.h"
 
@@ -36,10 +37,11 @@ void SessionChoice::add(CLI::App* app) {
                   "Threads, the program's own included; the result does not depend on it. More "
                   "help large models, where as many processors are idle")
       ->check(CLI::Range(1, 1024));
+  if (app->get_option_no_throw("plan")) signatures.add(app);  // not of verbs that make plans
 }
 
 bool SessionChoice::names_backend() const {
-  return backend_option_ && backend_option_->count() > 0;
+  return named || (backend_option_ && backend_option_->count() > 0);
 }
 
 SessionOptions SessionChoice::options() const {
@@ -87,16 +89,27 @@ CLI::Validator is_seed() {
 }
 
 void print_json(const Json& json) {
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  put(escaped_json(json.dump(2, ' ', false, Json::error_handler_t::replace)) + '\n');
 }
 
 Json number_json(double number) { return std::isfinite(number) ? Json(number) : Json(); }
 
 std::string dump_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return escaped_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "attune: {}\n", text); }
+namespace {
+
+NoteTaker note_taker;
+
+}  // namespace
+
+void take_notes(NoteTaker taker) { note_taker = std::move(taker); }
+
+void print_note(const std::string& text) {
+  if (note_taker) return note_taker(text);
+  put_note("attune: " + shown(text) + '\n');
+}
 
 int32_t LoadedPlan::classes() const { return table().class_count(); }
 
@@ -109,27 +122,39 @@ std::string LoadedPlan::class_name(int32_t number) const {
 std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
                                       unsigned programs) {
   auto loaded = std::make_unique<LoadedPlan>();
-  throw_if_error(Plan::load(path.c_str(), &loaded->plan));
-  SessionChoice chosen = choice;
-  if (const PlannedBackend planned = backend_of_plan(loaded->plan); !planned.name.empty()) {
-    if (!choice.names_backend()) chosen.backend = planned.name;
-    loaded->backend = chosen.backend;
-    if (chosen.backend == planned.name)
-      loaded->backend += ", as compiled";
-    else if (planned.memory_budget > 0)
-      loaded->backend += fmt::format("; the plan keeps within {} with {} alone",
-                                     bytes_text(planned.memory_budget), planned.name);
-    else
-      loaded->backend += fmt::format("; the plan was compiled for {}", planned.name);
+  loaded->signatures = choice.signatures;
+  if (choice.signatures.required()) {
+    loaded->memory = choice.signatures.verified(path, SignedFile::plan);
+    throw_if_error(Plan::from_memory(loaded->memory.bytes(), path.c_str(), &loaded->plan));
+  } else {
+    throw_if_error(Plan::load(path.c_str(), &loaded->plan));
   }
-  SessionOptions options = chosen.options();
-  options.programs = programs;
-  throw_if_error(Session::create(loaded->plan, options, &loaded->session));
+  open_session(*loaded, choice, programs);
   return loaded;
 }
 
+void open_session(LoadedPlan& loaded, const SessionChoice& choice, unsigned programs) {
+  SessionChoice chosen = choice;
+  if (const PlannedBackend planned = backend_of_plan(loaded.plan); !planned.name.empty()) {
+    if (!choice.names_backend()) chosen.backend = planned.name;
+    loaded.backend = chosen.backend;
+    if (chosen.backend == planned.name)
+      loaded.backend += ", as compiled";
+    else if (planned.memory_budget > 0)
+      loaded.backend += fmt::format("; the plan keeps within {} with {} alone",
+                                    bytes_text(planned.memory_budget), planned.name);
+    else
+      loaded.backend += fmt::format("; the plan was compiled for {}", planned.name);
+  }
+  SessionOptions options = chosen.options();
+  options.programs = programs;
+  throw_if_error(Session::create(loaded.plan, options, &loaded.session));
+}
+
 void load_parameters(LoadedPlan& loaded, const std::string& path) {
-  if (!path.empty()) throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
+  if (path.empty()) return;
+  if (loaded.signatures.required()) (void)loaded.signatures.verified(path, SignedFile::checkpoint);
+  throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
 }
 
 DatasetRequest data_request(const Session& session, ProgramKind kind) {
@@ -152,7 +177,7 @@ std::unique_ptr<Dataset> open_data(const Session& session, ProgramKind kind,
 size_t print_notes(const Dataset& data, bool quiet, size_t first) {
   const auto count = static_cast<size_t>(data.note_count());
   for (size_t i = first; i < count && !quiet; ++i)
-    print_note(shown(std::string(data.note(static_cast<int>(i)))));
+    print_note(std::string(data.note(static_cast<int>(i))));
   return count;
 }
 

@@ -10,6 +10,7 @@
 #include "attune/open_dataset.h"
 #include "attune/session.h"
 #include "cli/data_options.h"
+#include "cli/signature_options.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/rates.h"
 #include "sparse_update/number_text.h"
@@ -47,9 +48,11 @@ struct OutputOptions {
 struct SessionChoice {
   std::string backend = "best";
   int threads = 1;
+  SignatureOptions signatures;
   void add(CLI::App* app);
   SessionOptions options() const;
-  bool names_backend() const;  // on the command line
+  bool named = false;           // `backend` was chosen by other means than the command line
+  bool names_backend() const;  // on the command line, or so
 
  private:
   CLI::Option* backend_option_ = nullptr;
@@ -76,11 +79,15 @@ void print_json(const Json& json);
 Json number_json(double number);
 std::string dump_line(const Json& json);
 
-// "attune: text" on standard error.
+// "attune: text" on standard error, or given to who takes the notes of this program.
 void print_note(const std::string& text);
+using NoteTaker = std::function<void(const std::string& text)>;
+void take_notes(NoteTaker taker);
 
 // A plan and a session on it.
 struct LoadedPlan {
+  SignatureOptions signatures;  // what checkpoints must have, too
+  SignedBytes memory;           // of a plan whose signature was asked for
   Plan plan;
   std::unique_ptr<Session> session;
   std::string backend;  // for people: what the session runs on, where the plan says; else empty
@@ -95,6 +102,8 @@ struct LoadedPlan {
 // session runs on the one that the plan was compiled for. Throws Error.
 std::unique_ptr<LoadedPlan> load_plan(const std::string& path, const SessionChoice& choice,
                                       unsigned programs);
+// The same of a plan that is loaded already.
+void open_session(LoadedPlan& loaded, const SessionChoice& choice, unsigned programs);
 constexpr unsigned program_bit(ProgramKind kind) { return 1u << static_cast<unsigned>(kind); }
 
 // Loads a checkpoint into the session unless `path` is empty. Throws Error.

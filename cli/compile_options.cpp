@@ -76,7 +76,7 @@ BoundInput parse_bound_input(const std::string& option, const std::string& text)
   BoundInput bound;
   if (text.ends_with(".npy")) {
     NpyArray array;
-    throw_if_error(read_npy(text, &array));
+    throw_if_error(read_npy(text, {}, &array));
     bound.dims = array.shape;
     bound.elements.resize(static_cast<size_t>(array.elements()));
     throw_if_error(convert_elements(text, array, 0, array.elements(), DType::f64,
@@ -189,6 +189,7 @@ Loss CompileCommand::loss_for(const Model& model, const CompileOptions& options,
 void CompileCommand::add(CLI::App* verb, bool with_scheme) {
   verb_ = verb;
   verb->add_option("model", model, "The model (.onnx or .tflite)")->required();
+  reading_model.add(verb);
   if (with_scheme) verb->add_option("--scheme", compile.scheme, "What to train; see below");
   verb->add_option("--loss", loss_,
                    "What is learned; see below (default: cross_entropy, and binary_cross_entropy "

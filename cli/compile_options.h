@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/common.h"
+#include "cli/limit_options.h"
 #include "sparse_update/pipeline/compile.h"
 
 namespace attune::cli {
@@ -16,12 +17,14 @@ extern const char* const kPreprocessHelp;
 // The options of every verb that compiles a model: `compile`, `search`, `sensitivity`.
 struct CompileCommand {
   std::string model;
+  ModelOptions reading_model;
   CompileOptions compile;
 
   // `with_scheme`: --scheme is an option too.
   void add(CLI::App* verb, bool with_scheme);
   // What was given, checked. Throws Error.
   CompileOptions options() const;
+  ModelPtr load() const { return reading_model.load(model); }
   // The loss that was given, or else the one for how the model ends, with a note unless `quiet`.
   Loss loss_for(const Model& model, const CompileOptions& options, bool quiet) const;
   // What was given; empty: nothing.

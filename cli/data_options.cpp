@@ -4,13 +4,16 @@
 #include <nlohmann/json.hpp>
 
 #include "attune/open_dataset.h"
+#include "cli/limit_options.h"
 #include "graph/ir/error.h"
 #include "sparse_update/json_file.h"
 #include "sparse_update/number_text.h"
+#include "sparse_update/pipeline/budget.h"
 
 namespace attune::cli {
 
 void DataOptions::add(CLI::App* app) {
+  verb_ = app;
   app->add_option("--columns", columns,
                   "JSON: what the columns of a .csv are to the model, numbers or categories, and "
                   "which input each fills (default: numbers of the one input, in their order)");
@@ -28,6 +31,12 @@ void DataOptions::add(CLI::App* app) {
          "What to do with files that cannot be read or decoded: stop at the first, or skip "
          "them all, each with its reason, before anything else is done")
       ->check(CLI::IsMember({"stop", "skip"}));
+  app->add_option("--max-pixels", max_pixels, "The most pixels that a picture may have")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  add_max_input_bytes(app);
+  app->add_option("--cache-bytes", cache_bytes,
+                  "Keep examples that were made of pictures and sounds in memory, up to so many "
+                  "bytes of them");
   app->add_option("--path-column", path_column, "The column of a .csv with the files");
   app->add_option("--label-column", label_column,
                   "The column of a .csv with the labels; several for several targets: a,b");
@@ -103,6 +112,8 @@ void DataOptions::apply(DatasetRequest* request) const {
     throw_error("--horizon is for windows of a series: give --window-stride, too");
   request->windows = {window_stride, horizon};
   request->skip_unreadable = skips();
+  request->limits = {max_pixels, max_input_bytes(verb_)};
+  request->cache_bytes = cache_bytes == "0" ? 0 : parse_bytes("--cache-bytes", cache_bytes);
   request->path_column = path_column;
   request->label_column = label_column;
   request->weight_column = weight_column;
@@ -113,14 +124,18 @@ void DataOptions::apply(DatasetRequest* request) const {
 std::vector<std::string> DataOptions::arguments() const {
   std::vector<std::string> result;
   const auto number = [](int n) { return n == 0 ? std::string() : std::to_string(n); };
-  for (const auto& [option, value] : {std::pair{"--on-error", skips() ? on_error : std::string()},
-                                      {"--path-column", path_column},
-                                      {"--label-column", label_column},
-                                      {"--weight-column", weight_column},
-                                      {"--labels-are", labels_are},
-                                      {"--columns", columns},
-                                      {"--window-stride", number(window_stride)},
-                                      {"--horizon", number(horizon)}})
+  for (const auto& [option, value] :
+       {std::pair{"--on-error", skips() ? on_error : std::string()},
+        {"--path-column", path_column},
+        {"--label-column", label_column},
+        {"--weight-column", weight_column},
+        {"--labels-are", labels_are},
+        {"--columns", columns},
+        {"--max-pixels",
+         max_pixels == ReadLimits().pixels ? std::string() : std::to_string(max_pixels)},
+        {"--max-input-bytes", given_max_input_bytes(verb_)},
+        {"--window-stride", number(window_stride)},
+        {"--horizon", number(horizon)}})
     if (!value.empty()) result.insert(result.end(), {option, value});
   return result;
 }

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "attune/read_limits.h"
+
 namespace CLI {
 class App;
 }
@@ -18,12 +20,17 @@ struct DataOptions {
   std::string on_error = "stop", path_column, label_column, weight_column, labels_are;
   std::string columns;  // a file that says what the columns of a table are; empty: none
   int window_stride = 0, horizon = 0;
+  int64_t max_pixels = ReadLimits().pixels;
+  std::string cache_bytes = "256MiB";
 
   bool skips() const { return on_error == "skip"; }
   void add(CLI::App* app);
   void apply(DatasetRequest* request) const;
   // The options that were given, as they stand on a command line.
   std::vector<std::string> arguments() const;
+
+ private:
+  const CLI::App* verb_ = nullptr;
 };
 
 }  // namespace attune::cli

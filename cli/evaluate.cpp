@@ -3,11 +3,13 @@
 #include <cmath>
 
 #include "attune/trainer.h"
+#include "cli/evaluation_json.h"
 #include "cli/output_file.h"
 #include "cli/report/evaluation_page.h"
 #include "cli/report/page.h"
 #include "cli/scores.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -28,7 +30,6 @@ error, RMSE the root of the mean squared one, R2 the share of the targets' varia
 mean over the outputs).)";
 
 constexpr size_t kMostShown = 5;       // of the worst classes, mistakes and outputs
-constexpr size_t kMostOfMatrix = 100;  // classes whose whole matrix is in the JSON
 
 struct Options {
   std::string plan, checkpoint, data, html;
@@ -37,65 +38,8 @@ struct Options {
   DataOptions reading;
 };
 
-Json share_json(const std::optional<double>& share) { return share ? Json(*share) : Json(); }
-
 std::string percent(const std::optional<double>& share) {
   return share ? fmt::format("{:.2f} %", 100 * *share) : "-";
-}
-
-void add_confusion(Json& json, const LoadedPlan& loaded, const Confusion& confusion) {
-  const size_t classes = confusion.classes().size();
-  json["classes"] = Json::array();
-  for (size_t i = 0; i < classes; ++i) {
-    const Confusion::ClassScore& score = confusion.classes()[i];
-    json["classes"].push_back(Json{{"class", loaded.class_name(static_cast<int32_t>(i))},
-                                   {"examples", score.examples},
-                                   {"predicted", score.taken},
-                                   {"correct", score.correct},
-                                   {"precision", share_json(score.precision())},
-                                   {"recall", share_json(score.recall())}});
-  }
-  json["confusions"] = Json::array();
-  for (const auto& [cell, count] : confusion.mistakes())
-    json["confusions"].push_back(Json{{"class", loaded.class_name(cell.first)},
-                                      {"predicted", loaded.class_name(cell.second)},
-                                      {"examples", count}});
-  if (classes > kMostOfMatrix) return;
-  std::vector<std::vector<uint64_t>> matrix(classes, std::vector<uint64_t>(classes));
-  for (const auto& [cell, count] : confusion.cells())
-    matrix[static_cast<size_t>(cell.first)][static_cast<size_t>(cell.second)] = count;
-  json["confusion_matrix"] = matrix;  // [true class][predicted class]
-}
-
-// Means over all outputs.
-struct Errors {
-  double mae = 0, rmse = 0;
-  std::optional<double> r2;
-};
-
-Errors errors_of(const std::vector<NumberScore>& numbers) {
-  Errors errors;
-  double mse = 0, r2 = 0;
-  int varied = 0;
-  for (const NumberScore& number : numbers) {
-    errors.mae += number.mae() / static_cast<double>(numbers.size());
-    mse += number.mse() / static_cast<double>(numbers.size());
-    if (const auto share = number.r2()) r2 += *share, ++varied;
-  }
-  errors.rmse = std::sqrt(mse);
-  if (varied > 0) errors.r2 = r2 / varied;
-  return errors;
-}
-
-void add_errors(Json& json, const std::vector<NumberScore>& numbers) {
-  const Errors errors = errors_of(numbers);
-  json["mae"] = errors.mae;
-  json["rmse"] = errors.rmse;
-  json["r2"] = share_json(errors.r2);
-  json["outputs"] = Json::array();
-  for (const NumberScore& number : numbers)
-    json["outputs"].push_back(Json{
-        {"mae", number.mae()}, {"rmse", std::sqrt(number.mse())}, {"r2", share_json(number.r2())}});
 }
 
 void print_confusion(const LoadedPlan& loaded, const Confusion& confusion) {
@@ -113,7 +57,7 @@ void print_confusion(const LoadedPlan& loaded, const Confusion& confusion) {
   for (size_t i = 0; i < std::min(mistakes.size(), kMostShown); ++i)
     pairs.row({loaded.class_name(mistakes[i].first.first),
                loaded.class_name(mistakes[i].first.second), count_text(mistakes[i].second)});
-  fmt::print("\n{}\n{}", worst.text(), pairs.text());
+  print("\n{}\n{}", worst.text(), pairs.text());
 }
 
 void print_errors(const std::vector<NumberScore>& numbers) {
@@ -123,7 +67,7 @@ void print_errors(const std::vector<NumberScore>& numbers) {
     table.row({std::to_string(i), fmt::format("{:.6g}", numbers[i].mae()),
                fmt::format("{:.6g}", std::sqrt(numbers[i].mse())),
                numbers[i].r2() ? fmt::format("{:.4f}", *numbers[i].r2()) : "-"});
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 int run(const Options& options) {
@@ -151,12 +95,8 @@ int run(const Options& options) {
     json["plan"] = options.plan;
     json["checkpoint"] = options.checkpoint.empty() ? Json() : Json(options.checkpoint);
     json["data"] = options.data;
-    json["examples"] = evaluation.examples;
-    json["loss"] = evaluation.loss;
-    if (classifies) json["accuracy"] = evaluation.accuracy;
+    json.update(evaluation_json(*loaded, evaluation, scores));
     json["seconds"] = seconds;
-    if (scores.confusion()) add_confusion(json, *loaded, *scores.confusion());
-    if (!scores.numbers().empty()) add_errors(json, scores.numbers());
     print_json(json);
     return 0;
   }
@@ -176,7 +116,7 @@ int run(const Options& options) {
   if (!options.output.quiet && !loaded->backend.empty()) table.row({"backend", loaded->backend});
   if (!options.output.quiet) table.row({"time", fmt::format("{:.2f} s", seconds)});
   if (!options.output.quiet && !options.html.empty()) table.row({"report", options.html});
-  fmt::print("{}", table.text());
+  print("{}", table.text());
   if (options.output.quiet) return 0;
   if (scores.confusion()) print_confusion(*loaded, *scores.confusion());
   print_errors(scores.numbers());

@@ -2,8 +2,10 @@
 
 #include <filesystem>
 
+#include "cli/limit_options.h"
 #include "cli/output_file.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -18,6 +20,8 @@ the output is called .tflite and its weights are floats, as TFLite.)";
 
 struct Options {
   std::string plan, model, checkpoint, out;
+  ModelOptions reading_model;
+  SignatureOptions signatures;
   OutputOptions output;
 };
 
@@ -27,9 +31,11 @@ int run(const Options& options) {
   if (std::filesystem::equivalent(options.out, options.model, missing))
     throw_error("{}: is the original model; write the adapted one to another file", options.out);
   // One program is enough to hold the parameters.
-  const auto loaded = load_plan(options.plan, {}, program_bit(ProgramKind::predict));
+  SessionChoice session;
+  session.signatures = options.signatures;
+  const auto loaded = load_plan(options.plan, session, program_bit(ProgramKind::predict));
   load_parameters(*loaded, options.checkpoint);
-  const ModelPtr model = load_model(options.model);
+  const ModelPtr model = options.reading_model.load(options.model);
   export_model(*model, *loaded->session, options.out);
 
   const auto bytes = std::filesystem::file_size(options.out);
@@ -44,7 +50,7 @@ int run(const Options& options) {
     table.row({"model", fmt::format("{}, {}", options.out, bytes_text(bytes))});
     table.row(
         {"parameters", options.checkpoint.empty() ? "as compiled, untrained" : options.checkpoint});
-    fmt::print("{}", table.text());
+    print("{}", table.text());
   }
   return 0;
 }
@@ -63,6 +69,8 @@ Verb add_export(CLI::App& app) {
   verb->add_option("-o,--output", options->out,
                    "The model to write (.onnx; .tflite of a float one)")
       ->required();
+  options->reading_model.add(verb);
+  options->signatures.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -2,18 +2,17 @@
 #include <set>
 
 #include "cli/output_file.h"
+#include "cli/plan_json.h"
 #include "cli/report/dot.h"
 #include "cli/report/page.h"
 #include "cli/report/plan_layers.h"
 #include "cli/report/sections.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
-#include "sparse_update/cost/program_estimate.h"
-#include "sparse_update/json_file.h"
 #include "sparse_update/pipeline/compile.h"
-#include "sparse_update/pipeline/plan_options.h"
-#include "sparse_update/pipeline/preprocess_spec.h"
 
 namespace attune::cli {
 namespace {
@@ -59,45 +58,10 @@ std::string shape_text(const Vector* shape) {
 // "all", or "8 of 32 along axis 1", an axis of the model's tensor.
 std::string slice_text(const format::Parameter& p) {
   if (p.slice_axis() < 0) return "all";
-  const auto axis = static_cast<unsigned>(p.slice_axis());
-  return fmt::format("{} of {} along axis {}", p.slice()->size(), p.shape()->Get(axis),
-                     sliced_axis(p));
-}
-
-Json parameters_json(const format::Plan& plan) {
-  Json list = Json::array();
-  for (const format::Parameter* p : *plan.parameters()) {
-    Json json;
-    json["name"] = p->name()->str();
-    json["shape"] = list_of(p->model_shape());
-    json["trained_elements"] = elements_trained(*p);
-    json["elements"] = elements_of(*p);
-    if (p->slice_axis() >= 0) {
-      json["axis"] = sliced_axis(*p);
-      json["channels"] = list_of(p->slice());
-    }
-    json["fresh"] = p->head();
-    json["statistic"] = p->statistic();
-    list.push_back(std::move(json));
-  }
-  return list;
-}
-
-// Of the first output of a step.
-std::string output_shape(const format::Program& program, int step) {
-  const auto outputs = list_of(program.steps()->Get(static_cast<unsigned>(step))->outputs());
-  if (outputs.empty() || outputs[0] < 0) return "";
-  return shape_text(program.tensors()->Get(static_cast<unsigned>(outputs[0]))->shape());
-}
-
-Json port_json(const SessionPort& port) {
-  const Shape& shape = port.tensor.shape;
-  Json json{{"name", port.name},
-            {"role", role_name(port.role)},
-            {"type", dtype_name(port.tensor.dtype)},
-            {"shape", std::vector<int32_t>(shape.dims, shape.dims + shape.rank)}};
-  if (port.limit > 0) json["limit"] = port.limit;
-  return json;
+  const auto channels = p.shape()->Get(static_cast<unsigned>(p.slice_axis()));
+  const int axis = model_slice_axis(p);
+  return fmt::format("{} of {}{}", p.slice()->size(), channels,
+                     axis < 0 ? "" : fmt::format(" along axis {}", axis));
 }
 
 // What one example of the data has for each of the model's inputs: "x f32[1,28,28]", "item i32[1]
@@ -115,84 +79,6 @@ std::string inputs_text(const Session& session) {
       if (port.limit > 0) text += fmt::format(" of 0 .. {}", port.limit - 1);
     }
   return text;
-}
-
-Json programs_json(const LoadedPlan& loaded, const Estimates& estimates) {
-  Json list = Json::array();
-  for (int k = 0; k < kProgramCount; ++k) {
-    const auto kind = static_cast<ProgramKind>(k);
-    const format::Program* program = loaded.plan.program(kind);
-    if (!program) continue;
-    Json json;
-    json["name"] = program_name(kind);
-    json["batch"] = program->batch();
-    if (const int size = kind == ProgramKind::train_step ? micro_batch_of_plan(loaded.plan) : 0)
-      json["micro_batch"] = size;
-    json["macs"] = total_macs(*program);
-    json["arena_bytes"] = program->arena_bytes();
-    json["arena_lower_bound"] = program->arena_lower_bound();
-    const ProgramEstimate* estimated = estimates.empty() ? nullptr : &estimates[list.size()];
-    if (estimated) {
-      json["estimated_ms"] = estimated->ms();
-      json["measured_share"] = estimated->measured_share();
-    }
-    json["ports"] = Json::array();
-    for (int i = 0; i < loaded.session->port_count(kind); ++i)
-      json["ports"].push_back(port_json(loaded.session->port(kind, i)));
-    json["steps"] = Json::array();
-    const std::vector<StepWork> work = program_work(*loaded.session, kind);
-    for (int i = 0; i < std::ssize(work); ++i) {
-      const StepWork& step = work[static_cast<size_t>(i)];
-      json["steps"].push_back(Json{{"op", op_name(step.op)},
-                                   {"name", loaded.session->step_name(kind, i)},
-                                   {"output", output_shape(*program, i)},
-                                   {"macs", step.runs * step.macs},
-                                   {"bytes", step.runs * step.bytes},
-                                   {"backend", backend_name(step.backend)}});
-      if (!estimated) continue;
-      const StepTime& time = estimated->steps[static_cast<size_t>(i)];
-      json["steps"].back().update(
-          Json{{"estimated_ms", 1e-3 * time.us}, {"basis", basis_name(time.basis)}});
-    }
-    list.push_back(std::move(json));
-  }
-  return list;
-}
-
-Json plan_json(const LoadedPlan& loaded, const Options& options, const Rates* rates,
-               const Estimates& estimates) {
-  const format::Plan& plan = loaded.table();
-  const MemoryReport memory = loaded.session->memory();
-  Json json;
-  json["plan"] = options.plan;
-  json["file_bytes"] = loaded.plan.file_bytes();
-  json["producer"] = text_of(plan.producer());
-  json["model"] = text_of(plan.model_name());
-  json["model_hash"] = fmt::format("{:016x}", plan.model_hash());
-  json["signature"] = fmt::format("{:016x}", plan.signature());
-  json["real"] = dtype_name(static_cast<DType>(plan.real()));
-  json["loss"] = text_of(plan.loss());
-  json["optimizer"] = text_of(plan.optimizer());
-  if (!loaded.backend.empty()) json["backend"] = loaded.backend;
-  json["preprocess"] = preprocess_text(loaded.plan.preprocess());
-  json["class_count"] = plan.class_count();
-  json["classes"] = Json::array();
-  if (plan.classes())
-    for (const auto* name : *plan.classes()) json["classes"].push_back(name->str());
-  if (plan.labels())
-    for (const auto* name : *plan.labels()) json["labels"].push_back(name->str());
-  const Json scheme = parse_plan_json(text_of(plan.scheme()));
-  json["scheme"] = scheme.is_discarded() ? Json(text_of(plan.scheme())) : scheme;
-  json["memory"] =
-      Json{{"constants", memory.constants}, {"state", memory.state},
-           {"arena", memory.arena},         {"arena_lower_bound", memory.arena_lower_bound},
-           {"workspace", memory.workspace}, {"session", memory.session},
-           {"total", memory.total()}};
-  json["parameters"] = parameters_json(plan);
-  if (rates)
-    json["target"] = Json{{"name", rates->target().name}, {"threads", rates->target().threads}};
-  json["programs"] = programs_json(loaded, estimates);
-  return json;
 }
 
 void print_summary(const Json& plan, const std::string& inputs, const std::string& backend) {
@@ -214,7 +100,7 @@ void print_summary(const Json& plan, const std::string& inputs, const std::strin
   };
   if (plan["class_count"] > 0) named("classes", plan["class_count"], plan["classes"]);
   if (plan.contains("labels")) named("labels", plan["labels"].size(), plan["labels"]);
-  fmt::print("{}", table.text());
+  print("{}", table.text());
 }
 
 void print_memory(const MemoryReport& memory) {
@@ -227,10 +113,12 @@ void print_memory(const MemoryReport& memory) {
   row("arena", memory.arena,
       fmt::format("inputs, activations, gradients; at least {}",
                   bytes_text(memory.arena_lower_bound)));
+  if (memory.kept_gradients > 0)
+    row("- gradients", memory.kept_gradients, "of the arena, kept until the next run");
   row("workspace", memory.workspace, "kernels' scratch and packed weights");
   row("session", memory.session, "its own objects, padding");
   row("total", memory.total(), "");
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 // Layers by where in the state their weights are.
@@ -269,31 +157,30 @@ void print_parameters(const Plan& loaded) {
                count_text(elements_trained(*p)), count_text(elements_of(*p))});
   }
   table.row({"total", "", "", count_text(trained), ""});
-  fmt::print("\n{}", table.text());
+  print("\n{}", table.text());
 }
 
 void print_estimates(const Json& plan) {
   if (!plan.contains("target")) {
-    fmt::print(
+    print(
         "\nNo times without a machine: `attune profile -o machine.json`, then --target "
         "machine.json\n");
     return;
   }
-  const Table table =
-      table_of(plan["programs"], {{"estimate: " + shown(plan["target"]["name"]), "name"},
-                                  {">ms", "estimated_ms", fixed_cell(3)},
-                                  {">of it measured", "measured_share", percent_cell(0)}});
-  fmt::print("\n{}", table.text());
+  const Table table = table_of(
+      plan["programs"], {{"estimate: " + shown(plan["target"]["name"].get<std::string>()), "name"},
+                         {">ms", "estimated_ms", fixed_cell(3)},
+                         {">of it measured", "measured_share", percent_cell(0)}});
+  print("\n{}", table.text());
 }
 
 void print_programs(const Json& programs) {
   for (const Json& p : programs) {
     const std::string micro_batch =
         p.contains("micro_batch") ? " in micro-batches of " + plain_cell(p["micro_batch"]) : "";
-    fmt::print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n",
-               plain_cell(p["name"]), plain_cell(p["batch"]), micro_batch, p["steps"].size(),
-               count_cell(p["macs"]), bytes_text(p["arena_bytes"]),
-               bytes_text(p["arena_lower_bound"]));
+    print("\n{}: batch {}{}, {} steps, {} MACs, arena {} (at least {})\n", plain_cell(p["name"]),
+          plain_cell(p["batch"]), micro_batch, p["steps"].size(), count_cell(p["macs"]),
+          bytes_text(p["arena_bytes"]), bytes_text(p["arena_lower_bound"]));
     const Table table = table_of(p["steps"], {{">step", ""},
                                               {"operator", "op"},
                                               {"name", "name"},
@@ -303,7 +190,7 @@ void print_programs(const Json& programs) {
                                               {"backend", "backend"},
                                               {">estimated ms", "estimated_ms", fixed_cell(4)},
                                               {"basis", "basis"}});
-    fmt::print("{}", table.text(2));
+    print("{}", table.text(2));
   }
 }
 
@@ -341,14 +228,14 @@ void write_pictures(const LoadedPlan& loaded, const Options& options, const Rate
     table.row({"report", fmt::format("{}, {}", options.html, bytes_text(page.size()))});
   }
   if (options.dot == kStandardOutput) {
-    fmt::print("{}", graph);
+    print("{}", graph);
     return;
   }
   if (!graph.empty()) {
     write_text(options.dot, graph);
     table.row({"graph", fmt::format("{}, {}", options.dot, bytes_text(graph.size()))});
   }
-  if (!options.output.quiet && !options.output.json) fmt::print("{}", table.text());
+  if (!options.output.quiet && !options.output.json) print("{}", table.text());
 }
 
 // What a library that runs the plan has kernels of: cmake/selection.cmake reads it.
@@ -362,7 +249,7 @@ void print_operators(const Plan& plan) {
       operators.insert(op_name(static_cast<Op>(step->op())));
     }
   }
-  fmt::print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
+  print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
 }
 
 int run(const Options& options) {
@@ -371,7 +258,7 @@ int run(const Options& options) {
     Plan plan;
     throw_if_error(Plan::load(options.plan.c_str(), &plan));
     if (options.scheme)
-      fmt::print("{}\n", text_of(plan.table().scheme()));
+      put(escaped_json(text_of(plan.table().scheme())) + '\n');
     else
       print_operators(plan);
     return 0;
@@ -383,7 +270,7 @@ int run(const Options& options) {
   const bool pictures = !options.html.empty() || !options.dot.empty();
   if (pictures) write_pictures(*loaded, options, rates.get(), estimates);
   if (pictures && !options.output.json) return 0;
-  const Json json = plan_json(*loaded, options, rates.get(), estimates);
+  const Json json = plan_json(*loaded, options.plan, rates.get(), estimates);
   if (options.output.json) {
     print_json(json);
     return 0;

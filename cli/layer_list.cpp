@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "sparse_update/layers.h"
 #include "sparse_update/number_text.h"
 
@@ -58,7 +59,7 @@ void print_layers(const Graph& forward, bool json) {
   if (json)
     print_json(Json{{"layers", list}});
   else
-    fmt::print("{}", table.text());
+    print("{}", table.text());
 }
 
 }  // namespace attune::cli

@@ -5,9 +5,12 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <stdexcept>
+#include <string>
 
 #include "attune/thread_pool.h"
 #include "cli/machine_loops.h"
+#include "kernels/start_pool.h"
 
 namespace attune::cli {
 namespace {
@@ -54,8 +57,15 @@ double best_rate(ThreadPool& pool, double amount, const F& part) {
   return best;
 }
 
+void check_started(const ThreadPool& pool, int threads) {
+  if (!is_started(pool, threads))
+    throw std::runtime_error("the system does not give " + std::to_string(threads) +
+                             " threads; ask for fewer (--threads)");
+}
+
 double measure_compute(const MachineLoops& loops, int threads, DType real) {
   ThreadPool pool(threads);
+  check_started(pool, threads);
   const auto loop = real == DType::f64 ? loops.multiply_add_f64 : loops.multiply_add_f32;
   const double operations = real == DType::f64 ? loops.operations_f64 : loops.operations_f32;
   return 1e-9 * best_rate(pool, operations, [&](int64_t, int64_t repeats) { loop(repeats); });
@@ -68,6 +78,7 @@ void measure_memory(const MachineLoops& loops, int threads, std::vector<MachineP
   if (!memory) throw std::bad_alloc();
   std::fill_n(memory.get(), room / sizeof(float), 1.0f);
   ThreadPool pool(threads);
+  check_started(pool, threads);
   const auto parts = static_cast<size_t>(pool.threads());
   for (const size_t size : kSizes) {
     // Each thread has a part of its own, of whole blocks.

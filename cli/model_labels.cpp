@@ -25,6 +25,10 @@ std::vector<std::string> labels_in(const Model& model) {
   if (entry == entries.end())
     throw_error("{}: its class names, {}, are not in it; give them with --labels", model.path(),
                 name);
+  constexpr uint64_t kMostBytes = uint64_t{16} << 20;
+  if (entry->bytes > kMostBytes)
+    throw_error("{}: its class names, {}, take {} bytes; give others with --labels", model.path(),
+                name, entry->bytes);
   std::vector<std::byte> text;
   throw_if_error(extract_zip(model.path(), all, *entry, &text));
   std::istringstream lines(std::string(reinterpret_cast<const char*>(text.data()), text.size()));

@@ -4,10 +4,11 @@
 #include <fstream>
 
 #include "attune/plan.h"
+#include "graph/import/model.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/target.h"
 #include "sparse_update/json_file.h"
-#include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/write_file.h"
 
 namespace attune::cli {
 
@@ -36,14 +37,16 @@ nlohmann::json json_of(const std::string& path) {
 void check_replaceable(const std::string& path, const char* kind,
                        bool (*is_kind)(const std::string& path)) {
   if (path.empty()) throw_error("-o: the name is empty");
+  if (is_written_through(path)) return;
   std::error_code failure;
   const fs::file_status status = fs::status(path, failure);
   const fs::path folder = fs::absolute(path, failure).parent_path();
   if (!fs::is_directory(folder, failure))
     throw_error("{}: its folder does not exist; create {}", path, folder.string());
-  if (status.type() == fs::file_type::not_found) return;
-  if (status.type() != fs::file_type::regular || !is_kind(path))
+  const bool exists = status.type() != fs::file_type::not_found;
+  if (exists && (status.type() != fs::file_type::regular || !is_kind(path)))
     throw_error("{}: exists and is not {}; it is left alone, choose another name", path, kind);
+  check_can_be_written(path);
 }
 
 bool file_starts_with(const std::string& path, std::string_view start) {

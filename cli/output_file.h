@@ -7,8 +7,8 @@
 
 namespace attune::cli {
 
-// What an output file may replace: nothing, or a file of its own kind, told by how it starts.
-// Throws Error where `path` is anything else. `kind` is "a plan", for the message.
+// What an output file may replace: nothing, or a file of its own kind, told by how it starts; or a
+// pipe or device that takes it. Throws Error where `path` is anything else, or cannot be written. `kind` is "a plan", for the message.
 void check_replaceable(const std::string& path, const char* kind,
                        bool (*is_kind)(const std::string& path));
 

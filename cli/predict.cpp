@@ -5,6 +5,7 @@
 #include <span>
 
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "engine/batch.h"
 #include "engine/format/plan_generated.h"
@@ -127,7 +128,7 @@ std::vector<std::unique_ptr<Dataset>> open_inputs(const LoadedPlan& loaded,
     } catch (const Error& error) {
       const bool last = &path == &options.inputs.back();
       if (!options.reading.skips() || (last && inputs.empty())) throw;
-      if (!options.output.quiet) print_note(fmt::format("left out: {}", shown(error.what())));
+      if (!options.output.quiet) print_note(fmt::format("left out: {}", error.what()));
     }
   return inputs;
 }
@@ -179,7 +180,7 @@ int run(const Options& options) {
   if (options.output.json)
     print_json(results);
   else
-    fmt::print("{}", table.text());
+    print("{}", table.text());
   return 0;
 }
 

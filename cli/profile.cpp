@@ -4,6 +4,7 @@
 #include "cli/profile_machine.h"
 #include "cli/progress_line.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "sparse_update/cost/representative.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
@@ -73,7 +74,7 @@ int run(const Options& options) {
                               target.threads == 1 ? "" : "s", target.gflop_s)});
   table.row({"points",
              fmt::format("{} steps of {} plans", count_text(target.points.size()), plans.size())});
-  fmt::print("{}", table.text());
+  print("{}", table.text());
   return 0;
 }
 

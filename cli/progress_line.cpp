@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <utility>
 
 #include "cli/common.h"
+#include "cli/terminal.h"
 
 namespace attune::cli {
 
@@ -14,13 +14,12 @@ ProgressLine::ProgressLine(bool quiet) : quiet_(quiet), terminal_(isatty(STDERR_
 
 void ProgressLine::show(const std::string& text) {
   if (quiet_) return;
-  fmt::print(stderr, "{}{}{}", terminal_ ? "\r\x1b[K" : "", text, terminal_ ? "" : "\n");
-  std::fflush(stderr);
+  put_note((terminal_ ? "\r\x1b[K" : "") + shown(text) + (terminal_ ? "" : "\n"));
   open_ = terminal_;
 }
 
 void ProgressLine::finish() {
-  if (open_) std::fputc('\n', stderr);
+  if (open_) put_note("\n");
   open_ = false;
 }
 

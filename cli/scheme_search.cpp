@@ -20,7 +20,7 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
       search.sensitivity.options(SessionChoice(), options.seed, search.output);
   const ExamplesInMemory examples = open_task(model, options, search.sensitivity, search.quiet);
   ProgressLine line(search.quiet);
-  const Progress report = work_progress(line);
+  const Progress report = search.progress ? search.progress : work_progress(line);
   SearchedScheme searched;
   searched.estimator = search.sensitivity.estimator;
   Estimate estimated = estimate_gains(model, options, examples, estimate, report);
@@ -64,6 +64,27 @@ Json found_json(const SearchedScheme& searched, const FoundScheme& scheme) {
     json["predicted_" + searched.gains.unit] = searched.gains.reached(scheme.gain);
   json["cost"] = cost_json(scheme.cost);
   json["scheme"] = Json::parse(scheme_json(searched.space, scheme.point));
+  return json;
+}
+
+Json searched_json(const SearchedScheme& searched) {
+  Json json;
+  json["estimator"] = searched.estimator;
+  json["unit"] = searched.gains.unit;
+  if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
+  json["found"] = found_json(searched, searched.result.best);
+  json["bound"] = number_json(searched.result.bound);
+  if (!searched.finalists.empty()) json["learning_rate"] = searched.finalists.front().rate;
+  json["compiled"] = searched.result.evaluations;
+  for (const Finalist& finalist : searched.finalists) {
+    Json entry = found_json(searched, finalist.scheme);
+    entry["learning_rate"] = finalist.rate;
+    entry["runs"] = finalist.runs;
+    entry["steps"] = finalist.steps;
+    entry["accuracy"] = number_json(finalist.reached.accuracy);
+    entry["loss"] = number_json(finalist.reached.loss);
+    json["finalists"].push_back(std::move(entry));
+  }
   return json;
 }
 

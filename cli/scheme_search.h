@@ -21,6 +21,7 @@ struct SchemeSearch {
   std::string output;       // what the cache lies beside
   bool may_tile = true;
   bool quiet = false;
+  Progress progress;  // empty: a line on standard error
 
   // `required`: --data is.
   void add(CLI::App* verb, bool required);
@@ -43,6 +44,8 @@ SearchedScheme search_for_scheme(const Model& model, const CompileOptions& optio
 
 // A found scheme, for --json and --front.
 Json found_json(const SearchedScheme& searched, const FoundScheme& scheme);
+// All that was found, but for the fronts.
+Json searched_json(const SearchedScheme& searched);
 // "accuracy 87.2 % (+3.1)", "a loss lower by 0.0123 after a step, by Fisher
 // information".
 std::string predicted_text(const Gains& gains, double gain);

@@ -5,6 +5,7 @@
 #include "cli/report/front_picture.h"
 #include "cli/scheme_search.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -65,29 +66,8 @@ std::string finals_text(const SearchedScheme& searched, bool classifies) {
   return "\nFine-tuned, and judged by examples that were not trained on:\n" + table.text();
 }
 
-Json result_json(const SearchedScheme& searched) {
-  Json json;
-  json["estimator"] = searched.estimator;
-  json["unit"] = searched.gains.unit;
-  if (searched.gains.unit != "fisher") json["classifier_alone"] = searched.gains.reached(0);
-  json["found"] = found_json(searched, searched.result.best);
-  json["bound"] = number_json(searched.result.bound);
-  if (!searched.finalists.empty()) json["learning_rate"] = searched.finalists.front().rate;
-  json["compiled"] = searched.result.evaluations;
-  for (const Finalist& finalist : searched.finalists) {
-    Json entry = found_json(searched, finalist.scheme);
-    entry["learning_rate"] = finalist.rate;
-    entry["runs"] = finalist.runs;
-    entry["steps"] = finalist.steps;
-    entry["accuracy"] = number_json(finalist.reached.accuracy);
-    entry["loss"] = number_json(finalist.reached.loss);
-    json["finalists"].push_back(std::move(entry));
-  }
-  return json;
-}
-
 Json fronts_json(const SearchedScheme& searched) {
-  Json json = result_json(searched);
+  Json json = searched_json(searched);
   const auto list = [&](const std::vector<FoundScheme>& schemes) {
     Json entries = Json::array();
     for (const FoundScheme& scheme : schemes) entries.push_back(found_json(searched, scheme));
@@ -99,7 +79,7 @@ Json fronts_json(const SearchedScheme& searched) {
 }
 
 void report(const Options& options, const SearchedScheme& searched) {
-  if (options.output.json) return print_json(result_json(searched));
+  if (options.output.json) return print_json(searched_json(searched));
   if (options.output.quiet) return;
   const SearchResult& result = searched.result;
   const Cost& cost = result.best.cost;
@@ -129,8 +109,8 @@ void report(const Options& options, const SearchedScheme& searched) {
   if (!searched.finalists.empty())
     table.row({"rate", fmt::format("train it with --learning-rate {:.4g}",
                                    searched.finalists.front().rate)});
-  fmt::print("{}{}", table.text(),
-             finals_text(searched, searched.plan.compiled.contents.class_count > 0));
+  print("{}{}", table.text(),
+        finals_text(searched, searched.plan.compiled.contents.class_count > 0));
 }
 
 int run(Options& options) {
@@ -146,7 +126,7 @@ int run(Options& options) {
   if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;
   CompileOptions compile_with = options.compile.options();
   options.search.budget.budget();  // refused before anything is read
-  const ModelPtr model = load_model(options.compile.model);
+  const ModelPtr model = options.compile.load();
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   use_labels_of(*model, &compile_with, options.output.quiet);
   const SearchedScheme searched = search_for_scheme(*model, compile_with, options.search);

@@ -5,6 +5,7 @@
 #include "cli/progress_line.h"
 #include "cli/sensitivity_options.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 
 namespace attune::cli {
@@ -58,13 +59,13 @@ void print_tables(const Estimate& estimate) {
   const Gains& gains = estimate.gains;
   const std::string unit = gains.unit == "accuracy" ? "gain, %" : "gain, " + gains.unit;
   if (gains.unit != "fisher")
-    fmt::print("the classifier alone: {} {:.4f}\n\n", gains.unit, gains.reached(0));
+    print("the classifier alone: {} {:.4f}\n\n", gains.unit, gains.reached(0));
   Table biases({">last biases", "down to", ">" + unit});
   const auto depth = static_cast<size_t>(estimate.space.depth());
   for (size_t k = 1; k <= depth; ++k)
     biases.row({std::to_string(k), estimate.space.layers[depth - k].name,
                 gain_text(gains, gains.bias[k])});
-  fmt::print("{}\n", biases.text());
+  print("{}\n", biases.text());
   Table weights({">layer", "name", ">1/8", ">1/4", ">1/2", ">1"});
   for (size_t l = 0; l < depth; ++l) {
     std::vector<std::string> row = {
@@ -76,7 +77,7 @@ void print_tables(const Estimate& estimate) {
     }
     weights.row(row);
   }
-  fmt::print("weights: {}, by share of the input channels\n{}", unit, weights.text());
+  print("weights: {}, by share of the input channels\n{}", unit, weights.text());
 }
 
 int run(Options& options) {
@@ -87,7 +88,7 @@ int run(Options& options) {
     throw_error(
         "--compare: compares Fisher information with what is measured; add --estimator "
         "measured");
-  const ModelPtr model = load_model(options.compile.model);
+  const ModelPtr model = options.compile.load();
   compile_with.loss = options.compile.loss_for(*model, compile_with, options.output.quiet);
   use_labels_of(*model, &compile_with, options.output.quiet);
   const ExamplesInMemory examples =
@@ -113,7 +114,7 @@ int run(Options& options) {
   }
   if (!options.output.quiet) print_tables(estimate);
   if (agreement)
-    fmt::print(
+    print(
         "\nSpearman's rank correlation of Fisher information with what is measured:\n"
         "biases {:.2f}, weights {:.2f}, all {:.2f}\n",
         agreement->bias, agreement->weight, agreement->all);

@@ -85,7 +85,9 @@ ExamplesInMemory open_task(const Model& model, const CompileOptions& options,
   session_options.backend = BackendChoice::reference;
   std::unique_ptr<Session> session;
   throw_if_error(Session::create(loaded.plan(), session_options, &session));
-  const auto data = open_data(*session, ProgramKind::train_step, sensitivity.data, sensitivity.reading);
+  const auto data = sensitivity.open ? sensitivity.open(*session)
+                                     : open_data(*session, ProgramKind::train_step,
+                                                 sensitivity.data, sensitivity.reading);
   print_notes(*data, quiet);
   return take_examples(*data, *session, sensitivity.examples, options.seed);
 }

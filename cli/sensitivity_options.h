@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "cli/common.h"
@@ -15,6 +17,8 @@ struct SensitivityOptions {
   double learning_rate = 0.0005, head_learning_rate = 0.005;
   int jobs = 0;
   DataOptions reading;
+  // What makes the data, where `data` is no file but only names it; the dataset is for train_step.
+  std::function<std::unique_ptr<Dataset>(const Session&)> open;
 
   // `required`: --data is. `searches`: schemes are found, too.
   void add(CLI::App* verb, bool required, bool searches);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/terminal.h"
 #include "sparse_update/number_text.h"
 
 namespace attune::cli {
@@ -13,12 +14,6 @@ using Json = nlohmann::ordered_json;
 size_t display_width(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
-
-std::string shown(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
-  return text;
 }
 
 Table::Table(std::vector<std::string> headers) {
@@ -33,7 +28,7 @@ Table::Table(std::vector<std::string> headers) {
 
 void Table::row(std::vector<std::string> cells) {
   cells.resize(right_.size());
-  for (std::string& cell : cells) cell = shown(std::move(cell));
+  for (std::string& cell : cells) cell = shown(cell);
   rows_.push_back(std::move(cells));
 }
 

@@ -42,7 +42,4 @@ Table table_of(const nlohmann::ordered_json& objects, std::vector<Column> column
 // Columns that a text takes on a terminal, taking each UTF-8 code point as one.
 size_t display_width(const std::string& text);
 
-// Text of a file or plan as it may be shown: control characters become '?'.
-std::string shown(std::string text);
-
 }  // namespace attune::cli

@@ -240,8 +240,9 @@ class Run {
 
   void save() {
     trace_.record("checkpoint", "save checkpoint", [&] {
-      throw_if_error(
-          save_checkpoint(path_.c_str(), session_, info(), best_state_, command_.replace()));
+      // What was there before this run stays as .old; what this run has saved does not.
+      throw_if_error(save_checkpoint(path_.c_str(), session_, info(), best_state_,
+                                     saved_step_ < 0 ? command_.replace() : Replace::same_plan));
     });
     saved_step_ = trainer_.progress().step;
   }

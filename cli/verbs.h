@@ -20,5 +20,6 @@ Verb add_bench(CLI::App& app);
 Verb add_sensitivity(CLI::App& app);
 Verb add_search(CLI::App& app);
 Verb add_profile(CLI::App& app);
+Verb add_sign(CLI::App& app);
 
 }  // namespace attune::cli

@@ -1,4 +1,6 @@
+#include "cli/limit_options.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "sparse_update/pipeline/verify_against_model.h"
 
@@ -19,6 +21,7 @@ constexpr int kDifference = 1;
 struct Options {
   std::string plan, model, data;
   VerifyOptions verify;
+  ModelOptions reading_model;
   OutputOptions output;
   SessionChoice session;
   DataOptions reading;
@@ -50,13 +53,13 @@ void print_report(const VerifyReport& report, bool quiet) {
     table.row({"worst element",
                fmt::format("[{}]: {:.9g} instead of {:.9g}", d.index, d.actual, d.expected)});
   }
-  fmt::print("{}", table.text());
+  print("{}", table.text());
 }
 
 int run(const Options& options) {
   const auto loaded =
       load_plan(options.plan, options.session, program_bit(ProgramKind::train_step));
-  const ModelPtr model = load_model(options.model);
+  const ModelPtr model = options.reading_model.load(options.model);
   std::unique_ptr<Dataset> data;
   if (!options.data.empty()) {
     data = open_data(*loaded, ProgramKind::train_step, options.data, options.reading);
@@ -67,7 +70,7 @@ int run(const Options& options) {
   verify.threads = options.session.threads;
   const VerifyReport report = verify_plan_against_model(loaded->plan, *model, data.get(), verify);
   if (options.output.json)
-    fmt::print("{}\n", report.json());
+    put(escaped_json(report.json()) + '\n');
   else
     print_report(report, options.output.quiet);
   if (report.ok()) return 0;
@@ -92,6 +95,7 @@ Verb add_verify(CLI::App& app) {
   verb->add_option("--seed", options->verify.seed, "Of random inputs");
   options->reading.add(verb);
   options->session.add(verb);
+  options->reading_model.add(verb);
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -38,7 +38,8 @@ endif()
 
 # Device code works without exceptions and RTTI. What a program does not use of it is left out of the
 # program; what a shared library does not promise is not seen outside.
-set(ATTUNE_DEVICE_OPTIONS -fno-exceptions -fno-rtti -ffunction-sections -fdata-sections)
+set(ATTUNE_DEVICE_OPTIONS -fno-exceptions -fno-rtti -ffunction-sections -fdata-sections
+    $<$<CONFIG:MinSizeRel>:-fno-asynchronous-unwind-tables$<SEMICOLON>-fno-unwind-tables>)
 
 # attune_library(name [OBJECT] [DEVICE] [PACKAGED] sources...): a static library whose includes start at
 # the root, or objects for one. Of what is PACKAGED a shared library is made, too.

@@ -13,10 +13,11 @@ for group in "$@"; do
     build) packages+=(g++ cmake ninja-build ccache libeigen3-dev libxnnpack-dev libpthreadpool-dev
                       libhwy-dev libflatbuffers-dev flatbuffers-compiler libfmt-dev libonnx-dev
                       libprotobuf-dev zlib1g-dev libsndfile1-dev libcli11-dev nlohmann-json3-dev
-                      libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libgif-dev) ;;
+                      libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libgif-dev libsodium-dev) ;;
     quickstart) packages+=(espeak-ng) ;;
-    test) packages+=(doctest-dev libstb-dev espeak-ng python3 python3-numpy python3-onnx python3-torch
-                     python3-torchvision chromium graphviz fonts-dejavu-core) ;;
+    test) packages+=(doctest-dev libstb-dev espeak-ng python3 python3-dev pybind11-dev python3-numpy
+                     python3-onnx python3-torch python3-torchvision python3-matplotlib
+                     python3-nbclient python3-ipykernel chromium strace graphviz fonts-dejavu-core) ;;
     devices) packages+=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf gcc-arm-none-eabi
                         libstdc++-arm-none-eabi-newlib emscripten nodejs qemu-user qemu-system-arm) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch

@@ -60,13 +60,19 @@ function(attune_installed component)
     target_compile_features(${library} INTERFACE cxx_std_20)
     target_include_directories(${library} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     target_link_libraries(${library} PRIVATE ${links})
+    if(kind STREQUAL static)
+      # For programs in C, whose compiler links no C++ by itself.
+      target_link_libraries(${library} INTERFACE $<$<LINK_LANGUAGE:C>:stdc++> $<$<LINK_LANGUAGE:C>:m>)
+    endif()
     foreach(needed ${ARG_NEEDS})
       target_link_libraries(${library} PUBLIC attune_${needed}_${kind})
     endforeach()
     if(kind STREQUAL shared)
       set_target_properties(${library} PROPERTIES
         VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
-      target_link_options(${library} PRIVATE -Wl,--gc-sections -Wl,--no-undefined)
+      target_link_options(${library} PRIVATE -Wl,--gc-sections -Wl,--no-undefined
+        -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/attune.map)
+      set_property(TARGET ${library} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/attune.map)
     endif()
     install(TARGETS ${library} EXPORT attune-${component}-${kind}
             ARCHIVE COMPONENT dev

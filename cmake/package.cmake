@@ -21,6 +21,9 @@ if(ATTUNE_IO)
            "    target_link_libraries(WebP::WebP INTERFACE webpdemux webp)\n  endif()\n")
   endif()
 endif()
+if(TARGET attune_signature)
+  list(APPEND EXPORTED attune_signature)
+endif()
 if(ATTUNE_HOST)
   list(APPEND EXPORTED attune_graph attune_sparse_update attune_machine attune_cli)
   add_library(attune::command ALIAS attune_cli)
@@ -36,7 +39,7 @@ install(FILES ${PROJECT_BINARY_DIR}/package/attune-config.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/attune)
 
 # In the tree these names mean what BUILD_SHARED_LIBS says, as they do in a project that finds them.
-foreach(component engine io)
+foreach(component engine io signature)
   if(TARGET attune_${component})
     set_target_properties(attune_${component} PROPERTIES EXPORT_NAME ${component})
     if(BUILD_SHARED_LIBS AND ATTUNE_SHARED)

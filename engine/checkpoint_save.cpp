@@ -16,8 +16,8 @@ bool is_finished(const CheckpointInfo& info) {
 Status save_checkpoint(ByteSink& sink, const char* name, const Session& session,
                        const CheckpointInfo& info, std::span<const std::byte> kept) {
   const format::Plan& plan = session.plan().table();
-  ATTUNE_RETURN_IF_ERROR(check_states(name, info, plan, session.state(), kept));
-  const Header header = make_header(plan, info, session.state(), kept);
+  Header header;
+  ATTUNE_RETURN_IF_ERROR(begin_checkpoint(name, plan, session.state(), info, kept, &header));
   if (!write_checkpoint(sink, header, plan, session.state(), kept))
     return Status::error("%s: the checkpoint cannot be written: its writer failed", name);
   return Status::ok();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/format/plan_generated.h"
+#include "engine/format/plan_limits.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/plan_verify.h"
 #include "engine/platform/error_text.h"
@@ -34,6 +35,12 @@ Status check_header(const PlanHeader& header, size_t file_bytes, const char* nam
       file_bytes - header.constants_offset - header.constants_bytes < kSegmentSlack)
     return Status::error("%s: plan's header points outside the file; compile the plan again", name);
   return Status::ok();
+}
+
+// Inside the file, so no offset is cut off.
+std::span<const std::byte> segment(std::span<const std::byte> file, uint64_t offset,
+                                   uint64_t size) {
+  return file.subspan(static_cast<size_t>(offset), static_cast<size_t>(size));
 }
 
 }  // namespace
@@ -81,25 +88,19 @@ Status Plan::load(const char* path, Plan* plan) {
   return Status::ok();
 }
 
-Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan,
-                         const Allocator& allocator) {
+Status read_plan_table(std::span<const std::byte> bytes, const char* name, PlanHeader* header,
+                       const format::Plan** table) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % kSegmentAlignment != 0)
     return Status::error("%s: plan in memory must be aligned to %zu bytes", name,
                          kSegmentAlignment);
   if (bytes.size() < sizeof(PlanHeader))
     return Status::error("%s: not an Attune plan (%zu bytes); make one with `attune compile`", name,
                          bytes.size());
-  PlanHeader header;
-  std::memcpy(&header, bytes.data(), sizeof(header));
-  ATTUNE_RETURN_IF_ERROR(check_header(header, bytes.size(), name));
-  if (hash64(bytes.subspan(sizeof(PlanHeader))) != header.checksum)
+  std::memcpy(header, bytes.data(), sizeof(*header));
+  ATTUNE_RETURN_IF_ERROR(check_header(*header, bytes.size(), name));
+  if (hash64(bytes.subspan(sizeof(PlanHeader))) != header->checksum)
     return Status::error("%s: plan is damaged (checksum differs); copy or compile it again", name);
-
-  // Inside the file, so no offset is cut off.
-  const auto segment = [&](uint64_t offset, uint64_t size) {
-    return bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(size));
-  };
-  const auto program = segment(header.program_offset, header.program_bytes);
+  const auto program = segment(bytes, header->program_offset, header->program_bytes);
   // A table is four bytes or more, and is told once: a small file that tells the same tables again
   // and again would keep the verifier busy for hours.
   const auto most_tables = static_cast<flatbuffers::uoffset_t>(
@@ -108,13 +109,21 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
                                  64, most_tables);
   if (!format::VerifyPlanBuffer(verifier))
     return Status::error("%s: plan's program is malformed; compile the plan again", name);
+  *table = format::GetPlan(program.data());
+  return Status::ok();
+}
 
+Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Plan* plan,
+                         const Allocator& allocator) {
+  PlanHeader header;
   Plan loaded;
+  ATTUNE_RETURN_IF_ERROR(read_plan_table(bytes, name, &header, &loaded.table_));
   loaded.bytes_ = bytes;
   write_text(loaded.name_, sizeof(loaded.name_), "%s", name);
-  loaded.table_ = format::GetPlan(program.data());
-  loaded.constants_ = segment(header.constants_offset, header.constants_bytes);
-  loaded.initial_state_ = segment(header.state_offset, header.state_bytes);
+  loaded.constants_ = segment(bytes, header.constants_offset, header.constants_bytes);
+  loaded.initial_state_ = segment(bytes, header.state_offset, header.state_bytes);
+  ATTUNE_RETURN_IF_ERROR(check_plan_limits(
+      *loaded.table_, static_cast<size_t>(header.program_bytes), loaded.constants_, name));
   ATTUNE_RETURN_IF_ERROR(verify_plan(*loaded.table_, loaded.constants_,
                                      loaded.initial_state_.size(), name, allocator));
   *plan = std::move(loaded);

@@ -11,6 +11,7 @@
 #include "engine/format/plan_tensor.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
+#include "kernels/start_pool.h"
 
 namespace attune {
 namespace {
@@ -117,6 +118,7 @@ struct Session::Parts {
   Status choose(ProgramKind kind);
   Status choose_all();
   Status place();
+  MemoryReport report(size_t held) const;  // `held` by kernels, beside the workspace
   void copy_initial_state();
   Status prepare(BoundProgram& program);
   Status check_limits(ProgramKind kind) const;
@@ -136,6 +138,8 @@ struct Session::Parts {
   size_t workspace_bytes = 0, required_bytes = 0;
   std::span<std::byte> state, arena, workspace;
   size_t held_bytes = 0, session_bytes = 0;
+  size_t frozen_bytes = 0;  // what kernels that prepare may pack, as it is in the plan
+  int last_run = -1;        // a program; -1: none, or it failed
   StepObserver observer = nullptr;
   void* observer_context = nullptr;
   // Last, so that they go first: kernels release what they prepared while the memory that they
@@ -185,8 +189,9 @@ Status Session::Parts::choose_all() {
     pool = options.pool;
   else if (options.parallel_for)
     pool = own_pool.make(options.parallel_for);
-  else
-    pool = own_pool.make(std::max(options.threads, 1));
+  else if (pool = own_pool.make(std::max(options.threads, 1)); !is_started(*pool, options.threads))
+    return Status::error("%s: the system does not give %d threads; ask for fewer (--threads)",
+                         plan.name(), options.threads);
   step.all = pool, step.one = &serial;
 
   // The workspace depends on the kernels, and these on the operands: choose without memory first.
@@ -206,6 +211,10 @@ Status Session::Parts::choose_all() {
   const size_t segments = lay_out(table.state_bytes(), table.arena_bytes(), workspace_bytes).total;
   required_bytes =
       bytes(operand_count, step_count) + align_up(prepared_count * sizeof(void*)) + segments;
+  session_bytes =
+      own_bytes(static_cast<size_t>(table.state_bytes()), static_cast<size_t>(table.arena_bytes()),
+                workspace_bytes, operand_count, step_count, prepared_count,
+                options.pool || options.parallel_for ? 1 : pool->threads());
   return Status::ok();
 }
 
@@ -235,7 +244,11 @@ Status Session::Parts::choose(ProgramKind kind) {
                            plan.name(), text_of(described.name()), op_name(step.op),
                            dtype_name(real));
     program.backends[program.step_count] = chosen.backend;
-    if (chosen.kernel->prepare) ++program.prepared_count;
+    if (chosen.kernel->prepare) {
+      ++program.prepared_count;
+      for (int i = 0; i < step.args.num_inputs; ++i)
+        if (step.args.inputs[i].frozen) frozen_bytes += step.args.inputs[i].bytes();
+    }
     if (chosen.kernel->workspace_bytes)
       workspace_bytes =
           std::max(workspace_bytes, chosen.kernel->workspace_bytes(step.args, pool->threads()));
@@ -272,9 +285,6 @@ Status Session::Parts::place() {
   copy_initial_state();  // the rest is zero already
   if (options.poison) ArenaPoison::set_guards(arena);
 
-  session_bytes =
-      own_bytes(state.size(), arena.size(), workspace.size(), operand_count, step_count,
-                prepared_count, options.pool || options.parallel_for ? 1 : pool->threads());
   for (BoundProgram& program : programs) {
     if (!program.program) continue;
     if (program.prepared_count > 0) {
@@ -359,10 +369,22 @@ Status Session::required_bytes(const Plan& plan, const SessionOptions& options, 
   return Status::ok();
 }
 
+Status Session::estimate_memory(const Plan& plan, const SessionOptions& options,
+                                MemoryReport* memory) {
+  ATTUNE_RETURN_IF_ERROR(check_memory(plan, options));
+  Parts* parts = Parts::make(plan, options);
+  if (!parts) return Status::error("%s: out of memory to measure a session", plan.name());
+  const std::unique_ptr<Session> made(&parts->session);
+  ATTUNE_RETURN_IF_ERROR(parts->choose_all());
+  *memory = parts->report(parts->frozen_bytes);
+  return Status::ok();
+}
+
 const Plan& Session::plan() const { return parts_.plan; }
 const Allocator& Session::allocator() const { return parts_.options.allocator; }
 std::span<std::byte> Session::state() const { return parts_.state; }
 
+bool Session::ran_last(ProgramKind kind) const { return parts_.last_run == static_cast<int>(kind); }
 bool Session::has(ProgramKind kind) const { return parts_.has(kind); }
 
 int Session::batch(ProgramKind kind) const {
@@ -428,6 +450,7 @@ Status Session::run(ProgramKind kind) {
   BoundProgram& bound = p.bound(kind);
   ATTUNE_RETURN_IF_ERROR(p.check_limits(kind));
   const bool poison = p.options.poison;
+  p.last_run = -1;
   if (poison) bound.poison.before_run();
   void** prepared = bound.prepared;
   void** repeated = nullptr;  // of the first repeated step
@@ -444,6 +467,7 @@ Status Session::run(ProgramKind kind) {
   });
   if (poison && !ArenaPoison::guards_intact(p.arena))
     return Status::error("%s: %s wrote outside the arena", p.plan.name(), program_name(kind));
+  p.last_run = static_cast<int>(kind);
   return Status::ok();
 }
 
@@ -458,19 +482,23 @@ void Session::reset_state() {
   if (!rest.empty()) std::memset(rest.data(), 0, rest.size());
 }
 
-MemoryReport Session::memory() const {
+MemoryReport Session::Parts::report(size_t held) const {
   MemoryReport report;
-  report.constants = parts_.plan.constants().size();
-  report.state = parts_.state.size();
-  report.arena = parts_.arena.size();
-  report.workspace = parts_.workspace.size() + parts_.held_bytes;
-  report.session = parts_.session_bytes;
-  for (const BoundProgram& bound : parts_.programs)
-    if (bound.program)
+  report.constants = plan.constants().size();
+  report.state = static_cast<size_t>(plan.table().state_bytes());
+  report.arena = static_cast<size_t>(plan.table().arena_bytes());
+  report.workspace = workspace_bytes + held;
+  report.session = session_bytes;
+  for (const BoundProgram& bound : programs)
+    if (bound.program) {
+      report.kept_gradients += kept_gradient_bytes(*bound.program);
       report.arena_lower_bound = std::max(report.arena_lower_bound,
                                           static_cast<size_t>(bound.program->arena_lower_bound()));
+    }
   return report;
 }
+
+MemoryReport Session::memory() const { return parts_.report(parts_.held_bytes); }
 
 int Session::threads() const { return parts_.pool->threads(); }
 int Session::step_count(ProgramKind kind) const { return parts_.bound(kind).step_count; }

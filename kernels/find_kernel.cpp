@@ -1,3 +1,4 @@
+#include "attune/export.h"
 #include "kernels/backends.h"
 #include "kernels/selection.h"
 
@@ -28,7 +29,7 @@ auto table_of(Backend backend) -> const Kernel* (*)(Op, DType) {
 
 }  // namespace
 
-bool backend_available(Backend backend) { return table_of(backend) != nullptr; }
+ATTUNE_API bool backend_available(Backend backend) { return table_of(backend) != nullptr; }
 
 const Kernel* find_kernel(Backend backend, Op op, DType dtype) {
   // An id that a plan of a newer version brought must not index past the tables.

@@ -1,10 +1,15 @@
+// All of the class is shown by a shared library (attune/export.h), without a word in a header that
+// every kernel includes.
+#pragma GCC visibility push(default)
 #include "attune/thread_pool.h"
+#pragma GCC visibility pop
 
 #ifdef ATTUNE_HAVE_PTHREADPOOL
 #include <pthreadpool.h>
 #endif
 
 #include "kernels/heap_block.h"
+#include "kernels/start_pool.h"
 
 namespace attune {
 
@@ -20,8 +25,8 @@ ThreadPool::ThreadPool(const ParallelFor& callers)
 
 ThreadPool::ThreadPool(int threads) {
   if (threads < 2) return;
-  // Without a pool (no memory, no threads) everything still runs, in the calling thread.
-  pool_ = pthreadpool_create(static_cast<size_t>(threads));
+  // Without a pool everything still runs, in the calling thread; is_started tells.
+  pool_ = start_pool(static_cast<size_t>(threads));
   if (pool_) threads_ = static_cast<int>(pthreadpool_get_threads_count(pool_));
 }
 

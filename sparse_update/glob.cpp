@@ -65,6 +65,9 @@ std::vector<std::string_view> split(std::string_view list) {
   return parts;
 }
 
+constexpr size_t kRangeBytes = 48;             // "[8-11]", with numbers of 64 bits
+constexpr size_t kPatternBytes = size_t{1} << 14;  // beyond that, nothing is meant: each costs time
+
 // "8-11".
 bool parse_range(std::string_view text, int64_t* low, int64_t* high) {
   const size_t dash = std::min(text.find('-'), text.size());
@@ -75,10 +78,13 @@ bool parse_range(std::string_view text, int64_t* low, int64_t* high) {
 }  // namespace
 
 bool matches(std::string_view pattern, std::string_view name) {
+  if (pattern.size() > kPatternBytes) return false;
   Places places(name);
   while (!pattern.empty()) {
     // What stands between brackets; npos where they are not closed.
-    const size_t end = pattern.find(pattern[0] == '[' ? ']' : '}');
+    const size_t end = pattern[0] == '['   ? pattern.substr(0, kRangeBytes).find(']')
+                       : pattern[0] == '{' ? pattern.find('}')
+                                           : std::string_view::npos;
     const std::string_view inner =
         end == std::string_view::npos ? "" : pattern.substr(1, std::max<size_t>(end, 1) - 1);
     int64_t low = 0, high = 0;

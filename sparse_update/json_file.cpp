@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -15,8 +16,55 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMaxDepth = 16;
-constexpr uint64_t kMaxBytes = 64 << 20;
+// Of lists and objects of nothing; values take up to thirty times their text.
+constexpr uint64_t kMaxBytes = 16 << 20;
 constexpr size_t kMaxShown = 120;  // bytes
+
+// What is wrong with a text, found before values are made of it. (A callback of json::parse sees as
+// much, but with one the parser goes through a list again for each of its elements.)
+class TextCheck : public nlohmann::json_sax<json> {
+ public:
+  bool too_deep = false, too_large = false;
+  std::optional<std::string> twice;  // the first key that an object has more than once
+  size_t failed_at = 0;
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override {
+    keys_.emplace_back();
+    return begin();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return end();
+  }
+  bool start_array(size_t) override { return begin(); }
+  bool end_array() override { return end(); }
+  bool key(string_t& key) override {
+    if (!twice && !keys_.back().insert(key).second) twice = key;
+    return true;
+  }
+  bool parse_error(size_t at, const std::string&, const json::exception& error) override {
+    too_large = dynamic_cast<const json::out_of_range*>(&error) != nullptr;
+    failed_at = at;
+    return false;
+  }
+
+ private:
+  bool begin() { return !(too_deep = ++depth_ > kMaxDepth); }
+  bool end() {
+    --depth_;
+    return true;
+  }
+
+  int depth_ = 0;
+  std::vector<std::set<std::string>> keys_;  // of the objects around
+};
 
 }  // namespace
 
@@ -34,33 +82,22 @@ json read_json_file(const std::string& path, const std::string& where) {
 }
 
 json read_json_text(const std::string& text, const std::string& where) {
-  std::vector<std::set<std::string>> keys;  // of the objects around
-  const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kMaxDepth)
-      throw_error("{}: is nested deeper than {} levels; nothing that is read here is", where,
-                  kMaxDepth);
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      throw_error("{}: gives '{}' twice; keep one", where, shown_name(parsed.get<std::string>()));
-    return true;
-  };
-  try {
-    return json::parse(text, check);
-  } catch (const json::parse_error& error) {
-    throw_error("{}: is not JSON, at byte {}; correct it there", where, error.byte);
-  } catch (const json::out_of_range&) {
+  TextCheck check;
+  const bool is_json = json::sax_parse(text, &check);
+  if (check.too_deep)
+    throw_error("{}: is nested deeper than {} levels; nothing that is read here is", where,
+                kMaxDepth);
+  if (check.too_large)
     throw_error("{}: holds a number that is too large; give a smaller one", where);
-  }
+  if (!is_json)
+    throw_error("{}: is not JSON, at byte {}; correct it there", where, check.failed_at);
+  if (check.twice) throw_error("{}: gives '{}' twice; keep one", where, shown_name(*check.twice));
+  return json::parse(text);
 }
 
 json parse_plan_json(const char* text) {
-  bool deep = false;
-  json parsed = json::parse(
-      text,
-      [&](int depth, json::parse_event_t, json&) { return !(deep = deep || depth > kMaxDepth); },
-      false);
-  return deep ? json(json::value_t::discarded) : parsed;
+  TextCheck check;
+  return json::sax_parse(text, &check) ? json::parse(text) : json(json::value_t::discarded);
 }
 
 std::string shown_name(const std::string& name) {

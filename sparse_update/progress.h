@@ -5,6 +5,8 @@
 #include <mutex>
 #include <string>
 
+#include "graph/ir/interrupt.h"
+
 namespace attune {
 
 // What is being done, how far, and the seconds left (negative: not known).
@@ -20,6 +22,7 @@ class WorkCount {
 
   // `timed`: whether they took as long as those that are left; else they tell nothing of these.
   void add(size_t parts, bool timed) {
+    check_interrupt();
     const std::lock_guard lock(mutex_);
     done_ += parts;
     if (timed) timed_ += parts;

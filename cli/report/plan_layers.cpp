@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/rules/cut.h"
 
@@ -247,7 +248,7 @@ class Finder {
     const auto axis = static_cast<unsigned>(p.slice_axis());
     owner.slice = fmt::format("{} of {} {}channels", p.slice()->size(), p.shape()->Get(axis),
                               owner.one_filter_a_channel ? ""
-                              : sliced_axis(p) == 0      ? "output "
+                              : model_slice_axis(p) == 0 ? "output "
                                                          : "input ");
   }
 
@@ -274,11 +275,6 @@ uint64_t elements_trained(const format::Parameter& parameter) {
   if (parameter.slice_axis() < 0) return all;
   const auto axis = static_cast<unsigned>(parameter.slice_axis());
   return all / static_cast<uint64_t>(parameter.shape()->Get(axis)) * parameter.slice()->size();
-}
-
-unsigned sliced_axis(const format::Parameter& parameter) {
-  assert(parameter.slice_axis() >= 0 && parameter.perm());  // as plans are verified
-  return parameter.perm()->Get(static_cast<unsigned>(parameter.slice_axis()));
 }
 
 PlanLayers find_plan_layers(const format::Plan& plan, const format::Program& program,

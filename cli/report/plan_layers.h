@@ -44,7 +44,5 @@ PlanLayers find_plan_layers(const format::Plan& plan, const format::Program& pro
 // Of a parameter and of its trained part.
 uint64_t elements_of(const format::Parameter& parameter);
 uint64_t elements_trained(const format::Parameter& parameter);
-// The axis of the model's tensor that the parameter is sliced along.
-unsigned sliced_axis(const format::Parameter& parameter);
 
 }  // namespace attune::cli

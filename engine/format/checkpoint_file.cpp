@@ -8,7 +8,7 @@
 
 namespace attune::checkpoint {
 
-Status open_existing(const char* path, int* fd, uint64_t* bytes, unsigned* mode) {
+Status open_existing(const char* path, int* fd, uint64_t* bytes) {
   *fd = -1;
   int opened;
   do {
@@ -31,7 +31,6 @@ Status open_existing(const char* path, int* fd, uint64_t* bytes, unsigned* mode)
   }
   *fd = opened;
   *bytes = static_cast<uint64_t>(info.st_size);
-  *mode = info.st_mode & 0777;
   return Status::ok();
 }
 
@@ -56,8 +55,7 @@ FileSource::~FileSource() {
 }
 
 Status FileSource::open(const char* path) {
-  unsigned mode = 0;
-  ATTUNE_RETURN_IF_ERROR(open_existing(path, &fd_, &bytes_, &mode));
+  ATTUNE_RETURN_IF_ERROR(open_existing(path, &fd_, &bytes_));
   if (fd_ < 0) return Status::error("%s: there is no such file", path);
   return Status::ok();
 }
@@ -69,19 +67,5 @@ bool FileSource::read_at(uint64_t offset, void* out, size_t bytes) {
 }
 
 const char* FileSource::why() const { return error_ ? strerror(error_) : "it ends early"; }
-
-bool FileSink::write(const void* data, size_t bytes) {
-  const char* from = static_cast<const char*>(data);
-  while (error_ == 0 && bytes > 0) {
-    const ssize_t written = ::write(fd_, from, bytes);
-    if (written <= 0) {
-      if (written == 0 || errno != EINTR) error_ = written == 0 ? EIO : errno;
-      continue;
-    }
-    from += written;
-    bytes -= static_cast<size_t>(written);
-  }
-  return error_ == 0;
-}
 
 }  // namespace attune::checkpoint

@@ -7,7 +7,7 @@
 namespace attune::checkpoint {
 
 // Opens a regular file for reading; `*fd` is -1, and the status ok, where there is none.
-Status open_existing(const char* path, int* fd, uint64_t* bytes, unsigned* mode);
+Status open_existing(const char* path, int* fd, uint64_t* bytes);
 
 // Reads exactly `bytes` at `offset`; false with errno set, or 0 where the file ends before.
 bool read_at(int fd, uint64_t offset, void* out, size_t bytes);
@@ -28,17 +28,6 @@ class FileSource : public ByteSource {
  private:
   int fd_ = -1, error_ = 0;
   uint64_t bytes_ = 0;
-};
-
-// Writes to an open file, and remembers the first error.
-class FileSink : public ByteSink {
- public:
-  explicit FileSink(int fd) : fd_(fd) {}
-  bool write(const void* data, size_t bytes) override;
-  int error() const { return error_; }  // 0, or what errno was
-
- private:
-  int fd_, error_ = 0;
 };
 
 }  // namespace attune::checkpoint

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "attune/checkpoint.h"
-#include "engine/format/plan_generated.h"
+#include "engine/format/parameter_tensor.h"
 
 // What the two halves of the checkpoint code share; nothing here is for other code.
 namespace attune::checkpoint {
@@ -72,54 +72,24 @@ struct TensorHeader {
 };
 static_assert(sizeof(TensorHeader) == 40);
 
-// A tensor of the checkpoint as the plan defines it.
-struct TensorInfo {
-  std::string_view name, slot;
-  const format::Parameter* parameter = nullptr;
+// A tensor of the checkpoint as the plan defines it, of which the file has what is trained.
+struct TensorInfo : ParameterTensor {
   TensorHeader header = {};
-  size_t element_bytes = 0;
-  size_t state_offset = 0;
-  // The model's order is that of these axes, outermost first; `stride` in elements of our layout.
-  int rank = 0;
-  int64_t dims[kMaxRank] = {}, stride[kMaxRank] = {};
-  // On this axis, index i is channel slice[i] of the parameter; -1: nowhere.
-  int slice_axis = -1;
-  const int32_t* slice = nullptr;
 };
 
-// Tensors of one parameter: its value, then the optimizer's.
-int tensors_of(const format::Parameter& parameter);
 uint32_t count_tensors(const format::Plan& plan);
-TensorInfo describe_tensor(const format::Parameter& parameter, int slot);
+TensorInfo describe_tensor(const format::Parameter& parameter, int number);
 uint64_t tensor_bytes(const format::Plan& plan);  // that all tensors take in a file
-std::string_view string_of(const flatbuffers::String* text);
 
-// Calls f(first, stride, count) for runs of elements in the model's order: `first` is an element's
-// offset in our layout, and the next ones are `stride` elements apart. f returns false to stop.
-template <class F>
-bool for_each_run(const TensorInfo& tensor, F&& f) {
-  const int last = tensor.rank - 1;
-  const auto position = [&](int axis, int64_t index) {
-    return (axis == tensor.slice_axis ? tensor.slice[index] : index) * tensor.stride[axis];
-  };
-  int64_t index[kMaxRank] = {};
-  for (int axis = 0; axis < tensor.rank; ++axis)
-    if (tensor.dims[axis] == 0) return true;
-  for (;;) {
-    int64_t base = 0;
-    for (int axis = 0; axis < last; ++axis) base += position(axis, index[axis]);
-    if (tensor.rank == 0) {
-      if (!f(base, int64_t{1}, int64_t{1})) return false;
-    } else if (last == tensor.slice_axis) {
-      for (int64_t i = 0; i < tensor.dims[last]; ++i)
-        if (!f(base + position(last, i), int64_t{1}, int64_t{1})) return false;
-    } else {
-      if (!f(base, tensor.stride[last], tensor.dims[last])) return false;
-    }
-    int axis = last - 1;
-    while (axis >= 0 && ++index[axis] == tensor.dims[axis]) index[axis--] = 0;
-    if (axis < 0) return true;
-  }
+// Calls f(bytes, stride, count) for runs of trained elements in the model's order: `bytes` is where
+// the first lies in `state`, and the next ones are `stride` bytes apart. f returns false to stop.
+template <class Bytes, class F>
+bool for_each_trained_run(const TensorInfo& tensor, Bytes* state, F&& f) {
+  const size_t size = dtype_bytes(tensor.dtype, 1);
+  return for_each_run(tensor, [&](const ElementRun& run) {
+    return !run.trained || f(state + tensor.state_offset + static_cast<size_t>(run.first) * size,
+                             static_cast<size_t>(run.stride) * size, run.count);
+  });
 }
 
 // Copies what may be shown of a file's text: printable ASCII, the rest as '?', cut to fit.

@@ -88,15 +88,38 @@ Status check_real(const char* name, const Header& h, const format::Plan& plan) {
 }
 
 bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state) {
-  const size_t bytes = tensor.element_bytes;
-  std::byte* const values = state + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    std::byte* to = values + static_cast<size_t>(first) * bytes;
-    if (stride == 1) return reader.read(to, static_cast<size_t>(count) * bytes);
-    for (int64_t i = 0; i < count; ++i, to += static_cast<size_t>(stride) * bytes)
-      if (!reader.read(to, bytes)) return false;
+  const size_t size = dtype_bytes(tensor.dtype, 1);
+  return for_each_trained_run(tensor, state, [&](std::byte* to, size_t stride, int64_t count) {
+    if (stride == size) return reader.read(to, static_cast<size_t>(count) * size);
+    for (int64_t i = 0; i < count; ++i, to += stride)
+      if (!reader.read(to, size)) return false;
     return true;
   });
+}
+
+namespace {
+
+template <class T>
+bool check_elements(Reader& reader, uint64_t bytes, bool* finite) {
+  for (T element; bytes >= sizeof(T); bytes -= sizeof(T)) {
+    if (!reader.read(&element, sizeof(T))) return false;
+    *finite = *finite && std::isfinite(element);
+  }
+  return reader.skip(bytes);
+}
+
+}  // namespace
+
+bool check_elements(Reader& reader, const TensorHeader& tensor, bool* finite) {
+  *finite = true;
+  switch (static_cast<DType>(tensor.dtype)) {
+    case DType::f32:
+      return check_elements<float>(reader, tensor.bytes, finite);
+    case DType::f64:
+      return check_elements<double>(reader, tensor.bytes, finite);
+    default:
+      return reader.skip(tensor.bytes);
+  }
 }
 
 Status read_info(const char* name, const Header& h, CheckpointInfo* info) {

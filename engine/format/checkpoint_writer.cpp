@@ -58,17 +58,16 @@ void put_tensor(Writer& writer, const TensorInfo& tensor, std::span<const std::b
   }
   writer.put(tensor.name.data(), tensor.name.size());
   writer.put(tensor.slot.data(), tensor.slot.size());
-  const std::byte* const values = state.data() + tensor.state_offset;
-  for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    const size_t bytes = tensor.element_bytes;
-    const std::byte* from = values + static_cast<size_t>(first) * bytes;
-    if (stride == 1)
-      writer.put(from, static_cast<size_t>(count) * bytes);
-    else
-      for (int64_t i = 0; i < count; ++i, from += static_cast<size_t>(stride) * bytes)
-        writer.put(from, bytes);
-    return true;
-  });
+  const size_t size = dtype_bytes(tensor.dtype, 1);
+  for_each_trained_run(tensor, state.data(),
+                       [&](const std::byte* from, size_t stride, int64_t count) {
+                         if (stride == size)
+                           writer.put(from, static_cast<size_t>(count) * size);
+                         else
+                           for (int64_t i = 0; i < count; ++i, from += stride)
+                             writer.put(from, size);
+                         return true;
+                       });
 }
 
 void put_tensors(Writer& writer, const format::Plan& plan, std::span<const std::byte> state) {
@@ -78,24 +77,13 @@ void put_tensors(Writer& writer, const format::Plan& plan, std::span<const std::
       put_tensor(writer, describe_tensor(*parameter, i), state);
 }
 
-template <class T>
-bool is_finite(const std::byte* from, int64_t stride, int64_t count) {
-  const T* const values = reinterpret_cast<const T*>(from);
-  for (int64_t i = 0; i < count; ++i)
-    if (!std::isfinite(values[i * stride])) return false;
-  return true;
-}
-
 bool is_finite(const TensorInfo& tensor, std::span<const std::byte> state) {
-  const std::byte* const values = state.data() + tensor.state_offset;
-  return for_each_run(tensor, [&](int64_t first, int64_t stride, int64_t count) {
-    const std::byte* from = values + static_cast<size_t>(first) * tensor.element_bytes;
-    if (tensor.header.dtype == static_cast<uint32_t>(DType::f32))
-      return is_finite<float>(from, stride, count);
-    if (tensor.header.dtype == static_cast<uint32_t>(DType::f64))
-      return is_finite<double>(from, stride, count);
-    return true;
-  });
+  return for_each_trained_run(tensor, state.data(),
+                              [&](const std::byte* from, size_t stride, int64_t count) {
+                                for (int64_t i = 0; i < count; ++i, from += stride)
+                                  if (!std::isfinite(real_at(tensor.dtype, from))) return false;
+                                return true;
+                              });
 }
 
 // The last update's numbers went into no loss yet.
@@ -112,21 +100,7 @@ Status check_finite(const format::Plan& plan, std::span<const std::byte> state) 
   return Status::ok();
 }
 
-}  // namespace
-
-Status check_states(const char* name, const CheckpointInfo& info, const format::Plan& plan,
-                    std::span<const std::byte> state, std::span<const std::byte> kept) {
-  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
-  if (kept.size() != state.size() && (needed || !kept.empty()))
-    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
-                         name);
-  return check_finite(plan, state);
-}
-
-Header make_header(const format::Plan& plan, const CheckpointInfo& info,
-                   std::span<const std::byte> state, std::span<const std::byte> kept_state) {
-  const bool kept_apart = !kept_state.empty() &&
-                          std::memcmp(kept_state.data(), state.data(), kept_state.size()) != 0;
+Header make_header(const format::Plan& plan, const CheckpointInfo& info, bool kept_apart) {
   const TrainOptions& options = info.options;
   const TrainProgress& progress = info.progress;
   Header h = {};
@@ -182,6 +156,21 @@ Header make_header(const format::Plan& plan, const CheckpointInfo& info,
   h.kept_last_rate = kept.last_rate;
   h.file_bytes += tensor_bytes(plan) * (kept_apart ? 2 : 1);
   return h;
+}
+
+}  // namespace
+
+Status begin_checkpoint(const char* name, const format::Plan& plan,
+                        std::span<const std::byte> state, const CheckpointInfo& info,
+                        std::span<const std::byte> kept, Header* header) {
+  const bool needed = info.keep_best && info.best.measured && info.best.step != info.progress.step;
+  if (kept.size() != state.size() && (needed || !kept.empty()))
+    return Status::error("%s: the state that the run keeps is not given, or is of another plan",
+                         name);
+  ATTUNE_RETURN_IF_ERROR(check_finite(plan, state));
+  const bool apart = !kept.empty() && std::memcmp(kept.data(), state.data(), kept.size()) != 0;
+  *header = make_header(plan, info, apart);
+  return Status::ok();
 }
 
 bool write_checkpoint(ByteSink& sink, const Header& header, const format::Plan& plan,

@@ -5,12 +5,12 @@
 #include <memory>
 
 #include "attune/preprocess.h"
+#include "engine/format/lacking_operators.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
 #include "engine/platform/error_text.h"
 #include "engine/platform/memory_block.h"
 #include "kernels/axis_facts.h"
-#include "kernels/custom.h"
 #include "kernels/kernel.h"
 #include "kernels/signature.h"
 
@@ -130,9 +130,6 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
   char where[200];
   write_text(where, sizeof(where), "%s, step %u (%s)", program_name(program_kind(p)), index,
              s->op() < kOpCount ? op_name(static_cast<Op>(s->op())) : "?");
-  if (s->op() >= kOpCount || s->op_version() != op_info(static_cast<Op>(s->op())).version)
-    return Status::error("%s: %s: operator %u version %u is unknown here; use a newer runtime",
-                         name, where, s->op(), s->op_version());
   const Op op = static_cast<Op>(s->op());
 
   std::span<const int32_t> lists[2] = {list_of(s->inputs()), list_of(s->outputs())};
@@ -181,21 +178,6 @@ Status Verifier::step(const format::Program& p, unsigned index) const {
     return Status::error("%s: %s: kernels of an unknown backend; use a newer runtime", name, where);
   if (!is_real(compute_type(*s)))
     return Status::error("%s: %s: computes in no type of ours; %s", name, where, kRecompile);
-  if (!find_kernel(Backend::reference, op, compute_type(*s)))
-    return Status::error(
-        "%s: %s: this library was built without %s in %s; build one that has it (ATTUNE_OPERATORS "
-        "and ATTUNE_TYPES, or attune_slim_library of this plan)",
-        name, where, op_name(op), dtype_name(compute_type(*s)));
-  if (op == Op::custom) {
-    const auto name_of_it =
-        custom_name(*static_cast<const CustomAttrs*>(static_cast<void*>(attrs)));
-    if (find_custom_operator(name_of_it) == nullptr)
-      return Status::error(
-          "%s: %s: the operator %.*s is not registered in this program; register it before the "
-          "plan "
-          "is loaded (attune/custom_operator.h)",
-          name, where, static_cast<int>(name_of_it.size()), name_of_it.data());
-  }
   if (const char* wrong = check_step(op, attrs, in, out, compute_type(*s)))
     return Status::error("%s: %s: %s; %s", name, where, wrong, kRecompile);
 
@@ -366,6 +348,16 @@ bool preprocess_ok(const format::Preprocess& p) {
   return true;
 }
 
+// Everything after it may rely on the plan's operators.
+[[gnu::noinline]] Status check_operators(const format::Plan& plan, const char* name) {
+  LackingOperator lacking[kMostLacking];
+  const int count = lacking_operators(plan, lacking);
+  if (count == 0) return Status::ok();
+  char text[400];
+  describe({lacking, static_cast<size_t>(count)}, text, sizeof(text));
+  return Status::error("%s: %s", name, text);
+}
+
 }  // namespace
 
 Status verify_plan(const format::Plan& plan, std::span<const std::byte> constants,
@@ -382,6 +374,7 @@ Status verify_plan(const format::Plan& plan, std::span<const std::byte> constant
       constants.size() != plan.constants_bytes() || plan.real() >= kDTypeCount)
     return Status::error("%s: the plan's head is incomplete or contradicts itself; %s", name,
                          kRecompile);
+  ATTUNE_RETURN_IF_ERROR(check_operators(plan, name));
   for (const format::Program* program : *plan.programs())
     if (program->kind() < kProgramCount) ATTUNE_RETURN_IF_ERROR(verifier.program(*program));
   const unsigned parameters = plan.parameters() ? plan.parameters()->size() : 0;

@@ -26,13 +26,17 @@ char separator_of(std::string_view text) {
 
 class CsvParser {
  public:
-  CsvParser(const std::string& path, std::string_view text)
-      : path_(path), text_(text), separator_(separator_of(text)) {}
+  CsvParser(const std::string& path, std::string_view text, const ReadLimits& limits)
+      : path_(path), text_(text), limits_(limits), separator_(separator_of(text)) {}
 
   Status parse(Csv* csv) {
     while (at_ < text_.size()) {
       Csv::Row row{line_, {}};
       ATTUNE_RETURN_IF_ERROR(parse_row(&row));
+      // Each field is a string of its own, which takes more than the few bytes of most.
+      taken_ += sizeof(row);
+      for (const std::string& field : row.fields) taken_ += sizeof(field) + field.size();
+      if (taken_ > limits_.input_bytes) return too_many_bytes(path_, taken_, limits_);
       const bool empty = std::ranges::all_of(row.fields, &std::string::empty);
       if (!empty) csv->rows.push_back(std::move(row));
     }
@@ -87,8 +91,10 @@ class CsvParser {
 
   const std::string& path_;
   std::string_view text_;
+  const ReadLimits& limits_;
   char separator_;
   size_t at_ = 0;
+  uint64_t taken_ = 0;  // bytes of memory
   int64_t line_ = 1;
 };
 
@@ -103,7 +109,8 @@ std::string plain(std::string_view name) {
 
 }  // namespace
 
-Status parse_csv(const std::string& path, std::string_view text, Csv* csv) {
+Status parse_csv(const std::string& path, std::string_view text, const ReadLimits& limits,
+                 Csv* csv) {
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
     return file_error(path, "is UTF-16, as Excel saves \"Unicode text\"; save it as \"CSV UTF-8\"");
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
@@ -111,7 +118,7 @@ Status parse_csv(const std::string& path, std::string_view text, Csv* csv) {
     return file_error(
         path + ":" + std::to_string(1 + std::ranges::count(text.substr(0, zero), '\n')),
         "a zero byte; save the table as plain text");
-  return CsvParser(path, text).parse(csv);
+  return CsvParser(path, text, limits).parse(csv);
 }
 
 bool parse_real(std::string_view text, double* number) {

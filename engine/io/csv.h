@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attune/status.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 
@@ -20,7 +21,9 @@ struct Csv {
   };
   std::vector<Row> rows;
 };
-Status parse_csv(const std::string& path, std::string_view text, Csv* csv);
+// An error where the rows take more memory than limits.input_bytes.
+Status parse_csv(const std::string& path, std::string_view text, const ReadLimits& limits,
+                 Csv* csv);
 
 // The text as a number, blanks around it apart; false where it is none.
 bool parse_real(std::string_view text, double* number);

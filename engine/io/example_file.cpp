@@ -56,7 +56,7 @@ Status ExampleFile::create(const DatasetRequest& request, std::unique_ptr<Exampl
 }
 
 ExampleFile::ExampleFile(const DatasetRequest& request)
-    : example_(request.example()), preprocess_(request.preprocess) {
+    : example_(request.example()), preprocess_(request.preprocess), limits_(request.limits) {
   if (preprocess_.front_end == FrontEnd::mfcc) {
     mfcc_ = std::make_unique<Mfcc>(preprocess_.mfcc);
     features_.resize(static_cast<size_t>(example_.shape.elements()));
@@ -93,9 +93,9 @@ Status ExampleFile::load(const std::string& path, std::span<std::byte> input) {
 
 Status ExampleFile::load_image(const std::string& path, std::span<std::byte> input) {
   std::vector<std::byte> file;
-  ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+  ATTUNE_RETURN_IF_ERROR(read_file(path, limits_, &file));
   Image image;
-  ATTUNE_RETURN_IF_ERROR(decode_image(path, file, &image));
+  ATTUNE_RETURN_IF_ERROR(decode_image(path, file, limits_, &image));
   preprocess_image(preprocess_.image, image.view(),
                    {reinterpret_cast<uint8_t*>(input.data()), input.size()});
   return Status::ok();
@@ -103,9 +103,9 @@ Status ExampleFile::load_image(const std::string& path, std::span<std::byte> inp
 
 Status ExampleFile::load_sound(const std::string& path, std::span<std::byte> input) {
   std::vector<std::byte> file;
-  ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+  ATTUNE_RETURN_IF_ERROR(read_file(path, limits_, &file));
   Audio audio;
-  ATTUNE_RETURN_IF_ERROR(decode_sound(path, file, &audio));
+  ATTUNE_RETURN_IF_ERROR(decode_sound(path, file, limits_, &audio));
   mfcc_->compute(clip_of(preprocess_.mfcc, audio), features_);
   if (example_.dtype == DType::f64) {
     const std::vector<double> wide(features_.begin(), features_.end());
@@ -118,7 +118,7 @@ Status ExampleFile::load_sound(const std::string& path, std::span<std::byte> inp
 
 Status ExampleFile::load_npy(const std::string& path, std::span<std::byte> input) {
   NpyArray array;
-  ATTUNE_RETURN_IF_ERROR(read_npy(path, &array));
+  ATTUNE_RETURN_IF_ERROR(read_npy(path, limits_, &array));
   if (!holds_example(array.shape, example_.shape))
     return file_error(path, "shape %s, the model's input `%.*s` takes %s; save it so",
                       dims_text(array.shape).c_str(), static_cast<int>(example_.name.size()),

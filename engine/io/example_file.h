@@ -44,6 +44,7 @@ class ExampleFile {
 
   ExampleSpec example_;
   Preprocess preprocess_;
+  ReadLimits limits_;
   std::unique_ptr<Mfcc> mfcc_;
   std::vector<float> features_;
 };

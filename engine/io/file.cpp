@@ -62,11 +62,18 @@ Status check_regular_file(const std::string& path) {
   return Status::ok();
 }
 
-Status read_file(const std::string& path, std::vector<std::byte>* bytes) {
+Status too_many_bytes(std::string_view path, uint64_t bytes, const ReadLimits& limits) {
+  return file_error(path, "%llu bytes, and at most %llu are read; --max-input-bytes allows more",
+                    static_cast<unsigned long long>(bytes),
+                    static_cast<unsigned long long>(limits.input_bytes));
+}
+
+Status read_file(const std::string& path, const ReadLimits& limits, std::vector<std::byte>* bytes) {
   ATTUNE_RETURN_IF_ERROR(check_regular_file(path));
   std::error_code failure;
   const std::uintmax_t size = fs::file_size(path, failure);
   if (failure) return file_error(path, "cannot be read (%s)", failure.message().c_str());
+  if (size > limits.input_bytes) return too_many_bytes(path, size, limits);
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                        &std::fclose);
   if (!file) return file_error(path, "cannot be opened (%s)", std::strerror(errno));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "attune/status.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 
@@ -22,8 +23,10 @@ std::string shortened(std::string_view text);
 // The names, comma-separated; when there are many, the first ones and how many there are.
 std::string name_list(const std::vector<std::string>& names);
 
-// Reads a whole regular file (or a symlink to one).
-Status read_file(const std::string& path, std::vector<std::byte>* bytes);
+// Reads a whole regular file (or a symlink to one) of at most limits.input_bytes.
+Status read_file(const std::string& path, const ReadLimits& limits, std::vector<std::byte>* bytes);
+// The error that a file, or what it becomes, is larger than the limits allow.
+Status too_many_bytes(std::string_view path, uint64_t bytes, const ReadLimits& limits);
 
 // An error unless `path` is a regular file or a symlink to one: pipes and devices might block.
 Status check_regular_file(const std::string& path);

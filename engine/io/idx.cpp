@@ -70,7 +70,7 @@ class GzFile {
   std::string path_;
 };
 
-Status read_idx(const std::string& path, IdxArray* array) {
+Status read_idx(const std::string& path, const ReadLimits& limits, IdxArray* array) {
   GzFile file;
   ATTUNE_RETURN_IF_ERROR(file.open(path));
   std::byte magic[4];
@@ -98,6 +98,7 @@ Status read_idx(const std::string& path, IdxArray* array) {
     return file_error(path,
                       "%s bytes do not fit a file of %llu: cut short or damaged; copy it again",
                       dims_text(array->shape).c_str(), static_cast<unsigned long long>(file_bytes));
+  if (bytes > limits.input_bytes) return too_many_bytes(path, bytes, limits);
   array->bytes.resize(bytes);
   ATTUNE_RETURN_IF_ERROR(file.read(array->bytes));
   return file.expect_end();
@@ -245,7 +246,7 @@ Status read_labels(const std::string& images_path, const DatasetRequest& request
                       "holds classes, but the model learns numbers; give an .npz with x and y");
   }
   IdxArray array;
-  ATTUNE_RETURN_IF_ERROR(read_idx(path, &array));
+  ATTUNE_RETURN_IF_ERROR(read_idx(path, request.limits, &array));
   if (array.shape.size() != 1 || array.shape[0] != count)
     return file_error(path, "labels of shape %s for %lld images; give one for each",
                       dims_text(array.shape).c_str(), static_cast<long long>(count));
@@ -279,7 +280,7 @@ Status open_idx(const std::string& images_path, const DatasetRequest& request,
   if (file_name_of(images_path).find("idx1") != std::string::npos)
     return file_error(images_path, "holds labels; give the images file beside it");
   IdxArray images;
-  ATTUNE_RETURN_IF_ERROR(read_idx(images_path, &images));
+  ATTUNE_RETURN_IF_ERROR(read_idx(images_path, request.limits, &images));
   ATTUNE_RETURN_IF_ERROR(check_images(images_path, request, images));
   Labels labels(request);
   ATTUNE_RETURN_IF_ERROR(read_labels(images_path, request, images.shape[0], &labels));

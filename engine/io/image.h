@@ -8,6 +8,7 @@
 
 #include "attune/preprocess.h"
 #include "attune/status.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 
@@ -23,10 +24,11 @@ struct Image {
   ImageView view() const { return {width, height, channels, pixels}; }
 };
 
-// Decodes a picture of at most 2^27 pixels, whose format its first bytes tell, and turns it upright
-// as its EXIF data tell. `path` is for messages. A file that is cut short or, for PNG, damaged is
-// an error.
-Status decode_image(std::string_view path, std::span<const std::byte> file, Image* image);
+// Decodes a picture of at most limits.pixels, whose format its first bytes tell, and turns it
+// upright as its EXIF data tell. `path` is for messages. A file that is cut short or, for PNG,
+// damaged is an error.
+Status decode_image(std::string_view path, std::span<const std::byte> file,
+                    const ReadLimits& limits, Image* image);
 
 // Extensions that pictures have, in lower case, with their dot.
 std::vector<std::string_view> image_extensions();

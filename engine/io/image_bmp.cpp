@@ -125,7 +125,7 @@ Status decode_bmp(std::string_view path, std::span<const std::byte> file, Stored
       row_bytes > static_cast<int64_t>(data.size()) / header.height)
     return image_cut_short(path);
   Image& image = stored->image;
-  ATTUNE_RETURN_IF_ERROR(size_image(path, header.width, header.height, 3, &image));
+  ATTUNE_RETURN_IF_ERROR(size_image(path, header.width, header.height, 3, stored));
   std::vector<uint8_t> indices;
   if (runs) {
     indices.resize(image.pixels.size() / 3);

@@ -8,8 +8,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr int64_t kMaxPixels = int64_t{1} << 27;
-
 using Bytes = std::span<const std::byte>;
 
 // "P1" to "P6", then space or a comment.
@@ -52,15 +50,15 @@ Status image_not_decoded(std::string_view path, const char* reason) {
 }
 
 Status size_image(std::string_view path, int64_t width, int64_t height, int32_t channels,
-                  Image* image) {
+                  StoredImage* stored) {
   constexpr int64_t kMaxSide = 1 << 20;
   if (width < 1 || height < 1 || width > kMaxSide || height > kMaxSide ||
-      width * height > kMaxPixels)
-    return file_error(path, "%lld x %lld pixels; give an image of 1 to %lld pixels",
+      width * height > stored->max_pixels)
+    return file_error(path, "%lld x %lld pixels; give 1 to %lld, or allow more by --max-pixels",
                       static_cast<long long>(width), static_cast<long long>(height),
-                      static_cast<long long>(kMaxPixels));
-  *image = {static_cast<int32_t>(width), static_cast<int32_t>(height), channels, {}};
-  image->pixels.resize(static_cast<size_t>(width * height * channels));
+                      static_cast<long long>(stored->max_pixels));
+  stored->image = {static_cast<int32_t>(width), static_cast<int32_t>(height), channels, {}};
+  stored->image.pixels.resize(static_cast<size_t>(width * height * channels));
   return Status::ok();
 }
 
@@ -76,7 +74,7 @@ std::vector<std::string_view> image_extensions() {
           ".gif", ".bmp",  ".dib", ".ppm",  ".pgm", ".pbm",  ".pnm"};
 }
 
-Status decode_image(std::string_view path, Bytes file, Image* image) {
+Status decode_image(std::string_view path, Bytes file, const ReadLimits& limits, Image* image) {
   for (const Format& format : kFormats) {
     if (!format.begins(file)) continue;
     if (!format.decode)
@@ -84,7 +82,7 @@ Status decode_image(std::string_view path, Bytes file, Image* image) {
                         "a %s image, which this build does not read; install the packages of "
                         "cmake/install_packages.sh and build anew, or convert it to BMP or PNM",
                         format.name);
-    StoredImage stored;
+    StoredImage stored{limits.pixels, {}, 1};
     ATTUNE_RETURN_IF_ERROR(format.decode(path, file, &stored));
     apply_orientation(stored.orientation, &stored.image);
     *image = std::move(stored.image);

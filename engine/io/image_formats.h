@@ -12,8 +12,9 @@ namespace attune {
 
 // A decoded picture, still as it lies in its file. `orientation` is EXIF's: 1 .. 8, 1 upright.
 struct StoredImage {
+  int64_t max_pixels;
   Image image;
-  int orientation = 1;
+  int orientation;
 };
 
 // One decoder a format, in a file of its own that is built where its library is installed. Colours
@@ -30,9 +31,9 @@ Status decode_pnm(std::string_view path, std::span<const std::byte> file, Stored
 // What decoders share.
 Status image_cut_short(std::string_view path);
 Status image_not_decoded(std::string_view path, const char* reason);
-// Makes room for the pixels; an error where there would be none, or more than 2^27.
+// Makes room for the pixels; an error where there would be none, or more than stored->max_pixels.
 Status size_image(std::string_view path, int64_t width, int64_t height, int32_t channels,
-                  Image* image);
+                  StoredImage* stored);
 // An error where so few bytes cannot hold the pixels: nothing is allocated for them then.
 Status check_image_bytes(std::string_view path, int64_t width, int64_t height, size_t bytes,
                          int64_t most_pixels_per_byte);

@@ -57,7 +57,7 @@ Status decode_gif(std::string_view path, std::span<const std::byte> file, Stored
   const GifImageDesc& frame = gif->Image;
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(size_image(path, std::max(gif->SWidth, frame.Left + frame.Width),
-                                    std::max(gif->SHeight, frame.Top + frame.Height), 3, &image));
+                                    std::max(gif->SHeight, frame.Top + frame.Height), 3, stored));
   uint8_t palette[256][3];
   for (int i = 0; i < 256; ++i) std::fill_n(palette[i], 3, static_cast<uint8_t>(i));
   if (const ColorMapObject* map = frame.ColorMap ? frame.ColorMap : gif->SColorMap)

@@ -133,7 +133,7 @@ Status decode_jpeg(std::string_view path, std::span<const std::byte> file, Store
       check_image_bytes(path, reader.width(), reader.height(), file.size(), kMaxPixelsPerByte));
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(
-      size_image(path, reader.width(), reader.height(), reader.channels(), &image));
+      size_image(path, reader.width(), reader.height(), reader.channels(), stored));
   if (!reader.read_pixels(image.pixels.data()))
     return reader.too_many_scans()
                ? file_error(path, "the JPEG has more than %d scans; convert it anew",

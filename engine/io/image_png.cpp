@@ -99,7 +99,7 @@ Status decode_png(std::string_view path, std::span<const std::byte> file, Stored
       check_image_bytes(path, reader.width(), reader.height(), file.size(), kMaxPixelsPerByte));
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(
-      size_image(path, reader.width(), reader.height(), reader.channels(), &image));
+      size_image(path, reader.width(), reader.height(), reader.channels(), stored));
   std::vector<png_bytep> rows(image.height);
   for (int32_t y = 0; y < image.height; ++y)
     rows[y] = image.pixels.data() + size_t{1} * y * image.width * image.channels;

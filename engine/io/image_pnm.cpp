@@ -68,7 +68,7 @@ Status decode_pnm(std::string_view path, std::span<const std::byte> file, Stored
   if (*height > 0 && (text ? *width : row_bytes) > data.size() / *height)
     return image_cut_short(path);
   Image& image = stored->image;
-  ATTUNE_RETURN_IF_ERROR(size_image(path, *width, *height, channels, &image));
+  ATTUNE_RETURN_IF_ERROR(size_image(path, *width, *height, channels, stored));
 
   std::vector<uint8_t> byte_of(*most + 1);
   for (uint32_t v = 0; v <= *most; ++v)

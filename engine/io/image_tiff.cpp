@@ -12,8 +12,8 @@
 namespace attune {
 namespace {
 
-// A strip or tile of the most pixels, 16 bits of four channels each.
-constexpr tmsize_t kMaxAllocation = tmsize_t{1} << 30;
+// Of a strip or tile of all pixels: 16 bits of four channels each.
+constexpr int64_t kMostBytesPerPixel = 8;
 
 struct TiffSource {
   std::span<const std::byte> file;
@@ -57,9 +57,11 @@ toff_t seek(thandle_t source, toff_t offset, int whence) {
   return s->at;
 }
 
-Tiff open_tiff(TiffSource* source) {
+Tiff open_tiff(TiffSource* source, int64_t max_pixels) {
   const std::unique_ptr<TIFFOpenOptions, Delete> options(TIFFOpenOptionsAlloc());
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMaxAllocation);
+  TIFFOpenOptionsSetMaxSingleMemAlloc(
+      options.get(),
+      (int64_t{1} << 20) + std::min(max_pixels, int64_t{1} << 40) * kMostBytesPerPixel);
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), note_error, source);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), note_warning, source);
   // In memory as a mapped file is: libtiff 4.5 does not read all tiles otherwise.
@@ -80,7 +82,7 @@ Tiff open_tiff(TiffSource* source) {
 // The first page.
 Status decode_tiff(std::string_view path, std::span<const std::byte> file, StoredImage* stored) {
   TiffSource source{file};
-  const Tiff tiff = open_tiff(&source);
+  const Tiff tiff = open_tiff(&source, stored->max_pixels);
   const auto failed = [&](const char* otherwise) {
     return image_not_decoded(path, *source.failure ? source.failure : otherwise);
   };
@@ -95,7 +97,7 @@ Status decode_tiff(std::string_view path, std::span<const std::byte> file, Store
   if (samples == 2 && TIFFIsTiled(tiff.get()))
     return image_not_decoded(path, "grey and alpha in tiles");
   Image& image = stored->image;
-  ATTUNE_RETURN_IF_ERROR(size_image(path, width, height, 4, &image));
+  ATTUNE_RETURN_IF_ERROR(size_image(path, width, height, 4, stored));
   // Colours that are stored times their alpha are divided by it. libtiff would multiply others: it
   // is told that they are already.
   uint16_t count = 0;

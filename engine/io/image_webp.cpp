@@ -21,7 +21,7 @@ Status decode_webp(std::string_view path, std::span<const std::byte> file, Store
   if (WebPGetFeatures(data.bytes, data.size, &features) != VP8_STATUS_OK)
     return image_not_decoded(path, "no WebP header");
   Image& image = stored->image;
-  ATTUNE_RETURN_IF_ERROR(size_image(path, features.width, features.height, 4, &image));
+  ATTUNE_RETURN_IF_ERROR(size_image(path, features.width, features.height, 4, stored));
   const std::unique_ptr<WebPAnimDecoder, Delete> decoder(WebPAnimDecoderNew(&data, nullptr));
   WebPAnimInfo info;
   uint8_t* pixels = nullptr;

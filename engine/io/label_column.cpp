@@ -4,6 +4,8 @@
 #include <cmath>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 #include "engine/io/csv.h"
 #include "engine/io/file.h"
@@ -29,6 +31,11 @@ class LabelColumn {
   LabelColumn(const std::string& path, const std::vector<LineText>& rows,
               const DatasetRequest& request)
       : path_(path), rows_(rows), request_(request) {
+    for (size_t i = 0; i < request.class_names.size(); ++i) {
+      const std::string& name = request.class_names[i];
+      by_text_.emplace(name, i);
+      if (double number = 0; parse_real(name, &number)) by_value_.emplace(number, i);
+    }
     for (const LineText& row : rows) {
       names_.push_back(by_name(row.text));
       numbers_.push_back(by_number(row.text));
@@ -54,16 +61,14 @@ class LabelColumn {
 
   // Names that are numbers may be written as others write these: 1 as pandas' 1.0.
   std::optional<double> by_name(std::string_view text) const {
-    const std::vector<std::string>& names = request_.class_names;
-    auto found = std::ranges::find(names, text);
-    if (found == names.end()) found = std::ranges::find(names, trimmed(text));
-    double wanted = 0, number = 0;
-    if (found == names.end() && parse_real(text, &wanted))
-      found = std::ranges::find_if(names, [&](const std::string& name) {
-        return parse_real(name, &number) && number == wanted;
-      });
-    if (found == names.end()) return std::nullopt;
-    return static_cast<double>(found - names.begin());
+    auto found = by_text_.find(text);
+    if (found == by_text_.end()) found = by_text_.find(trimmed(text));
+    if (found != by_text_.end()) return static_cast<double>(found->second);
+    double wanted = 0;
+    if (!parse_real(text, &wanted)) return std::nullopt;
+    const auto same = by_value_.find(wanted);
+    return same == by_value_.end() ? std::nullopt
+                                   : std::optional(static_cast<double>(same->second));
   }
 
   static std::optional<double> by_number(std::string_view text) {
@@ -141,6 +146,9 @@ class LabelColumn {
   const std::string& path_;
   const std::vector<LineText>& rows_;
   const DatasetRequest& request_;
+  // The first class of each name: there may be as many as rows.
+  std::unordered_map<std::string_view, size_t> by_text_;
+  std::unordered_map<double, size_t> by_value_;
   Reading names_, numbers_;
 };
 

@@ -124,10 +124,10 @@ class Manifest {
 Status open_manifest(const std::string& path, const DatasetRequest& request,
                      std::unique_ptr<Dataset>* dataset) {
   std::vector<std::byte> file;
-  ATTUNE_RETURN_IF_ERROR(read_file(path, &file));
+  ATTUNE_RETURN_IF_ERROR(read_file(path, request.limits, &file));
   Csv csv;
-  ATTUNE_RETURN_IF_ERROR(
-      parse_csv(path, {reinterpret_cast<const char*>(file.data()), file.size()}, &csv));
+  ATTUNE_RETURN_IF_ERROR(parse_csv(path, {reinterpret_cast<const char*>(file.data()), file.size()},
+                                   request.limits, &csv));
   if (!request.columns.empty()) return open_column_table(path, request, std::move(csv), dataset);
   if (holds_features(request, csv))
     return open_feature_table(path, request, std::move(csv), dataset);

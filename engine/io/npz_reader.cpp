@@ -131,9 +131,10 @@ std::vector<std::string> advantage_arrays(const DatasetRequest& request) {
 }
 
 // Where an array is missing: what is there, and what to do with names that others use.
-Status missing(const std::string& path, const std::string& names, const char* name) {
+Status missing(const std::string& path, const ReadLimits& limits, const std::string& names,
+               const char* name) {
   std::vector<std::string> there;
-  ATTUNE_RETURN_IF_ERROR(list_npz(path, &there));
+  ATTUNE_RETURN_IF_ERROR(list_npz(path, limits, &there));
   const auto has = [&](const char* wanted) { return std::ranges::count(there, wanted) > 0; };
   std::string advice = "save one";
   if (has("x_train") && has("y_train"))
@@ -177,8 +178,8 @@ Status read_weights(const std::string& path, NpzArrays& arrays, const DatasetReq
   if (!request.advantages) return Status::ok();
   const auto found = find_array(arrays, advantage_arrays(request));
   if (found == arrays.end())
-    return missing(path, "`advantages`: how much better than expected each action did",
-                   "advantages");
+    return missing(path, request.limits,
+                   "`advantages`: how much better than expected each action did", "advantages");
   const std::string where = path + "/" + found->first;
   numbers.clear();
   ATTUNE_RETURN_IF_ERROR(read_numbers(where, found->second, rows, "advantage", &numbers));
@@ -215,7 +216,7 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
   for (const ExampleSpec& input : request.inputs)
     for (std::string& name : input_arrays(request, input)) wanted.push_back(std::move(name));
   NpzArrays arrays;
-  ATTUNE_RETURN_IF_ERROR(read_npz(path, &arrays, &wanted));
+  ATTUNE_RETURN_IF_ERROR(read_npz(path, request.limits, &arrays, &wanted));
 
   std::vector<ArrayField> fields;
   std::string first;
@@ -223,7 +224,8 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
     const std::vector<std::string> names = input_arrays(request, input);
     const auto found = find_array(arrays, names);
     if (found == arrays.end())
-      return missing(path, "`" + shortened(names[0]) + (names.size() > 1 ? "` or `x`" : "`"), "x");
+      return missing(path, request.limits,
+                     "`" + shortened(names[0]) + (names.size() > 1 ? "` or `x`" : "`"), "x");
     const std::string where = path + "/" + found->first;
     if (!holds(found->second, row_shape(request, input))) {
       const auto y = find_array(arrays, label_names);
@@ -246,13 +248,15 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
 
   Labels labels(request);
   if (const auto y = find_array(arrays, label_names); y != arrays.end()) {
-    ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/" + y->first, y->first, y->second));
-    if (labels.size() != fields[0].elements.shape[0])
+    // First, as labels take more than the smallest elements of an array do.
+    const std::vector<int64_t>& shape = y->second.shape;
+    if (!shape.empty() && shape[0] != fields[0].elements.shape[0])
       return file_error(path, "%s has %lld rows, %s has %lld; give one label for each example",
-                        y->first.c_str(), static_cast<long long>(labels.size()), first.c_str(),
+                        y->first.c_str(), static_cast<long long>(shape[0]), first.c_str(),
                         static_cast<long long>(fields[0].elements.shape[0]));
+    ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/" + y->first, y->first, y->second));
   } else if (!request.labels_optional) {
-    return missing(path, "`" + label_names[0] + "` with the labels", "y");
+    return missing(path, request.limits, "`" + label_names[0] + "` with the labels", "y");
   }
   const int64_t rows = fields[0].elements.shape[0];
   std::unique_ptr<Reader> reader;
@@ -267,7 +271,7 @@ Status open_npy(const std::string& path, const DatasetRequest& request,
   if (!request.labels_optional)
     return file_error(path, "a .npy file has no labels; give an .npz with x and y");
   NpyArray inputs;
-  ATTUNE_RETURN_IF_ERROR(read_npy(path, &inputs));
+  ATTUNE_RETURN_IF_ERROR(read_npy(path, request.limits, &inputs));
   const ExampleSpec& example = request.example();
   // One example may come without the axis of examples.
   if (request.windows.stride == 0 && same_dims(inputs.shape, example.shape))

@@ -12,7 +12,7 @@
 namespace attune {
 namespace {
 
-constexpr sf_count_t kMaxFrames = 1 << 27;  // 46 minutes at 48 kHz
+constexpr size_t kMaxFrames = size_t{1} << 27;  // 46 minutes at 48 kHz
 constexpr sf_count_t kBlockFrames = 4096;
 
 // A file in memory.
@@ -65,7 +65,8 @@ std::span<const std::string_view> sndfile_extensions() {
   return kExtensions;
 }
 
-Status decode_by_sndfile(std::string_view path, std::span<const std::byte> file, Audio* audio) {
+Status decode_by_sndfile(std::string_view path, std::span<const std::byte> file,
+                         const ReadLimits& limits, Audio* audio) {
   Source source{file};
   SF_VIRTUAL_IO io{source_size, source_seek, source_read, source_write, source_tell};
   SF_INFO info{};
@@ -76,9 +77,11 @@ Status decode_by_sndfile(std::string_view path, std::span<const std::byte> file,
   audio->samples.clear();
   std::vector<double> block(static_cast<size_t>(kBlockFrames) * channels);
   while (const sf_count_t read = sf_readf_double(decoder.get(), block.data(), kBlockFrames)) {
-    if (std::ssize(audio->samples) + read > kMaxFrames)
-      return file_error(path, "more than %lld samples a channel; cut it into clips",
-                        static_cast<long long>(kMaxFrames));
+    const size_t samples = audio->samples.size() + static_cast<size_t>(read);
+    if (samples > kMaxFrames)
+      return file_error(path, "more than %zu samples a channel; cut it into clips", kMaxFrames);
+    if (samples > limits.input_bytes / sizeof(float))
+      return too_many_bytes(path, samples * sizeof(float), limits);
     for (size_t i = 0; i < static_cast<size_t>(read); ++i)
       ATTUNE_RETURN_IF_ERROR(append_frame(path, {&block[i * channels], channels}, audio));
   }
@@ -103,14 +106,15 @@ namespace attune {
 
 std::span<const std::string_view> sndfile_extensions() { return {}; }
 
-Status decode_by_sndfile(std::string_view path, std::span<const std::byte>, Audio*) {
+Status decode_by_sndfile(std::string_view path, std::span<const std::byte>, const ReadLimits&,
+                         Audio*) {
   return file_error(
       path,
       "is no WAV of PCM, float, A-law or mu-law; convert it to one, or build with libsndfile");
 }
 
 Status read_length_by_sndfile(const std::string& path, SoundLength*) {
-  return decode_by_sndfile(path, {}, nullptr);
+  return decode_by_sndfile(path, {}, {}, nullptr);
 }
 
 }  // namespace attune

@@ -41,10 +41,13 @@ const char* sound_kind() {
                                       : "WAV, FLAC, Ogg, MP3, AIFF or AU files";
 }
 
-Status decode_sound(std::string_view path, std::span<const std::byte> file, Audio* audio) {
+Status decode_sound(std::string_view path, std::span<const std::byte> file,
+                    const ReadLimits& limits, Audio* audio) {
   WavHeader header;
   const Status status = parse_wav_header(path, file, file.size(), &header);
-  if (header.foreign) return decode_by_sndfile(path, file, audio);
+  if (header.foreign) return decode_by_sndfile(path, file, limits, audio);
+  if (status && header.frames > limits.input_bytes / sizeof(float))
+    return too_many_bytes(path, header.frames * sizeof(float), limits);
   return status ? read_wav(path, file, header, audio) : status;
 }
 

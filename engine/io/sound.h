@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attune/preprocess.h"
+#include "attune/read_limits.h"
 #include "engine/io/wav.h"
 
 namespace attune {
@@ -16,8 +17,10 @@ std::vector<std::string_view> sound_extensions();
 const char* sound_kind();
 
 // Decodes a sound file by what it holds, not by its name; several channels become their mean. WAV
-// is read here, on every device alike; what else libsndfile reads, where it is built in.
-Status decode_sound(std::string_view path, std::span<const std::byte> file, Audio* audio);
+// is read here, on every device alike; what else libsndfile reads, where it is built in. An error
+// where the samples take more than limits.input_bytes.
+Status decode_sound(std::string_view path, std::span<const std::byte> file,
+                    const ReadLimits& limits, Audio* audio);
 
 // What the header of a sound file says, without decoding it.
 struct SoundLength {

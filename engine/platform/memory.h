@@ -12,5 +12,7 @@ void* take_memory(size_t bytes);
 void give_memory(void* memory, size_t bytes);
 // What the system gives for a block of so many bytes: whole pages, or the heap's.
 size_t taken_bytes(size_t bytes);
+// What programs may still take without others being swapped out; SIZE_MAX: unknown.
+size_t available_bytes();
 
 }  // namespace attune

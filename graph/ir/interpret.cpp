@@ -8,6 +8,7 @@
 
 #include "attune/thread_pool.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interrupt.h"
 #include "graph/rules/rules.h"
 #include "kernels/kernel.h"
 
@@ -76,6 +77,7 @@ class Interpreter {
  private:
   void run_nodes(NodeId begin, NodeId end, int repetition = 0) {
     for (NodeId n = begin; n < end; ++n) {
+      check_interrupt();
       Node node = graph_.nodes[static_cast<size_t>(n)];
       if (const int64_t advance = graph_.value(node.outputs[0]).advance; advance > 0) {
         auto& attrs = std::get<SliceAttrs>(node.attrs);

@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "graph/ir/interrupt.h"
+
 namespace attune {
 namespace {
 
@@ -84,8 +86,10 @@ void OrderSearch::run(int64_t enough, size_t work) {
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
   const size_t each = std::max(kWork, kTimesOver * packing_.work_of_all());
-  for (size_t d = 0; best_.bytes > enough && d * each < work; ++d)
+  for (size_t d = 0; best_.bytes > enough && d * each < work; ++d) {
+    check_interrupt();
     descend(sorted_[d % kStarts].order, enough, each);
+  }
 }
 
 // "Squeaky wheel" optimisation (Joslin, Clements: Journal of Artificial Intelligence Research 10,

@@ -7,6 +7,7 @@
 
 #include "attune/plan.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interrupt.h"
 
 namespace attune {
 namespace {
@@ -423,6 +424,7 @@ int64_t advance_of(const Graph& graph, const StorageMap& storage, ValueId id) {
 }
 
 StorageMap assign_storage(const Graph& graph, std::span<const int> order) {
+  check_interrupt();  // whatever looks for a smaller arena comes by here
   return Assignment(graph, order).run();
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/batch.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interrupt.h"
 
 namespace attune {
 namespace {
@@ -62,6 +63,7 @@ bool judge(Session& session, Dataset& data, Judged* judged) {
   const bool classes = static_cast<bool>(session.port(ProgramKind::evaluate, PortRole::metric));
   *judged = {};
   for (int64_t i = 0; i < data.size(); ++i) {
+    check_interrupt();
     throw_if_error(batch.fill(data, nullptr, i, 1));
     throw_if_error(session.run(ProgramKind::evaluate));
     if (!std::isfinite(batch.loss())) return false;

@@ -323,6 +323,7 @@ class Tuner {
     size_t best = 0;
     while (!trainer->done()) {
       // From here on only a loss that is not finite can fail.
+      check_interrupt();
       if (!trainer->step()) return judged;
       if (!trainer->epoch_ended()) continue;
       Judged epoch;
@@ -406,7 +407,10 @@ class Tuner {
     tuned.setting.warmup = warmup_of(tuned.setting.epochs, all.size());
     throw_if_error(Trainer::create(
         *session, all, options_of(tuned.setting.rate, tuned.setting.epochs, all.size()), &trainer));
-    while (!trainer->done()) throw_if_error(trainer->step());
+    while (!trainer->done()) {
+      check_interrupt();
+      throw_if_error(trainer->step());
+    }
     tuned.state.assign(session->state().begin(), session->state().end());
     return tuned;
   }

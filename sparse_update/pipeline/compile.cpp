@@ -7,6 +7,7 @@
 
 #include "attune/port.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interrupt.h"
 #include "graph/passes/passes.h"
 #include "graph/rules/examples.h"
 #include "graph/slicing/micro_batches.h"
@@ -394,6 +395,7 @@ ImportOptions import_options(const CompileOptions& options, int batch, bool trai
 }
 
 Graph forward_graph(const Model& model, const CompileOptions& options, int batch, bool training) {
+  check_interrupt();
   Graph graph = model.import(import_options(options, batch, training));
   if (graph.inputs.empty()) throw_error("{}: the model has no input", model.path());
   check_names(graph);

@@ -40,8 +40,9 @@ struct CompileOptions {
   std::vector<std::string> class_names;
   Preprocess preprocess;
   DType real = DType::f32;  // f64: exact, reference kernels only
-  // For tests and research: every trained parameter's gradient as an output "grad:NAME" of
-  // train_step.
+  // Keeps every trained parameter's gradient until the next run, as an output "grad:NAME" of
+  // train_step: attune/parameters.h reads them. Each takes its bytes of the arena, that of a table
+  // of ids those of the whole table.
   bool expose_gradients = false;
   // Fold batch norm and clamps into the layers before them. Off: what the model says, node by node.
   bool fuse = true;
@@ -91,9 +92,5 @@ Graph forward_graph(const Model& model, const CompileOptions& options, int batch
                     bool training = false);
 // How a model is imported for such a graph.
 ImportOptions import_options(const CompileOptions& options, int batch, bool training);
-
-// Writes a file by way of a temporary one beside it, so that `path` is never half written. Throws
-// Error.
-void write_file(const std::string& path, std::span<const std::byte> bytes);
 
 }  // namespace attune

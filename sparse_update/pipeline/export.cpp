@@ -8,6 +8,7 @@
 #include "sparse_update/pipeline/compile.h"
 #include "sparse_update/pipeline/model_tensors.h"
 #include "sparse_update/pipeline/plan_options.h"
+#include "sparse_update/pipeline/write_file.h"
 
 namespace attune {
 namespace {

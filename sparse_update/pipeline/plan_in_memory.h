@@ -19,6 +19,7 @@ class PlanInMemory {
   PlanInMemory& operator=(const PlanInMemory&) = delete;
 
   const Plan& plan() const { return plan_; }
+  std::span<const std::byte> bytes() const { return {bytes_.get(), plan_.file_bytes()}; }
 
  private:
   struct Free {

@@ -1,5 +1,6 @@
 #include "sparse_update/pipeline/plan_options.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/format/plan_tensor.h"
@@ -47,8 +48,36 @@ void check_compiled_from(const Plan& plan, const Model& model) {
         model.path(), text_of(plan.table().model_name()), plan.name());
 }
 
+namespace {
+
+// The elements of the largest tensor that a plan computes with: no size that it was compiled for is
+// larger. Who believed others would make a classifier of them.
+int64_t largest_tensor(const Plan& plan) {
+  int64_t most = 1;
+  for (const format::Program* program : *plan.table().programs())
+    if (program->kind() < kProgramCount)
+      for (const format::Tensor* tensor : *program->tensors())
+        most = std::max(most, described_tensor(*tensor).shape.elements());
+  return most;
+}
+
+// What is said of an input that became a constant, perhaps of a single number.
+void check_size(const Plan& plan, const std::string& name, const std::vector<int64_t>& dims,
+                int64_t most) {
+  int64_t elements = 1;
+  for (const int64_t dim : dims)
+    if (dim < 0 || __builtin_mul_overflow(elements, std::max<int64_t>(dim, 1), &elements) ||
+        elements > most)
+      throw_error("{}: the plan was compiled for an input {} of another size; compile it again",
+                  plan.name(), shown_name(name));
+}
+
+}  // namespace
+
 CompileOptions options_of_plan(const Plan& plan) {
   const format::Plan& table = plan.table();
+  const int64_t largest = largest_tensor(plan);
+  constexpr int64_t kSmall = 1 << 20;  // elements that cost nothing
   CompileOptions options;
   try {
     const nlohmann::json json = parse_plan_json(text_of(table.options()));
@@ -56,7 +85,7 @@ CompileOptions options_of_plan(const Plan& plan) {
     // Conversion alone would take 1e300, too.
     const auto& stated = json.at("classes");
     const int64_t classes = stated.is_number_integer() ? stated.get<int64_t>() : -1;
-    if (classes < 0 || classes > 1'000'000)
+    if (classes < 0 || classes > largest)
       throw_error("{}: the plan was compiled for {} classes, which cannot be; compile it again",
                   plan.name(), classes);
     options.classes = static_cast<int>(classes);
@@ -76,12 +105,18 @@ CompileOptions options_of_plan(const Plan& plan) {
           json["input_shapes"].get<std::map<std::string, std::vector<int64_t>>>();
     if (json.contains("axes"))
       options.bound.axes = json["axes"].get<std::map<std::string, int64_t>>();
+    for (const auto& [name, size] : options.bound.axes)
+      check_size(plan, name, {size}, std::max(largest, kSmall));
     if (json.contains("batch_axes"))
       options.bound.batch_axes = json["batch_axes"].get<std::map<std::string, int>>();
     if (json.contains("bound_inputs"))
-      for (const auto& [name, given] : json["bound_inputs"].items())
-        options.bound.inputs[name] = {given.at("dims").get<std::vector<int64_t>>(),
-                                      given.at("elements").get<std::vector<double>>()};
+      for (const auto& [name, given] : json["bound_inputs"].items()) {
+        BoundInput& bound = options.bound.inputs[name];
+        bound = {given.at("dims").get<std::vector<int64_t>>(),
+                 given.at("elements").get<std::vector<double>>()};
+        check_size(plan, name, bound.dims,
+                   std::max({largest, kSmall, std::ssize(bound.elements)}));
+      }
   } catch (const nlohmann::json::exception& error) {
     throw_error("{}: the plan does not tell how it was compiled ({}); compile it again",
                 plan.name(), error.what());

@@ -262,23 +262,28 @@ Preprocess parse_mfcc(const std::string& path, const json& object) {
   return result;
 }
 
+Preprocess parse_root(const std::string& where, const json& root) {
+  if (!root.is_object() || root.size() != 1 || !(root.contains("image") || root.contains("mfcc")))
+    throw_error("{}: give {{\"image\": {{...}}}} or {{\"mfcc\": {{...}}}}, and nothing else{}",
+                where,
+                root.is_object() && !root.empty()
+                    ? fmt::format("; its first key is \"{}\"", shown_name(root.begin().key()))
+                    : "");
+  return root.contains("image") ? parse_image(where, root["image"])
+                                : parse_mfcc(where, root["mfcc"]);
+}
+
 Preprocess parse_file(const std::string& path) {
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure))
     throw_error("--preprocess {}: is no preset and no readable file; give {}", path, kPresets);
-  const json root = read_json_file(path, path);
-  if (!root.is_object() || root.size() != 1 || !(root.contains("image") || root.contains("mfcc")))
-    throw_error("{}: give {{\"image\": {{...}}}} or {{\"mfcc\": {{...}}}}, and nothing else{}",
-                path,
-                root.is_object() && !root.empty()
-                    ? fmt::format("; its first key is \"{}\"", shown_name(root.begin().key()))
-                    : "");
-  return root.contains("image") ? parse_image(path, root["image"]) : parse_mfcc(path, root["mfcc"]);
+  return parse_root(path, read_json_file(path, path));
 }
 
 }  // namespace
 
 Preprocess parse_preprocess(const std::string& spec) {
+  if (spec.starts_with('{')) return parse_root("--preprocess", read_json_text(spec, "--preprocess"));
   const size_t colon = spec.find(':');
   const std::string name = spec.substr(0, colon);
   const bool has_sides = colon != std::string::npos;

@@ -6,7 +6,7 @@
 
 namespace attune {
 
-// Preprocessing of what the user wrote: a preset or a JSON file. Throws Error that names the file,
+// Preprocessing of what the user wrote: a preset, a JSON file, or such JSON itself. Throws Error that names the file,
 // the key and what is there instead.
 //   none            the data is what the model takes
 //   imagenet        shorter side to 256, the middle 224x224, RGB, (x / 255 - mean) / deviation with

@@ -211,6 +211,13 @@ class Verification {
     const int batch = plan_.program(kind)->batch();
     const Graph model = model_program(kind, batch);
     const Graph plan = graph_of_plan(plan_, kind, DType::f64);
+    // Before anything is computed: the shapes of the model follow from what the plan says.
+    for (const Port& port : model.inputs)
+      if (const ValueId there = plan.input(port.name);
+          there != kNone && plan.shape(there).elements() != model.shape(port.value).elements())
+        throw_error("{}: its input {} has another size than the plan was compiled for; compile it "
+                    "again",
+                    plan_.name(), port.name);
     const int runs =
         kind == ProgramKind::predict ? std::max(1, (options_.examples + batch - 1) / batch) : 1;
     for (int run = 0; run < runs; ++run) {

@@ -6,6 +6,7 @@
 #include "attune/trainer.h"
 #include "engine/format/plan_generated.h"
 #include "graph/ir/error.h"
+#include "graph/ir/interrupt.h"
 #include "sparse_update/pipeline/export.h"
 #include "sparse_update/pipeline/plan_in_memory.h"
 
@@ -78,8 +79,10 @@ Reached train_and_judge(const Model& model, const CompileOptions& options,
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*session, training, train, &trainer));
   // From here on only a loss that is not finite can fail.
-  while (!trainer->done())
+  while (!trainer->done()) {
+    check_interrupt();
     if (!trainer->step()) return {};
+  }
   Evaluation evaluation;
   if (!evaluate(*session, validation, &evaluation)) return {};
   return {evaluation.accuracy, evaluation.loss};
@@ -102,7 +105,10 @@ ModelPtr warm_up_head(const Model& model, CompileOptions options, Dataset& train
   train.seed = seed;
   std::unique_ptr<Trainer> trainer;
   throw_if_error(Trainer::create(*session, training, train, &trainer));
-  while (!trainer->done()) throw_if_error(trainer->step());
+  while (!trainer->done()) {
+    check_interrupt();
+    throw_if_error(trainer->step());
+  }
   return parse_model(exported_model(model, loaded.plan(), session->state()), model.path());
 }
 

@@ -8,6 +8,7 @@
 
 #include "graph/plan/write_plan.h"
 #include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/write_file.h"
 #include "tests/support/files.h"
 #include "tests/support/onnx_builder.h"
 

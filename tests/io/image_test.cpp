@@ -16,14 +16,14 @@ namespace {
 
 Image decoded(const Bytes& file) {
   Image image;
-  const Status status = decode_image("picture", file, &image);
+  const Status status = decode_image("picture", file, {}, &image);
   REQUIRE_MESSAGE(status.is_ok(), status.message());
   return image;
 }
 
 std::string decode_error(const Bytes& file) {
   Image image;
-  return decode_image("picture", file, &image).message();
+  return decode_image("picture", file, {}, &image).message();
 }
 
 std::vector<uint8_t> preprocessed(const ImagePreprocess& config, const Image& image) {
@@ -154,7 +154,7 @@ TEST_CASE("no damaged byte of a JPEG or a BMP crashes the decoder") {
         Bytes damaged = file;
         damaged[at] = static_cast<std::byte>(value);
         Image image;
-        if (decode_image("picture", damaged, &image))
+        if (decode_image("picture", damaged, {}, &image))
           CHECK(image.pixels.size() == size_t{1} * image.width * image.height * image.channels);
       }
     }
@@ -173,7 +173,7 @@ TEST_CASE("what a damaged JPEG decodes to does not depend on what memory held be
         damaged[at] = static_cast<std::byte>(value);
         Image image;
         pixels.emplace_back();
-        if (decode_image("picture", damaged, &image)) pixels.back() = image.pixels;
+        if (decode_image("picture", damaged, {}, &image)) pixels.back() = image.pixels;
       }
     }
     mallopt(M_PERTURB, 0);

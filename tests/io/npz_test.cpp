@@ -47,7 +47,7 @@ TEST_CASE("arrays of every kind are read back") {
   arrays["u8"] = array_of<uint8_t>(NpyType::u8, {0, 5}, {});
   const std::string path = folder.write("all.npz", npz_of(arrays));
   NpzArrays back;
-  REQUIRE(read_npz(path, &back));
+  REQUIRE(read_npz(path, {}, &back));
   REQUIRE(back.size() == arrays.size());
   for (const auto& [name, array] : arrays) {
     CAPTURE(name);
@@ -57,7 +57,7 @@ TEST_CASE("arrays of every kind are read back") {
     CHECK(back[name].bytes == array.bytes);
   }
   const std::vector<std::string> some = {"i32", "none"};
-  REQUIRE(read_npz(path, &back, &some));
+  REQUIRE(read_npz(path, {}, &back, &some));
   CHECK(back.size() == 1);
   std::vector<std::string> names;
   REQUIRE(list_npz(path, &names));
@@ -191,7 +191,7 @@ TEST_CASE("deflated members and zip64 sizes are read") {
                                  {"x.npy", x, deflated, zip64},
                                  {"empty.npy", empty, deflated, zip64}});
       NpzArrays arrays;
-      const Status status = read_npz(folder.write("a.npz", file), &arrays);
+      const Status status = read_npz(folder.write("a.npz", file), {}, &arrays);
       REQUIRE_MESSAGE(status.is_ok(), status.message());
       CHECK(arrays.size() == 2);
       CHECK(arrays["x"].shape == std::vector<int64_t>{2, 3});
@@ -208,9 +208,9 @@ TEST_CASE("an archive cut at any length is an error") {
     NpzArrays arrays;
     for (size_t length = 0; length < file.size(); ++length) {
       CAPTURE(length);
-      CHECK(!read_npz(folder.write("cut.npz", first(file, length)), &arrays));
+      CHECK(!read_npz(folder.write("cut.npz", first(file, length)), {}, &arrays));
     }
-    CHECK(read_npz(folder.write("whole.npz", file), &arrays));
+    CHECK(read_npz(folder.write("whole.npz", file), {}, &arrays));
   }
 }
 
@@ -251,8 +251,8 @@ TEST_CASE("encrypted and unknown members are told") {
   encrypted[directory + 8] = std::byte{1};
   odd[directory + 10] = std::byte{12};
   NpzArrays arrays;
-  CHECK(contains(read_npz(folder.write("e.npz", encrypted), &arrays).message(), "encrypted"));
-  CHECK(contains(read_npz(folder.write("o.npz", odd), &arrays).message(), "method 12"));
+  CHECK(contains(read_npz(folder.write("e.npz", encrypted), {}, &arrays).message(), "encrypted"));
+  CHECK(contains(read_npz(folder.write("o.npz", odd), {}, &arrays).message(), "method 12"));
 }
 
 class NpzFolder {

@@ -6,6 +6,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "tests/support/encoded_sound.h"
 #include "tests/support/files.h"
 #include "tests/support/notes.h"
 
@@ -110,38 +111,6 @@ TEST_CASE("data of sound tells its notes when it is opened") {
 
 #ifdef ATTUNE_SNDFILE
 
-Bytes encoded(int format, int channels, int rate, const std::vector<float>& samples) {
-  struct Memory {
-    Bytes bytes;
-    sf_count_t at = 0;
-  } memory;
-  SF_VIRTUAL_IO io{
-      [](void* user) -> sf_count_t { return std::ssize(static_cast<Memory*>(user)->bytes); },
-      [](sf_count_t offset, int whence, void* user) -> sf_count_t {
-        auto* m = static_cast<Memory*>(user);
-        return m->at = offset + (whence == SEEK_SET   ? 0
-                                 : whence == SEEK_CUR ? m->at
-                                                      : std::ssize(m->bytes));
-      },
-      [](void*, sf_count_t, void*) -> sf_count_t { return 0; },
-      [](const void* from, sf_count_t count, void* user) -> sf_count_t {
-        auto* m = static_cast<Memory*>(user);
-        const auto end = static_cast<size_t>(m->at + count);
-        if (end > m->bytes.size()) m->bytes.resize(end);
-        std::copy_n(static_cast<const std::byte*>(from), count, m->bytes.begin() + m->at);
-        m->at += count;
-        return count;
-      },
-      [](void* user) -> sf_count_t { return static_cast<Memory*>(user)->at; }};
-  SF_INFO info{};
-  info.samplerate = rate, info.channels = channels, info.format = format;
-  SNDFILE* file = sf_open_virtual(&io, SFM_WRITE, &info, &memory);
-  REQUIRE_MESSAGE(file, sf_strerror(nullptr));
-  CHECK(sf_write_float(file, samples.data(), std::ssize(samples)) == std::ssize(samples));
-  sf_close(file);
-  return memory.bytes;
-}
-
 struct Kind {
   const char* name;
   int format;
@@ -175,7 +144,7 @@ TEST_CASE("FLAC, Ogg, MP3, AIFF, AU and compressed WAVs are decoded") {
     CAPTURE(kind.name);
     const Bytes file = encoded(kind.format, 2, 16000, stereo_tone());
     Audio audio;
-    const Status status = decode_sound(kind.name, file, &audio);
+    const Status status = decode_sound(kind.name, file, {}, &audio);
     REQUIRE_MESSAGE(status.is_ok(), status.message());
     CHECK(audio.sample_rate == 16000);
     CHECK(std::abs(std::ssize(audio.samples) - 16000) < 2500);  // blocks are filled with silence
@@ -212,14 +181,14 @@ TEST_CASE("no sound that is cut short or damaged crashes the decoder") {
     Bytes file = encoded(kind.format, 2, 16000, std::vector<float>(3000, 0.25f));
     for (size_t length = 0; length < file.size(); length += 1 + file.size() / 64) {
       Audio audio;
-      const Status status = decode_sound(kind.name, first(file, length), &audio);
+      const Status status = decode_sound(kind.name, first(file, length), {}, &audio);
       CHECK(status.is_ok() == !audio.samples.empty());
       for (float sample : audio.samples) REQUIRE(std::isfinite(sample));
     }
     for (size_t at = 0; at < std::min<size_t>(file.size(), 128); ++at) {
       file[at] ^= std::byte{0x81};
       Audio audio;
-      (void)decode_sound(kind.name, file, &audio);
+      (void)decode_sound(kind.name, file, {}, &audio);
       file[at] ^= std::byte{0x81};
     }
   }
@@ -229,15 +198,15 @@ TEST_CASE("what is no sound says so in one line") {
   Audio audio;
   Bytes text;
   put(&text, "once upon a time there was a file");
-  CHECK(decode_sound("a.flac", text, &audio).message() ==
+  CHECK(decode_sound("a.flac", text, {}, &audio).message() ==
         std::string("a.flac: is no sound file that libsndfile reads (Format not recognised.); "
                     "convert it to WAV or FLAC"));
   const Bytes nan = encoded(SF_FORMAT_AU | SF_FORMAT_FLOAT, 1, 16000, {0.0f, NAN});
-  CHECK(contains(decode_sound("a.au", nan, &audio).message(), "sample 1 is NaN"));
-  CHECK(
-      contains(decode_sound("a.au", encoded(SF_FORMAT_AU | SF_FORMAT_PCM_16, 1, 16000, {}), &audio)
-                   .message(),
-               "holds no sample"));
+  CHECK(contains(decode_sound("a.au", nan, {}, &audio).message(), "sample 1 is NaN"));
+  CHECK(contains(
+      decode_sound("a.au", encoded(SF_FORMAT_AU | SF_FORMAT_PCM_16, 1, 16000, {}), {}, &audio)
+          .message(),
+      "holds no sample"));
 }
 
 #endif

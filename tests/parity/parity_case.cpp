@@ -40,8 +40,8 @@ ParityCase::ParityCase(const std::string& folder) : model(folder + "/model.onnx"
                        entry.at("channels").get<std::vector<int64_t>>(), entry.at("f32_error")});
   for (const auto& [key, entry] : json.at("optimizers").items())
     optimizers.push_back({key, read_optimizer(entry), entry.at("learning_rate")});
-  require(read_npz(folder + "/data.npz", &data_));
-  require(read_npz(folder + "/expected.npz", &expected_));
+  require(read_npz(folder + "/data.npz", {}, &data_));
+  require(read_npz(folder + "/expected.npz", {}, &expected_));
 }
 
 std::vector<double> ParityCase::expected(const std::string& name) const {

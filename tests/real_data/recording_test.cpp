@@ -35,7 +35,7 @@ void speak(const std::string& folder, int takes, int first) {
 
 std::vector<float> read_at_48k(const std::string& path) {
   std::vector<std::byte> file;
-  throw_if_error(read_file(path, &file));
+  throw_if_error(read_file(path, {}, &file));
   WavHeader header;
   throw_if_error(parse_wav_header(path, file, file.size(), &header));
   Audio audio;

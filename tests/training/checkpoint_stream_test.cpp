@@ -47,7 +47,7 @@ CheckpointInfo run_past_its_best() {
   CheckpointInfo info;
   info.progress.step = 9;
   info.keep_best = true;
-  info.best = {2, 6, 0.25, 0.75};
+  info.best = {2, 6, 0.25, 0.75, true};
   return info;
 }
 

@@ -180,6 +180,10 @@ std::vector<std::byte> tiny_plan_bytes(const TinyOptions& options) {
         const int db_row = p.real("db_row", {1, kTinyClasses}), db = p.real("db", {kTinyClasses});
         p.step(Op::reduce, ReduceAttrs{1, false}, {dlogits}, {db_row});
         p.step(Op::reshape, NoAttrs{}, {db_row}, {db});
+        if (options.keeps_gradients) {
+          p.output(("grad:" + options.weight_name).c_str(), gradient);
+          p.output("grad:fc.bias", db);
+        }
         int step = -1;
         if (slots == 2) {
           step = p.tensor("step", DType::i32, {1});

@@ -20,6 +20,7 @@ struct TinyOptions {
   int train_batch = 4, evaluate_batch = 3;
   bool sliced = false;  // train the classes 0 and 2 of w only
   bool evaluates = true;
+  bool keeps_gradients = false;
   std::string weight_name = "fc.weight", model_name = "tiny.onnx";
   uint64_t signature = 77, model_hash = 5;
 };

@@ -47,6 +47,8 @@ struct CheckpointInfo {
   TrainProgress kept = {};
 };
 
+#pragma GCC visibility push(default)  // a shared library shows these
+
 // Whether nothing is left to do of a run: all of its epochs or steps, or its patience, are over.
 bool is_finished(const CheckpointInfo& info);
 
@@ -54,11 +56,13 @@ bool is_finished(const CheckpointInfo& info);
 // else where it stands; where it stands; or what it would go back to.
 enum class CheckpointState { best, last, kept };
 
-// Writes beside `path`, syncs, then renames over it: a crash leaves the old file or the new one.
-// Refuses to replace a file that is not a checkpoint, or is one of another model, and to write
-// numbers that are not finite. What a killed process leaves is a file `path`.tmp-PID-N, which may
-// be deleted. `kept` is the session's state as it was at info.kept, which a run that keeps the best
-// epoch must give; `replace` may allow any checkpoint to be replaced.
+// Reserves the space beside `path`, writes there, syncs, then renames over it: a crash, a power cut
+// or a full disk leaves the old file or the new one. Refuses to replace a file that is not a
+// checkpoint, or is one of another model, and to write numbers that are not finite. What a killed
+// process leaves is a file `path`.attune-tmp-N, which the next one to write `path` takes away.
+// `kept` is the session's state as it was at info.kept, which a run that keeps the best epoch must
+// give. any_checkpoint: what is replaced may be of any run, and stays as `path`.old (in place of
+// another checkpoint of that name, but of nothing else); for the first checkpoint of a run.
 enum class Replace { same_plan, any_checkpoint };
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
                        std::span<const std::byte> kept = {}, Replace replace = Replace::same_plan);
@@ -108,5 +112,7 @@ Status examine_checkpoint(ByteSource& source, const char* name, const Plan& plan
                           CheckpointFacts* facts);
 Status start_from_checkpoint(ByteSource& source, const char* name, Session& session,
                              WarmStart* start);
+
+#pragma GCC visibility pop
 
 }  // namespace attune

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "attune/allocator.h"
+#include "attune/export.h"
 #include "attune/preprocess.h"
 #include "attune/status.h"
 
@@ -50,11 +51,11 @@ constexpr const char* program_name(ProgramKind kind) {
 }
 
 // FNV-1a over 8-byte words, then bytes: quick, and the same everywhere.
-uint64_t hash64(std::span<const std::byte> bytes, uint64_t seed = 0xcbf29ce484222325u);
+ATTUNE_API uint64_t hash64(std::span<const std::byte> bytes, uint64_t seed = 0xcbf29ce484222325u);
 
 // A verified plan. Every index, size, offset, alignment, arity and shape in it has been checked, so
 // that executing it stays inside its memory.
-class Plan {
+class ATTUNE_API Plan {
  public:
   Plan() = default;
   ~Plan();

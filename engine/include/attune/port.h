@@ -47,6 +47,10 @@ constexpr const char* port_name(PortRole role) {
 
 // An output of this prefix is the gradient of the parameter that follows it.
 inline constexpr std::string_view kGradientPrefix = "grad:";
+constexpr bool is_gradient_of(PortRole role, std::string_view port, std::string_view parameter) {
+  return role == PortRole::gradient && port.starts_with(kGradientPrefix) &&
+         port.substr(kGradientPrefix.size()) == parameter;
+}
 
 // The role that a port has by its name.
 constexpr PortRole port_role(std::string_view name, bool fed) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "attune/export.h"
 #include "attune/status.h"
 
 namespace attune {
@@ -11,7 +12,7 @@ enum class ScheduleKind : uint8_t { constant = 0, step = 1, cosine = 2 };
 // The learning rate over a run. Warm-up rises linearly from base / warmup_steps at the first step
 // to base; then constant, or base * gamma^(n / every) with n the steps since warm-up, or a cosine
 // from base to zero at total_steps.
-struct Schedule {
+struct ATTUNE_API Schedule {
   ScheduleKind kind = ScheduleKind::constant;
   double base = 0.01;
   int64_t warmup_steps = 0;
@@ -24,6 +25,6 @@ struct Schedule {
 };
 
 // An error where a field has no meaning: a rate that is negative or not finite, an empty interval.
-Status check_schedule(const Schedule& schedule);
+ATTUNE_API Status check_schedule(const Schedule& schedule);
 
 }  // namespace attune

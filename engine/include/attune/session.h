@@ -9,6 +9,7 @@
 
 #include "attune/allocator.h"
 #include "attune/backend.h"
+#include "attune/export.h"
 #include "attune/plan.h"
 #include "attune/port.h"
 #include "attune/status.h"
@@ -49,6 +50,7 @@ struct MemoryReport {
   size_t workspace = 0;  // scratch and packed weights of the kernels, as far as these report it
   size_t session = 0;    // the session's own: its objects, padding, the heap's headers
   size_t arena_lower_bound = 0;
+  size_t kept_gradients = 0;  // of the arena: gradients that outlast their step (--keep-gradients)
   // What the session takes from the system while it runs; the stacks of threads are not in it.
   size_t ram() const { return state + arena + workspace + session; }
   size_t total() const { return constants + state + arena + workspace + session; }
@@ -56,7 +58,7 @@ struct MemoryReport {
 
 // A plan with its memory: programs to run over one state and one arena. Allocates in `create` only.
 // Not thread-safe: one session, one caller at a time.
-class Session {
+class ATTUNE_API Session {
  public:
   // The plan must outlive the session.
   static Status create(const Plan& plan, const SessionOptions& options,
@@ -64,6 +66,10 @@ class Session {
   // How much SessionOptions::memory must have. Takes a few kB for a moment, from `memory` where
   // there are some, else from `allocator` or the system.
   static Status required_bytes(const Plan& plan, const SessionOptions& options, size_t* bytes);
+  // What `memory` would report, without making a session; weights that kernels would pack count as
+  // they are in the plan. Takes the same few kB.
+  static Status estimate_memory(const Plan& plan, const SessionOptions& options,
+                                MemoryReport* memory);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -85,6 +91,8 @@ class Session {
 
   // Runs one program. Fails, having run nothing, where a label or an id is beyond its port's limit.
   Status run(ProgramKind kind);
+  // Whether this program was the last to run, so that what it made is still in the arena.
+  bool ran_last(ProgramKind kind) const;
 
   // Trained parameters and optimizer state, as the plan lays them out.
   std::span<std::byte> state() const;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "attune/dataset.h"
+#include "attune/export.h"
 #include "attune/session.h"
 
 namespace attune {
@@ -12,6 +13,6 @@ namespace attune {
 // with a momentum of None. For plans that were compiled with --batch-norm estimate, which have the
 // program of that name. Allocates the order of the examples, at the start. After an error the state
 // holds averages over a part; Session::reset_state puts it back.
-Status estimate_statistics(Session& session, Dataset& data, uint64_t seed);
+ATTUNE_API Status estimate_statistics(Session& session, Dataset& data, uint64_t seed);
 
 }  // namespace attune

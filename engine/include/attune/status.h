@@ -5,7 +5,7 @@ namespace attune {
 // Success, or one line that says what went wrong, where, and what to do. As large as a pointer:
 // the text of an error is taken from the heap. Where there is none (ATTUNE_PLATFORM=none), all
 // errors share one static text, which is that of the last one.
-class [[nodiscard]] Status {
+class [[nodiscard, gnu::visibility("default")]] Status {
  public:
   Status() = default;
   Status(const Status& other);

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "attune/dataset.h"
+#include "attune/export.h"
 #include "attune/schedule.h"
 #include "attune/session.h"
 
@@ -44,7 +45,7 @@ struct Evaluation {
 // is one optimizer step, so the caller owns the loop: checkpoints, logs and stopping stand between
 // calls. Allocates in `create` only, four bytes an example and its own, where the session's
 // memory comes from (SessionOptions::allocator).
-class Trainer {
+class ATTUNE_API Trainer {
  public:
   // Session and dataset must outlive the trainer. Fails where the data is empty or unlabelled.
   static Status create(Session& session, Dataset& data, const TrainOptions& options,
@@ -82,6 +83,6 @@ class Trainer {
 };
 
 // Runs `evaluate` over the whole dataset. Fails where the loss is not finite.
-Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
+ATTUNE_API Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
 
 }  // namespace attune

@@ -11,7 +11,10 @@ struct Text {
   char* to;
   char* const last;  // the terminating zero's, at the latest
 
+  int length = 0;  // if all had room
+
   void put(char c) {
+    ++length;
     if (to < last) *to++ = c;
   }
   void put(const char* text, int most) {
@@ -74,9 +77,9 @@ void Text::put(double number) {
 
 }  // namespace
 
-void format_text(char* to, size_t bytes, const char* format, va_list arguments) {
-  if (bytes == 0) return;
-  Text text{to, to + bytes - 1};
+int format_text(char* to, size_t bytes, const char* format, va_list arguments) {
+  char none;
+  Text text = bytes > 0 ? Text{to, to + bytes - 1} : Text{&none, &none};
   for (; *format; ++format) {
     if (*format != '%') {
       text.put(*format);
@@ -121,6 +124,7 @@ void format_text(char* to, size_t bytes, const char* format, va_list arguments) 
     }
   }
   *text.to = '\0';
+  return text.length;
 }
 
 }  // namespace attune

@@ -1,6 +1,7 @@
 #include "engine/platform/memory.h"
 
 #include <cstddef>
+#include <cstdint>
 
 // There is none but the caller's.
 namespace attune {
@@ -8,5 +9,6 @@ namespace attune {
 void* take_memory(size_t) { return nullptr; }
 void give_memory(void*, size_t) {}
 size_t taken_bytes(size_t bytes) { return bytes; }
+size_t available_bytes() { return 0; }
 
 }  // namespace attune

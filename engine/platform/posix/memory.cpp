@@ -1,12 +1,15 @@
 #include "engine/platform/memory.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "kernels/heap_block.h"
 
 #ifdef __linux__
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #endif
@@ -45,6 +48,23 @@ void* map_aligned(size_t bytes) {
 #endif
 
 }  // namespace
+
+size_t available_bytes() {
+#ifdef __linux__
+  char text[512];
+  const int file = ::open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return SIZE_MAX;
+  const ssize_t length = ::read(file, text, sizeof(text) - 1);
+  ::close(file);
+  text[std::max<ssize_t>(length, 0)] = '\0';
+  unsigned long long kilobytes = 0;
+  const char* line = std::strstr(text, "MemAvailable:");
+  if (!line || std::sscanf(line, "MemAvailable: %llu kB", &kilobytes) != 1) return SIZE_MAX;
+  return static_cast<size_t>(std::min<unsigned long long>(kilobytes, SIZE_MAX / 1024)) * 1024;
+#else
+  return SIZE_MAX;
+#endif
+}
 
 size_t taken_bytes(size_t bytes) {
 #ifdef __linux__

@@ -7,7 +7,12 @@
 
 namespace attune {
 
-std::string read_model_file(const std::string& path) {
+void throw_too_many_bytes(const std::string& path, uint64_t bytes, uint64_t max_bytes) {
+  throw_error("{}: {} bytes, and at most {} are read; --max-input-bytes allows more", path, bytes,
+              max_bytes);
+}
+
+std::string read_model_file(const std::string& path, uint64_t max_bytes) {
   namespace fs = std::filesystem;
   std::error_code code;
   if (!fs::exists(path, code)) throw_error("{}: there is no such file", path);
@@ -18,6 +23,7 @@ std::string read_model_file(const std::string& path) {
   const uint64_t size = fs::file_size(path, code);
   if (code) throw_error("{}: cannot read it: {}", path, code.message());
   if (size > kMaxModelBytes) throw_error("{}: {}", path, kTooLarge);
+  if (size > max_bytes) throw_too_many_bytes(path, size, max_bytes);
   std::string bytes(size, '\0');
   if (!in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
     throw_error("{}: cannot read it", path);

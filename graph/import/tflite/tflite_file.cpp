@@ -101,16 +101,17 @@ const tflite::SignatureDef* TfliteFile::signature() const {
 
 std::string TfliteFile::label_file() const {
   const auto* metadata = model().metadata();
-  std::string bytes;
+  const flatbuffers::Vector<uint8_t>* found = nullptr;
   for (uint32_t i = 0; i < size_of(metadata); ++i) {
     const tflite::Metadata& entry = *metadata->Get(i);
     if (!entry.name() || entry.name()->str() != "TFLITE_METADATA" ||
         entry.buffer() >= size_of(model().buffers()))
       continue;
-    if (const auto* data = model().buffers()->Get(entry.buffer())->data())
-      bytes.assign(reinterpret_cast<const char*>(data->data()), data->size());
+    if (const auto* data = model().buffers()->Get(entry.buffer())->data()) found = data;
   }
-  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (!found) return "";
+  const std::vector<uint8_t> bytes(found->begin(), found->end());  // aligned
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size());
   if (!verifier.VerifyBuffer<tflite::ModelMetadata>("M001")) return "";
   const auto* graphs =
       flatbuffers::GetRoot<tflite::ModelMetadata>(bytes.data())->subgraph_metadata();

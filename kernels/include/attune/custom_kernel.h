@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "attune/export.h"
 #include "attune/kernel_args.h"
 #include "attune/thread_pool.h"
 
@@ -40,9 +41,9 @@ struct CustomOperator {
 // Makes an operator known. It must outlive the program's use of it: a constant, best. Null, or what
 // is wrong: it lacks a name, a shape or a kernel in f32, another one has its name, or there are
 // too many (64). Registering the same one again is fine.
-const char* add_custom_operator(const CustomOperator& op);
+ATTUNE_API const char* add_custom_operator(const CustomOperator& op);
 
 // The parameters of the step that a kernel was called for: its node's attributes, in order.
-std::span<const double> custom_parameters(const KernelArgs& args);
+ATTUNE_API std::span<const double> custom_parameters(const KernelArgs& args);
 
 }  // namespace attune

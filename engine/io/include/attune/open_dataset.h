@@ -7,7 +7,9 @@
 
 #include "attune/column_spec.h"
 #include "attune/dataset.h"
+#include "attune/export.h"
 #include "attune/preprocess.h"
+#include "attune/read_limits.h"
 
 namespace attune {
 
@@ -54,6 +56,7 @@ struct DatasetRequest {
   std::vector<std::string>* found_names = nullptr;
   // Keep preprocessed examples in memory up to this many bytes.
   size_t cache_bytes = size_t{256} << 20;
+  ReadLimits limits;
 
   // What data of other kinds than .npz fill.
   const ExampleSpec& example() const { return inputs.front(); }
@@ -61,7 +64,7 @@ struct DatasetRequest {
 
 // What the session's program takes, as its plan says. `ignored_label` stays as it is by default: a
 // plan whose data have another one does not tell it to a device.
-Status data_request(const Session& session, ProgramKind kind, DatasetRequest* request);
+ATTUNE_API Status data_request(const Session& session, ProgramKind kind, DatasetRequest* request);
 
 // Opens whatever `path` is:
 // - a folder of class folders (image front end: PNG, JPEG, BMP; mfcc front end: WAV and, where
@@ -76,11 +79,11 @@ Status data_request(const Session& session, ProgramKind kind, DatasetRequest* re
 //   if it has any
 // - a single image, sound or .npy file (only where labels_optional)
 // Errors name the file, what is wrong with it and what to do.
-Status open_dataset(const std::string& path, const DatasetRequest& request,
-                    std::unique_ptr<Dataset>* dataset);
+ATTUNE_API Status open_dataset(const std::string& path, const DatasetRequest& request,
+                               std::unique_ptr<Dataset>* dataset);
 
 // The class names of a folder of class folders, sorted by byte value; an error where there are
 // none.
-Status list_class_folders(const std::string& path, std::vector<std::string>* names);
+ATTUNE_API Status list_class_folders(const std::string& path, std::vector<std::string>* names);
 
 }  // namespace attune

@@ -1,7 +1,10 @@
 #include "attune/checkpoint.h"
 #include "engine/format/checkpoint_file.h"
 
+// Checkpoints read from files; checkpoint_write.cpp writes them.
 namespace attune {
+
+using checkpoint::FileSource;
 
 Status load_checkpoint(const char* path, Session& session, CheckpointInfo* info,
                        CheckpointState state) {

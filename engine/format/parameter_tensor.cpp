@@ -1,0 +1,92 @@
+#include "engine/format/parameter_tensor.h"
+
+namespace attune {
+namespace {
+
+// Our axis i is the view's axis perm[i]; the view has the elements in the model's order.
+int view_axis(const format::Parameter& parameter, int axis) {
+  const auto* const perm = parameter.perm();
+  return perm && perm->size() > 0 ? perm->Get(static_cast<flatbuffers::uoffset_t>(axis)) : axis;
+}
+
+int64_t dim_of(const format::Parameter& parameter, int axis) {
+  return parameter.shape()->Get(static_cast<flatbuffers::uoffset_t>(axis));
+}
+
+ParameterTensor laid_out(const format::Parameter& parameter, bool narrow) {
+  ParameterTensor t;
+  t.parameter = &parameter;
+  t.name = string_of(parameter.name());
+  t.dtype = static_cast<DType>(parameter.dtype());
+  t.rank = parameter.shape() ? static_cast<int>(parameter.shape()->size()) : 0;
+  t.narrow = narrow;
+  const int sliced = parameter.slice_axis();
+  if (sliced >= 0 && parameter.slice()) {
+    t.slice = parameter.slice()->data();
+    t.channels = static_cast<int64_t>(parameter.slice()->size());
+  }
+  int64_t stride = 1;
+  for (int axis = t.rank - 1; axis >= 0; --axis) {
+    const int at = view_axis(parameter, axis);
+    t.dims[at] = dim_of(parameter, axis);
+    t.stride[at] = stride;
+    if (axis == sliced) t.slice_axis = at;
+    stride *= axis == sliced && narrow ? t.channels : t.dims[at];
+  }
+  return t;
+}
+
+}  // namespace
+
+std::string_view string_of(const flatbuffers::String* text) {
+  return text ? std::string_view(text->c_str(), text->size()) : std::string_view();
+}
+
+int64_t ParameterTensor::elements() const {
+  int64_t elements = 1;
+  for (int axis = 0; axis < rank; ++axis) elements *= dims[axis];
+  return elements;
+}
+
+int64_t ParameterTensor::trained() const {
+  return slice_axis < 0 ? elements() : elements() / dims[slice_axis] * channels;
+}
+
+int tensors_of(const format::Parameter& parameter) {
+  return 1 + (parameter.slots() ? static_cast<int>(parameter.slots()->size()) : 0);
+}
+
+ParameterTensor parameter_tensor(const format::Parameter& parameter, int number) {
+  ParameterTensor t = laid_out(parameter, number > 0);
+  t.slot = "value";
+  t.state_offset = parameter.state_offset();
+  if (number > 0) {
+    const auto index = static_cast<flatbuffers::uoffset_t>(number - 1);
+    t.slot = string_of(parameter.slot_names()->Get(index));
+    t.state_offset = parameter.slots()->Get(index);
+  }
+  return t;
+}
+
+ParameterTensor gradient_tensor(const format::Parameter& parameter) {
+  ParameterTensor t = laid_out(parameter, true);
+  t.slot = "gradient";
+  return t;
+}
+
+int model_slice_axis(const format::Parameter& parameter) {
+  if (parameter.slice_axis() < 0 || !parameter.model_shape()) return -1;
+  // The view may have axes of size 1 that the model's tensor lacks, or the other way round.
+  const ParameterTensor t = laid_out(parameter, false);
+  int64_t before = 1;
+  for (int axis = 0; axis < t.slice_axis; ++axis) before *= t.dims[axis];
+  int64_t outer = 1;
+  for (unsigned axis = 0; axis < parameter.model_shape()->size(); ++axis) {
+    const int64_t dim = parameter.model_shape()->Get(axis);
+    if (outer == before && dim == t.dims[t.slice_axis]) return static_cast<int>(axis);
+    outer *= dim;
+  }
+  return -1;
+}
+
+}  // namespace attune

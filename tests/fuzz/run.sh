@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Fuzzes every reader of foreign bytes with libFuzzer, under ASan and UBSan.
+#   run.sh TOTAL [FOLDER]   about TOTAL inputs, spread over all targets: run.sh 10000000
+#   run.sh --quick          what a device reads, two seconds each; status 77 where clang has no libFuzzer
+# FOLDER (build/fuzz) holds the build, what was learned (corpus/TARGET) and what was found (found/): a
+# next run goes on there. TARGETS="png tiff" chooses some.
+set -euo pipefail
+[ $# -ge 1 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+total=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+folder=$(mkdir -p "${2:-$root/build/fuzz}" && cd "${2:-$root/build/fuzz}" && pwd)
+seeder=${ATTUNE_FUZZ_SEEDER:-$root/build/bin/test_fuzz}
+
+clang=${CLANGXX:-$(command -v clang++ || command -v clang++-14 || true)}
+echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' >"$folder/try.cpp"
+if [ -z "$clang" ] || ! "$clang" -fsanitize=fuzzer,address "$folder/try.cpp" -o "$folder/try" 2>/dev/null; then
+  echo "no clang++ with libFuzzer: install clang and libclang-rt-14-dev" >&2
+  exit 77
+fi
+[ -x "$seeder" ] || { echo "$seeder makes the seeds; build it: cmake --build build --target test_fuzz" >&2; exit 2; }
+
+host=ON
+[ "$total" != --quick ] || host=OFF
+cmake -S "$root" -B "$folder/$host" -G Ninja -Wno-dev -DATTUNE_FUZZ=ON -DATTUNE_HOST=$host \
+  -DCMAKE_CXX_COMPILER="$clang" >/dev/null
+ninja -C "$folder/$host" ${FUZZ_NINJA_OPTIONS:-} fuzz >"$folder/build.log" || { tail -30 "$folder/build.log" >&2; exit 1; }
+
+mkdir -p "$folder/corpus" "$folder/found"
+ATTUNE_FUZZ_SEEDS=$folder/corpus "$seeder" --test-case="seeds are written*" >/dev/null
+targets=${TARGETS:-plan checkpoint npz npy idx csv manifest sound png jpeg webp tiff gif bmp pnm$(
+  [ $host = OFF ] || echo " onnx tflite json")}
+count=$(wc -w <<<"$targets")
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+executed=0
+bad=0
+for target in $targets; do
+  if [ "$total" = --quick ]; then limit=-max_total_time=2; else limit=-runs=$((total / count)); fi
+  mkdir -p "$folder/corpus/$target"
+  if ! "$folder/$host/bin/fuzz_$target" $limit -max_len=65536 -timeout=20 -rss_limit_mb=2048 \
+    -print_final_stats=1 -verbosity=1 -artifact_prefix="$folder/found/$target-" "$folder/corpus/$target" \
+    >"$folder/$target.log" 2>&1; then
+    bad=1
+    echo "$target: see $folder/$target.log" >&2
+    grep -m3 -E "ERROR|runtime error|SUMMARY" "$folder/$target.log" >&2 || true
+  fi
+  done_now=$(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/$target.log" | tail -1)
+  executed=$((executed + ${done_now:-0}))
+  echo "$target ${done_now:-0}"
+done
+echo "total $executed in $SECONDS s"
+exit $bad
