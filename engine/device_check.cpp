@@ -1,6 +1,7 @@
 #include "attune/device_check.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/format/lacking_operators.h"
 #include "engine/format/plan_verify.h"
@@ -73,8 +74,8 @@ Status check_device(std::span<const std::byte> bytes, const char* name,
   check->memory.constants = static_cast<size_t>(table->constants_bytes());
   check->memory.state = static_cast<size_t>(table->state_bytes());
   check->memory.arena = static_cast<size_t>(table->arena_bytes());
-  const int used = write_text(check->reason, sizeof(check->reason), "%s: ", name);
-  const size_t at = std::min(sizeof(check->reason) - 1, static_cast<size_t>(std::max(used, 0)));
+  write_text(check->reason, sizeof(check->reason), "%s: ", name);
+  const size_t at = std::strlen(check->reason);
   describe({lacking, static_cast<size_t>(count)}, check->reason + at, sizeof(check->reason) - at);
   return Status::ok();
 }

@@ -1,8 +1,7 @@
 #include "engine/c_api/call.h"
 
 #include <cstdarg>
-
-#include "engine/platform/error_text.h"
+#include <cstdio>
 
 namespace attune::c_api {
 namespace {
@@ -31,7 +30,7 @@ attune_status fail(attune_error* error, attune_status status, const char* format
     error->status = status;
     va_list arguments;
     va_start(arguments, format);
-    write_arguments(error->message, sizeof(error->message), format, arguments);
+    std::vsnprintf(error->message, sizeof(error->message), format, arguments);
     va_end(arguments);
   }
   return status;

@@ -10,9 +10,8 @@ char* make_error_text(const char* format, va_list arguments);
 char* copy_error_text(const char* text);
 void release_error_text(char* text);
 
-// snprintf and vsnprintf, for parts of such texts.
-__attribute__((format(printf, 3, 4))) int write_text(char* to, size_t bytes, const char* format,
-                                                     ...);
-int write_arguments(char* to, size_t bytes, const char* format, va_list arguments);
+// snprintf, for parts of such texts.
+__attribute__((format(printf, 3, 4))) void write_text(char* to, size_t bytes, const char* format,
+                                                      ...);
 
 }  // namespace attune

@@ -22,16 +22,11 @@ char* copy_error_text(const char*) { return last; }
 
 void release_error_text(char*) {}
 
-int write_text(char* to, size_t bytes, const char* format, ...) {
+void write_text(char* to, size_t bytes, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  const int length = format_text(to, bytes, format, arguments);
+  format_text(to, bytes, format, arguments);
   va_end(arguments);
-  return length;
-}
-
-int write_arguments(char* to, size_t bytes, const char* format, va_list arguments) {
-  return format_text(to, bytes, format, arguments);
 }
 
 }  // namespace attune

@@ -11,10 +11,7 @@ struct Text {
   char* to;
   char* const last;  // the terminating zero's, at the latest
 
-  int length = 0;  // if all had room
-
   void put(char c) {
-    ++length;
     if (to < last) *to++ = c;
   }
   void put(const char* text, int most) {
@@ -77,9 +74,9 @@ void Text::put(double number) {
 
 }  // namespace
 
-int format_text(char* to, size_t bytes, const char* format, va_list arguments) {
-  char none;
-  Text text = bytes > 0 ? Text{to, to + bytes - 1} : Text{&none, &none};
+void format_text(char* to, size_t bytes, const char* format, va_list arguments) {
+  if (bytes == 0) return;
+  Text text{to, to + bytes - 1};
   for (; *format; ++format) {
     if (*format != '%') {
       text.put(*format);
@@ -124,7 +121,6 @@ int format_text(char* to, size_t bytes, const char* format, va_list arguments) {
     }
   }
   *text.to = '\0';
-  return text.length;
 }
 
 }  // namespace attune

@@ -33,16 +33,11 @@ void release_error_text(char* text) {
   if (text != out_of_memory) std::free(text);
 }
 
-int write_text(char* to, size_t bytes, const char* format, ...) {
+void write_text(char* to, size_t bytes, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  const int length = std::vsnprintf(to, bytes, format, arguments);
+  std::vsnprintf(to, bytes, format, arguments);
   va_end(arguments);
-  return length;
-}
-
-int write_arguments(char* to, size_t bytes, const char* format, va_list arguments) {
-  return std::vsnprintf(to, bytes, format, arguments);
 }
 
 }  // namespace attune
