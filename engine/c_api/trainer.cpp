@@ -241,11 +241,9 @@ attune_status take_options(const CheckpointFacts& facts, const char* name, Wante
 
 Status resume_from(CallersSource& from, Session& session, TrainingRun& run) {
   CheckpointInfo info;
-  ATTUNE_RETURN_IF_ERROR(
-      load_checkpoint(from, from.name(), session, &info, CheckpointState::kept));
+  ATTUNE_RETURN_IF_ERROR(load_checkpoint(from, from.name(), session, &info, CheckpointState::kept));
   std::memcpy(run.kept_state().data(), session.state().data(), session.state().size());
-  ATTUNE_RETURN_IF_ERROR(
-      load_checkpoint(from, from.name(), session, &info, CheckpointState::last));
+  ATTUNE_RETURN_IF_ERROR(load_checkpoint(from, from.name(), session, &info, CheckpointState::last));
   return run.resume(info);
 }
 
@@ -413,8 +411,8 @@ attune_status attune_trainer_write(attune_trainer* trainer, const attune_sink* s
   ATTUNE_C_RETURN_IF_ERROR(CallersSink::read(sink, &own, error));
   TrainingRun& run = *trainer->run;
   ATTUNE_C_RETURN_IF_ERROR(told(error, run.prepare_to_save(), ATTUNE_ERROR_CHECKPOINT));
-  return told(error,
-              save_checkpoint(own, own.name(), *trainer->session->session, run.info(),
-                              run.kept_state()),
-              ATTUNE_ERROR_CHECKPOINT);
+  return told(
+      error,
+      save_checkpoint(own, own.name(), *trainer->session->session, run.info(), run.kept_state()),
+      ATTUNE_ERROR_CHECKPOINT);
 }
