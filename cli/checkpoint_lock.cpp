@@ -36,7 +36,10 @@ CheckpointLock::CheckpointLock(const std::string& checkpoint) {
   path_ += ".lock";
   // Its last owner may take the name away between opening and locking.
   for (;;) {
-    file_ = open(path_.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    // For writing, without which NFS locks nothing; another user's is there to read.
+    const int how = O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    file_ = open(path_.c_str(), how | O_RDWR, 0666);
+    if (file_ < 0 && errno == EACCES) file_ = open(path_.c_str(), how | O_RDONLY, 0666);
     if (file_ < 0) return;
     int result;
     do {

@@ -2,6 +2,7 @@
 
 #include "attune/checkpoint.h"
 #include "attune/statistics.h"
+#include "cli/checkpoint_lock.h"
 #include "cli/data_options.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -34,6 +35,7 @@ int run(const Options& options) {
                 program_bit(ProgramKind::estimate) | program_bit(ProgramKind::predict));
   if (!loaded->session->has(ProgramKind::estimate))
     throw_error("{}: was not compiled with --batch-norm estimate; compile it again", options.plan);
+  const CheckpointLock lock(options.checkpoint);
   throw_if_error(check_checkpoint_path(options.checkpoint.c_str(), loaded->plan));
   std::error_code missing;
   if (std::filesystem::exists(options.checkpoint, missing))

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "attune/plan.h"
+#include "graph/import/model.h"
 #include "graph/ir/error.h"
 #include "sparse_update/cost/target.h"
 #include "sparse_update/json_file.h"

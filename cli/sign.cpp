@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "engine/io/file.h"
 #include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/write_file.h"
 
 #ifdef ATTUNE_SIGNATURES
 #include "attune/signature.h"
@@ -45,8 +46,8 @@ struct Options {
 void write_secret(const std::string& path, const std::string& text) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) throw_error("{}: cannot be made: {}", path, std::strerror(errno));
-  const bool written = ::write(file, text.data(), text.size()) == std::ssize(text) &&
-                       ::fsync(file) == 0;
+  const bool written =
+      ::write(file, text.data(), text.size()) == std::ssize(text) && ::fsync(file) == 0;
   if (::close(file) != 0 || !written) {
     ::unlink(path.c_str());
     throw_error("{}: cannot be written: {}", path, std::strerror(errno));
@@ -122,8 +123,9 @@ Verb add_sign(CLI::App& app) {
   verb->add_option("--key", options->key, "The .secret file to sign with");
   verb->add_option("--counter", options->counter,
                    "The number of what is signed: give each that replaces another a higher one");
-  verb->add_option("--new-key", options->new_key,
-                   "Make a pair of keys instead: NAME.secret to sign with, NAME.public to give out");
+  verb->add_option(
+      "--new-key", options->new_key,
+      "Make a pair of keys instead: NAME.secret to sign with, NAME.public to give out");
   options->output.add(verb);
   return {verb, [options] { return run(*options); }};
 }

@@ -82,10 +82,9 @@ SignedBytes SignatureOptions::verified(const std::string& path, SignedFile kind)
   Counters counters = guard_.empty() ? Counters() : read_counters(guard_);
   const uint64_t least = counters[place];
   uint64_t counter = 0;
-  throw_if_error(verify_signature(bytes, signature,
-                                  plan ? SignedKind::plan : SignedKind::checkpoint,
-                                  PublicKey(key.data(), kPublicKeyBytes), least, path.c_str(),
-                                  &counter));
+  throw_if_error(
+      verify_signature(bytes, signature, plan ? SignedKind::plan : SignedKind::checkpoint,
+                       PublicKey(key.data(), kPublicKeyBytes), least, path.c_str(), &counter));
   if (!guard_.empty() && counter > least) {
     counters[place] = counter;
     write_counters(guard_, counters);
@@ -96,8 +95,9 @@ SignedBytes SignatureOptions::verified(const std::string& path, SignedFile kind)
 #else
 
 SignedBytes SignatureOptions::verified(const std::string&, SignedFile) const {
-  throw_error("--require-signature: this program was built without libsodium; install it and build "
-              "anew");
+  throw_error(
+      "--require-signature: this program was built without libsodium; install it and build "
+      "anew");
 }
 
 #endif

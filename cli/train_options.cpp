@@ -53,8 +53,10 @@ void TrainCommand::add(CLI::App* verb) {
                    "Start a new run from what this checkpoint has learned: its parameters, and its "
                    "optimizer's state where the plan has the same")
       ->excludes(resume_option);
-  verb->add_flag("--overwrite", overwrite,
-                 "Throw away the run that the checkpoint's name holds (default: refuse)");
+  verb->add_flag(
+      "--overwrite", overwrite,
+      "Replace the run that the checkpoint's name holds, which stays as NAME.old (default: "
+      "refuse)");
   verb->add_option(
           "--keep", keep,
           "best: evaluate, predict and export take the epoch of the least validation loss; "

@@ -26,7 +26,8 @@ void check_replacement_is_asked_for(const TrainCommand& command, const Plan& pla
   const TrainProgress& progress = facts.info.progress;
   const std::string from =
       fmt::format("--from {} --checkpoint NEW.atc to start from what it has learned", name);
-  const std::string last = "--overwrite to throw it away, or another --checkpoint";
+  const std::string last =
+      fmt::format("--overwrite to begin anew (it stays as {}.old), or another --checkpoint", name);
   if (facts.fits && !is_finished(facts.info))
     throw_error(
         "{}: holds a run that stands at step {} of {}, and would be replaced; give --resume {} to "

@@ -2,7 +2,10 @@
 set(ATTUNE_OPERATORS all CACHE STRING "Operators to build kernels for: all, or a list of names of kernels/ops.def")
 set(ATTUNE_TYPES "f32;f64" CACHE STRING "Types that kernels compute in: f32, f64")
 set(ATTUNE_COMMAND attune CACHE STRING "The host's `attune`, which reads plans for attune_slim_library")
+# Known wherever attune_slim_library is called.
 set(ATTUNE_ROOT ${PROJECT_SOURCE_DIR} CACHE INTERNAL "")
+set(ATTUNE_SLIM_OPTIONS ${ATTUNE_DEVICE_OPTIONS} -Os -ffp-contract=off -fno-math-errno
+    -fno-asynchronous-unwind-tables -fno-unwind-tables CACHE INTERNAL "")
 
 # Writes what ATTUNE_OPERATORS and ATTUNE_TYPES leave, and has the kernels of a target be these.
 function(attune_select target)
@@ -65,9 +68,7 @@ function(attune_slim_library target)
   if(ATTUNE_PLATFORM STREQUAL none)
     target_compile_definitions(${target} PRIVATE ATTUNE_SMALL_STACK)
   endif()
-  target_compile_options(${target} PRIVATE
-    ${ATTUNE_DEVICE_OPTIONS} -Os -ffp-contract=off -fno-math-errno
-    -fno-asynchronous-unwind-tables -fno-unwind-tables)
+  target_compile_options(${target} PRIVATE ${ATTUNE_SLIM_OPTIONS})
   target_link_options(${target} INTERFACE -Wl,--gc-sections)
   if(ARG_SIMD)
     if(NOT TARGET attune_simd)

@@ -49,15 +49,22 @@ Status match_tensor(Reader& reader, const TensorInfo& expected) {
   return Status::ok();
 }
 
-// Compares every tensor with the plan; copies them where there is a state.
+// Compares every tensor with the plan, and looks at its numbers; copies them where there is a
+// state.
 Status read_tensors(Reader& reader, const format::Plan& plan, std::byte* state) {
   if (!plan.parameters()) return Status::ok();
   for (const format::Parameter* parameter : *plan.parameters())
     for (int i = 0; i < tensors_of(*parameter); ++i) {
       const TensorInfo tensor = describe_tensor(*parameter, i);
       ATTUNE_RETURN_IF_ERROR(match_tensor(reader, tensor));
-      if (!(state ? read_elements(reader, tensor, state) : reader.skip(tensor.header.bytes)))
+      bool finite = true;
+      if (!(state ? read_elements(reader, tensor, state)
+                  : check_elements(reader, tensor.header, &finite)))
         return Status::error("it ends early");
+      if (!finite)
+        return Status::error("'%.*s' holds numbers that are not finite",
+                             static_cast<int>(std::min<size_t>(tensor.name.size(), 120)),
+                             tensor.name.data());
     }
   return Status::ok();
 }

@@ -90,8 +90,11 @@ Status take_parameters(ByteSource& source, Reader reader, uint32_t tensors,
     if (tensor.header.dtype != expected.header.dtype ||
         tensor.header.bytes != expected.header.bytes)
       return Status::error("it is damaged");
-    if (!(state ? read_elements(reader, expected, state) : pass_over()))
+    bool finite = true;
+    if (!(state ? read_elements(reader, expected, state)
+                : check_elements(reader, tensor.header, &finite)))
       return Status::error("it is damaged");
+    if (!finite) return Status::error("'%s' holds numbers that are not finite", shown);
     ++start->parameters;
   }
   return Status::ok();

@@ -471,8 +471,6 @@ Status Session::run(ProgramKind kind) {
   return Status::ok();
 }
 
-bool Session::ran_last(ProgramKind kind) const { return parts_.last_run == static_cast<int>(kind); }
-
 void Session::Parts::copy_initial_state() {
   const auto initial = plan.initial_state();
   if (!initial.empty()) std::memcpy(state.data(), initial.data(), initial.size());

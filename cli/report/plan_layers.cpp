@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "graph/rules/cut.h"
 

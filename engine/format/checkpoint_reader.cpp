@@ -97,6 +97,31 @@ bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state) {
   });
 }
 
+namespace {
+
+template <class T>
+bool check_elements(Reader& reader, uint64_t bytes, bool* finite) {
+  for (T element; bytes >= sizeof(T); bytes -= sizeof(T)) {
+    if (!reader.read(&element, sizeof(T))) return false;
+    *finite = *finite && std::isfinite(element);
+  }
+  return reader.skip(bytes);
+}
+
+}  // namespace
+
+bool check_elements(Reader& reader, const TensorHeader& tensor, bool* finite) {
+  *finite = true;
+  switch (static_cast<DType>(tensor.dtype)) {
+    case DType::f32:
+      return check_elements<float>(reader, tensor.bytes, finite);
+    case DType::f64:
+      return check_elements<double>(reader, tensor.bytes, finite);
+    default:
+      return reader.skip(tensor.bytes);
+  }
+}
+
 Status read_info(const char* name, const Header& h, CheckpointInfo* info) {
   CheckpointInfo i;
   i.options.epochs = h.epochs;

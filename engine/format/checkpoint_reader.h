@@ -91,4 +91,7 @@ Status read_info(const char* name, const Header& header, CheckpointInfo* info);
 // Reads a tensor's elements to where they lie in `state`.
 bool read_elements(Reader& reader, const TensorInfo& tensor, std::byte* state);
 
+// Passes over a tensor's elements, and tells whether they are finite: no run saves others.
+bool check_elements(Reader& reader, const TensorHeader& tensor, bool* finite);
+
 }  // namespace attune::checkpoint

@@ -72,18 +72,17 @@ def compile(
     Traceback (most recent call last):
     attune.Error: ...
     """
-    given = model_of(model)
+    given = model_of(model, bool(others.get("follow_links")))
     names, label_file = _labels(labels)
     options = arguments(
         scheme=json_text(scheme), memory=memory, flash=flash, batch_size=batch_size, micro_batch=micro_batch,
         loss=loss, output=output, optimizer=optimizer, momentum=momentum, nesterov=nesterov, betas=_pair(betas),
         epsilon=epsilon, weight_decay=weight_decay, batch_norm=batch_norm, dropout=dropout, classes=classes,
         labels=label_file, preprocess=json_text(preprocess), input_shape=shapes(input_shape), bind=bind,
-        batch_axis=_axes(batch_axis), keep_gradients=keep_gradients, backend=backend, threads=threads, seed=seed,
-        **others)
+        batch_axis=_axes(batch_axis), backend=backend, threads=threads, seed=seed, **others)
     with named_as_here():
         contents = _native.compile([*options, "--", given.path], given.contents, names, dict(bind_input or {}),
-                                   predict_batch)
+                                   predict_batch, keep_gradients)
     return Plan(contents, given.path, given)
 
 
@@ -132,7 +131,7 @@ def search(
     >>> found.plan.session().memory["ram"] <= 128 * 1024
     True
     """
-    given = model_of(model)
+    given = model_of(model, bool(options.get("follow_links")))
     names, label_file = _labels(labels)
     is_path = isinstance(data, str) or hasattr(data, "__fspath__")
     options = dict(options)

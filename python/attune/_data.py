@@ -94,8 +94,9 @@ class Fields:
         """Inputs in the model's order, target and weight of (x, y), (x, y, weight), {"x": .., "y": ..} or x. The x of
         a model with several inputs is a tuple or a mapping."""
         target = weight = None
-        if isinstance(example, tuple) and len(example) in (2, 3) and not (
-                len(self.inputs) == len(example) and len(self.inputs) > 1 and self.target is None):
+        is_inputs = self.target is None and len(self.inputs) > 1 and not isinstance(example, Mapping) and \
+            len(example) == len(self.inputs) and not isinstance(example[0], (tuple, Mapping))
+        if isinstance(example, tuple) and len(example) in (2, 3) and not is_inputs:
             weight = example[2] if len(example) == 3 else None
             example, target = example[0], example[1]
         if isinstance(example, Mapping):

@@ -19,17 +19,18 @@ class Model(NamedTuple):
 
     path: str
     contents: Optional[bytes] = None
+    follow_links: bool = False
 
 
-def model_of(model: Any) -> Model:
-    """A path, the bytes of an ONNX file, or an onnx.ModelProto."""
+def model_of(model: Any, follow_links: bool = False) -> Model:
+    """A path, the bytes of an ONNX file, or an onnx.ModelProto. Of a path, data beside it may be links."""
     if isinstance(model, Model):
         return model
     if isinstance(model, (bytes, bytearray, memoryview)):
         return Model("model.onnx", bytes(model))
     if hasattr(model, "SerializeToString"):
         return Model("model.onnx", model.SerializeToString())
-    return Model(os.path.abspath(os.fspath(model)))
+    return Model(os.path.abspath(os.fspath(model)), None, follow_links)
 
 
 class Plan:
@@ -39,8 +40,8 @@ class Plan:
 
     >>> import attune
     >>> plan = attune.compile(attune.example_model(), scheme="head")
-    >>> plan.class_count, plan.scheme["trained"][0]["name"]
-    (10, 'classifier.weight')
+    >>> plan.class_count, [parameter["name"] for parameter in plan.scheme["parameters"]]
+    (10, ['classifier.weight', 'classifier.bias'])
     >>> plan.inspect()["memory"]["state"] > 0
     True
     """
@@ -83,7 +84,7 @@ class Plan:
 
         source = self.source(model)
         bound = None if data is None else dataset_of(self.session(), data, "train_step")
-        return json.loads(self.native.verify(source.path, source.contents, bound, examples, seed))
+        return json.loads(self.native.verify(source.path, source.contents, source.follow_links, bound, examples, seed))
 
     def inspect(self) -> Dict[str, Any]:
         """Everything about the plan, as `attune inspect --json` has it: what it trains, its memory by part, and every

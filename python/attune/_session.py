@@ -186,7 +186,7 @@ class Session:
         """Writes the adapted model: the original (`model`, or what the plan was compiled from) with what was trained
         in place, as ONNX, or as TFLite where the path says so and the original is one."""
         source = self.plan.source(model)
-        self.native.export(source.path, source.contents, os.fspath(path))
+        self.native.export(source.path, source.contents, source.follow_links, os.fspath(path))
 
     def inspect(self) -> Dict[str, Any]:
         """Everything about the plan and this session, as `attune inspect --json` has it."""

@@ -4,6 +4,7 @@
 
 #include "cli/make_plan.h"
 #include "cli/model_labels.h"
+#include "graph/import/model_reading.h"
 #include "graph/ir/interrupt.h"
 #include "native.h"
 
@@ -16,10 +17,12 @@ using Reals = py::array_t<double, py::array::c_style | py::array::forcecast>;
 struct Extras {
   std::vector<std::string> class_names;
   std::map<std::string, BoundInput> inputs;
-  int predict_batch = 1;
+  int predict_batch;
+  bool keep_gradients;
 
-  Extras(std::vector<std::string> names, const std::map<std::string, Reals>& bound, int batch)
-      : class_names(std::move(names)), predict_batch(batch) {
+  Extras(std::vector<std::string> names, const std::map<std::string, Reals>& bound, int batch,
+         bool gradients)
+      : class_names(std::move(names)), predict_batch(batch), keep_gradients(gradients) {
     for (const auto& [name, array] : bound)
       inputs[name] = {{array.shape(), array.shape() + array.ndim()},
                       {array.data(), array.data() + array.size()}};
@@ -28,6 +31,7 @@ struct Extras {
     if (!class_names.empty()) options->class_names = class_names;
     options->bound.inputs.insert(inputs.begin(), inputs.end());
     options->predict_batch = predict_batch;
+    options->expose_gradients = keep_gradients;
   }
 };
 
@@ -46,8 +50,9 @@ py::bytes bytes_of(const std::vector<std::byte>& bytes) {
 
 py::bytes compile_plan(const std::vector<std::string>& arguments,
                        const std::optional<std::string>& contents, std::vector<std::string> names,
-                       const std::map<std::string, Reals>& bound, int predict_batch) {
-  const Extras extras(std::move(names), bound, predict_batch);
+                       const std::map<std::string, Reals>& bound, int predict_batch,
+                       bool keep_gradients) {
+  const Extras extras(std::move(names), bound, predict_batch, keep_gradients);
   std::vector<std::byte> plan;
   {
     const py::gil_scoped_release released;
@@ -58,7 +63,8 @@ py::bytes compile_plan(const std::vector<std::string>& arguments,
     parse(app, arguments);
     CompileOptions options = request.options();
     extras.add_to(&options);
-    const ModelPtr model = model_of(request.compile.model, contents);
+    const ModelPtr model = contents ? parse_model(*contents, request.compile.model)
+                                    : request.compile.load();
     plan = cli::make_plan(*model, options, request).made.compiled.plan;
   }
   return bytes_of(plan);
@@ -84,7 +90,7 @@ py::tuple search(const std::vector<std::string>& arguments,
                  const std::optional<std::string>& contents, std::vector<std::string> names,
                  const std::map<std::string, Reals>& bound, int predict_batch, py::object make_data,
                  py::object progress) {
-  const Extras extras(std::move(names), bound, predict_batch);
+  const Extras extras(std::move(names), bound, predict_batch, false);
   std::string found;
   std::vector<std::byte> plan;
   const auto raised = std::make_shared<std::exception_ptr>();
@@ -109,7 +115,7 @@ py::tuple search(const std::vector<std::string>& arguments,
     };
     CompileOptions options = command.options();
     extras.add_to(&options);
-    const ModelPtr model = model_of(command.model, contents);
+    const ModelPtr model = contents ? parse_model(*contents, command.model) : command.load();
     options.loss = command.loss_for(*model, options, false);
     cli::use_labels_of(*model, &options, false);
     cli::SearchedScheme searched = cli::search_for_scheme(*model, options, search);
@@ -124,13 +130,16 @@ py::tuple search(const std::vector<std::string>& arguments,
 
 }  // namespace
 
-ModelPtr model_of(const std::string& path, const std::optional<std::string>& contents) {
-  return contents ? parse_model(*contents, path) : load_model(path);
+ModelPtr model_of(const std::string& path, const std::optional<std::string>& contents,
+                  bool follow_links) {
+  return contents ? parse_model(*contents, path)
+                  : load_model(path, ModelReading{.follow_links = follow_links});
 }
 
 void add_compile(py::module_& module) {
   module.def("compile", &compile_plan, py::arg("arguments"), py::arg("contents"),
              py::arg("class_names"), py::arg("bound_inputs"), py::arg("predict_batch"),
+             py::arg("keep_gradients"),
              "The contents of the plan that the command `compile` makes of such arguments.");
   module.def("search", &search, py::arg("arguments"), py::arg("contents"), py::arg("class_names"),
              py::arg("bound_inputs"), py::arg("predict_batch"), py::arg("make_data"),

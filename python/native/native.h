@@ -90,8 +90,9 @@ class SessionObject {
   std::atomic<bool> used_ = false;
 };
 
-// A model in memory, which `path` names, or at that path.
-ModelPtr model_of(const std::string& path, const std::optional<std::string>& contents);
+// A model in memory, which `path` names, or at that path; data beside it may be links.
+ModelPtr model_of(const std::string& path, const std::optional<std::string>& contents,
+                  bool follow_links);
 using SessionClass = py::class_<SessionObject, std::shared_ptr<SessionObject>>;
 void add_parameters(py::module_& module, SessionClass& session);
 

@@ -167,23 +167,24 @@ void estimate(SessionObject& self, std::shared_ptr<Dataset> data, uint64_t seed)
 }
 
 void export_to(SessionObject& self, const std::string& model,
-               const std::optional<std::string>& contents, const std::string& path) {
+               const std::optional<std::string>& contents, bool follow_links,
+               const std::string& path) {
   const SessionObject::Use use(self);
   const py::gil_scoped_release released;
   const InterruptScope scope(check_signals);
   cli::check_replaceable(path, "a model", cli::is_model_file);
-  export_model(*model_of(model, contents), self.session(), path);
+  export_model(*model_of(model, contents, follow_links), self.session(), path);
 }
 
 std::string verify_json(const PlanObject& plan, const std::string& model,
-                        const std::optional<std::string>& contents, std::shared_ptr<Dataset> data,
-                        int examples, uint64_t seed) {
+                        const std::optional<std::string>& contents, bool follow_links,
+                        std::shared_ptr<Dataset> data, int examples, uint64_t seed) {
   const py::gil_scoped_release released;
   const InterruptScope scope(check_signals);
   VerifyOptions options;
   options.examples = examples;
   options.seed = seed;
-  const ModelPtr against = model_of(model, contents);
+  const ModelPtr against = model_of(model, contents, follow_links);
   std::optional<WatchedDataset> watched;
   if (data) watched.emplace(std::move(data));
   try {
@@ -229,7 +230,7 @@ void add_plan(py::module_& module) {
       .def_property_readonly("signature", [](const PlanObject& p) { return fmt::format("{:016x}", p.plan().table().signature()); },
                              "What checkpoints are bound to.")
       .def("verify", &verify_json, py::arg("model"), py::arg("contents") = py::none(),
-           py::arg("data") = py::none(), py::arg("examples") = 4, py::arg("seed") = 1,
+           py::arg("follow_links") = false, py::arg("data") = py::none(), py::arg("examples") = 4, py::arg("seed") = 1,
            "Holds the plan against its model, tensor by tensor; a report as JSON.");
 }
 
@@ -298,7 +299,7 @@ void add_session(py::module_& module) {
       .def("estimate_statistics", &estimate, py::arg("data"), py::arg("seed") = 0,
            "Averages the statistics of batch norms over data.")
       .def("inspect", &inspect_json, py::arg("name"), "All there is to know, as JSON.")
-      .def("export", &export_to, py::arg("model"), py::arg("contents"), py::arg("path"),
+      .def("export", &export_to, py::arg("model"), py::arg("contents"), py::arg("follow_links"), py::arg("path"),
            "Writes the adapted model.");
   add_parameters(module, session);
 }

@@ -19,8 +19,11 @@ constexpr const char* kLongRun =
 TEST_CASE("a terminal that goes away saves the run, as often as it says so") {
   Workshop shop;
   shop.compile();
-  for (const std::vector<int>& signals :
-       {std::vector{SIGHUP}, {SIGHUP, SIGHUP, SIGHUP}, {SIGTERM, SIGHUP}, {SIGHUP, SIGTERM}, {SIGPIPE}}) {
+  for (const std::vector<int>& signals : {std::vector{SIGHUP},
+                                          {SIGHUP, SIGHUP, SIGHUP},
+                                          {SIGTERM, SIGHUP},
+                                          {SIGHUP, SIGTERM},
+                                          {SIGPIPE}}) {
     shop.write("a.jsonl", "");
     const pid_t child = shop.start(kLongRun);
     shop.await_lines(child, "a.jsonl", 150);

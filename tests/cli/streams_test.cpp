@@ -10,9 +10,8 @@ namespace {
 
 // The status of a shell's command in the workshop's folder; `attune` is the command there.
 int shell(const Workshop& shop, const std::string& command) {
-  const int status =
-      std::system(("cd " + shop.path("") + " && attune() { " ATTUNE_COMMAND " \"$@\"; }; " + command)
-                      .c_str());
+  const int status = std::system(
+      ("cd " + shop.path("") + " && attune() { " ATTUNE_COMMAND " \"$@\"; }; " + command).c_str());
   REQUIRE(WIFEXITED(status));
   return WEXITSTATUS(status);
 }
@@ -25,8 +24,8 @@ TEST_CASE("with any of the standard streams closed, no file takes their place") 
   REQUIRE(shop.run("train net.att --data data.npz --epochs 2 --quiet --checkpoint a.atc").status ==
           0);
   const std::string right = shop.read("a.atc");
-  for (const char* closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-",
-                             "<&- >&- 2>&-"}) {
+  for (const char* closed :
+       {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"}) {
     CAPTURE(closed);
     const int status = shell(shop,
                              "attune train net.att --data data.npz --epochs 2 --overwrite "

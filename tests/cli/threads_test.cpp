@@ -39,8 +39,8 @@ TEST_CASE("threads that cannot be made are an error, and one thread needs none")
         "train net.att --data data.npz --epochs 1 --threads 3", "bench net.att --threads 3",
         "profile net.att -o t.json --threads 3"})
     check_refused(shop.run(command), reason);
-  const auto searched = shop.run(
-      "sensitivity net.onnx --data data.npz --estimator measured --steps 2 --jobs 3 -q");
+  const auto searched =
+      shop.run("sensitivity net.onnx --data data.npz --estimator measured --steps 2 --jobs 3 -q");
   check_refused(searched, reason);
   CHECK(shop.run("predict net.att one.npy --threads 1").status == 0);
 }

@@ -72,8 +72,8 @@ class AlignedCopy {
   size_t size_;
 };
 
-// Whether a plan's programs end soon: no step does more than to read all its inputs for each element
-// that it makes.
+// Whether a plan's programs end soon: no step does more than to read all its inputs for each
+// element that it makes.
 bool runs_soon(const Plan& plan) {
   double work = 0;
   for (const format::Program* program : *plan.table().programs()) {
@@ -90,8 +90,7 @@ bool runs_soon(const Plan& plan) {
       work += in * out * static_cast<double>(runs_of(*program, s));
     }
   }
-  return work < 1e8 && plan.table().arena_bytes() < 1 << 20 &&
-         plan.table().state_bytes() < 1 << 20;
+  return work < 1e8 && plan.table().arena_bytes() < 1 << 20 && plan.table().state_bytes() < 1 << 20;
 }
 
 void run_programs(const Plan& plan) {

@@ -99,9 +99,9 @@ void add_checkpoints(Seeds* seeds) {
   const auto save = [&](const char* name, const CheckpointInfo& info, bool best) {
     const std::vector<std::byte> state(session->state().begin(), session->state().end());
     const std::string path = folder.path(name);
-    throw_if_error(save_checkpoint(path.c_str(), *session, info,
-                                   best ? std::span<const std::byte>(state)
-                                        : std::span<const std::byte>()));
+    throw_if_error(
+        save_checkpoint(path.c_str(), *session, info,
+                        best ? std::span<const std::byte>(state) : std::span<const std::byte>()));
     std::ifstream file(path, std::ios::binary);
     seeds->add("checkpoint", std::string(std::istreambuf_iterator<char>(file), {}));
   };
@@ -161,9 +161,14 @@ void add_sounds(Seeds* seeds) {
 void add_pictures(Seeds* seeds) {
   for (const test::Picture& picture : test::pictures()) {
     const Bytes file = test::from_hex(picture.hex);
-    for (const auto& [begins, target] :
-         {std::pair{"\x89PNG", "png"}, {"\xff\xd8", "jpeg"}, {"RIFF", "webp"}, {"II", "tiff"},
-          {"MM", "tiff"}, {"GIF8", "gif"}, {"BM", "bmp"}, {"P", "pnm"}})
+    for (const auto& [begins, target] : {std::pair{"\x89PNG", "png"},
+                                         {"\xff\xd8", "jpeg"},
+                                         {"RIFF", "webp"},
+                                         {"II", "tiff"},
+                                         {"MM", "tiff"},
+                                         {"GIF8", "gif"},
+                                         {"BM", "bmp"},
+                                         {"P", "pnm"}})
       if (std::memcmp(file.data(), begins, std::strlen(begins)) == 0) seeds->add(target, file);
   }
   seeds->add("png", test::png(3, 2, 4, std::vector<uint8_t>(24, 9)));

@@ -68,8 +68,8 @@ bool only_shown(const std::string& text) {
     const auto c = static_cast<unsigned char>(text[i]);
     if ((c < 0x20 && c != '\n') || c == 0x7f) return false;
     const std::string_view rest = std::string_view(text).substr(i);
-    for (std::string_view mark : {"\u009b", "\u0085", "\u202e", "\u2066", "\u200f", "\u2028",
-                                  "\ufeff", "\U000e0041"})
+    for (std::string_view mark :
+         {"\u009b", "\u0085", "\u202e", "\u2066", "\u200f", "\u2028", "\ufeff", "\U000e0041"})
       if (rest.starts_with(mark)) return false;
   }
   return true;
@@ -99,10 +99,9 @@ TEST_CASE("JSON is read in time that grows as its length does") {
 
 TEST_CASE("JSON is as strict as before") {
   Workshop shop;
-  for (const auto& [text, error] :
-       {std::pair{R"({"bias_last": 1, "bias_last": 2})", "twice"},
-        {R"({"bias_last": 1e999})", "too large"},
-        {R"({"bias_last": 1)", "is not JSON, at byte"}}) {
+  for (const auto& [text, error] : {std::pair{R"({"bias_last": 1, "bias_last": 2})", "twice"},
+                                    {R"({"bias_last": 1e999})", "too large"},
+                                    {R"({"bias_last": 1)", "is not JSON, at byte"}}) {
     CAPTURE(text);
     shop.write("s.json", text);
     check_refused(shop.run("compile net.onnx -o a.att --scheme s.json"), error);
@@ -115,7 +114,9 @@ TEST_CASE("a plan's options say nothing that its tensors do not hold") {
   Workshop shop;
   const Limit limit(RLIMIT_CPU, kSeconds);
   for (const auto& [key, value] :
-       {std::pair{"classes", "1000000"}, {"classes", "1000"}, {"axes", R"({"N": 4000000000})"},
+       {std::pair{"classes", "1000000"},
+        {"classes", "1000"},
+        {"axes", R"({"N": 4000000000})"},
         {"bound_inputs", R"({"x": {"dims": [65536, 65536], "elements": [1]}})"},
         {"bound_inputs", R"({"x": {"dims": [-1, 4], "elements": [1]}})"},
         {"input_shapes", R"({"x": [1, 1000000000]})"}}) {
@@ -193,8 +194,8 @@ TEST_CASE("what unpacks to more than a limit is refused before it takes memory")
   NpzArrays arrays;
   arrays["x"] = {NpyType::f32, {5, 4}, std::vector<std::byte>(80)};
   NpyArray many{NpyType::u8, {30'000'000}, std::vector<std::byte>(30'000'000)};
-  const Bytes bomb = zip_of({{"x.npy", npy_of(arrays["x"]), true, false},
-                             {"y.npy", npy_of(many), true, false}});
+  const Bytes bomb =
+      zip_of({{"x.npy", npy_of(arrays["x"]), true, false}, {"y.npy", npy_of(many), true, false}});
   REQUIRE(bomb.size() < 100'000);
   shop.write("bomb.npz", {reinterpret_cast<const char*>(bomb.data()), bomb.size()});
   check_refused(shop.run("evaluate net.att --data bomb.npz --max-input-bytes 1MB"),
@@ -234,7 +235,8 @@ TEST_CASE("a deep chain of nodes is a model as another") {
     b.node("MatMul", {at, "w"}, {"y"});
     shop.write("chain.onnx", b.bytes());
     for (const char* scheme : {"head", "full"}) {
-      const auto result = shop.run(fmt::format("compile chain.onnx -o c.att --scheme {} -q", scheme));
+      const auto result =
+          shop.run(fmt::format("compile chain.onnx -o c.att --scheme {} -q", scheme));
       CHECK(result.error == "");
       CHECK(result.status == 0);
     }
@@ -329,7 +331,8 @@ TEST_CASE("names from files are shown, never obeyed") {
   b.node("Relu", {"h" + kNasty}, {"r"});
   b.node("MatMul", {"r", "v"}, {"y" + kNasty});
   shop.write("nasty.onnx", b.bytes());
-  REQUIRE(shop.run("compile nasty.onnx -o nasty.att --scheme full --labels labels.txt").status == 0);
+  REQUIRE(shop.run("compile nasty.onnx -o nasty.att --scheme full --labels labels.txt").status ==
+          0);
   write_plan_with(shop, "scheme.att", [](PlanContents& c) {
     c.scheme = R"({"parameters":[{"name":")" + kNasty + "\"}]}";
     c.model_name = c.optimizer = kNasty;
@@ -338,19 +341,29 @@ TEST_CASE("names from files are shown, never obeyed") {
   shop.write(kNasty + ".npy", shop.read("one.npy"));
   shop.write("list.csv", "1,2,3,4," + kNasty + "\n");
   int shown = 0;
-  for (const std::string line :
-       {"compile nasty.onnx -o n.att --scheme full --labels labels.txt",
-        "compile nasty.onnx -o n.att --layers", "compile nasty.onnx -o n.att --scheme scheme.json",
-        "compile nasty.onnx -o n.att --scheme names:*", "inspect nasty.att",
-        "inspect nasty.att --json", "inspect nasty.att --scheme", "inspect nasty.att --dot -",
-        "inspect scheme.att", "inspect scheme.att --json", "inspect scheme.att --scheme",
-        "evaluate nasty.att --data data.npz", "evaluate nasty.att --data data.npz --json",
-        "evaluate nasty.att --data list.csv", "predict nasty.att one.npy",
-        "predict nasty.att one.npy --json",
-        "train nasty.att --data data.npz --epochs 1 --log log.jsonl",
-        "verify nasty.att --model nasty.onnx", "verify nasty.att --model nasty.onnx --json",
-        "verify scheme.att --model nasty.onnx", "export nasty.att --model net.onnx -o e.onnx",
-        "bench nasty.att", "sensitivity nasty.onnx --data data.npz"}) {
+  for (const std::string line : {"compile nasty.onnx -o n.att --scheme full --labels labels.txt",
+                                 "compile nasty.onnx -o n.att --layers",
+                                 "compile nasty.onnx -o n.att --scheme scheme.json",
+                                 "compile nasty.onnx -o n.att --scheme names:*",
+                                 "inspect nasty.att",
+                                 "inspect nasty.att --json",
+                                 "inspect nasty.att --scheme",
+                                 "inspect nasty.att --dot -",
+                                 "inspect scheme.att",
+                                 "inspect scheme.att --json",
+                                 "inspect scheme.att --scheme",
+                                 "evaluate nasty.att --data data.npz",
+                                 "evaluate nasty.att --data data.npz --json",
+                                 "evaluate nasty.att --data list.csv",
+                                 "predict nasty.att one.npy",
+                                 "predict nasty.att one.npy --json",
+                                 "train nasty.att --data data.npz --epochs 1 --log log.jsonl",
+                                 "verify nasty.att --model nasty.onnx",
+                                 "verify nasty.att --model nasty.onnx --json",
+                                 "verify scheme.att --model nasty.onnx",
+                                 "export nasty.att --model net.onnx -o e.onnx",
+                                 "bench nasty.att",
+                                 "sensitivity nasty.onnx --data data.npz"}) {
     CAPTURE(line);
     const auto result = shop.run(line);
     CHECK(only_shown(result.out));

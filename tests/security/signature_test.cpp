@@ -1,5 +1,5 @@
-// Signed plans and checkpoints: what was changed, made by others, or is older than what was taken, is
-// refused.
+// Signed plans and checkpoints: what was changed, made by others, or is older than what was taken,
+// is refused.
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -93,7 +93,8 @@ TEST_CASE("what is older than what was taken is refused") {
   const std::string inspect =
       "inspect net.att -q --require-signature mine.public --rollback-guard taken.txt";
   const auto sign = [&](const char* number) {
-    REQUIRE(shop.run(std::string("sign net.att --key mine.secret --counter ") + number).status == 0);
+    REQUIRE(shop.run(std::string("sign net.att --key mine.secret --counter ") + number).status ==
+            0);
   };
   sign("7");
   CHECK(shop.run(inspect).status == 0);

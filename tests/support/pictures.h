@@ -13,7 +13,8 @@ struct Picture {
   const char* hex;
 };
 
-// Of every format, written and read by Pillow 9.4, or made by hand where it writes none of the kind.
+// Of every format, written and read by Pillow 9.4, or made by hand where it writes none of the
+// kind.
 std::span<const Picture> pictures();
 
 }  // namespace attune::test

@@ -119,7 +119,8 @@ TEST_CASE("a signal's handler can take temporaries away") {
   remove_temporaries();
 }
 
-TEST_CASE("a new file has the mode of the umask, an old one keeps its own, one without rights stays") {
+TEST_CASE(
+    "a new file has the mode of the umask, an old one keeps its own, one without rights stays") {
   TemporaryFolder folder;
   const std::string path = folder.path("a");
   const mode_t before = umask(027);
@@ -195,8 +196,9 @@ TEST_CASE("a checkpoint of another run stays as .old, in place of no other file"
   CHECK(save(4, Replace::any_checkpoint));
   CHECK(step_in(old, tiny) == 3);
   write_bytes(old, "my notes");
-  for (const Status& status : {check_checkpoint_path(path.c_str(), tiny.plan(), Replace::any_checkpoint),
-                               save(5, Replace::any_checkpoint)})
+  for (const Status& status :
+       {check_checkpoint_path(path.c_str(), tiny.plan(), Replace::any_checkpoint),
+        save(5, Replace::any_checkpoint)})
     CHECK(contains(status ? "" : status.message(), "a.atc.old: exists and is not a checkpoint"));
   CHECK(step_in(path, tiny) == 4);
   CHECK(read_bytes(old) == "my notes");

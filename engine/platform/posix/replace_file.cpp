@@ -172,9 +172,8 @@ bool FileReplacement::lock_temporary() {
 
 // Whether the temporary was left by a process that is no more, and is taken away now.
 bool FileReplacement::remove_stale() {
-  const int stale = retry([&] {
-    return openat(folder_, temporary_, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  });
+  const int stale = retry(
+      [&] { return openat(folder_, temporary_, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); });
   if (stale < 0) {
     errno = EEXIST;
     return false;

@@ -36,7 +36,8 @@ class FileReplacement final : public ByteSink {
   bool begin(uint64_t total) override;
   // False after an error, which is remembered.
   bool write(const void* data, size_t bytes) override;
-  // The error, where there was one. `keep_old`: the file that was there stays as NAME.old, in place of what had that name.
+  // The error, where there was one. `keep_old`: the file that was there stays as NAME.old, in place
+  // of what had that name.
   Status commit(bool keep_old = false);
 
  private:
