@@ -249,7 +249,7 @@ void print_operators(const Plan& plan) {
       operators.insert(op_name(static_cast<Op>(step->op())));
     }
   }
-  print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
+  cli::print("types      {}\noperators  {}\n", fmt::join(types, " "), fmt::join(operators, " "));
 }
 
 int run(const Options& options) {

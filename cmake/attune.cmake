@@ -87,5 +87,11 @@ function(attune_precompile target)
       target_compile_options(attune_precompiled PRIVATE -fpch-preprocess)  # For ccache.
     endif()
   endif()
+  # What is compiled for a library is read by programs compiled in the same way alone.
+  get_target_property(kind ${target} TYPE)
+  if(CMAKE_POSITION_INDEPENDENT_CODE AND kind STREQUAL EXECUTABLE)
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
   target_precompile_headers(${target} REUSE_FROM attune_precompiled)
 endfunction()

@@ -70,10 +70,11 @@ Status check_limit(Dataset& data, int64_t example, const SessionPort& port,
     if (value >= 0 && value < port.limit) continue;
     const std::string_view where = data.describe(example);
     const bool label = port.role == PortRole::label;
-    return Status::error(
-        "%.*s: %s%.*s %d is outside the plan's %s, 0 .. %d", static_cast<int>(where.size()),
-        where.data(), label ? "" : "id in ", label ? 5 : static_cast<int>(port.name.size()),
-        label ? "label" : port.name.data(), value, label ? "classes" : "table", port.limit - 1);
+    return Status::error("%.*s: %s%.*s %d is outside the plan's %s, 0 .. %d",
+                         static_cast<int>(where.size()), where.data(), label ? "" : "id in ",
+                         label ? 5 : static_cast<int>(port.name.size()),
+                         label ? "label" : port.name.data(), static_cast<int>(value),
+                         label ? "classes" : "table", static_cast<int>(port.limit) - 1);
   }
   return Status::ok();
 }

@@ -1,10 +1,11 @@
 #include "attune/device_check.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <cstring>
 
 #include "engine/format/lacking_operators.h"
 #include "engine/format/plan_verify.h"
+#include "engine/platform/error_text.h"
 #include "engine/platform/memory.h"
 
 namespace attune {
@@ -34,21 +35,20 @@ Status check_device(const Plan& plan, const SessionOptions& options, const Devic
   Status measured = Session::estimate_memory(plan, options, &check->memory);
   if (measured) measured = Session::required_bytes(plan, options, &check->required_bytes);
   if (!measured) {
-    std::snprintf(check->reason, sizeof(check->reason), "%s", measured.message());
+    write_text(check->reason, sizeof(check->reason), "%s", measured.message());
     return Status::ok();
   }
   const size_t ram = options.memory.empty() ? check->memory.ram() : check->required_bytes;
   if (ram > check->ram_available)
-    std::snprintf(check->reason, sizeof(check->reason),
-                  "%.160s: a session takes %llu bytes of memory, and there are %llu; compile it with "
-                  "--memory %llu, a smaller batch or scheme",
-                  plan.name(), shown(ram), shown(check->ram_available),
-                  shown(check->ram_available));
+    write_text(check->reason, sizeof(check->reason),
+               "%.160s: a session takes %llu bytes of memory, and there are %llu; compile it with "
+               "--memory %llu, a smaller batch or scheme",
+               plan.name(), shown(ram), shown(check->ram_available), shown(check->ram_available));
   else if (limits.stack_bytes > 0 && check->stack_bytes > limits.stack_bytes)
-    std::snprintf(check->reason, sizeof(check->reason),
-                  "%.160s: it may take %llu bytes of stack, and there are %llu; call it from a thread "
-                  "with more",
-                  plan.name(), shown(check->stack_bytes), shown(limits.stack_bytes));
+    write_text(check->reason, sizeof(check->reason),
+               "%.160s: it may take %llu bytes of stack, and there are %llu; call it from a thread "
+               "with more",
+               plan.name(), shown(check->stack_bytes), shown(limits.stack_bytes));
   else
     check->fits = true;
   return Status::ok();
@@ -74,8 +74,8 @@ Status check_device(std::span<const std::byte> bytes, const char* name,
   check->memory.constants = static_cast<size_t>(table->constants_bytes());
   check->memory.state = static_cast<size_t>(table->state_bytes());
   check->memory.arena = static_cast<size_t>(table->arena_bytes());
-  const int used = std::snprintf(check->reason, sizeof(check->reason), "%s: ", name);
-  const size_t at = std::min(sizeof(check->reason) - 1, static_cast<size_t>(std::max(used, 0)));
+  write_text(check->reason, sizeof(check->reason), "%s: ", name);
+  const size_t at = std::strlen(check->reason);
   describe({lacking, static_cast<size_t>(count)}, check->reason + at, sizeof(check->reason) - at);
   return Status::ok();
 }

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 
 #include "attune/port.h"
 #include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
+#include "engine/platform/error_text.h"
 
 namespace attune {
 namespace {
@@ -36,11 +36,11 @@ Text place_text(const format::Parameter& parameter, int64_t element) {
   for (size_t axis = shape.size(); axis-- > 0; element /= shape[axis])
     index[axis] = element % shape[axis];
   Text place;
-  int at = std::snprintf(place.text, sizeof(place.text), "[");
-  for (size_t axis = 0; axis < shape.size(); ++axis)
-    at += std::snprintf(place.text + at, sizeof(place.text) - static_cast<size_t>(at), "%s%lld",
-                        axis ? "," : "", static_cast<long long>(index[axis]));
-  std::snprintf(place.text + at, sizeof(place.text) - static_cast<size_t>(at), "]");
+  size_t at = 0;
+  for (size_t axis = 0; axis < shape.size(); at += std::strlen(place.text + at), ++axis)
+    write_text(place.text + at, sizeof(place.text) - at, "%s%lld", axis ? "," : "[",
+               static_cast<long long>(index[axis]));
+  write_text(place.text + at, sizeof(place.text) - at, shape.empty() ? "[]" : "]");
   return place;
 }
 

@@ -1,7 +1,6 @@
 #include "attune/plan.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "engine/format/plan_limits.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/plan_verify.h"
+#include "engine/platform/error_text.h"
 #include "engine/platform/files.h"
 
 namespace attune {
@@ -119,7 +119,7 @@ Status Plan::from_memory(std::span<const std::byte> bytes, const char* name, Pla
   Plan loaded;
   ATTUNE_RETURN_IF_ERROR(read_plan_table(bytes, name, &header, &loaded.table_));
   loaded.bytes_ = bytes;
-  std::snprintf(loaded.name_, sizeof(loaded.name_), "%s", name);
+  write_text(loaded.name_, sizeof(loaded.name_), "%s", name);
   loaded.constants_ = segment(bytes, header.constants_offset, header.constants_bytes);
   loaded.initial_state_ = segment(bytes, header.state_offset, header.state_bytes);
   ATTUNE_RETURN_IF_ERROR(check_plan_limits(

@@ -38,8 +38,11 @@ struct Trainer::Parts {
   void set_total_steps();
   void order_epoch(int64_t epoch);
   double weight_so_far(const TrainProgress& seen);
+  Status run_batch(double rate, double* loss);
   Status step();
+  Status check_position(const TrainProgress& from);
   Status resume(const TrainProgress& from);
+  Status go_back(const TrainProgress& to, double rate);
 
   Trainer trainer{*this};
   MemoryBlock block;
@@ -48,7 +51,7 @@ struct Trainer::Parts {
   TrainOptions options;
   TrainProgress progress;
   Evaluation last_epoch;
-  bool epoch_ended = false;
+  bool epoch_ended = false, diverged = false;
   int64_t steps_per_epoch = 0, total_steps = 0;
   Batch batch;
   Tensor rate_port, step_port;  // absent where the optimizer needs none
@@ -62,8 +65,7 @@ Status Trainer::create(Session& session, Dataset& data, const TrainOptions& opti
   Batch batch;
   ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::train_step, data, &batch));
   MemoryBlock block;
-  if (!block.allocate(session.allocator(),
-                      sizeof(Parts) + static_cast<size_t>(data.size()) * sizeof(int32_t)))
+  if (!block.allocate(session.allocator(), required_bytes(data.size())))
     return Status::error("out of memory for a trainer of %lld examples",
                          static_cast<long long>(data.size()));
   auto* parts = new (block.data()) Parts(session, data, options);
@@ -84,6 +86,10 @@ Status Trainer::create(Session& session, Dataset& data, const TrainOptions& opti
   return Status::ok();
 }
 
+size_t Trainer::required_bytes(int64_t examples) {
+  return sizeof(Parts) + static_cast<size_t>(examples) * sizeof(int32_t);
+}
+
 void Trainer::operator delete(Trainer* trainer, std::destroying_delete_t) {
   Parts* const parts = &trainer->parts_;
   const MemoryBlock block = std::move(parts->block);  // goes last
@@ -93,6 +99,33 @@ void Trainer::operator delete(Trainer* trainer, std::destroying_delete_t) {
 bool Trainer::done() const { return parts_.done(); }
 Status Trainer::step() { return parts_.step(); }
 Status Trainer::resume(const TrainProgress& progress) { return parts_.resume(progress); }
+bool Trainer::diverged() const { return parts_.diverged; }
+double Trainer::rate() const { return parts_.options.schedule.rate(parts_.progress.step); }
+
+Status Trainer::set_rate(double rate) {
+  Schedule shape = parts_.options.schedule;
+  shape.base = 1;
+  const double share = shape.rate(parts_.progress.step);
+  if (share == 0)
+    return Status::error("the learning rate cannot be set: the schedule is at zero by now");
+  Schedule schedule = parts_.options.schedule;
+  schedule.base = rate / share;
+  ATTUNE_RETURN_IF_ERROR(check_schedule(schedule));
+  parts_.options.schedule = schedule;
+  return Status::ok();
+}
+
+Status Trainer::go_back(const TrainProgress& progress, double rate) {
+  return parts_.go_back(progress, rate);
+}
+bool Trainer::reaches(const TrainProgress& progress) {
+  return parts_.check_position(progress).is_ok();
+}
+Status Trainer::loss_of_next_batch(double* loss) { return parts_.run_batch(0, loss); }
+std::string_view Trainer::describe_next_batch() {
+  parts_.order_epoch(parts_.progress.epoch);
+  return parts_.data.describe(parts_.order[parts_.progress.batch * parts_.batch.size()]);
+}
 int64_t Trainer::steps_per_epoch() const { return parts_.steps_per_epoch; }
 int64_t Trainer::total_steps() const { return parts_.total_steps; }
 const TrainProgress& Trainer::progress() const { return parts_.progress; }
@@ -122,29 +155,34 @@ void Trainer::Parts::order_epoch(int64_t epoch) {
   ordered_epoch = epoch;
 }
 
-Status Trainer::Parts::step() {
-  if (done())
-    return Status::error("training is done after %lld steps",
-                         static_cast<long long>(progress.step));
-  epoch_ended = false;
+Status Trainer::Parts::run_batch(double rate, double* loss) {
   order_epoch(progress.epoch);
   const int64_t first = progress.batch * batch.size();
   const int64_t count = std::min(batch.size(), data.size() - first);
   ATTUNE_RETURN_IF_ERROR(batch.fill(data, order, first, count));
-  const double rate = options.schedule.rate(progress.step);
   if (rate_port) set_scalar(rate_port, rate);
   if (step_port)
     set_scalar(step_port, static_cast<double>(
                               std::min(progress.earlier_steps + progress.step + 1, kMaxSteps)));
   ATTUNE_RETURN_IF_ERROR(session.run(ProgramKind::train_step));
+  *loss = batch.loss();
+  return Status::ok();
+}
 
-  const double loss = batch.loss();
-  if (!std::isfinite(loss))
+Status Trainer::Parts::step() {
+  if (done())
+    return Status::error("training is done after %lld steps",
+                         static_cast<long long>(progress.step));
+  epoch_ended = diverged = false;
+  const double rate = options.schedule.rate(progress.step);
+  double loss = 0;
+  ATTUNE_RETURN_IF_ERROR(run_batch(rate, &loss));
+  diverged = !std::isfinite(loss);
+  if (diverged)
     return Status::error(
         "step %lld (epoch %lld, learning rate %g): the loss is not finite (%g), so training has "
         "diverged or the data holds such numbers; lower the learning rate, or warm it up, and "
-        "start "
-        "from the last checkpoint",
+        "start from the last checkpoint",
         static_cast<long long>(progress.step + 1), static_cast<long long>(progress.epoch + 1), rate,
         loss);
   const double weight = batch.weight();
@@ -181,8 +219,8 @@ double Trainer::Parts::weight_so_far(const TrainProgress& seen) {
   return total;
 }
 
-Status Trainer::Parts::resume(const TrainProgress& from) {
-  if (progress.step != 0) return Status::error("resume: training has already begun");
+// Whether training reaches it with this data and batch size.
+Status Trainer::Parts::check_position(const TrainProgress& from) {
   if (from.step < 0 || from.step > kMaxSteps || from.earlier_steps < 0 ||
       from.earlier_steps > kMaxSteps || from.epoch < 0 || from.epoch > from.step ||
       from.batch < 0 || from.batch > from.step || !(from.weight_sum >= 0) ||
@@ -208,6 +246,21 @@ Status Trainer::Parts::resume(const TrainProgress& from) {
         "use the data that it was trained on",
         static_cast<long long>(from.batch), static_cast<long long>(steps_per_epoch));
   }
+  return Status::ok();
+}
+
+Status Trainer::Parts::go_back(const TrainProgress& to, double rate) {
+  ATTUNE_RETURN_IF_ERROR(check_position(to));
+  progress = to;
+  options.schedule.base = rate;
+  epoch_ended = diverged = false;
+  set_total_steps();
+  return Status::ok();
+}
+
+Status Trainer::Parts::resume(const TrainProgress& from) {
+  if (progress.step != 0) return Status::error("resume: training has already begun");
+  ATTUNE_RETURN_IF_ERROR(check_position(from));
   const TrainProgress before = progress;
   progress = from;
   set_total_steps();
@@ -220,7 +273,7 @@ Status Trainer::Parts::resume(const TrainProgress& from) {
   return Status::ok();
 }
 
-Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
+Status evaluate(Session& session, Dataset& data, Evaluation* evaluation, bool* finite) {
   Batch batch;
   ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::evaluate, data, &batch));
   double loss_sum = 0, correct_sum = 0, weight_sum = 0;
@@ -229,6 +282,11 @@ Status evaluate(Session& session, Dataset& data, Evaluation* evaluation) {
     ATTUNE_RETURN_IF_ERROR(batch.fill(data, nullptr, first, count));
     ATTUNE_RETURN_IF_ERROR(session.run(ProgramKind::evaluate));
     const double loss = batch.loss();
+    if (finite) *finite = std::isfinite(loss);
+    if (finite && !*finite) {
+      *evaluation = {.loss = HUGE_VAL, .examples = data.size()};
+      return Status::ok();
+    }
     if (!std::isfinite(loss)) {
       const std::string_view where = data.describe(first);
       return Status::error(

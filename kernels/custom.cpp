@@ -52,7 +52,7 @@ std::span<const double> custom_parameters(const KernelArgs& args) {
 
 std::string_view custom_name(const CustomAttrs& attrs) {
   const char* bytes = reinterpret_cast<const char*>(attrs.name);
-  return {bytes, strnlen(bytes, sizeof(attrs.name))};
+  return {bytes, static_cast<size_t>(std::find(bytes, bytes + sizeof(attrs.name), '\0') - bytes)};
 }
 
 const char* custom_output(const CustomAttrs& attrs, std::span<const Tensor> inputs, DType real,

@@ -1,10 +1,10 @@
 #include "engine/c_api/dataset.h"
 
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 #include "engine/batch.h"
+#include "engine/platform/error_text.h"
 
 namespace attune::c_api {
 
@@ -65,7 +65,7 @@ Status CallersDataset::read(int64_t index, int field, std::span<std::byte> bytes
 std::string_view CallersDataset::describe(int64_t index) {
   if (data_.describe)
     if (const char* text = data_.describe(data_.context, index)) return text;
-  std::snprintf(description_, sizeof(description_), "example %lld", static_cast<long long>(index));
+  write_text(description_, sizeof(description_), "example %lld", static_cast<long long>(index));
   return description_;
 }
 

@@ -1,9 +1,9 @@
-#include <cstdio>
 #include <cstring>
 
 #include "attune/attune.h"
 #include "attune/backend.h"
 #include "attune/plan.h"
+#include "engine/platform/error_text.h"
 
 using namespace attune;
 
@@ -13,11 +13,11 @@ namespace {
 struct Build {
   char text[96];
   Build() {
-    std::snprintf(text, sizeof(text), "plan format %u; backends", kPlanMajor);
+    write_text(text, sizeof(text), "plan format %u; backends", kPlanMajor);
     for (int b = 0; b < kBackendCount; ++b)
       if (const auto backend = static_cast<Backend>(b); backend_available(backend)) {
         const size_t used = std::strlen(text);
-        std::snprintf(text + used, sizeof(text) - used, " %s", backend_name(backend));
+        write_text(text + used, sizeof(text) - used, " %s", backend_name(backend));
       }
   }
 };

@@ -1,8 +1,9 @@
 #include "engine/format/checkpoint_writer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+
+#include "engine/state_check.h"
 
 namespace attune::checkpoint {
 namespace {
@@ -77,29 +78,6 @@ void put_tensors(Writer& writer, const format::Plan& plan, std::span<const std::
       put_tensor(writer, describe_tensor(*parameter, i), state);
 }
 
-bool is_finite(const TensorInfo& tensor, std::span<const std::byte> state) {
-  return for_each_trained_run(tensor, state.data(),
-                              [&](const std::byte* from, size_t stride, int64_t count) {
-                                for (int64_t i = 0; i < count; ++i, from += stride)
-                                  if (!std::isfinite(real_at(tensor.dtype, from))) return false;
-                                return true;
-                              });
-}
-
-// The last update's numbers went into no loss yet.
-Status check_finite(const format::Plan& plan, std::span<const std::byte> state) {
-  if (!plan.parameters()) return Status::ok();
-  for (const format::Parameter* parameter : *plan.parameters())
-    for (int i = 0; i < tensors_of(*parameter); ++i)
-      if (const TensorInfo tensor = describe_tensor(*parameter, i); !is_finite(tensor, state))
-        return Status::error(
-            "the trained parameter '%.*s' (its %.*s) is not finite: training has diverged, and no "
-            "checkpoint is written; lower the learning rate, or warm it up",
-            static_cast<int>(tensor.name.size()), tensor.name.data(),
-            static_cast<int>(tensor.slot.size()), tensor.slot.data());
-  return Status::ok();
-}
-
 Header make_header(const format::Plan& plan, const CheckpointInfo& info, bool kept_apart) {
   const TrainOptions& options = info.options;
   const TrainProgress& progress = info.progress;
@@ -167,7 +145,11 @@ Status begin_checkpoint(const char* name, const format::Plan& plan,
   if (kept.size() != state.size() && (needed || !kept.empty()))
     return Status::error("%s: the state that the run keeps is not given, or is of another plan",
                          name);
-  ATTUNE_RETURN_IF_ERROR(check_finite(plan, state));
+  if (const Status status = check_finite(plan, state); !status)
+    return Status::error(
+        "%s: training has diverged, and no checkpoint is written; lower the learning rate, or warm "
+        "it up",
+        status.message());
   const bool apart = !kept.empty() && std::memcmp(kept.data(), state.data(), kept.size()) != 0;
   *header = make_header(plan, info, apart);
   return Status::ok();

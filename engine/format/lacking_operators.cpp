@@ -1,11 +1,11 @@
 #include "engine/format/lacking_operators.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 
 #include "attune/plan.h"
 #include "engine/format/plan_tensor.h"
+#include "engine/platform/error_text.h"
 #include "kernels/custom.h"
 #include "kernels/kernel.h"
 
@@ -76,8 +76,8 @@ void describe(std::span<const LackingOperator> lacking, char* text, size_t bytes
   size_t used = 0;
   text[0] = '\0';
   const auto add = [&](const char* format, auto... values) {
-    const int length = std::snprintf(text + used, bytes - used, format, values...);
-    used = std::min(bytes - 1, used + static_cast<size_t>(std::max(length, 0)));
+    write_text(text + used, bytes - used, format, values...);
+    used += std::strlen(text + used);
   };
   for (const auto& kind : kKinds) {
     int count = 0;

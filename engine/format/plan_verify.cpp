@@ -8,6 +8,7 @@
 #include "engine/format/lacking_operators.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
+#include "engine/platform/error_text.h"
 #include "engine/platform/memory_block.h"
 #include "kernels/axis_facts.h"
 #include "kernels/kernel.h"
@@ -127,8 +128,8 @@ Status Verifier::indices(const Tensor& described, const format::Tensor& t, int64
 Status Verifier::step(const format::Program& p, unsigned index) const {
   const format::Step* s = p.steps()->Get(index);
   char where[200];
-  std::snprintf(where, sizeof(where), "%s, step %u (%s)", program_name(program_kind(p)), index,
-                s->op() < kOpCount ? op_name(static_cast<Op>(s->op())) : "?");
+  write_text(where, sizeof(where), "%s, step %u (%s)", program_name(program_kind(p)), index,
+             s->op() < kOpCount ? op_name(static_cast<Op>(s->op())) : "?");
   const Op op = static_cast<Op>(s->op());
 
   std::span<const int32_t> lists[2] = {list_of(s->inputs()), list_of(s->outputs())};
@@ -261,8 +262,9 @@ Status Verifier::program(const format::Program& p) const {
       p.repeat_end() > static_cast<int32_t>(p.steps()->size()) || p.repeat_count() < 1 ||
       p.repeat_count() > kMaxRepetitions)
     return Status::error("%s: program %s repeats steps %d .. %d, %d times; %s", name,
-                         program_name(program_kind(p)), p.repeat_begin(), p.repeat_end() - 1,
-                         p.repeat_count(), kRecompile);
+                         program_name(program_kind(p)), static_cast<int>(p.repeat_begin()),
+                         static_cast<int>(p.repeat_end()) - 1, static_cast<int>(p.repeat_count()),
+                         kRecompile);
   for (unsigned i = 0; i < p.tensors()->size(); ++i) ATTUNE_RETURN_IF_ERROR(tensor(p, i));
   for (unsigned i = 0; i < p.steps()->size(); ++i) ATTUNE_RETURN_IF_ERROR(step(p, i));
   for (const format::Port* each : *p.ports()) ATTUNE_RETURN_IF_ERROR(port(p, *each));

@@ -46,7 +46,7 @@ void protect() {
   };
   region(0, 0, kReadOnly);
   region(1, 0x20000000, kReadWrite | kNeverRun);
-  at(0xe000ed94) = 1;       // MPU_CTRL
+  at(0xe000ed94) = 1;          // MPU_CTRL
   at(0xe000ed24) |= 1u << 16;  // SHCSR: a fault of memory is told from others
   asm volatile("dsb\nisb");
 }
@@ -69,14 +69,14 @@ int steps() {
 
 extern "C" {
 
-__attribute__((section(".vectors"), used)) const void* const vectors[16] = {
-    handler_stack_end,
-    reinterpret_cast<void*>(reset),
-    reinterpret_cast<void*>(fault),
-    reinterpret_cast<void*>(fault),
-    reinterpret_cast<void*>(fault),
-    reinterpret_cast<void*>(fault),
-    reinterpret_cast<void*>(fault)};
+__attribute__((section(".vectors"), used))
+const void* const vectors[16] = {handler_stack_end,
+                                 reinterpret_cast<void*>(reset),
+                                 reinterpret_cast<void*>(fault),
+                                 reinterpret_cast<void*>(fault),
+                                 reinterpret_cast<void*>(fault),
+                                 reinterpret_cast<void*>(fault),
+                                 reinterpret_cast<void*>(fault)};
 
 void fault() {
   attune::device::print("fault: a wrong access of memory, or no instruction\n");
@@ -85,13 +85,16 @@ void fault() {
 
 // Runs on the stack that may run out; handlers have their own.
 __attribute__((used)) void start() {
-  std::memcpy(data_begin, data_source, reinterpret_cast<size_t>(data_end) - reinterpret_cast<size_t>(data_begin));
-  std::memset(bss_begin, 0, reinterpret_cast<size_t>(bss_end) - reinterpret_cast<size_t>(bss_begin));
+  std::memcpy(data_begin, data_source,
+              reinterpret_cast<size_t>(data_end) - reinterpret_cast<size_t>(data_begin));
+  std::memset(bss_begin, 0,
+              reinterpret_cast<size_t>(bss_end) - reinterpret_cast<size_t>(bss_begin));
   protect();
   for (auto each = init_array_begin; each != init_array_end; ++each) (*each)();
   attune::PlanHeader header;
   std::memcpy(&header, plan_begin, sizeof(header));
-  leave(attune::device::train({plan_begin, static_cast<size_t>(header.file_bytes)}, steps()) ? 0 : 1);
+  leave(attune::device::train({plan_begin, static_cast<size_t>(header.file_bytes)}, steps()) ? 0
+                                                                                             : 1);
 }
 
 __attribute__((naked)) void reset() {
@@ -107,7 +110,6 @@ __attribute__((naked)) void reset() {
       "isb\n"
       "b start\n");
 }
-
 }
 
 namespace attune::device {

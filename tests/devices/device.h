@@ -13,8 +13,8 @@ void print(const char* text);
 // Memory for everything that training takes.
 std::span<std::byte> memory();
 
-// How much stack a call of f takes beside its caller's, and how many instructions; 0 where the device
-// cannot tell.
+// How much stack a call of f takes beside its caller's, and how many instructions; 0 where the
+// device cannot tell.
 struct Cost {
   size_t stack_bytes = 0;
   uint64_t instructions = 0;

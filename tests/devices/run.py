@@ -57,14 +57,14 @@ def checked(command, **options):
     return done.stdout
 
 
-def build(name, folder):
+def build(name, folder, build_type=None, programs=None):
     target = TARGETS[name]
     # Of what emscripten's packages are made of, one is not where node looks.
     os.environ.setdefault("NODE_PATH", "/usr/share/nodejs")
     checked(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-Wno-dev", "-DATTUNE_WERROR=ON",
-             f"-DCMAKE_BUILD_TYPE={target.build_type}",
+             f"-DCMAKE_BUILD_TYPE={build_type or target.build_type}",
              f"-DCMAKE_TOOLCHAIN_FILE={ROOT}/cmake/toolchains/{target.toolchain}.cmake"])
-    checked(["cmake", "--build", folder, "--target", *target.programs])
+    checked(["cmake", "--build", folder, "--target", *(programs or target.programs)])
 
 
 def command(name, folder, plan, steps):
@@ -95,7 +95,7 @@ def lines_of(output):
 
 
 def computed(lines):
-    return {word: lines.get(word) for word in ("loss", "state", "evaluated")}
+    return {word: lines.get(word) for word in ("loss", "state", "evaluated", "checkpoint")}
 
 
 def numbers(lines, word):
@@ -113,6 +113,16 @@ class Run:
                  *options])
         return plan
 
+    def keywords(self, folder, batch=8):
+        return self.compile(KEYWORDS / "kws.onnx", folder / f"keywords-{batch}.att", "--scheme", "bias:8",
+                            "--preprocess", "mfcc", "--labels", KEYWORDS / "keywords.txt",
+                            "--batch-size", batch)
+
+    def mcunet(self, folder, scheme=99):
+        return self.compile(MCUNET, folder / f"mcunet-{scheme}.att", "--classes", "10", "--batch-size",
+                            "1", "--memory-tiling", "auto", "--scheme",
+                            ROOT / f"examples/schemes/mcunet-5fps-{scheme}kb.json")
+
     def same_as_host(self, title, plan, steps):
         """Trains on both, and says whether they computed the same. The device's lines."""
         here = lines_of(checked([self.host, plan, steps]))
@@ -124,7 +134,7 @@ class Run:
             self.fault(f"{title}: other bits than here",
                        f"here:  {computed(here)}\nthere: {computed(there)}")
         else:
-            print(f"{title}: {steps} losses, the state and an evaluation have the bits of this machine")
+            print(f"{title}: {steps} losses, the state, an evaluation and a checkpoint have the bits of this machine")
         return there
 
     def refused(self, title, plan, text):
@@ -149,16 +159,13 @@ class Run:
 def test(run_, name):
     plans = run_.folder / "plans"
     plans.mkdir(exist_ok=True)
-    keywords = run_.compile(KEYWORDS / "kws.onnx", plans / "keywords.att", "--scheme", "bias:8",
-                            "--preprocess", "mfcc", "--labels", KEYWORDS / "keywords.txt")
+    keywords = run_.keywords(plans)
     lines = run_.same_as_host("keywords, bias:8", keywords, STEPS)
     if name == "cortex_m7":
         run_.stack("keywords, bias:8", lines)
         if MCUNET.exists():
-            plan = run_.compile(MCUNET, plans / "mcunet.att", "--classes", "10", "--batch-size", "1",
-                                "--memory-tiling", "auto", "--scheme",
-                                ROOT / "examples/schemes/mcunet-5fps-99kb.json")
-            run_.stack("MCUNet", run_.same_as_host("MCUNet, 99 KB scheme", plan, MCUNET_STEPS))
+            lines = run_.same_as_host("MCUNet, 99 KB scheme", run_.mcunet(plans), MCUNET_STEPS)
+            run_.stack("MCUNet, 99 KB scheme", lines)
         else:
             print("skipped: MCUNet, which is in ../shared")
     if name != "aarch64":  # size_t has 32 bits

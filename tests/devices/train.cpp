@@ -1,9 +1,10 @@
-// Trains a plan on numbers that are the same on every device, with the reference kernels, and prints
-// hashes of what it computed. No heap, no files, no printf.
+// Trains a plan on numbers that are the same on every device, with the reference kernels, and
+// prints hashes of what it computed. No heap, no files, no printf.
 #include <bit>
 #include <cstring>
 #include <memory>
 
+#include "attune/checkpoint.h"
 #include "attune/trainer.h"
 #include "tests/devices/device.h"
 
@@ -63,7 +64,8 @@ class Numbers : public Dataset {
         const uint32_t id = number % static_cast<uint32_t>(port.limit);
         std::memcpy(bytes.data() + at, &id, 4);
       } else if (port.tensor.dtype == DType::f32) {
-        const float real = static_cast<float>(static_cast<int32_t>(number >> 7) - (1 << 23)) / (1 << 23);
+        const float real =
+            static_cast<float>(static_cast<int32_t>(number >> 7) - (1 << 23)) / (1 << 23);
         std::memcpy(bytes.data() + at, &real, 4);
       } else {
         return Status::error("%s", "an input is neither f32 nor i32");
@@ -74,6 +76,24 @@ class Numbers : public Dataset {
 
  private:
   const Session& session_;
+};
+
+// A checkpoint in memory.
+struct Kept final : ByteSink, ByteSource {
+  explicit Kept(std::span<std::byte> room) : room(room) {}
+  bool begin(uint64_t total) override { return total <= room.size(); }
+  bool write(const void* data, size_t count) override {
+    std::memcpy(room.data() + bytes, data, count);
+    bytes += count;
+    return true;
+  }
+  uint64_t size() const override { return bytes; }
+  bool read_at(uint64_t offset, void* out, size_t count) override {
+    std::memcpy(out, room.data() + offset, count);
+    return true;
+  }
+  std::span<std::byte> room;
+  size_t bytes = 0;
 };
 
 bool refused(const char* where, const Status& status) {
@@ -131,11 +151,24 @@ bool train(std::span<const std::byte> bytes, int steps) {
     const uint64_t loss = std::bit_cast<uint64_t>(trainer->progress().last_loss);
     (Line() << "loss " << static_cast<uint64_t>(trainer->progress().step) << " ").hash(loss);
   }
-  (Line() << "state ").hash(hash64(session->state()));
+  const uint64_t state = hash64(session->state());
+  (Line() << "state ").hash(state);
   Evaluation evaluation;
   status = evaluate(*session, numbers, &evaluation);
   if (!status) return refused("evaluate", status);
   (Line() << "evaluated ").hash(std::bit_cast<uint64_t>(evaluation.loss));
+
+  Kept checkpoint(
+      memory().subspan(beside.used_bytes(), memory().size() - session_bytes - beside.used_bytes()));
+  const CheckpointInfo info{trainer->options(), trainer->progress(), numbers.size()};
+  status = save_checkpoint(checkpoint, "checkpoint", *session, info);
+  if (!status) return refused("checkpoint", status);
+  (Line() << "checkpoint ").hash(hash64(checkpoint.room.first(checkpoint.bytes)));
+  session->reset_state();
+  status = load_checkpoint(checkpoint, "checkpoint", *session, nullptr);
+  if (!status) return refused("checkpoint", status);
+  if (hash64(session->state()) != state)
+    return refused("checkpoint", Status::error("%s", "it brings back another state"));
 
   const MemoryReport report = session->memory();
   Line() << "bytes state " << report.state << " arena " << report.arena << " workspace "

@@ -28,5 +28,4 @@ __attribute__((export_name("plan_room"))) void* plan_room(size_t bytes) {
 __attribute__((export_name("train"))) int train_plan(size_t bytes, int steps) {
   return attune::device::train({attune::device::plan, bytes}, steps) ? 0 : 1;
 }
-
 }

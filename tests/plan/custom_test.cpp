@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "attune/device_check.h"
 #include "engine/format/plan_generated.h"
 #include "graph/import/onnx/custom.h"
 #include "graph/import/onnx/onnx_node.h"
@@ -122,6 +123,27 @@ TEST_CASE("a plan whose operator is not registered is refused by its name") {
   // Other operators take other inputs, or do not compute in double.
   CHECK(contains(error_with_name("com.example.SnakeGrad"), "SnakeGrad takes dy, x and a"));
   CHECK(contains(error_with_name("com.example.Centre"), "no kernel in f64"));
+}
+
+TEST_CASE("operators of the user's own that are not registered are all named at once") {
+  register_test_operators();
+  LoadedPlan plan(compile(network("Snake"), options()).plan);
+  // Their names now begin with another letter.
+  for (const format::Program* program : *plan.plan().table().programs())
+    for (const format::Step* step : *program->steps())
+      if (static_cast<Op>(step->op()) == Op::custom)
+        reinterpret_cast<char*>(const_cast<int32_t*>(step->ints()->data()))[0] = 'x';
+  set_checksum(plan.bytes());
+  DeviceCheck check;
+  REQUIRE(check_device(plan.bytes(), "test.att", {}, {}, &check));
+  CHECK_FALSE(check.fits);
+  CHECK(check.lacking_operators == 3);
+  Plan again;
+  const Status refused = Plan::from_memory(plan.bytes(), "test.att", &again);
+  for (const char* name : {"xom.example.Snake", "xom.example.SnakeGrad", "xom.example.SnakeGradA"})
+    for (const char* text : {refused.message(), static_cast<const char*>(check.reason)})
+      CHECK(contains(std::string(text) + ",", std::string(name) + ",") !=
+            contains(text, std::string(name) + " is not registered"));
 }
 
 TEST_CASE("a plan's step is held against the shapes that a user's operator takes") {

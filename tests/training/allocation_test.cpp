@@ -6,6 +6,7 @@
 #include <new>
 
 #include "attune/checkpoint.h"
+#include "attune/run.h"
 #include "attune/trainer.h"
 #include "tests/training/checkpoint_files.h"
 #include "tests/training/tiny_plan.h"
@@ -71,6 +72,24 @@ TEST_CASE("steps, evaluation and checkpoints allocate nothing") {
   CHECK(good);
   CHECK(after == before);
   CHECK(before > 0);
+}
+
+TEST_CASE("a run allocates nothing once it is made") {
+  TemporaryFolder folder;
+  Tiny tiny;
+  QuietDataset data, held_out;
+  RunOptions options;
+  options.train.epochs = 3;
+  std::unique_ptr<TrainingRun> run;
+  REQUIRE(TrainingRun::create(tiny.session(), data, &held_out, options, &run));
+  const std::string path = folder.path("a.atc");
+  const long before = allocations;
+  bool good = run->start().is_ok();
+  while (good && !run->done()) good = run->step() && run->save(path.c_str());
+  good = good && run->finish();
+  const long after = allocations;
+  CHECK(good);
+  CHECK(after == before);
 }
 
 }  // namespace attune

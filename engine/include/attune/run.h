@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 
 #include "attune/checkpoint.h"
 #include "attune/dataset.h"
+#include "attune/export.h"
 #include "attune/session.h"
 #include "attune/status.h"
 #include "attune/trainer.h"
@@ -56,14 +58,20 @@ struct Rollback {
   double rate = 0;          // Schedule::base from now on
 };
 
-// Allocates in `create` only: beside a trainer, one copy of the session's state. Not thread-safe.
-class TrainingRun {
+// Allocates in `create` only: beside a trainer, one copy of the session's state, where the
+// session's memory comes from (SessionOptions::allocator). Not thread-safe.
+class ATTUNE_API TrainingRun {
  public:
   // Session and data must outlive the run; `held_out` may be null. The session stands where the run
   // starts from: as compiled, or start_from_checkpoint. Fails where data is empty, unlabelled or
   // does not fit.
   static Status create(Session& session, Dataset& data, Dataset* held_out,
                        const RunOptions& options, std::unique_ptr<TrainingRun>* run);
+  // Memory for it, with its trainer, of the session's allocator, where that gives one piece behind
+  // the other (BlockAllocator).
+  static size_t required_bytes(const Session& session, int64_t examples);
+  TrainingRun(const TrainingRun&) = delete;
+  TrainingRun& operator=(const TrainingRun&) = delete;
 
   // Before the first step, for a run that takes over an optimizer's state:
   // WarmStart::earlier_steps.
@@ -87,54 +95,45 @@ class TrainingRun {
   // measures does so once it is resumed.
   Status measure();
   bool measure_is_due() const;
+  // Trainer::set_rate. A rollback halves what it is then.
+  Status set_rate(double rate);
   // Whether nothing is left to do: all epochs or steps, or patience, are over.
   bool done() const;
   // Measures what is left, and puts what the run gives into the session, until the next step.
   Status finish();
 
   // What the last step did.
-  const Rollback* rollback() const { return rolled_back_ ? &rollback_ : nullptr; }
-  bool epoch_ended() const { return !rolled_back_ && trainer_->epoch_ended(); }
+  const Rollback* rollback() const;  // null: it went on
+  bool epoch_ended() const;
   // What was measured last, and before the first step; null: nothing. A loss that is not finite is
   // infinity.
-  const Evaluation* held_out() const { return measured_ ? &held_out_ : nullptr; }
-  const Evaluation* baseline() const { return has_baseline_ ? &baseline_ : nullptr; }
+  const Evaluation* held_out() const;
+  const Evaluation* baseline() const;
   // Whether the run gives what it started from, as nothing after it was better.
   bool kept_baseline() const;
 
   // Saves the run, as save_checkpoint does. Where the parameters are not finite, it goes back
   // first.
   Status save(const char* path, Replace replace = Replace::same_plan);
-  // What is saved beside the session's state, after prepare_to_save().
+  // The same to elsewhere: what save_checkpoint takes, after prepare_to_save(), which puts where
+  // the run stands into the session.
   Status prepare_to_save();
   CheckpointInfo info() const;
-  std::span<std::byte> kept_state() { return {kept_.get(), session_.state().size()}; }
+  std::span<std::byte> kept_state();
 
-  const Trainer& trainer() const { return *trainer_; }
+  Session& session() const;
+  const Trainer& trainer() const;
+
+  // `delete`, which std::unique_ptr does.
+  static void operator delete(TrainingRun* run, std::destroying_delete_t);
 
  private:
-  TrainingRun(Session& session, Dataset& data, Dataset* held_out, const RunOptions& options)
-      : session_(session), data_(data), held_out_data_(held_out), options_(options) {}
-  bool keeps_best() const { return options_.keep_best && held_out_data_; }
-  void keep();
-  void show_last();
-  Status go_back(bool parameters);
-  Status fail_for_data();
-  Status measure_now();
-  Status keep_if_due();
+  struct Parts;
+  explicit TrainingRun(Parts& parts) : parts_(parts) {}
+  ~TrainingRun() = default;
+  bool shows_kept() const;
 
-  Session& session_;
-  Dataset& data_;
-  Dataset* held_out_data_;
-  RunOptions options_;
-  std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<std::byte[]> kept_;  // the state to go back to; or the last one, while that shows
-  CheckpointInfo info_;                // but for what the trainer knows
-  int64_t measured_step_ = -1;
-  Evaluation held_out_, baseline_;
-  Rollback rollback_;
-  bool started_ = false, resumed_ = false, shows_kept_ = false;
-  bool measured_ = false, has_baseline_ = false, rolled_back_ = false;
+  Parts& parts_;
 };
 
 }  // namespace attune

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <string_view>
 
 #include "attune/dataset.h"
 #include "attune/export.h"
@@ -50,14 +51,19 @@ class ATTUNE_API Trainer {
   // Session and dataset must outlive the trainer. Fails where the data is empty or unlabelled.
   static Status create(Session& session, Dataset& data, const TrainOptions& options,
                        std::unique_ptr<Trainer>* trainer);
+  // Memory for it, of SessionOptions::allocator: in one piece, aligned to 64.
+  static size_t required_bytes(int64_t examples);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
   bool done() const;
   // Reads one batch, runs train_step, updates `progress`. The last batch of an epoch may be
   // partial: its missing examples have weight 0, so that it is exact. Fails where the loss is not
-  // finite, naming the step; the state then holds what the step computed.
+  // finite, naming the step; the state then holds what the step computed (TrainingRun, in run.h,
+  // goes back from there).
   Status step();
+  // Whether that is why the last step failed.
+  bool diverged() const;
 
   int64_t steps_per_epoch() const;
   int64_t total_steps() const;
@@ -70,6 +76,19 @@ class ATTUNE_API Trainer {
   // size must be what it was; between epochs it may change. A new run that goes on from another's
   // parameters and optimizer state starts with nothing but `earlier_steps`.
   Status resume(const TrainProgress& progress);
+  // Goes on from an earlier position of this run, with another Schedule::base, once the session
+  // holds the state of then.
+  Status go_back(const TrainProgress& progress, double rate);
+  // Whether that is a position that this data and batch size have.
+  bool reaches(const TrainProgress& progress);
+  // The rate of the next step; and another one for it, by a Schedule::base that gives it: the
+  // schedule's shape stays. Fails where that is zero now.
+  double rate() const;
+  Status set_rate(double rate);
+  // The loss of the batch that the next step takes; the state changes as that step would change it.
+  Status loss_of_next_batch(double* loss);
+  // Where the next batch begins, for messages.
+  std::string_view describe_next_batch();
 
   // `delete`, which std::unique_ptr does.
   static void operator delete(Trainer* trainer, std::destroying_delete_t);
@@ -82,7 +101,9 @@ class ATTUNE_API Trainer {
   Parts& parts_;
 };
 
-// Runs `evaluate` over the whole dataset. Fails where the loss is not finite.
-ATTUNE_API Status evaluate(Session& session, Dataset& data, Evaluation* evaluation);
+// Runs `evaluate` over the whole dataset. Fails where the loss is not finite; unless `finite` is
+// given, which then tells, and `evaluation` holds a loss of infinity.
+ATTUNE_API Status evaluate(Session& session, Dataset& data, Evaluation* evaluation,
+                           bool* finite = nullptr);
 
 }  // namespace attune

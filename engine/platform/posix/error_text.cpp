@@ -33,4 +33,11 @@ void release_error_text(char* text) {
   if (text != out_of_memory) std::free(text);
 }
 
+void write_text(char* to, size_t bytes, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(to, bytes, format, arguments);
+  va_end(arguments);
+}
+
 }  // namespace attune
