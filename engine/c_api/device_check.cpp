@@ -1,8 +1,7 @@
 #include "attune/device_check.h"
 
-#include <cstdio>
-
 #include "engine/c_api/session_options.h"
+#include "engine/platform/error_text.h"
 
 using namespace attune;
 using namespace attune::c_api;
@@ -32,7 +31,7 @@ attune_status report_of(const attune_session_options* given, const attune_device
   r.ram_available = found.ram_available;
   r.plan_bytes = found.plan_bytes;
   r.stack_bytes = found.stack_bytes;
-  std::snprintf(r.reason, sizeof(r.reason), "%s", found.reason);
+  write_text(r.reason, sizeof(r.reason), "%s", found.reason);
   write(report, r);
   return succeed(error);
 }
