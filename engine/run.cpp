@@ -24,7 +24,7 @@ constexpr size_t aligned(size_t bytes) {
 }  // namespace
 
 // Lies at the start of its block, and the kept state behind it.
-struct TrainingRun::Parts {
+struct [[gnu::visibility("hidden")]] TrainingRun::Parts {
   Parts(Session& in, Dataset& from, Dataset* judging, const RunOptions& with)
       : session(in), data(from), held_out_data(judging), options(with) {}
 
