@@ -89,7 +89,6 @@ void TrainingRun::operator delete(TrainingRun* run, std::destroying_delete_t) {
 }
 
 Status TrainingRun::resume(const CheckpointInfo& info) { return parts_.resume(info); }
-Status TrainingRun::set_rate(double rate) { return parts_.trainer->set_rate(rate); }
 Status TrainingRun::start() { return parts_.start(); }
 Status TrainingRun::step() { return parts_.step(); }
 Status TrainingRun::measure() { return parts_.measure(); }

@@ -108,17 +108,6 @@ std::string_view Trainer::describe_next_batch() {
   parts_.order_epoch(parts_.progress.epoch);
   return parts_.data.describe(parts_.order[parts_.progress.batch * parts_.batch.size()]);
 }
-double Trainer::next_rate() const { return parts_.options.schedule.rate(parts_.progress.step); }
-Status Trainer::set_rate(double rate) {
-  Schedule schedule = parts_.options.schedule;
-  schedule.base = 1;
-  const double of_base = schedule.rate(parts_.progress.step);
-  if (!(of_base > 0)) return Status::error("the schedule is at zero, whatever its base");
-  schedule.base = rate / of_base;
-  ATTUNE_RETURN_IF_ERROR(check_schedule(schedule));
-  parts_.options.schedule = schedule;
-  return Status::ok();
-}
 int64_t Trainer::steps_per_epoch() const { return parts_.steps_per_epoch; }
 int64_t Trainer::total_steps() const { return parts_.total_steps; }
 const TrainProgress& Trainer::progress() const { return parts_.progress; }

@@ -424,13 +424,13 @@ TEST_CASE("a rate is set for the next step, and the schedule keeps its shape") {
   options.train.schedule.kind = ScheduleKind::cosine;
   const auto run = make_run(tiny, data, nullptr, options);
   REQUIRE(run->step());
-  const double next = run->trainer().next_rate();
+  const double next = run->trainer().rate();
   CHECK(next < 0.1);
   REQUIRE(run->set_rate(2 * next));
-  CHECK(run->trainer().next_rate() == doctest::Approx(2 * next));
+  CHECK(run->trainer().rate() == doctest::Approx(2 * next));
   REQUIRE(run->step());
   CHECK(run->trainer().progress().last_rate == doctest::Approx(2 * next));
-  CHECK(run->trainer().next_rate() < 2 * next);
+  CHECK(run->trainer().rate() < 2 * next);
   CHECK(run->info().options.schedule.base == doctest::Approx(0.2));
   CHECK_FALSE(run->set_rate(-1));
   CHECK_FALSE(run->set_rate(std::numeric_limits<double>::infinity()));

@@ -94,8 +94,6 @@ class ATTUNE_API TrainingRun {
   bool measure_is_due() const;
   // Whether nothing is left to do: all epochs or steps, or patience, are over.
   bool done() const;
-  // Trainer::set_rate.
-  Status set_rate(double rate);
   // Measures what is left, and puts what the run gives into the session, until the next step.
   Status finish();
 

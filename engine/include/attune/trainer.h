@@ -67,11 +67,6 @@ class ATTUNE_API Trainer {
   int64_t total_steps() const;
   const TrainProgress& progress() const;
   const TrainOptions& options() const;
-  // The learning rate of the next step.
-  double next_rate() const;
-  // Another one, from the next step on: the schedule keeps its shape, and its base follows. Fails
-  // where that is no number of at least 0, or the schedule is at zero.
-  Status set_rate(double rate);
   // True right after the step that ended an epoch; `last_epoch` then holds its means.
   bool epoch_ended() const;
   const Evaluation& last_epoch() const;
