@@ -4,6 +4,7 @@ set(ATTUNE_TYPES "f32;f64" CACHE STRING "Types that kernels compute in: f32, f64
 set(ATTUNE_COMMAND attune CACHE STRING "The host's `attune`, which reads plans for attune_slim_library")
 # Known wherever attune_slim_library is called.
 set(ATTUNE_ROOT ${PROJECT_SOURCE_DIR} CACHE INTERNAL "")
+set(ATTUNE_SLIM_DEFINITIONS ATTUNE_VERSION="${PROJECT_VERSION}" CACHE INTERNAL "")
 set(ATTUNE_SLIM_OPTIONS ${ATTUNE_DEVICE_OPTIONS} -Os -ffp-contract=off -fno-math-errno
     -fno-asynchronous-unwind-tables -fno-unwind-tables CACHE INTERNAL "")
 
@@ -64,12 +65,13 @@ function(attune_slim_library target)
   target_include_directories(${target} PUBLIC ${includes} $<TARGET_PROPERTY:attune_kernels,INTERFACE_INCLUDE_DIRECTORIES>)
   target_include_directories(${target} SYSTEM PRIVATE ${FLATBUFFERS_INCLUDE})
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_definitions(${target} PRIVATE ATTUNE_SELECTION="${selection}")
+  target_compile_definitions(${target} PRIVATE ATTUNE_SELECTION="${selection}" ${ATTUNE_SLIM_DEFINITIONS})
   if(ATTUNE_PLATFORM STREQUAL none)
     target_compile_definitions(${target} PRIVATE ATTUNE_SMALL_STACK)
   endif()
   target_compile_options(${target} PRIVATE ${ATTUNE_SLIM_OPTIONS})
-  target_link_options(${target} INTERFACE -Wl,--gc-sections)
+  target_link_options(${target} INTERFACE -Wl,--gc-sections
+                      $<$<PLATFORM_ID:Linux>:-Wl,-z,noseparate-code>)
   if(ARG_SIMD)
     if(NOT TARGET attune_simd)
       message(FATAL_ERROR "attune_slim_library(${target}): the backend simd is off")

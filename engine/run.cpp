@@ -82,6 +82,13 @@ Status TrainingRun::create(Session& session, Dataset& data, Dataset* held_out,
   return Status::ok();
 }
 
+size_t TrainingRun::required_bytes(const Session& session, int64_t examples) {
+  const size_t order = aligned(static_cast<size_t>(examples) * sizeof(int32_t));
+  return aligned(sizeof(Parts)) + aligned(session.state().size()) +
+         aligned(Trainer::required_bytes(examples)) +
+         (session.has(ProgramKind::estimate) ? order : 0);  // of one pass
+}
+
 void TrainingRun::operator delete(TrainingRun* run, std::destroying_delete_t) {
   Parts* const parts = &run->parts_;
   const MemoryBlock block = std::move(parts->block);  // goes last
@@ -250,6 +257,8 @@ void TrainingRun::Parts::show_last() {
 }
 
 // To the kept state, with a lower rate. Every way out leaves the run there.
+Status TrainingRun::set_rate(double rate) { return parts_.trainer->set_rate(rate); }
+
 Status TrainingRun::Parts::go_back(bool parameters) {
   const int64_t failed_step = progress().step + (parameters ? 0 : 1);
   const double rate = trainer->options().schedule.base * kRateFactor;

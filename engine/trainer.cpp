@@ -65,8 +65,7 @@ Status Trainer::create(Session& session, Dataset& data, const TrainOptions& opti
   Batch batch;
   ATTUNE_RETURN_IF_ERROR(Batch::bind(session, ProgramKind::train_step, data, &batch));
   MemoryBlock block;
-  if (!block.allocate(session.allocator(),
-                      sizeof(Parts) + static_cast<size_t>(data.size()) * sizeof(int32_t)))
+  if (!block.allocate(session.allocator(), required_bytes(data.size())))
     return Status::error("out of memory for a trainer of %lld examples",
                          static_cast<long long>(data.size()));
   auto* parts = new (block.data()) Parts(session, data, options);
@@ -87,6 +86,10 @@ Status Trainer::create(Session& session, Dataset& data, const TrainOptions& opti
   return Status::ok();
 }
 
+size_t Trainer::required_bytes(int64_t examples) {
+  return sizeof(Parts) + static_cast<size_t>(examples) * sizeof(int32_t);
+}
+
 void Trainer::operator delete(Trainer* trainer, std::destroying_delete_t) {
   Parts* const parts = &trainer->parts_;
   const MemoryBlock block = std::move(parts->block);  // goes last
@@ -97,6 +100,21 @@ bool Trainer::done() const { return parts_.done(); }
 Status Trainer::step() { return parts_.step(); }
 Status Trainer::resume(const TrainProgress& progress) { return parts_.resume(progress); }
 bool Trainer::diverged() const { return parts_.diverged; }
+double Trainer::rate() const { return parts_.options.schedule.rate(parts_.progress.step); }
+
+Status Trainer::set_rate(double rate) {
+  Schedule shape = parts_.options.schedule;
+  shape.base = 1;
+  const double share = shape.rate(parts_.progress.step);
+  if (share == 0)
+    return Status::error("the learning rate cannot be set: the schedule is at zero by now");
+  Schedule schedule = parts_.options.schedule;
+  schedule.base = rate / share;
+  ATTUNE_RETURN_IF_ERROR(check_schedule(schedule));
+  parts_.options.schedule = schedule;
+  return Status::ok();
+}
+
 Status Trainer::go_back(const TrainProgress& progress, double rate) {
   return parts_.go_back(progress, rate);
 }

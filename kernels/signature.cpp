@@ -1,5 +1,7 @@
 #include "kernels/signature.h"
 
+#include "kernels/selection.h"
+
 namespace attune {
 namespace {
 
@@ -134,8 +136,10 @@ class Parser {
   Row row_;
 };
 
+// Null for operators that are left out, whose signatures are empty then.
 constexpr const char* kTexts[] = {
-#define OP(id, name, version, kind, Attrs, in_place, signature) signature,
+#define OP(id, name, version, kind, Attrs, in_place, signature) \
+  operator_selected(Op::name) ? signature : nullptr,
 #include "kernels/ops.def"
 #undef OP
 };
@@ -143,6 +147,7 @@ constexpr const char* kTexts[] = {
 constexpr int count_operands() {
   int count = 0;
   for (const char* text : kTexts) {
+    if (text == nullptr) continue;
     const Row row = Parser(text).parse();
     if (row.error != 0) return -1;
     count += row.count();
@@ -160,6 +165,7 @@ constexpr Operands parse_operands() {
   Operands parsed;
   int next = 0;
   for (const char* text : kTexts) {
+    if (text == nullptr) continue;
     const Row row = Parser(text).parse();
     for (int i = 0; i < row.count(); ++i) parsed.all[next++] = row.operands[i];
   }
@@ -175,6 +181,7 @@ constexpr Signatures parse_signatures() {
   Signatures parsed;
   const SignatureOperand* next = kOperands.all;
   for (int op = 0; op < kOpCount; ++op) {
+    if (kTexts[op] == nullptr) continue;
     const Row row = Parser(kTexts[op]).parse();
     parsed.all[op] = row.written;
     parsed.all[op].operands = next;

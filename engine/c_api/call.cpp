@@ -1,7 +1,8 @@
 #include "engine/c_api/call.h"
 
 #include <cstdarg>
-#include <cstdio>
+
+#include "engine/platform/error_text.h"
 
 namespace attune::c_api {
 namespace {
@@ -30,7 +31,10 @@ attune_status fail(attune_error* error, attune_status status, const char* format
     error->status = status;
     va_list arguments;
     va_start(arguments, format);
-    std::vsnprintf(error->message, sizeof(error->message), format, arguments);
+    // As a Status makes its text: not every system has a printf.
+    char* const text = make_error_text(format, arguments);
+    write_text(error->message, sizeof(error->message), "%s", text);
+    release_error_text(text);
     va_end(arguments);
   }
   return status;

@@ -270,6 +270,18 @@ attune_status resume(attune_session* session, const attune_dataset* data,
 
 }  // namespace
 
+attune_status attune_trainer_bytes(const attune_session* session, const attune_dataset* data,
+                                   const attune_trainer_options* options, size_t* bytes,
+                                   attune_error* error) {
+  ATTUNE_C_NEED(attune_trainer_bytes, session);
+  ATTUNE_C_NEED(attune_trainer_bytes, data);
+  ATTUNE_C_NEED(attune_trainer_bytes, bytes);
+  Wanted wanted;
+  ATTUNE_C_RETURN_IF_ERROR(read_options(data, options, &wanted, error));
+  *bytes = own_bytes() + TrainingRun::required_bytes(*session->session, wanted.data.count);
+  return succeed(error);
+}
+
 attune_status attune_trainer_create(attune_session* session, const attune_dataset* data,
                                     const attune_trainer_options* options, attune_trainer** trainer,
                                     attune_error* error) {
@@ -387,7 +399,7 @@ attune_status attune_trainer_learning_rate(const attune_trainer* trainer, double
                                            attune_error* error) {
   ATTUNE_C_NEED(attune_trainer_learning_rate, trainer);
   ATTUNE_C_NEED(attune_trainer_learning_rate, rate);
-  *rate = trainer->run->trainer().next_rate();
+  *rate = trainer->run->trainer().rate();
   return succeed(error);
 }
 
@@ -411,8 +423,7 @@ attune_status attune_trainer_write(attune_trainer* trainer, const attune_sink* s
   ATTUNE_C_RETURN_IF_ERROR(CallersSink::read(sink, &own, error));
   TrainingRun& run = *trainer->run;
   ATTUNE_C_RETURN_IF_ERROR(told(error, run.prepare_to_save(), ATTUNE_ERROR_CHECKPOINT));
-  return told(
-      error,
-      save_checkpoint(own, own.name(), *trainer->session->session, run.info(), run.kept_state()),
-      ATTUNE_ERROR_CHECKPOINT);
+  Status status = save_checkpoint(own, own.name(), run.session(), run.info(), run.kept_state());
+  if (status && trainer->finished) status = run.finish();  // shows again what the run gives
+  return told(error, status, ATTUNE_ERROR_CHECKPOINT);
 }

@@ -22,8 +22,10 @@ class Readings : public attune::Dataset {
   attune::Status read(int64_t index, int field, std::span<std::byte> bytes) override {
     const float* x = readings_[index];
     const int32_t label = x[0] + x[1] > x[2] + x[3];
-    const void* from = field == attune::kTargetField ? static_cast<const void*>(&label) : x;
-    std::memcpy(bytes.data(), from, bytes.size());
+    const bool target = field == attune::kTargetField;
+    if (bytes.size() != (target ? sizeof(label) : sizeof(readings_[0])))
+      return attune::Status::error("the plan is none for four numbers and a class");
+    std::memcpy(bytes.data(), target ? static_cast<const void*>(&label) : x, bytes.size());
     return attune::Status::ok();
   }
   std::string_view describe(int64_t) override { return "a reading"; }

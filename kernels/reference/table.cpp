@@ -41,19 +41,21 @@ constexpr Kernel make_kernel(Op op, OpKind kind, void (*run)(const KernelArgs&))
   return kernel;
 }
 
-// Indexed by operator. One without a kernel is a link error here; one that is left out is empty.
-template <class T>
-constexpr Kernel kKernels[] = {
-#define OP(id, name, version, kind, Attrs, ...)                                                   \
-  operator_selected(Op::name) ? make_kernel<T, Attrs>(Op::name, OpKind::kind, reference::name<T>) \
-                              : Kernel{},
-#include "kernels/ops.def"
-#undef OP
-};
-
+// An operator without a kernel is a link error here; one that is left out is not there.
 template <DType kType, class T>
 const Kernel* find_in(Op op) {
-  if constexpr (type_selected(kType)) return &kKernels<T>[static_cast<int>(op)];
+  switch (op) {
+#define OP(id, name, version, kind, Attrs, ...)                              \
+  case Op::name:                                                             \
+    if constexpr (type_selected(kType) && operator_selected(Op::name)) {     \
+      static constexpr Kernel kKernel =                                      \
+          make_kernel<T, Attrs>(Op::name, OpKind::kind, reference::name<T>); \
+      return &kKernel;                                                       \
+    }                                                                        \
+    break;
+#include "kernels/ops.def"
+#undef OP
+  }
   return nullptr;
 }
 

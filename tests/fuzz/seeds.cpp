@@ -119,7 +119,7 @@ NpyArray array_of(NpyType type, std::vector<int64_t> shape) {
 }
 
 void add_data(Seeds* seeds) {
-  test::NpzArrays arrays;
+  NpzArrays arrays;
   arrays["x"] = array_of(NpyType::f32, {5, 4});
   arrays["y"] = array_of(NpyType::i64, {5});
   arrays["weights"] = array_of(NpyType::f32, {5});

@@ -40,10 +40,10 @@ build-policy/own_data policy.att >out || { cat out; fail "own_data does not trai
 grep -qE 'before, (9[0-9]|100)[0-9.]* % after' out || { cat out; fail "own_data learns nothing"; }
 refused() {  # refused PROGRAM PLAN TEXT
   ! "$1" "$2" >out 2>&1 || fail "$1 takes $2"
-  grep -qF -- "$3" out || { cat out; fail "$1 does not say '$3' of $2"; }
+  grep -q -- "this library was built without .*$3" out || { cat out; fail "$1 does not say '$3' of $2"; }
 }
-refused build-policy/own_data adam.att "this library was built without adam in f32"
-refused build-policy/own_data keywords.att "this library was built without conv2d in f32"
+refused build-policy/own_data adam.att "adam in f32"
+refused build-policy/own_data keywords.att "conv2d in f32"
 refused build-policy/other_type policy.att "in f32"
 
 # What there is none of is said when it is asked for.

@@ -12,6 +12,7 @@
 #include "graph/ir/error.h"
 #include "graph/ir/interpret.h"
 #include "graph/plan/read_plan.h"
+#include "sparse_update/pipeline/write_file.h"
 #include "tests/plan/support.h"
 
 namespace attune::test {

@@ -289,23 +289,31 @@ typedef struct attune_device {
 
 typedef struct attune_device_report {
   size_t size;
-  int32_t fits; /* 1: a session can be made and run */
-  int32_t reserved;
-  size_t ram_bytes;     /* what the session takes */
-  size_t ram_available; /* of what was given or found; SIZE_MAX: unknown */
-  size_t plan_bytes;    /* of the plan itself, in flash or mapped */
-  size_t stack_bytes;   /* the most that loading, a step or a checkpoint needs */
-  char reason[256];     /* where it does not fit: what is missing, one line */
+  int32_t fits;              /* 1: a session can be made and run */
+  int32_t lacking_operators; /* operators that this library does not have: `reason` names them */
+  size_t ram_bytes;          /* what the session takes of the system */
+  size_t required_bytes;     /* of attune_session_options::memory */
+  size_t ram_available;      /* of what was given or found; SIZE_MAX: unknown */
+  size_t plan_bytes;         /* of the plan itself, in flash or mapped */
+  size_t stack_bytes;        /* the most that loading, a step or a checkpoint needs */
+  char reason[400];          /* where it does not fit: what is missing, one line */
 } attune_device_report;
 
-/* Whether a session of this plan, with these options, would run here: memory, kernels for every
-   operator, stack. Makes no session. `options` and `device` may be NULL. That it does not fit is no
-   error: the report says why. (A plan with an operator that the library does not have is refused
-   when it is loaded, by name.) */
+/* Whether a session of this plan, with these options, would run here: memory, kernels, stack. Makes
+   no session, and takes a few kB for a moment. `options` and `device` may be NULL. That it does not
+   fit is no error: the report says why. */
 ATTUNE_API attune_status attune_session_check(const attune_plan* plan,
                                               const attune_session_options* options,
                                               const attune_device* device,
                                               attune_device_report* report, attune_error* error);
+
+/* The same of a plan that is not loaded: `count` bytes at `bytes`, aligned to 64. Names all
+   operators that the library lacks, for which loading it would fail. `name` is for messages; NULL:
+   "plan". */
+ATTUNE_API attune_status attune_plan_check(const void* bytes, size_t count, const char* name,
+                                           const attune_session_options* options,
+                                           const attune_device* device,
+                                           attune_device_report* report, attune_error* error);
 
 /* ---- Ports, and running a program --------------------------------------------------------------
  */

@@ -67,6 +67,9 @@ class ATTUNE_API TrainingRun {
   // does not fit.
   static Status create(Session& session, Dataset& data, Dataset* held_out,
                        const RunOptions& options, std::unique_ptr<TrainingRun>* run);
+  // Memory for it, with its trainer, of the session's allocator, where that gives one piece behind
+  // the other (BlockAllocator).
+  static size_t required_bytes(const Session& session, int64_t examples);
   TrainingRun(const TrainingRun&) = delete;
   TrainingRun& operator=(const TrainingRun&) = delete;
 
@@ -92,6 +95,8 @@ class ATTUNE_API TrainingRun {
   // measures does so once it is resumed.
   Status measure();
   bool measure_is_due() const;
+  // Trainer::set_rate. A rollback halves what it is then.
+  Status set_rate(double rate);
   // Whether nothing is left to do: all epochs or steps, or patience, are over.
   bool done() const;
   // Measures what is left, and puts what the run gives into the session, until the next step.

@@ -51,6 +51,8 @@ class ATTUNE_API Trainer {
   // Session and dataset must outlive the trainer. Fails where the data is empty or unlabelled.
   static Status create(Session& session, Dataset& data, const TrainOptions& options,
                        std::unique_ptr<Trainer>* trainer);
+  // Memory for it, of SessionOptions::allocator: in one piece, aligned to 64.
+  static size_t required_bytes(int64_t examples);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -79,6 +81,10 @@ class ATTUNE_API Trainer {
   Status go_back(const TrainProgress& progress, double rate);
   // Whether that is a position that this data and batch size have.
   bool reaches(const TrainProgress& progress);
+  // The rate of the next step; and another one for it, by a Schedule::base that gives it: the
+  // schedule's shape stays. Fails where that is zero now.
+  double rate() const;
+  Status set_rate(double rate);
   // The loss of the batch that the next step takes; the state changes as that step would change it.
   Status loss_of_next_batch(double* loss);
   // Where the next batch begins, for messages.
