@@ -139,7 +139,9 @@ Status TrainingRun::Parts::resume(const CheckpointInfo& from) {
         "resume: the run keeps what is best on held-out data; give that, or ask for the last");
   ATTUNE_RETURN_IF_ERROR(trainer->resume(from.progress));
   resumed = true;
-  info.rollbacks = from.rollbacks;
+  // A rate that was chosen anew has not been lowered.
+  const bool lowered = options.train.schedule.base == from.options.schedule.base;
+  info.rollbacks = lowered ? from.rollbacks : 0;
   info.measured_epoch = from.measured_epoch;
   info.best = from.best;
   info.kept = from.kept;
