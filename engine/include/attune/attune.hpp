@@ -7,6 +7,7 @@
 #include "attune/plan.h"
 #include "attune/port.h"
 #include "attune/preprocess.h"
+#include "attune/run.h"
 #include "attune/schedule.h"
 #include "attune/session.h"
 #include "attune/statistics.h"
