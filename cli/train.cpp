@@ -10,6 +10,7 @@
 #include "cli/report/curves_picture.h"
 #include "cli/subset.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/trace.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
