@@ -100,11 +100,11 @@ attune_status attune_session_predict(attune_session* session, const attune_array
   Session& s = *session->session;
   const char* const plan = session->plan->plan.name();
   const int64_t batch = s.batch(kKind);
-  int32_t wanted = 0;
+  int wanted = 0;
   while (s.port(kKind, PortRole::input, wanted)) ++wanted;
   if (input_count != wanted)
     return fail(error, ATTUNE_ERROR_ARGUMENT, "%s: the model has %d inputs, and %d were given",
-                plan, wanted, input_count);
+                plan, wanted, static_cast<int>(input_count));
   if (count < 1)
     return fail(error, ATTUNE_ERROR_ARGUMENT, "%s: %lld examples; give at least one", plan,
                 static_cast<long long>(count));

@@ -66,7 +66,7 @@ attune_status attune_session_parameter(const attune_session* session, int32_t in
   const Plan& plan = session->plan->plan;
   if (index < 0 || index >= parameter_count(plan))
     return fail(error, ATTUNE_ERROR_NOT_FOUND, "%s: it has %d parameters, and no number %d",
-                plan.name(), parameter_count(plan), index);
+                plan.name(), parameter_count(plan), static_cast<int>(index));
   return fill(parameter(plan, index), plan.name(), out, error);
 }
 

@@ -64,7 +64,7 @@ attune_status attune_session_port(const attune_session* session, attune_program 
   if (!found)
     return fail(error, ATTUNE_ERROR_NOT_FOUND, "%s: %s has ports 0 .. %d, and no %d",
                 session->plan->plan.name(), program_name(kind),
-                session->session->port_count(kind) - 1, index);
+                session->session->port_count(kind) - 1, static_cast<int>(index));
   fill(found, port);
   return succeed(error);
 }

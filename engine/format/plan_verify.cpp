@@ -119,7 +119,7 @@ Status Verifier::indices(const Tensor& described, const format::Tensor& t, int64
   for (int64_t i = 0; i < described.shape.elements(); ++i) {
     if (values[i] < 0 || values[i] >= limit || (ordered && values[i] <= previous))
       return Status::error("%s: %s: channel number %d is out of order or range; %s", name,
-                           step_name, values[i], kRecompile);
+                           step_name, static_cast<int>(values[i]), kRecompile);
     previous = values[i];
   }
   return Status::ok();
