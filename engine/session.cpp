@@ -8,6 +8,7 @@
 
 #include "engine/arena_poison.h"
 #include "engine/format/bound_step.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"

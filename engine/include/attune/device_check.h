@@ -31,8 +31,8 @@ struct DeviceCheck {
   MemoryReport memory;
   size_t required_bytes = 0;        // that SessionOptions::memory must have
   size_t ram_available = SIZE_MAX;  // SIZE_MAX: unknown
-  // The most that loading, creating a session, a step, reading and writing a checkpoint need of the
-  // calling thread's stack: an upper bound, of measurements on x86-64.
+  // The most that loading, creating a session, a step, and checkpoints need of the calling thread's
+  // stack: an upper bound, of what was measured.
   size_t stack_bytes = 0;
 };
 
