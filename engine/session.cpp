@@ -85,7 +85,7 @@ class OwnPool {
 
 // All of a session but the memory of its segments. Lies at the start of a block, and behind it, in
 // the same block: operands of one step, a byte for each step of the programs.
-struct Session::Parts {
+struct [[gnu::visibility("hidden")]] Session::Parts {
   Parts(const Plan& of, const SessionOptions& with) : plan(of), options(with) {}
 
   static size_t bytes(size_t operands, size_t steps) {

@@ -9,6 +9,7 @@
 #include "attune/status.h"
 
 // Whether a plan would run on this device, before anything is taken for it.
+#pragma GCC visibility push(default)  // a shared library shows these
 namespace attune {
 
 // What the device has.
@@ -43,3 +44,4 @@ Status check_device(const Plan& plan, const SessionOptions& options, const Devic
                     DeviceCheck* check);
 
 }  // namespace attune
+#pragma GCC visibility pop
