@@ -51,15 +51,14 @@ TEST_CASE("an error without standard error has its status") {
 TEST_CASE("standard output that is full is an error, whatever was printed") {
   Workshop shop;
   shop.compile();
-  for (const char* command :
+  for (const std::string command :
        {"--help", "--version", "train --help", "inspect net.att", "inspect net.att --json",
-        "estimate net.att --data data.npz -o b.atc", "compile net.onnx -o b.att --scheme head",
-        "predict net.att one.npy", "evaluate net.att --data data.npz",
+        "compile net.onnx -o b.att --scheme head", "predict net.att one.npy",
+        "evaluate net.att --data data.npz",
         "train net.att --data data.npz --epochs 1 --overwrite"}) {
     CAPTURE(command);
-    CHECK(shell(shop, std::string("attune ") + command + " >/dev/full 2>err.txt") == 2);
-    CHECK(contains(shop.read("err.txt"),
-                   "attune: standard output cannot be written: No space left on device"));
+    CHECK(shell(shop, "attune " + command + " >/dev/full 2>err.txt") == 2);
+    CHECK(contains(shop.read("err.txt"), "attune: standard output cannot be written: "));
   }
 }
 
