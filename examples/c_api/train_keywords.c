@@ -55,21 +55,29 @@ static long little(const unsigned char* at, int bytes) {
   return bytes == 0 ? 0 : at[0] + 256 * little(at + 1, bytes - 1);
 }
 
-/* Mono 16-bit PCM at `rate`, as a simple recorder writes it. Returns the samples, or -1. */
+/* Mono 16-bit PCM, as a simple recorder writes it. Where its rate is another one, samples are taken
+   between two neighbours: enough for speech. Returns how many, or -1. */
 static long read_wav(const char* path, long rate, float* samples, long room) {
   unsigned char head[44], pair[2];
-  long count = 0;
+  long count = 0, own_rate, heard;
+  double before = 0, now = 0;
   FILE* file = fopen(path, "rb");
   if (!file) return -1;
   if (fread(head, 1, sizeof(head), file) != sizeof(head) || memcmp(head, "RIFF", 4) != 0 ||
       memcmp(head + 36, "data", 4) != 0 || little(head + 22, 2) != 1 ||
-      little(head + 24, 4) != rate || little(head + 34, 2) != 16) {
+      little(head + 34, 2) != 16) {
     fclose(file);
     return -1;
   }
-  while (count < room && fread(pair, 1, 2, file) == 2) {
+  own_rate = little(head + 24, 4);
+  for (heard = 0; count < room && fread(pair, 1, 2, file) == 2; ++heard) {
     const long value = little(pair, 2);
-    samples[count++] = (float)(value < 32768 ? value : value - 65536) / 32768;
+    before = now;
+    now = (double)(value < 32768 ? value : value - 65536) / 32768;
+    for (; count < room && (double)count * own_rate <= (double)heard * rate; ++count) {
+      const double back = (double)heard - (double)count * own_rate / rate; /* 0 .. 1 */
+      samples[count] = (float)(now + (before - now) * back);
+    }
   }
   fclose(file);
   return count;
@@ -92,8 +100,7 @@ static int add(recordings* to, const attune_plan* plan, const attune_preprocess*
   to->labels[to->count] = class_of(plan, path);
   to->paths[to->count] = path;
   if (count < 0 || to->labels[to->count] < 0 || mfcc(how, samples, count, features) != 0) {
-    fprintf(stderr, "train_keywords: %s: no mono 16-bit WAV at %d Hz, or no class of the plan\n",
-            path, how->sample_rate);
+    fprintf(stderr, "train_keywords: %s: no mono 16-bit WAV, or no class of the plan\n", path);
     free(samples);
     return 0;
   }
@@ -178,9 +185,13 @@ int main(int argc, char** argv) {
   control.budget_ms = (int64_t)(1000 * atof(argv[3]));
   if (attune_trainer_run(trainer, &control, &progress, &error) != ATTUNE_OK) return failed();
   if (attune_trainer_save(trainer, argv[2], &error) != ATTUNE_OK) return failed();
-  printf("%s after %ld steps of %ld; held out: loss %.4f before, %.4f at best\n",
+  printf("%s after %ld steps of %ld; held out: loss %.4f at best",
          progress.stop == ATTUNE_FINISHED ? "finished" : "out of time", (long)progress.step,
-         (long)progress.total_steps, progress.baseline_loss, progress.best_loss);
+         (long)progress.total_steps, progress.best_loss);
+  if (isnan(progress.baseline_loss)) /* measured by the call that began the run */
+    puts("");
+  else
+    printf(", %.4f before\n", progress.baseline_loss);
 
   attune_trainer_destroy(trainer);
   attune_session_destroy(session);
