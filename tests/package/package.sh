@@ -35,7 +35,7 @@ while read -r name; do grep -qx "$name" symbols || fail "the shared library lack
 "$attune" compile "$source/examples/cartpole/policy.onnx" -o policy.att --scheme full --loss cross_entropy --quiet
 awk 'BEGIN { srand(1); print "a,b,c,d,label"
   for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; b = rand(); c = rand(); d = rand()
-    printf "%f,%f,%f,%f,%d\n", a, b, c, d, a > 0 } }' >table.csv
+    printf "%f,%f,%f,%f,%d\n", a, b, c, d, (a > 0) } }' >table.csv
 
 # runs FOLDER: the programs in it do what they say.
 runs() {
