@@ -126,7 +126,7 @@ class Run:
     def same_as_host(self, title, plan, steps):
         """Trains on both, and says whether they computed the same. The device's lines."""
         here = lines_of(checked([self.host, plan, steps]))
-        done = run(command(self.name, self.folder, plan, steps), timeout=300)
+        done = run(command(self.name, self.folder, plan, steps), timeout=900)
         there = lines_of(done.stdout)
         if done.returncode != 0:
             self.fault(f"{title}: status {done.returncode}", done.stdout)
