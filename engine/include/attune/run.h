@@ -126,11 +126,11 @@ class ATTUNE_API TrainingRun {
 
   // `delete`, which std::unique_ptr does.
   static void operator delete(TrainingRun* run, std::destroying_delete_t);
+  ~TrainingRun() = default;  // not private: Clang asks for it
 
  private:
   struct Parts;
   explicit TrainingRun(Parts& parts) : parts_(parts) {}
-  ~TrainingRun() = default;
   bool shows_kept() const;
 
   Parts& parts_;

@@ -92,11 +92,11 @@ class ATTUNE_API Trainer {
 
   // `delete`, which std::unique_ptr does.
   static void operator delete(Trainer* trainer, std::destroying_delete_t);
+  ~Trainer() = default;  // not private: Clang asks for it
 
  private:
   struct Parts;
   explicit Trainer(Parts& parts) : parts_(parts) {}
-  ~Trainer() = default;
 
   Parts& parts_;
 };
