@@ -264,8 +264,8 @@ TEST_CASE("hostile fields under a right checksum are refused or harmless") {
 }
 
 TEST_CASE("numbers that are not finite are refused under a right checksum, and change nothing") {
-  TemporaryFolder folder;
   for (const DType real : {DType::f32, DType::f64}) {
+    TemporaryFolder folder;
     TinyOptions options;
     options.real = real;
     options.optimizer = "momentum";
