@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
+#include "attune/byte_stream.h"
 #include "attune/checkpoint.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -151,10 +153,33 @@ void open_session(LoadedPlan& loaded, const SessionChoice& choice, unsigned prog
   throw_if_error(Session::create(loaded.plan, options, &loaded.session));
 }
 
+namespace {
+
+// A checkpoint in memory.
+class BytesInMemory final : public ByteSource {
+ public:
+  explicit BytesInMemory(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  uint64_t size() const override { return bytes_.size(); }
+  bool read_at(uint64_t offset, void* out, size_t count) override {
+    std::memcpy(out, bytes_.data() + offset, count);
+    return true;
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace
+
 void load_parameters(LoadedPlan& loaded, const std::string& path) {
   if (path.empty()) return;
-  if (loaded.signatures.required()) (void)loaded.signatures.verified(path, SignedFile::checkpoint);
-  throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
+  if (!loaded.signatures.required()) {
+    throw_if_error(load_checkpoint(path.c_str(), *loaded.session, nullptr));
+    return;
+  }
+  const SignedBytes verified = loaded.signatures.verified(path, SignedFile::checkpoint);
+  BytesInMemory source(verified.bytes());
+  throw_if_error(load_checkpoint(source, path.c_str(), *loaded.session, nullptr));
 }
 
 DatasetRequest data_request(const Session& session, ProgramKind kind) {

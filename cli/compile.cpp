@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "sparse_update/pipeline/largest_items.h"
 #include "sparse_update/pipeline/plan_in_memory.h"

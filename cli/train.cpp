@@ -1,6 +1,8 @@
+#include <algorithm>
+#include <cmath>
 #include <optional>
 
-#include "attune/statistics.h"
+#include "attune/run.h"
 #include "cli/checkpoint_lock.h"
 #include "cli/class_weights.h"
 #include "cli/interrupt.h"
@@ -8,12 +10,12 @@
 #include "cli/report/curves_picture.h"
 #include "cli/subset.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "cli/trace.h"
 #include "cli/train_options.h"
 #include "cli/train_report.h"
 #include "cli/train_start.h"
 #include "cli/verbs.h"
-#include "engine/batch.h"
 #include "engine/io/file.h"
 
 namespace attune::cli {
@@ -24,6 +26,7 @@ constexpr const char* kExamples = R"(Examples:
   attune train flowers.att --data photos/train --validation-split 0.1 --learning-rate 0.05
       --schedule cosine --warmup 100 --log flowers.jsonl
   attune train flowers.att --data photos/train --validation-split 0.2 --epochs 50 --patience 5
+  attune train flowers.att --data photos/train --checkpoint-steps 500
   attune train flowers.att --data photos/train --class-weights balanced
   attune train flowers.att --data photos/train --resume flowers.atc
   attune train flowers.att --data photos/monday --from flowers.atc --checkpoint monday.atc
@@ -33,6 +36,10 @@ The data: a folder of class folders with pictures or recordings, an IDX file, an
 for each of the model's inputs (`x`, where there is one) and `y`, or a .csv table of files and labels, or of numbers and labels. Ctrl-C
 ends the step, saves the checkpoint and says how to resume (status 130). A run that is resumed keeps its options and continues bit for
 bit; --epochs, --steps, --learning-rate, --schedule, --warmup, --keep and --patience may be given anew.
+
+With validation data the model is measured before training, and never replaced by a worse one: the least validation
+loss is kept, that of epoch 0 (before training) included. A loss or parameters that are not finite are gone back from, with half
+the learning rate, up to ten times; then the run ends with an error, and what was good before is kept.
 
 A checkpoint is never replaced unasked: --resume continues its run, --from starts another from what it
 has learned, --overwrite throws it away.)";
@@ -133,144 +140,192 @@ Json start_event(const TrainCommand& command, const Trainer& trainer, const Data
   return json;
 }
 
-// One run: the loop around Trainer::step, and what happens between the steps.
+// One run: the loop around TrainingRun::step, and what happens between the steps.
 class Run {
  public:
-  Run(const TrainCommand& command, LoadedPlan& loaded, const Data& data, Trainer& trainer,
-      Trace& trace, RunStart start)
+  Run(const TrainCommand& command, LoadedPlan& loaded, const Data& data, TrainingRun& training,
+      Trace& trace)
       : command_(command),
         session_(*loaded.session),
         data_(data),
-        trainer_(trainer),
+        run_(training),
+        trainer_(training.trainer()),
         trace_(trace),
         classifies_(loaded.classes() > 0),
         path_(command.checkpoint_path()),
         backend_(loaded.backend),
-        info_(start.info),
-        best_state_(std::move(start.best_state)),
-        memory_bytes_(session_.memory().total() + (info_.keep_best ? session_.state().size() : 0)),
+        memory_bytes_(session_.memory().total() + training.kept_state().size()),
+        first_step_(trainer_.progress().step),
         progress_(command.output.quiet, classifies_, memory_bytes_),
-        log_(command.log, !command.resume.empty()) {
-    info_.dataset_size = data.training->size();
+        log_(command.log, !command.resume.empty(), command.output.quiet) {
     if (!command.resume.empty() && !command.curves.empty()) curves_ = read_curves(command.curves);
-    std::erase_if(curves_, [&](const CurvePoint& c) { return c.epoch > trainer.progress().epoch; });
-    if (info_.keep_best) best_state_.reserve(session_.state().size());
-    log_.write(start_event(command, trainer, data));
+    std::erase_if(curves_, [&](const CurvePoint& c) { return c.epoch > position().epoch; });
+    log_.write(start_event(command, trainer_, data));
   }
 
   int run() {
     catch_interrupts();
-    measure_epoch_left_unmeasured();
+    start();
     while (!is_over() && !interrupted()) step();
-    if (is_over() && data_.validation && trainer_.progress().batch > 0) measure();
+    if (is_over()) measure();
     // The last epoch's end may have saved this very state.
-    if (saved_step_ != trainer_.progress().step) save();
+    if (saved_step_ != position().step) save();
     progress_.finish();
     data_.print_new_notes(command_.output.quiet);
-    trace_.write();
-    draw_curves();
+    write_pictures();
     if (!is_over()) {
-      log_.write(Json{{"event", "interrupted"}, {"step", trainer_.progress().step}});
+      log_.write(Json{{"event", "interrupted"}, {"step", position().step}});
       print_note(fmt::format("interrupted after step {}; saved to {}; to continue: {}",
-                             trainer_.progress().step, path_, command_.resume_command()));
+                             position().step, path_, command_.resume_command()));
       return kInterrupted;
     }
     log_.write(result());
+    if (run_.kept_baseline() && !command_.output.quiet)
+      print_note(fmt::format(
+          "training made the model worse on the validation data: epoch 0 is kept, and the model is "
+          "as it was before; {} a lower --learning-rate or another --scheme may help",
+          run_.info().rollbacks > 0 ? "a much lower one than that," : "look at the data;"));
     report();
     return 0;
   }
 
-  bool is_over() const { return is_finished(info()); }
+  bool is_over() const { return run_.done(); }
 
  private:
+  const TrainProgress& position() const { return trainer_.progress(); }
+
+  // Measures what the run starts from. Whoever left at an epoch's end did not wait for its
+  // validation.
+  void start() {
+    const bool due = run_.measure_is_due();
+    trace_.record("evaluate", "validation", [&] { throw_if_error(run_.start()); });
+    if (!due) return;
+    if (const Evaluation* before = run_.baseline()) {
+      log_.write(baseline_event(trainer_, *before, classifies_));
+      progress_.baseline(*before);
+      return;
+    }
+    validation_ = *run_.held_out();
+    const int64_t epoch = position().epoch;
+    // The picture that is there has its training.
+    if (!curves_.empty() && curves_.back().epoch == epoch)
+      curves_.back().validation = drawn_validation();
+    else
+      curves_.push_back({epoch, {}, drawn_validation()});
+    log_.write(validation_event(trainer_, *validation_, classifies_));
+  }
+
   void step() {
     const auto start = Clock::now();
     trace_.begin_step();
-    throw_if_error(trainer_.step());
+    const Status status = run_.step();
+    if (!status) give_up(status);
     trace_.end_step(trainer_);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     progress_.add_step(seconds);
+    if (note_rollback()) return;
     log_.write(step_event(trainer_, 1e3 * seconds, classifies_));
     progress_.step(trainer_);
-    if (!trainer_.epoch_ended()) return;
+    if (!run_.epoch_ended()) {
+      const int64_t every = command_.checkpoint_steps;
+      if (every > 0 && position().step % every == 0) save();
+      return;
+    }
     epoch_ = trainer_.last_epoch();
     validation_.reset();
     // Measuring may take long; when the user wants to leave, it can wait.
-    if (data_.validation && (trainer_.done() || !interrupted())) measure();
+    if (trainer_.done() || !interrupted()) measure();
     save();
-    curves_.push_back({trainer_.progress().epoch, epoch_, validation_});
+    curves_.push_back({position().epoch, epoch_, drawn_validation()});
     log_.write(epoch_event(trainer_, validation_, classifies_));
     progress_.epoch(trainer_, validation_);
   }
 
-  // Whoever left at an epoch's end did not wait for its validation.
-  void measure_epoch_left_unmeasured() {
-    const TrainProgress& p = trainer_.progress();
-    if (!data_.validation || p.batch > 0 || p.epoch <= info_.measured_epoch) return;
-    measure();
-    // The picture that is there has its training.
-    if (!curves_.empty() && curves_.back().epoch == p.epoch)
-      curves_.back().validation = validation_;
-    else
-      curves_.push_back({p.epoch, {}, validation_});
-    log_.write(validation_event(trainer_, *validation_, classifies_));
+  bool note_rollback() {
+    const Rollback* const back = run_.rollback();
+    if (!back) return false;
+    std::erase_if(curves_, [&](const CurvePoint& c) { return c.epoch > position().epoch; });
+    log_.write(rollback_event(*back));
+    progress_.finish();
+    if (!command_.output.quiet)
+      print_note(fmt::format(
+          "step {}: {} not finite; back to step {}, with half the learning rate, {:.4g} (time {})",
+          back->failed_step, back->parameters ? "parameters are" : "the loss is", back->step,
+          back->rate, back->count));
+    return true;
   }
 
-  // On the validation data, and whether this is the best so far.
+  // Saves the steps that are good, and throws.
+  [[noreturn]] void give_up(const Status& status) {
+    progress_.finish();
+    log_.write(Json{{"event", "failed"}, {"step", position().step}, {"error", status.message()}});
+    if (position().step <= std::max(first_step_, saved_step_)) throw_error("{}", status.message());
+    save();
+    throw_error("{}; {} holds what was trained up to step {}", status.message(), path_,
+                position().step);
+  }
+
+  // On the validation data, where that is due, and whether this is the best so far.
   void measure() {
-    validation_.emplace();
-    trace_.record("evaluate", "validation",
-                  [&] { throw_if_error(evaluate(session_, *data_.validation, &*validation_)); });
-    const Evaluation& now = *validation_;
-    const TrainProgress& p = trainer_.progress();
-    if (p.batch == 0) info_.measured_epoch = p.epoch;
-    BestEpoch& best = info_.best;
-    if (best.measured && !(now.loss < best.loss)) return;
-    best = {p.batch > 0 ? p.epoch + 1 : p.epoch, p.step, now.loss, now.accuracy, true};
-    info_.kept = p;
-    if (info_.keep_best) best_state_.assign(session_.state().begin(), session_.state().end());
+    if (!run_.measure_is_due()) return;
+    trace_.record("evaluate", "validation", [&] { throw_if_error(run_.measure()); });
+    validation_ = *run_.held_out();
   }
 
-  CheckpointInfo info() const {
-    CheckpointInfo info = info_;
-    info.options = trainer_.options();
-    info.progress = trainer_.progress();
-    return info;
+  // What a curve can show.
+  std::optional<Evaluation> drawn_validation() const {
+    return validation_ && std::isfinite(validation_->loss) ? validation_ : std::nullopt;
   }
 
   void save() {
     trace_.record("checkpoint", "save checkpoint", [&] {
       // What was there before this run stays as .old; what this run has saved does not.
-      throw_if_error(save_checkpoint(path_.c_str(), session_, info(), best_state_,
-                                     saved_step_ < 0 ? command_.replace() : Replace::same_plan));
+      throw_if_error(
+          run_.save(path_.c_str(), saved_step_ < 0 ? command_.replace() : Replace::same_plan));
     });
-    saved_step_ = trainer_.progress().step;
+    saved_step_ = position().step;
+    note_rollback();  // saving looks at the parameters
   }
 
-  void draw_curves() const {
+  // The run is saved: what cannot be written beside it is told, and no more.
+  void write_pictures() const {
+    try {
+      trace_.write();
+    } catch (const Error& error) {
+      print_note(error.what());
+    }
     if (command_.curves.empty() || curves_.empty()) return;
-    write_text(command_.curves,
-               curves_picture(curves_, classifies_, info_.keep_best ? info_.best.epoch : 0,
-                              fmt::format("{} on {}", command_.plan, command_.data)));
+    const CheckpointInfo info = run_.info();
+    try {
+      write_text(command_.curves,
+                 curves_picture(curves_, classifies_, info.keep_best ? info.best.epoch : 0,
+                                fmt::format("{} on {}", command_.plan, command_.data)));
+    } catch (const Error& error) {
+      print_note(error.what());
+    }
   }
 
   Json result() const {
+    const CheckpointInfo info = run_.info();
     Json json;
     json["event"] = "end";
     json["plan"] = command_.plan;
     json["checkpoint"] = path_;
-    json["epochs"] = trainer_.progress().epoch;
-    json["steps"] = trainer_.progress().step;
+    json["epochs"] = position().epoch;
+    json["steps"] = position().step;
     json["examples"] = data_.training->size();
-    json["last_loss"] = trainer_.progress().last_loss;
+    json["last_loss"] = position().last_loss;
     if (epoch_) add_evaluation(json, "", *epoch_, classifies_);
     if (validation_) add_evaluation(json, "validation_", *validation_, classifies_);
-    if (info_.best.epoch > 0) {
-      json["kept"] = info_.keep_best ? "best" : "last";
-      json["best_epoch"] = info_.best.epoch;
-      json["best_step"] = info_.best.step;
+    if (const Evaluation* before = run_.baseline())
+      add_evaluation(json, "baseline_validation_", *before, classifies_);
+    if (info.best.measured) {
+      json["kept"] = info.keep_best ? "best" : "last";
+      json["best_epoch"] = info.best.epoch;
+      json["best_step"] = info.best.step;
       add_evaluation(json, "best_validation_", best_evaluation(), classifies_);
     }
+    json["rollbacks"] = info.rollbacks;
     json["step_ms"] = progress_.step_ms();
     json["memory_bytes"] = memory_bytes_;
     return json;
@@ -283,46 +338,54 @@ class Run {
       print_json(json);
       return;
     }
+    const CheckpointInfo info = run_.info();
     const auto measured = [&](const Evaluation& e) {
       return classifies_ ? fmt::format("{:.4f}, accuracy {:.2f} %", e.loss, 100 * e.accuracy)
                          : fmt::format("{:.6g}", e.loss);
     };
-    const TrainProgress& p = trainer_.progress();
+    const TrainProgress& p = position();
     Table table({"", ""});
     std::string trained = fmt::format("{} epochs, {} steps of {} examples", p.epoch, p.step,
                                       session_.batch(ProgramKind::train_step));
-    if (!trainer_.done())
-      trained += fmt::format("; {} epochs without a better one", info_.patience);
+    if (!trainer_.done()) trained += fmt::format("; {} epochs without a better one", info.patience);
     table.row({"trained", trained});
+    if (info.rollbacks > 0)
+      table.row({"went back", fmt::format("{} times from numbers that were not finite, and on with "
+                                          "half the learning rate: {:.4g} in the end",
+                                          info.rollbacks, info.options.schedule.base)});
     if (epoch_) table.row({"loss", measured(*epoch_)});
     if (validation_) table.row({"validation loss", measured(*validation_)});
-    if (info_.keep_best && info_.best.epoch > 0)
-      table.row({"kept", fmt::format("epoch {}, the best: validation loss {}", info_.best.epoch,
+    if (run_.kept_baseline())
+      table.row(
+          {"kept", "epoch 0: training made it worse; the model is as it was, validation loss " +
+                       measured(best_evaluation())});
+    else if (info.keep_best && info.best.measured)
+      table.row({"kept", fmt::format("epoch {}, the best: validation loss {}", info.best.epoch,
                                      measured(best_evaluation()))});
     table.row({"step", fmt::format("{:.2f} ms", progress_.step_ms())});
     table.row({"memory", bytes_text(memory_bytes_)});
     if (!backend_.empty()) table.row({"backend", backend_});
     if (!command_.curves.empty()) table.row({"curves", command_.curves});
     table.row({"checkpoint", path_});
-    fmt::print("{}", table.text());
+    print("{}", table.text());
   }
 
   Evaluation best_evaluation() const {
-    return {.loss = info_.best.loss, .accuracy = info_.best.accuracy};
+    const BestEpoch best = run_.info().best;
+    return {.loss = best.loss, .accuracy = best.accuracy};
   }
 
   const TrainCommand& command_;
   Session& session_;
   const Data& data_;
-  Trainer& trainer_;
+  TrainingRun& run_;
+  const Trainer& trainer_;
   Trace& trace_;
   bool classifies_;
   std::string path_, backend_;
-  CheckpointInfo info_;  // but for what the trainer knows
-  std::vector<std::byte> best_state_;
   std::vector<CurvePoint> curves_;
   size_t memory_bytes_;
-  int64_t saved_step_ = -1;
+  int64_t first_step_, saved_step_ = -1;
   std::optional<Evaluation> epoch_, validation_;
   TrainProgressLine progress_;
   TrainLog log_;
@@ -354,28 +417,30 @@ int train(const TrainCommand& command) {
         "{}: the run trains on {} examples, and {} gives {}; resume with the same data and "
         "--validation-split, or learn from other data with --from",
         command.resume, start.info.dataset_size, command.data, data.training->size());
-  // What validation cannot use shows now, and not after the first epoch.
-  Batch validation;
-  if (data.validation)
-    throw_if_error(
-        Batch::bind(*loaded->session, ProgramKind::evaluate, *data.validation, &validation));
   Trace trace(command.profile, *loaded->session, *data.training);
-  std::unique_ptr<Trainer> trainer;
-  throw_if_error(Trainer::create(*loaded->session, trace, options, &trainer));
-  throw_if_error(trainer->resume(start.info.progress));
+  std::unique_ptr<TrainingRun> training;
   // What a run goes on from has its statistics.
-  if (!resumes && command.from.empty() && loaded->session->has(ProgramKind::estimate))
-    throw_if_error(estimate_statistics(*loaded->session, *data.training, options.seed));
-  const std::string note = start.note;
-  Run run(command, *loaded, data, *trainer, trace, std::move(start));
+  const RunOptions run_options{.train = options,
+                               .keep_best = start.info.keep_best,
+                               .patience = start.info.patience,
+                               .estimate_statistics = command.from.empty()};
+  throw_if_error(
+      TrainingRun::create(*loaded->session, trace, data.validation, run_options, &training));
+  throw_if_error(resumes ? training->resume(command.resume.c_str())
+                         : training->continue_from(start.info.progress.earlier_steps));
+  Run run(command, *loaded, data, *training, trace);
   // After all that may be refused: an error is one line.
   if (command.output.quiet) return run.run();
   if (resumes && run.is_over())
     print_note(
         fmt::format("{}: the run is already done after {} steps; give more --epochs, --steps or "
                     "--patience to go on",
-                    command.resume, trainer->progress().step));
-  if (!note.empty()) print_note(note);
+                    command.resume, training->trainer().progress().step));
+  if (!start.note.empty()) print_note(start.note);
+  if (!resumes && !data.validation)
+    print_note(
+        "nothing is held out, so that nothing tells whether training makes the model worse; give "
+        "--validation or --validation-split");
   if (!resumes && loaded->classes() > 0) note_absent_classes(command.data, *loaded, *data.training);
   if (!resumes && data.validation) note_shared_examples(data, *loaded->session);
   return run.run();

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 namespace attune::cli {
 
@@ -47,6 +48,10 @@ void TrainCommand::add(CLI::App* verb) {
   verb->add_option("--checkpoint", checkpoint,
                    "Where to save what is trained, after every epoch and at the end "
                    "(default: the run that --resume continues, else PLAN.atc, beside the plan)");
+  verb->add_option("--checkpoint-steps", checkpoint_steps,
+                   "Save after every so many steps, too (default: at epochs' ends)")
+      ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()))
+      ->default_str("");
   auto* resume_option =
       verb->add_option("--resume", resume, "Continue the run that wrote this checkpoint");
   verb->add_option("--from", from,
@@ -59,8 +64,9 @@ void TrainCommand::add(CLI::App* verb) {
       "refuse)");
   verb->add_option(
           "--keep", keep,
-          "best: evaluate, predict and export take the epoch of the least validation loss; "
-          "last: the last one. Without validation data, the last")
+          "best: evaluate, predict and export take the epoch of the least validation loss, or the "
+          "model as it was where none is better; last: the last one. Without validation data, the "
+          "last")
       ->check(CLI::IsMember({"best", "last"}));
   verb->add_option("--patience", patience,
                    "Stop after so many epochs without a lower validation loss (default: never)")
@@ -183,6 +189,7 @@ std::string TrainCommand::resume_command() const {
   for (const std::string& argument : reading.arguments()) command += " " + shell_quoted(argument);
   if (session.backend != "best") command += " --backend " + session.backend;
   if (!checkpoint.empty()) command += " --checkpoint " + shell_quoted(checkpoint);
+  if (checkpoint_steps > 0) command += fmt::format(" --checkpoint-steps {}", checkpoint_steps);
   if (!log.empty()) command += " --log " + shell_quoted(log);
   if (!curves.empty()) command += " --curves " + shell_quoted(curves);
   return command + " --resume " + shell_quoted(checkpoint_path());

@@ -15,7 +15,7 @@ struct TrainCommand {
                                       curves, class_weights;
   std::string keep = "best";
   double validation_split = 0, learning_rate = 0.01;
-  int64_t epochs = 10, steps = 0, warmup = 0, patience = 0;
+  int64_t epochs = 10, steps = 0, warmup = 0, patience = 0, checkpoint_steps = 0;
   uint64_t seed = 0;
   bool no_shuffle = false, overwrite = false;
   OutputOptions output;

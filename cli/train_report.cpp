@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,13 +41,21 @@ void TrainProgressLine::step(const Trainer& trainer) {
                          figures(trainer, epoch_so_far(trainer))));
 }
 
+void TrainProgressLine::baseline(const Evaluation& before) {
+  line_.show("before  " + validation_figures(before));
+  line_.finish();
+}
+
+std::string TrainProgressLine::validation_figures(const Evaluation& validation) const {
+  std::string text = fmt::format("validation loss {:.4f}", validation.loss);
+  if (classifies_) text += fmt::format(" accuracy {:.1f} %", 100 * validation.accuracy);
+  return text;
+}
+
 void TrainProgressLine::epoch(const Trainer& trainer, const std::optional<Evaluation>& validation) {
   std::string text =
       fmt::format("epoch {}  {}", trainer.progress().epoch, figures(trainer, trainer.last_epoch()));
-  if (validation) {
-    text += fmt::format("  validation loss {:.4f}", validation->loss);
-    if (classifies_) text += fmt::format(" accuracy {:.1f} %", 100 * validation->accuracy);
-  }
+  if (validation) text += "  " + validation_figures(*validation);
   line_.show(text);
   line_.finish();
 }
@@ -66,10 +75,36 @@ void check_log(const std::string& path) {
                 path);
 }
 
+// A pipe without a reader is an error of writing to it here, and no signal.
+class WithoutPipeSignal {
+ public:
+  WithoutPipeSignal() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutPipeSignal() {
+    const timespec now = {};
+    if (!was_pending_)
+      while (sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR) {
+      }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutPipeSignal(const WithoutPipeSignal&) = delete;
+  WithoutPipeSignal& operator=(const WithoutPipeSignal&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_ = false;
+};
+
 }  // namespace
 
-TrainLog::TrainLog(const std::string& path, bool append)
-    : path_(path), append_(append), file_(nullptr, &std::fclose) {
+TrainLog::TrainLog(const std::string& path, bool append, bool quiet)
+    : path_(path), append_(append), quiet_(quiet), file_(nullptr, &std::fclose) {
   if (path.empty()) return;
   check_log(path);
   // Without waiting: a pipe that nobody reads would keep training from starting.
@@ -95,14 +130,20 @@ void TrainLog::write(const Json& event) {
       return;
     }
     // Not every file has an end to cut off: a pipe, a terminal.
-    if (ftruncate(fileno(file_.get()), 0) != 0 && errno != EINVAL)
-      throw_error("--log {}: cannot be written: {}", path_, strerror(errno));
+    if (ftruncate(fileno(file_.get()), 0) != 0 && errno != EINVAL) return end(errno);
     line.insert(0, std::exchange(first_, {}));
     append_ = true;
   }
+  const WithoutPipeSignal without;
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
       std::fflush(file_.get()) != 0)
-    throw_error("--log {}: cannot be written: {}", path_, strerror(errno));
+    end(errno);
+}
+
+void TrainLog::end(int error) {
+  file_.reset();
+  print_note(fmt::format("--log {}: cannot be written: {}; the run goes on without it", path_,
+                         strerror(error)));
 }
 
 void add_evaluation(Json& json, const std::string& prefix, const Evaluation& evaluation,
@@ -121,6 +162,23 @@ Json step_event(const Trainer& trainer, double ms, bool classifies) {
   add_evaluation(json, "epoch_", epoch_so_far(trainer), classifies);
   json["learning_rate"] = p.last_rate;
   json["ms"] = ms;
+  return json;
+}
+
+Json baseline_event(const Trainer& trainer, const Evaluation& before, bool classifies) {
+  Json json = validation_event(trainer, before, classifies);
+  json["event"] = "baseline";
+  return json;
+}
+
+Json rollback_event(const Rollback& rollback) {
+  Json json;
+  json["event"] = "rollback";
+  json["failed_step"] = rollback.failed_step;
+  json["not_finite"] = rollback.parameters ? "parameters" : "loss";
+  json["step"] = rollback.step;
+  json["rollbacks"] = rollback.count;
+  json["learning_rate"] = rollback.rate;
   return json;
 }
 

@@ -49,11 +49,7 @@ void check_replacement_is_asked_for(const TrainCommand& command, const Plan& pla
 RunStart start_run(const TrainCommand& command, Session& session) {
   RunStart start;
   if (!command.resume.empty()) {
-    const char* const path = command.resume.c_str();
-    throw_if_error(load_checkpoint(path, session, &start.info, CheckpointState::best));
-    if (start.info.keep_best && start.info.best.epoch > 0)
-      start.best_state.assign(session.state().begin(), session.state().end());
-    throw_if_error(load_checkpoint(path, session, &start.info, CheckpointState::last));
+    throw_if_error(load_checkpoint(command.resume.c_str(), session, &start.info));
   } else if (!command.from.empty()) {
     WarmStart warm;
     throw_if_error(start_from_checkpoint(command.from.c_str(), session, &warm));

@@ -15,13 +15,12 @@ void check_replacement_is_asked_for(const TrainCommand& command, const Plan& pla
 
 // Where a run starts.
 struct RunStart {
-  CheckpointInfo info;                // of a resumed run; else its position alone may count
-  std::vector<std::byte> best_state;  // of a resumed run that keeps its best epoch
-  std::string note;                   // what was taken of another run, for people; empty: nothing
+  CheckpointInfo info;  // of a resumed run; else its position alone may count
+  std::string note;     // what was taken of another run, for people; empty: nothing
 };
 
-// Puts the session where the command says: as compiled, where --resume stands, or where --from
-// ended.
+// Puts the session where the command says: as compiled, or where --from ended; of a run to resume
+// only tells what it is.
 RunStart start_run(const TrainCommand& command, Session& session);
 
 }  // namespace attune::cli

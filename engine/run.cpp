@@ -24,7 +24,7 @@ constexpr size_t aligned(size_t bytes) {
 }  // namespace
 
 // Lies at the start of its block, and the kept state behind it.
-struct TrainingRun::Parts {
+struct [[gnu::visibility("hidden")]] TrainingRun::Parts {
   Parts(Session& in, Dataset& from, Dataset* judging, const RunOptions& with)
       : session(in), data(from), held_out_data(judging), options(with) {}
 
@@ -96,6 +96,7 @@ void TrainingRun::operator delete(TrainingRun* run, std::destroying_delete_t) {
 }
 
 Status TrainingRun::resume(const CheckpointInfo& info) { return parts_.resume(info); }
+Status TrainingRun::set_rate(double rate) { return parts_.trainer->set_rate(rate); }
 Status TrainingRun::start() { return parts_.start(); }
 Status TrainingRun::step() { return parts_.step(); }
 Status TrainingRun::measure() { return parts_.measure(); }
@@ -139,7 +140,9 @@ Status TrainingRun::Parts::resume(const CheckpointInfo& from) {
         "resume: the run keeps what is best on held-out data; give that, or ask for the last");
   ATTUNE_RETURN_IF_ERROR(trainer->resume(from.progress));
   resumed = true;
-  info.rollbacks = from.rollbacks;
+  // A rate that was chosen anew has not been lowered.
+  const bool lowered = options.train.schedule.base == from.options.schedule.base;
+  info.rollbacks = lowered ? from.rollbacks : 0;
   info.measured_epoch = from.measured_epoch;
   info.best = from.best;
   info.kept = from.kept;
@@ -255,8 +258,6 @@ void TrainingRun::Parts::show_last() {
 }
 
 // To the kept state, with a lower rate. Every way out leaves the run there.
-Status TrainingRun::set_rate(double rate) { return parts_.trainer->set_rate(rate); }
-
 Status TrainingRun::Parts::go_back(bool parameters) {
   const int64_t failed_step = progress().step + (parameters ? 0 : 1);
   const double rate = trainer->options().schedule.base * kRateFactor;
@@ -281,14 +282,17 @@ Status TrainingRun::Parts::go_back(bool parameters) {
   info.measured_epoch = std::min(info.measured_epoch, info.kept.epoch);
   measured_step = -1;
   ATTUNE_RETURN_IF_ERROR(data_status);
+  const char* const what = parameters ? "parameters are" : "the loss is";
+  if (!lower && info.rollbacks == 0)
+    return Status::error("step %lld: %s not finite: training has diverged; lower the learning rate",
+                         static_cast<long long>(failed_step), what);
   if (!lower)
     return Status::error(
         "step %lld: %s not finite, after %lld times that the run went back and halved its learning "
         "rate, to %g: it ends at the state of step %lld; lower the learning rate by much, warm it "
         "up, or look at the scale of the data",
-        static_cast<long long>(failed_step), parameters ? "parameters are" : "the loss is",
-        static_cast<long long>(info.rollbacks), trainer->options().schedule.base,
-        static_cast<long long>(info.kept.step));
+        static_cast<long long>(failed_step), what, static_cast<long long>(info.rollbacks),
+        trainer->options().schedule.base, static_cast<long long>(info.kept.step));
   rolled_back = true;
   rollback = {failed_step, parameters, info.kept.step, ++info.rollbacks, rate};
   return Status::ok();

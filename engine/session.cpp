@@ -8,6 +8,7 @@
 
 #include "engine/arena_poison.h"
 #include "engine/format/bound_step.h"
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/kernel_choice.h"
 #include "engine/platform/memory_block.h"
@@ -84,7 +85,7 @@ class OwnPool {
 
 // All of a session but the memory of its segments. Lies at the start of a block, and behind it, in
 // the same block: operands of one step, a byte for each step of the programs.
-struct Session::Parts {
+struct [[gnu::visibility("hidden")]] Session::Parts {
   Parts(const Plan& of, const SessionOptions& with) : plan(of), options(with) {}
 
   static size_t bytes(size_t operands, size_t steps) {

@@ -28,7 +28,7 @@ Status check_options(const TrainOptions& options) {
 }  // namespace
 
 // Lies at the start of its block, and the order of the examples behind it.
-struct Trainer::Parts {
+struct [[gnu::visibility("hidden")]] Trainer::Parts {
   Parts(Session& in, Dataset& from, const TrainOptions& with)
       : session(in), data(from), options(with) {}
 

@@ -1,5 +1,7 @@
 #include "engine/format/parameter_tensor.h"
 
+#include "engine/format/plan_tensor.h"
+
 namespace attune {
 namespace {
 
@@ -72,6 +74,25 @@ ParameterTensor gradient_tensor(const format::Parameter& parameter) {
   ParameterTensor t = laid_out(parameter, true);
   t.slot = "gradient";
   return t;
+}
+
+size_t kept_gradient_bytes(const format::Program& program) {
+  size_t bytes = 0;
+  if (program_kind(program) != ProgramKind::train_step) return bytes;
+  const auto& ports = *program.ports();
+  // A plan of anyone's may have any number of ports.
+  constexpr unsigned kLookedBack = 1000;
+  for (unsigned i = 0; i < ports.size(); ++i) {
+    const format::Port& port = *ports.Get(i);
+    if (role_of(port) != PortRole::gradient) continue;
+    const format::Tensor& t = *program.tensors()->Get(static_cast<unsigned>(port.tensor()));
+    bool counts = t.segment() == format::Segment::arena;
+    for (unsigned j = i - std::min(i, kLookedBack); j < i && counts; ++j)
+      counts =
+          role_of(*ports.Get(j)) != PortRole::gradient || ports.Get(j)->tensor() != port.tensor();
+    if (counts) bytes += described_tensor(t).bytes();
+  }
+  return bytes;
 }
 
 int model_slice_axis(const format::Parameter& parameter) {

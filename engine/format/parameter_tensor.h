@@ -45,6 +45,9 @@ int model_slice_axis(const format::Parameter& parameter);
 
 std::string_view string_of(const flatbuffers::String* text);
 
+// Of the gradients that train_step leaves in the arena; what is that of several parameters, is one.
+size_t kept_gradient_bytes(const format::Program& program);
+
 // An element of a real type; it need not be aligned.
 inline double real_at(DType dtype, const std::byte* at) {
   if (dtype == DType::f64) {

@@ -53,23 +53,6 @@ inline uint64_t total_macs(const format::Program& program) {
   return macs;
 }
 
-// Of the gradients that a program leaves in the arena. Those of parameters that are added to one
-// another are one.
-inline size_t kept_gradient_bytes(const format::Program& program) {
-  size_t bytes = 0;
-  const auto& ports = *program.ports();
-  for (unsigned i = 0; i < ports.size(); ++i) {
-    bool counts = role_of(*ports.Get(i)) == PortRole::gradient;
-    for (unsigned j = 0; j < i && counts; ++j)
-      counts = role_of(*ports.Get(j)) != PortRole::gradient ||
-               ports.Get(j)->tensor() != ports.Get(i)->tensor();
-    const format::Tensor& t =
-        *program.tensors()->Get(static_cast<unsigned>(ports.Get(i)->tensor()));
-    if (counts && t.segment() == format::Segment::arena) bytes += described_tensor(t).bytes();
-  }
-  return bytes;
-}
-
 // Where a tensor's first byte lies in its segment.
 inline uint64_t offset_in(const format::Tensor& tensor, int repetition) {
   return tensor.offset() + static_cast<uint64_t>(repetition) * tensor.advance();

@@ -249,11 +249,13 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
   Labels labels(request);
   if (const auto y = find_array(arrays, label_names); y != arrays.end()) {
     // First, as labels take more than the smallest elements of an array do.
+    // What is a row of as many labels is explained there.
     const std::vector<int64_t>& shape = y->second.shape;
-    if (!shape.empty() && shape[0] != fields[0].elements.shape[0])
+    const int64_t rows = fields[0].elements.shape[0];
+    if (!shape.empty() && shape[0] != rows && y->second.elements() != rows)
       return file_error(path, "%s has %lld rows, %s has %lld; give one label for each example",
                         y->first.c_str(), static_cast<long long>(shape[0]), first.c_str(),
-                        static_cast<long long>(fields[0].elements.shape[0]));
+                        static_cast<long long>(rows));
     ATTUNE_RETURN_IF_ERROR(labels.add_array(path + "/" + y->first, y->first, y->second));
   } else if (!request.labels_optional) {
     return missing(path, request.limits, "`" + label_names[0] + "` with the labels", "y");

@@ -12,6 +12,9 @@ void* take_memory(size_t bytes);
 void give_memory(void* memory, size_t bytes);
 // What the system gives for a block of so many bytes: whole pages, or the heap's.
 size_t taken_bytes(size_t bytes);
+// The most of its stack that a thread uses to save or load a checkpoint by a path; 0: there are
+// none.
+size_t file_stack_bytes();
 // What programs may still take without others being swapped out; SIZE_MAX: unknown.
 size_t available_bytes();
 

@@ -1,7 +1,8 @@
-// A program that trains on files and adapts a model's plan: files PLAN DATA [CHECKPOINT]. The data are
-// what `attune train` takes: a folder of recordings or pictures, a table, an .npz.
-#include <attune/attune.hpp>
+// A program that trains on files and adapts a model's plan: files PLAN DATA [CHECKPOINT]. The data
+// are what `attune train` takes: a folder of recordings or pictures, a table, an .npz.
 #include <attune/open_dataset.h>
+
+#include <attune/attune.hpp>
 #include <cstdio>
 
 namespace {
@@ -12,8 +13,7 @@ attune::Status run(const char* path, const char* files, const char* checkpoint) 
   std::unique_ptr<attune::Session> session;
   ATTUNE_RETURN_IF_ERROR(attune::Session::create(plan, {}, &session));
   attune::DatasetRequest request;
-  ATTUNE_RETURN_IF_ERROR(
-      attune::data_request(*session, attune::ProgramKind::train_step, &request));
+  ATTUNE_RETURN_IF_ERROR(attune::data_request(*session, attune::ProgramKind::train_step, &request));
   std::unique_ptr<attune::Dataset> data;
   ATTUNE_RETURN_IF_ERROR(attune::open_dataset(files, request, &data));
 

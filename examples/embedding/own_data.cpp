@@ -1,5 +1,5 @@
-// A program that trains on data of its own: own_data PLAN [CHECKPOINT]. Its examples are four numbers
-// each, of class 1 where the first two add up to more than the last two.
+// A program that trains on data of its own: own_data PLAN [CHECKPOINT]. Its examples are four
+// numbers each, of class 1 where the first two add up to more than the last two.
 #include <attune/attune.hpp>
 #include <cstdio>
 #include <cstring>

@@ -41,9 +41,9 @@ class Session:
     >>> import attune, numpy as np
     >>> session = attune.compile(attune.example_model(), scheme="head").session()
     >>> x = np.zeros((1, 1, 49, 10), np.float32)
-    >>> outputs = session.run(input=x)
+    >>> outputs = session.run(mfcc=x)
     >>> list(outputs), float(outputs["probabilities"].sum().round(3))
-    (['output', 'probabilities'], 1.0)
+    (['logits', 'probabilities'], 1.0)
     >>> session.parameters["classifier.bias"].shape
     (10,)
     """
@@ -73,7 +73,7 @@ class Session:
 
         >>> import attune, numpy as np
         >>> session = attune.compile(attune.example_model(), scheme="head", batch_size=2).session()
-        >>> made = session.run("train_step", input=np.zeros((2, 1, 49, 10)), labels=[3, 4], learning_rate=0.01)
+        >>> made = session.run("train_step", mfcc=np.zeros((2, 1, 49, 10)), labels=[3, 4], learning_rate=0.01)
         >>> float(made["loss"]) > 0
         True
         """

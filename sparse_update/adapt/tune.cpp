@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "attune/run.h"
 #include "attune/statistics.h"
 #include "attune/trainer.h"
 #include "engine/random.h"
@@ -403,13 +404,18 @@ class Tuner {
     // What took turns to judge is all trained on.
     ExamplesInMemory all = examples_;
     const auto session = session_of(*last.candidate, all);
-    std::unique_ptr<Trainer> trainer;
+    std::unique_ptr<TrainingRun> run;
     tuned.setting.warmup = warmup_of(tuned.setting.epochs, all.size());
-    throw_if_error(Trainer::create(
-        *session, all, options_of(tuned.setting.rate, tuned.setting.epochs, all.size()), &trainer));
-    while (!trainer->done()) {
+    // Numbers that are not finite are an error: what a lower rate gives was not judged.
+    throw_if_error(TrainingRun::create(
+        *session, all, nullptr,
+        {.train = options_of(tuned.setting.rate, tuned.setting.epochs, all.size()),
+         .estimate_statistics = false,
+         .most_rollbacks = 0},
+        &run));
+    while (!run->done()) {
       check_interrupt();
-      throw_if_error(trainer->step());
+      throw_if_error(run->step());
     }
     tuned.state.assign(session->state().begin(), session->state().end());
     return tuned;

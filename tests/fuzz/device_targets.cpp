@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "attune/byte_stream.h"
 #include "attune/checkpoint.h"
 #include "attune/open_dataset.h"
 #include "attune/session.h"
@@ -202,27 +203,30 @@ void checkpoint(Input input) {
   };
   static const Trained trained;
   using attune::checkpoint::Header;
-  using attune::checkpoint::kBlockBytes;
   std::vector<std::byte> file(input.begin(), input.end());
   if (file.size() >= sizeof(Header) + sizeof(uint64_t)) {
     const uint64_t file_bytes = file.size();
     std::memcpy(file.data() + offsetof(Header, file_bytes), &file_bytes, sizeof(file_bytes));
-    uint64_t hash = attune::checkpoint::kHashSeed;
-    const Input summed = Input(file).first(file.size() - sizeof(hash));
-    for (size_t at = 0;; at += kBlockBytes) {
-      const Input block = summed.subspan(at, std::min(summed.size() - at, kBlockBytes));
-      hash = hash64(block, hash);
-      if (block.size() < kBlockBytes) break;
-    }
+    const Input summed = Input(file).first(file.size() - sizeof(uint64_t));
+    const uint64_t hash = hash64(summed, attune::checkpoint::kHashSeed);
     std::memcpy(file.data() + summed.size(), &hash, sizeof(hash));
   }
-  const std::string path = written("run.atc", file);
+  struct Source final : ByteSource {
+    Input bytes;
+    uint64_t size() const override { return bytes.size(); }
+    bool read_at(uint64_t offset, void* out, size_t count) override {
+      if (offset > bytes.size() || count > bytes.size() - offset) abort();
+      std::memcpy(out, bytes.data() + offset, count);
+      return true;
+    }
+  } source;
+  source.bytes = file;
   CheckpointInfo info;
   CheckpointFacts facts;
   WarmStart start;
-  (void)examine_checkpoint(path.c_str(), trained.plan, &facts);
-  (void)load_checkpoint(path.c_str(), *trained.session, &info);
-  (void)start_from_checkpoint(path.c_str(), *trained.session, &start);
+  (void)examine_checkpoint(source, "run", trained.plan, &facts);
+  (void)load_checkpoint(source, "run", *trained.session, &info);
+  (void)start_from_checkpoint(source, "run", *trained.session, &start);
 }
 
 void npz(Input input) {

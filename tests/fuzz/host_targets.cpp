@@ -28,7 +28,7 @@ std::string_view text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};
 }
 
-void import(std::string_view bytes, const char* path) {
+void import_model(std::string_view bytes, const char* path) {
   expect_errors_only([&] {
     const ModelPtr model = parse_model(bytes, path);
     model->label_file();
@@ -48,14 +48,14 @@ void import(std::string_view bytes, const char* path) {
 void onnx(Input input) {
   // The first bytes of a TFLite file would make it one.
   if (input.size() >= 8 && text_of(input).substr(4, 4) == "TFL3") return;
-  import(text_of(input), "model.onnx");
+  import_model(text_of(input), "model.onnx");
 }
 
 void tflite(Input input) {
   std::string bytes(text_of(input));
   bytes.resize(std::max<size_t>(bytes.size(), 8));
   std::memcpy(bytes.data() + 4, "TFL3", 4);
-  import(bytes, "model.tflite");
+  import_model(bytes, "model.tflite");
 }
 
 void json(Input input) {

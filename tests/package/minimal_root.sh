@@ -45,7 +45,7 @@ ldconfig -p | grep -q libattune.so.0
 attune compile policy.onnx -o policy.att --scheme full --loss cross_entropy --quiet
 attune inspect policy.att | grep '^total'
 awk 'BEGIN { srand(1); print "a,b,c,d,label"
-  for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; printf "%f,%f,%f,%f,%d\n", a, rand(), rand(), rand(), a > 0 } }' >table.csv
+  for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; printf "%f,%f,%f,%f,%d\n", a, rand(), rand(), rand(), (a > 0) } }' >table.csv
 attune train policy.att --data table.csv --epochs 3 --learning-rate 0.05 --quiet
 install /packages/libattune-dev_*.deb g++ gcc make cmake pkg-config
 for shared in OFF ON; do

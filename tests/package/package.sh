@@ -17,17 +17,25 @@ found=$(grep -rlE "$source|$build|$work/first" moved --include=*.cmake --include
 lib=$(dirname "$(find "$prefix" -name libattune.a)")
 [ -e "$lib/libattune.so.0" ] || fail "no shared library"
 
-# What it shows is attune's, and none of what it is made of.
-nm -DC --defined-only "$lib/libattune.so.0" | cut -d' ' -f3- >symbols
-grep -q '^attune::Plan::load' symbols || fail "the shared library lacks Plan::load"
-odd=$(grep -vE '^(attune_[a-z0-9_]+$|attune::|(vtable|typeinfo|typeinfo name) for attune::)|flatbuffers|attune::(reference|format|simd|eigen|xnnpack)::' symbols || true)
-[ -z "$odd" ] || fail "the shared library shows $odd"
+# What the libraries show is what the headers declare, and none of what they are made of.
+for library in "$lib"/libattune*.so.0; do nm -DC --defined-only "$library" | cut -d' ' -f3-; done | sort -u >symbols
+odd=$(grep -vE '^attune_[a-z0-9_]+$|^attune::' symbols || true)$(grep -E 'flatbuffers|::Parts::|^attune::(reference|format|simd|eigen|xnnpack|checkpoint)::' symbols || true)
+[ -z "$odd" ] || fail "the shared libraries show $odd"
+grep -hoE '^(ATTUNE_API )?(Status|bool|int|uint64_t|const char\*|std::span<[a-z ]+>) [a-z_0-9]+\(' \
+  $(find "$prefix/include/attune" -name '*.h' ! -name compiler.h ! -name attune.h) | sed -E 's/.* ([a-z_0-9]+)\($/\1/' | sort -u >declared
+[ "$(wc -l <declared)" -ge 20 ] || fail "finds no functions in the headers"
+while read -r name; do
+  grep -q "^attune::$name(" symbols || fail "the shared libraries lack $name"
+done <declared
+grep -oE '^ATTUNE_API .*[ *]attune_[a-z0-9_]+\(' "$prefix/include/attune/attune.h" | sed -E 's/.*[ *](attune_[a-z0-9_]+)\($/\1/' >declared
+[ "$(wc -l <declared)" -ge 40 ] || fail "finds no functions in attune.h"
+while read -r name; do grep -qx "$name" symbols || fail "the shared library lacks $name"; done <declared
 [ "$(objdump -p "$lib/libattune.so.0" | awk '/SONAME/ { print $2 }')" = libattune.so.0 ] || fail "SONAME"
 
 "$attune" compile "$source/examples/cartpole/policy.onnx" -o policy.att --scheme full --loss cross_entropy --quiet
 awk 'BEGIN { srand(1); print "a,b,c,d,label"
   for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; b = rand(); c = rand(); d = rand()
-    printf "%f,%f,%f,%f,%d\n", a, b, c, d, a > 0 } }' >table.csv
+    printf "%f,%f,%f,%f,%d\n", a, b, c, d, (a > 0) } }' >table.csv
 
 # runs FOLDER: the programs in it do what they say.
 runs() {

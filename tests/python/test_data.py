@@ -32,7 +32,7 @@ class Data(unittest.TestCase):
             for i, (example, label) in enumerate(pairs):
                 os.makedirs(os.path.join(classes, f"word{label}"), exist_ok=True)
                 np.save(os.path.join(classes, f"word{label}", f"{i}.npy"), example)
-            for what, data in (("a mapping", {"input": x, "y": y}), ("x", {"x": x, "labels": y}),
+            for what, data in (("a mapping", {"mfcc": x, "y": y}), ("x", {"x": x, "labels": y}),
                                ("names", (x, [f"word{label}" for label in y])),
                                ("weights", (x, y, np.ones(10))), ("doubles", (x.astype(float), y.astype(np.int64))),
                                ("no axis of one", (x[:, 0], y)), ("a sequence", pairs),
@@ -54,7 +54,7 @@ class Data(unittest.TestCase):
         session = self.plan.session()
         for data, text in (((x, y[:5]), "6 examples and 5 labels"), ((bad, y), "example 3.*not finite"),
                            ((x[:, :, :40], y), r"takes \[n, 1, 49, 10\]"), ((x, y + 5), "10"),
-                           ((x, ["word1"] * 5 + ["cat"]), "cat"), ({"picture": x, "y": y}, "inputs are input"),
+                           ((x, ["word1"] * 5 + ["cat"]), "cat"), ({"picture": x, "y": y}, "inputs are mfcc"),
                            ([], "no examples"), (iter([]), "no examples"), (x, "label"), (7, "int is no data"),
                            ("nowhere", "nowhere"), ((x, y, -np.ones(6)), "weight")):
             with self.subTest(text), self.assertRaisesRegex(attune.Error, text):

@@ -16,19 +16,19 @@ class Running(unittest.TestCase):
 
     def step(self, seed=0, **options):
         x, y = words(4, seed)
-        return self.session.run("train_step", input=x, labels=y, **{"learning_rate": 0.01, **options})
+        return self.session.run("train_step", mfcc=x, labels=y, **{"learning_rate": 0.01, **options})
 
     def test_outputs_are_copies(self):
-        first = self.session.run(input=words(1)[0])["output"]
+        first = self.session.run(mfcc=words(1)[0])["logits"]
         before = first.copy()
-        self.session.run(input=words(1, 5)[0])
+        self.session.run(mfcc=words(1, 5)[0])
         np.testing.assert_array_equal(first, before)
 
     def test_views_are_the_session_s_memory_and_outlive_it(self):
-        view = self.session.run(input=words(1)[0], copy=False)["output"]
+        view = self.session.run(mfcc=words(1)[0], copy=False)["logits"]
         before = view.copy()
         runs = self.session.runs
-        self.session.run(input=words(1, 5)[0])
+        self.session.run(mfcc=words(1, 5)[0])
         self.assertNotEqual(self.session.runs, runs)
         self.assertFalse(np.array_equal(view, before))
         del self.session
@@ -38,18 +38,18 @@ class Running(unittest.TestCase):
 
     def test_inputs_are_converted_where_nothing_is_lost(self):
         x, _ = words(1)
-        expected = self.session.run(input=x)["output"]
+        expected = self.session.run(mfcc=x)["logits"]
         for same in (x.astype(np.float64), x.tolist(), np.asfortranarray(x)):
-            np.testing.assert_array_equal(self.session.run(input=same)["output"], expected)
+            np.testing.assert_array_equal(self.session.run(mfcc=same)["logits"], expected)
 
     def test_wrong_arrays_are_refused(self):
         x, y = words(4)
-        for arrays, text in (({"input": x}, r"labels"),
-                             ({"input": x[:2], "labels": y, "learning_rate": 1}, r"input: has the shape \[2,"),
-                             ({"input": x, "labels": y + 2**33, "learning_rate": 1}, "cannot hold"),
-                             ({"input": x, "labels": y + 0.5, "learning_rate": 1}, "float64"),
-                             ({"input": x, "labels": y + 7, "learning_rate": 1}, "labels holds 10"),
-                             ({"inputs": x, "labels": y}, "takes no inputs; it takes input")):
+        for arrays, text in (({"mfcc": x}, r"labels"),
+                             ({"mfcc": x[:2], "labels": y, "learning_rate": 1}, r"mfcc: has the shape \[2,"),
+                             ({"mfcc": x, "labels": y + 2**33, "learning_rate": 1}, "cannot hold"),
+                             ({"mfcc": x, "labels": y + 0.5, "learning_rate": 1}, "float64"),
+                             ({"mfcc": x, "labels": y + 7, "learning_rate": 1}, "labels holds 10"),
+                             ({"inputs": x, "labels": y}, "takes no inputs; it takes mfcc")):
             with self.subTest(text), self.assertRaisesRegex(attune.Error, text):
                 self.session.run("train_step", arrays)
         with self.assertRaisesRegex(attune.Error, "no program"):
@@ -89,7 +89,7 @@ class Running(unittest.TestCase):
     def test_gradients_that_are_gone_are_an_error(self):
         self.step()
         self.assertGreater(np.abs(self.session.gradients["classifier.weight"]).max(), 0)
-        self.session.run(input=words(1)[0])
+        self.session.run(mfcc=words(1)[0])
         with self.assertRaises(attune.Error):
             self.session.gradients["classifier.weight"]
         self.assertEqual(len(plan().session().gradients), 0)
@@ -134,7 +134,7 @@ class Running(unittest.TestCase):
         self.assertAlmostEqual(measured.accuracy, float(np.mean(probabilities.argmax(1) == y)))
         self.assertAlmostEqual(measured.loss, float(-np.log(probabilities[np.arange(11), y]).mean()), places=4)
         self.assertEqual(measured.confusion.sum(), 11)
-        outputs = self.session.predict(x, outputs=["output", "probabilities"])
+        outputs = self.session.predict(x, outputs=["logits", "probabilities"])
         np.testing.assert_array_equal(outputs["probabilities"], probabilities)
 
     def test_one_caller_at_a_time(self):
@@ -147,12 +147,12 @@ class Running(unittest.TestCase):
 
             def __getitem__(self, index):
                 if index == 5:
-                    session.run(input=x[:1])
+                    session.run(mfcc=x[:1])
                 return x[index], y[index]
 
         with self.assertRaisesRegex(attune.Error, "in use"):
             session.evaluate(Meddling())
-        session.run(input=x[:1])  # and is free again
+        session.run(mfcc=x[:1])  # and is free again
 
     def test_threads_with_sessions_of_their_own_get_the_same_bits(self):
         x, y = words(40)

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,6 +11,7 @@
 
 #include "graph/plan/write_plan.h"
 #include "sparse_update/pipeline/compile.h"
+#include "sparse_update/pipeline/write_file.h"
 #include "tests/cli/command.h"
 #include "tests/support/files.h"
 #include "tests/support/npz.h"
@@ -21,7 +23,7 @@ namespace {
 // What a process may take; a test that broke it before took many times as much.
 class Limit {
  public:
-  Limit(int resource, rlim_t most) : resource_(resource) {
+  Limit(decltype(RLIMIT_CPU) resource, rlim_t most) : resource_(resource) {
     REQUIRE(getrlimit(resource, &before_) == 0);
     rlimit less = before_;
     less.rlim_cur = most;

@@ -417,4 +417,43 @@ TEST_CASE("parameters that are not finite are nothing to start from") {
   CHECK(contains(error_of(run->step()), "'fc.weight' (its value) is not finite"));
 }
 
+TEST_CASE("a rate is set for the next step, and the schedule keeps its shape") {
+  Tiny tiny;
+  Wrong data(Kind::nothing, 0, 22);
+  RunOptions options = run_options(0.1, 4);
+  options.train.schedule.kind = ScheduleKind::cosine;
+  const auto run = make_run(tiny, data, nullptr, options);
+  REQUIRE(run->step());
+  const double next = run->trainer().rate();
+  CHECK(next < 0.1);
+  REQUIRE(run->set_rate(2 * next));
+  CHECK(run->trainer().rate() == doctest::Approx(2 * next));
+  REQUIRE(run->step());
+  CHECK(run->trainer().progress().last_rate == doctest::Approx(2 * next));
+  CHECK(run->trainer().rate() < 2 * next);
+  CHECK(run->info().options.schedule.base == doctest::Approx(0.2));
+  CHECK_FALSE(run->set_rate(-1));
+  CHECK_FALSE(run->set_rate(std::numeric_limits<double>::infinity()));
+  while (!run->done()) REQUIRE(run->step());
+  CHECK(contains(error_of(run->set_rate(0.1)), "at zero"));
+}
+
+TEST_CASE("a rate that is given anew to a resumed run has not been lowered yet") {
+  TemporaryFolder folder;
+  const std::string path = folder.path("a.atc");
+  Tiny tiny;
+  Wrong data(Kind::nothing, 0, 22);
+  const auto run = make_run(tiny, data, nullptr, run_options(1e300, 4));
+  REQUIRE(run->step());
+  REQUIRE(run->step());
+  REQUIRE(run->rollback() != nullptr);
+  REQUIRE(run->save(path.c_str()));
+  const auto same = make_run(tiny, data, nullptr, run_options(1e300 / 2, 4));
+  REQUIRE(same->resume(path.c_str()));
+  CHECK(same->info().rollbacks == 1);
+  const auto other = make_run(tiny, data, nullptr, run_options(0.1, 4));
+  REQUIRE(other->resume(path.c_str()));
+  CHECK(other->info().rollbacks == 0);
+}
+
 }  // namespace attune

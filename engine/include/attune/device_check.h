@@ -9,6 +9,7 @@
 #include "attune/status.h"
 
 // Whether a plan would run on this device, before anything is taken for it.
+#pragma GCC visibility push(default)  // a shared library shows these
 namespace attune {
 
 // What the device has.
@@ -30,8 +31,8 @@ struct DeviceCheck {
   MemoryReport memory;
   size_t required_bytes = 0;        // that SessionOptions::memory must have
   size_t ram_available = SIZE_MAX;  // SIZE_MAX: unknown
-  // The most that loading, creating a session, a step, reading and writing a checkpoint need of the
-  // calling thread's stack: an upper bound, of measurements on x86-64.
+  // The most that loading, creating a session, a step, and checkpoints need of the calling thread's
+  // stack: an upper bound, of what was measured.
   size_t stack_bytes = 0;
 };
 
@@ -43,3 +44,4 @@ Status check_device(const Plan& plan, const SessionOptions& options, const Devic
                     DeviceCheck* check);
 
 }  // namespace attune
+#pragma GCC visibility pop

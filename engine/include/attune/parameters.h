@@ -12,6 +12,7 @@
 
 // What a plan trains, by the model's names and in the model's layout: elements are in the order of
 // the model's tensor, whatever order the plan computes in. Nothing here allocates.
+#pragma GCC visibility push(default)  // a shared library shows these
 namespace attune {
 
 // A parameter of which at least a slice is trained, or a running statistic of a batch norm. What it
@@ -68,3 +69,4 @@ Status get_gradient(const Session& session, int index, std::span<std::byte> elem
 Status get_gradient(const Session& session, std::string_view name, std::span<std::byte> elements);
 
 }  // namespace attune
+#pragma GCC visibility pop

@@ -49,6 +49,8 @@ void* map_aligned(size_t bytes) {
 
 }  // namespace
 
+size_t file_stack_bytes() { return size_t{32} << 10; }  // 20 kB were seen
+
 size_t available_bytes() {
 #ifdef __linux__
   char text[512];

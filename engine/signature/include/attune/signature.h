@@ -6,6 +6,7 @@
 
 #include "attune/status.h"
 
+#pragma GCC visibility push(default)  // a shared library shows these
 namespace attune {
 
 // Who made a plan or a checkpoint, and that none is taken back: Ed25519 signatures, in a file of
@@ -48,3 +49,4 @@ Status verify_signature(std::span<const std::byte> file, std::span<const std::by
                         uint64_t* counter);
 
 }  // namespace attune
+#pragma GCC visibility pop
