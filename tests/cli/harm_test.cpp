@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "tests/cli/arrays.h"
-#include "tests/support/files.h"
+#include "tests/support/onnx_builder.h"
 
 // What the command makes of training that makes a model worse, and of files that cannot be written.
 namespace attune::test {
