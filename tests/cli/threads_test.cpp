@@ -14,6 +14,9 @@ class NoThreads {
     getrlimit(RLIMIT_STACK, &before_);
     rlimit limit = before_;
     limit.rlim_cur = rlim_t{1} << 47;
+#ifdef __SANITIZE_ADDRESS__
+    return;  // AddressSanitizer maps shadows of all stacks
+#endif
     possible = sizeof(void*) == 8 && setrlimit(RLIMIT_STACK, &limit) == 0;
   }
   ~NoThreads() { setrlimit(RLIMIT_STACK, &before_); }
