@@ -123,11 +123,11 @@ class ATTUNE_API Session {
   // `delete`, which std::unique_ptr does: destroys the session, and gives its memory back to where
   // that came from.
   static void operator delete(Session* session, std::destroying_delete_t);
+  ~Session() = default;  // clang wants it to be seen
 
  private:
   struct Parts;
   explicit Session(Parts& parts) : parts_(parts) {}
-  ~Session() = default;
 
   Parts& parts_;
 };
