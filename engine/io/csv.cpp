@@ -33,12 +33,12 @@ class CsvParser {
     while (at_ < text_.size()) {
       Csv::Row row{line_, {}};
       ATTUNE_RETURN_IF_ERROR(parse_row(&row));
+      if (std::ranges::all_of(row.fields, &std::string::empty)) continue;
       // Each field is a string of its own, which takes more than the few bytes of most.
       taken_ += sizeof(row);
       for (const std::string& field : row.fields) taken_ += sizeof(field) + field.size();
       if (taken_ > limits_.input_bytes) return too_many_bytes(path_, taken_, limits_);
-      const bool empty = std::ranges::all_of(row.fields, &std::string::empty);
-      if (!empty) csv->rows.push_back(std::move(row));
+      csv->rows.push_back(std::move(row));
     }
     return Status::ok();
   }

@@ -225,7 +225,7 @@ TEST_CASE("a deep chain of nodes is a model as another") {
   for (const char* op : {"Relu", "Sigmoid", "Identity", "Add", "Flatten", "Neg"}) {
     CAPTURE(op);
     OnnxBuilder b;
-    b.input("x", {-1, 4}).output("y").tensor("w", {4, 3}).tensor("c", {1});
+    b.input("x", {-1, 4}).output("y").tensor("w", {4, 3}).tensor("c", {1}, 0);
     std::string at = "x";
     for (int i = 0; i < kNodes; ++i) {
       const std::string next = "v" + std::to_string(i);
