@@ -21,6 +21,14 @@ Arrays of NumPy, and of whatever speaks DLPack (PyTorch, JAX, CuPy on the host),
 logger "attune".
 """
 
+import numpy as _numpy
+
+from attune import _native as _built
+
+if int(_numpy.__version__.split(".")[0]) >= 2 and not _built.NUMPY_2:
+    raise ImportError(f"attune was built with a pybind11 before 2.12, which misreads NumPy {_numpy.__version__}; use "
+                      "NumPy 1, or build it with a newer pybind11")
+
 from attune._compile import compile, from_torch, search, SearchResult
 from attune._data import Files
 from attune._native import Dataset, Error, Port

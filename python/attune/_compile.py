@@ -79,10 +79,10 @@ def compile(
         loss=loss, output=output, optimizer=optimizer, momentum=momentum, nesterov=nesterov, betas=_pair(betas),
         epsilon=epsilon, weight_decay=weight_decay, batch_norm=batch_norm, dropout=dropout, classes=classes,
         labels=label_file, preprocess=json_text(preprocess), input_shape=shapes(input_shape), bind=bind,
-        batch_axis=_axes(batch_axis), backend=backend, threads=threads, seed=seed, **others)
+        batch_axis=_axes(batch_axis), keep_gradients=keep_gradients, backend=backend, threads=threads, seed=seed, **others)
     with named_as_here():
         contents = _native.compile([*options, "--", given.path], given.contents, names, dict(bind_input or {}),
-                                   predict_batch, keep_gradients)
+                                   predict_batch)
     return Plan(contents, given.path, given)
 
 
@@ -201,8 +201,10 @@ def _exported(module: Any, inputs: Tuple[Any, ...], names: Sequence[str], opset:
             # An axis of one example would be taken for a constant.
             several = tuple(torch.cat([x, x]) if x.shape[0] == 1 else x for x in inputs)
             batch = torch.export.Dim("batch")
+            # What the exporter optimises it folds into parameters, which are then no longer the module's.
             program = torch.onnx.export(module, several, dynamo=True, input_names=list(names), opset_version=opset,
-                                        dynamic_shapes=tuple({0: batch} for _ in names), verbose=False)
+                                        dynamic_shapes=tuple({0: batch} for _ in names), optimize=False,
+                                        verbose=False)
             return program.model_proto.SerializeToString()
     file = io.BytesIO()
     old = {"dynamo": False} if "dynamo" in known else {}

@@ -4,6 +4,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+NUMPY_2: bool
+
 class Error(RuntimeError):
     """What is wrong, where, and what to do, in one line."""
 
@@ -193,7 +195,6 @@ def compile(
     class_names: Sequence[str],
     bound_inputs: Dict[str, Any],
     predict_batch: int,
-    keep_gradients: bool,
 ) -> bytes: ...
 def search(
     arguments: Sequence[str],

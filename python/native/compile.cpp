@@ -18,11 +18,9 @@ struct Extras {
   std::vector<std::string> class_names;
   std::map<std::string, BoundInput> inputs;
   int predict_batch;
-  bool keep_gradients;
 
-  Extras(std::vector<std::string> names, const std::map<std::string, Reals>& bound, int batch,
-         bool gradients)
-      : class_names(std::move(names)), predict_batch(batch), keep_gradients(gradients) {
+  Extras(std::vector<std::string> names, const std::map<std::string, Reals>& bound, int batch)
+      : class_names(std::move(names)), predict_batch(batch) {
     for (const auto& [name, array] : bound)
       inputs[name] = {{array.shape(), array.shape() + array.ndim()},
                       {array.data(), array.data() + array.size()}};
@@ -31,7 +29,6 @@ struct Extras {
     if (!class_names.empty()) options->class_names = class_names;
     options->bound.inputs.insert(inputs.begin(), inputs.end());
     options->predict_batch = predict_batch;
-    options->expose_gradients = keep_gradients;
   }
 };
 
@@ -50,9 +47,8 @@ py::bytes bytes_of(const std::vector<std::byte>& bytes) {
 
 py::bytes compile_plan(const std::vector<std::string>& arguments,
                        const std::optional<std::string>& contents, std::vector<std::string> names,
-                       const std::map<std::string, Reals>& bound, int predict_batch,
-                       bool keep_gradients) {
-  const Extras extras(std::move(names), bound, predict_batch, keep_gradients);
+                       const std::map<std::string, Reals>& bound, int predict_batch) {
+  const Extras extras(std::move(names), bound, predict_batch);
   std::vector<std::byte> plan;
   {
     const py::gil_scoped_release released;
@@ -90,7 +86,7 @@ py::tuple search(const std::vector<std::string>& arguments,
                  const std::optional<std::string>& contents, std::vector<std::string> names,
                  const std::map<std::string, Reals>& bound, int predict_batch, py::object make_data,
                  py::object progress) {
-  const Extras extras(std::move(names), bound, predict_batch, false);
+  const Extras extras(std::move(names), bound, predict_batch);
   std::string found;
   std::vector<std::byte> plan;
   const auto raised = std::make_shared<std::exception_ptr>();
@@ -143,7 +139,6 @@ ModelPtr model_of(const std::string& path, const std::optional<std::string>& con
 void add_compile(py::module_& module) {
   module.def("compile", &compile_plan, py::arg("arguments"), py::arg("contents"),
              py::arg("class_names"), py::arg("bound_inputs"), py::arg("predict_batch"),
-             py::arg("keep_gradients"),
              "The contents of the plan that the command `compile` makes of such arguments.");
   module.def("search", &search, py::arg("arguments"), py::arg("contents"), py::arg("class_names"),
              py::arg("bound_inputs"), py::arg("predict_batch"), py::arg("make_data"),
