@@ -98,7 +98,8 @@ Status explain_signature(const char* name, ByteSource& source, const Header& h,
     return Status::error(
         "%s: checkpoint of another model or scheme: it holds %u tensors, the plan "
         "trains %u; %s",
-        name, h.tensors, count_tensors(plan), kAdvice);
+        name, static_cast<unsigned>(h.tensors), static_cast<unsigned>(count_tensors(plan)),
+        kAdvice);
   return Status::error(
       "%s: checkpoint of another model or scheme: %.200s; %s", name,
       difference ? "the weights that training starts from differ" : difference.message(), kAdvice);

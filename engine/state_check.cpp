@@ -11,7 +11,7 @@ namespace {
 
 using namespace checkpoint;
 
-// The largest exponent says whether all numbers are finite, and compilers find it many at a time.
+// The largest exponent says whether all numbers are finite, without a branch for each.
 template <class Bits>
 bool is_finite(const std::byte* from, size_t stride, int64_t count, Bits exponent) {
   Bits largest = 0;

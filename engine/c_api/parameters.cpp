@@ -7,7 +7,7 @@ using namespace attune::c_api;
 
 namespace {
 
-constexpr uint32_t kRoom = sizeof(attune_parameter::shape) / sizeof(int64_t);
+constexpr unsigned kRoom = sizeof(attune_parameter::shape) / sizeof(int64_t);
 
 attune_status fill(const ParameterInfo& info, const char* plan, attune_parameter* out,
                    attune_error* error) {

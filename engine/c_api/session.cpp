@@ -10,13 +10,17 @@ namespace {
 // Memory of trainers: of their own block where they have one, else of the session's allocator.
 void* allocate_for_trainer(void* context, size_t bytes, size_t alignment) {
   auto& session = *static_cast<attune_session*>(context);
+  const attune_allocator& callers = session.offer.allocator;
+  void* memory = nullptr;
   if (session.trainer_block) {
     const Allocator block = session.trainer_block->allocator();
-    return block.allocate(block.context, bytes, alignment);
+    memory = block.allocate(block.context, bytes, alignment);
+  } else {
+    memory =
+        callers.allocate ? callers.allocate(callers.context, bytes, alignment) : take_memory(bytes);
   }
-  const attune_allocator& callers = session.offer.allocator;
-  return callers.allocate ? callers.allocate(callers.context, bytes, alignment)
-                          : take_memory(bytes);
+  session.refused |= memory == nullptr;
+  return memory;
 }
 
 void release_for_trainer(void* context, void* memory, size_t bytes) {

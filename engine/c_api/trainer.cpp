@@ -126,10 +126,12 @@ attune_status told_of(const attune_trainer* trainer, const Status& status, attun
 // Makes the run of a trainer that is made; destroys that where it fails.
 attune_status make_run(attune_trainer* trainer, const Wanted& wanted, attune_error* error) {
   begin(trainer);
+  trainer->session->refused = false;
   const Status status = TrainingRun::create(*trainer->session->session, trainer->data,
                                             wanted.holds_out ? &trainer->held_out : nullptr,
                                             wanted.run, &trainer->run);
-  return told_of(trainer, status, ATTUNE_ERROR_ARGUMENT, error);
+  return told_of(trainer, status,
+                 trainer->session->refused ? ATTUNE_ERROR_MEMORY : ATTUNE_ERROR_ARGUMENT, error);
 }
 
 attune_status give_up(attune_trainer* trainer, attune_status status) {

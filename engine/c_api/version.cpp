@@ -13,7 +13,7 @@ namespace {
 struct Build {
   char text[96];
   Build() {
-    write_text(text, sizeof(text), "plan format %u; backends", kPlanMajor);
+    write_text(text, sizeof(text), "plan format %u; backends", static_cast<unsigned>(kPlanMajor));
     for (int b = 0; b < kBackendCount; ++b)
       if (const auto backend = static_cast<Backend>(b); backend_available(backend)) {
         const size_t used = std::strlen(text);

@@ -54,7 +54,7 @@ Status read_whole(const char* name, ByteSource& source, Header* header) {
                          static_cast<unsigned long long>(actual));
   if (h.version < 1 || h.version > kVersion)
     return Status::error("%s: is a checkpoint of version %u, and this program reads 1 to %u", name,
-                         h.version, kVersion);
+                         static_cast<unsigned>(h.version), static_cast<unsigned>(kVersion));
   const size_t header_bytes = kHeaderBytes[h.version - 1];
   complete(h);
   if (h.header_bytes != header_bytes || h.file_bytes < header_bytes + sizeof(uint64_t))

@@ -85,7 +85,7 @@ uint64_t numbers_in(const format::Tensor& tensor) {
     return 0;
   uint64_t elements = 1;
   for (const int32_t dim : list_of(tensor.shape()))
-    elements = std::min(elements * static_cast<uint64_t>(std::max(dim, 1)), uint64_t{1} << 31);
+    elements = std::min(elements * static_cast<uint64_t>(std::max<int32_t>(dim, 1)), uint64_t{1} << 31);
   return elements;
 }
 

@@ -63,8 +63,8 @@ py::bytes compile_plan(const std::vector<std::string>& arguments,
     parse(app, arguments);
     CompileOptions options = request.options();
     extras.add_to(&options);
-    const ModelPtr model = contents ? parse_model(*contents, request.compile.model)
-                                    : request.compile.load();
+    const ModelPtr model =
+        contents ? parse_model(*contents, request.compile.model) : request.compile.load();
     plan = cli::make_plan(*model, options, request).made.compiled.plan;
   }
   return bytes_of(plan);
@@ -75,8 +75,8 @@ std::unique_ptr<Dataset> made_data(const py::object& make, const Session& sessio
                                    std::shared_ptr<std::exception_ptr> raised) {
   const py::gil_scoped_acquire held;
   const DatasetRequest request = cli::data_request(session, ProgramKind::train_step);
-  const py::object made = make(ports_of(session, ProgramKind::train_step), request.classes,
-                               request.class_names);
+  const py::object made =
+      make(ports_of(session, ProgramKind::train_step), request.classes, request.class_names);
   // Python's object may go while the search goes on.
   std::shared_ptr<Dataset> data(made.cast<Dataset*>(), [kept = new py::object(made)](Dataset*) {
     const py::gil_scoped_acquire again;
@@ -115,6 +115,10 @@ py::tuple search(const std::vector<std::string>& arguments,
     };
     CompileOptions options = command.options();
     extras.add_to(&options);
+    // Sessions of the plan run on what it was found to fit with.
+    if (search.session.names_backend() && search.session.backend != "best")
+      options.backend = search.session.backend;
+    options.memory_budget = search.budget.budget().memory_bytes.value_or(0);
     const ModelPtr model = contents ? parse_model(*contents, command.model) : command.load();
     options.loss = command.loss_for(*model, options, false);
     cli::use_labels_of(*model, &options, false);

@@ -38,7 +38,8 @@ void check_rows(const Array& array, py::ssize_t rows, const char* what) {
 class ObjectData : public Dataset {
  public:
   ObjectData(int64_t size, std::optional<Reals> weights, std::optional<Reals> advantages)
-      : size_(size), weights_(numbers(weights, "weights")),
+      : size_(size),
+        weights_(numbers(weights, "weights")),
         advantages_(numbers(advantages, "advantages")) {}
   int64_t size() const override { return size_; }
   double weight(int64_t index) override { return number(weights_, index); }
@@ -124,9 +125,9 @@ class SourceData : public ObjectData {
     const py::gil_scoped_acquire held;
     const auto example = py::cast<Array>(read_(index, field));
     if (!(example.flags() & py::array::c_style)) throw_error("an example is not in C order");
-    return copy_example({static_cast<const std::byte*>(example.data()),
-                         static_cast<size_t>(example.nbytes())},
-                        bytes);
+    return copy_example(
+        {static_cast<const std::byte*>(example.data()), static_cast<size_t>(example.nbytes())},
+        bytes);
   }
 
  private:
@@ -156,8 +157,7 @@ class FileData : public Dataset {
 };
 
 std::shared_ptr<FileData> open_file(SessionObject& session, const std::string& program,
-                                    const std::string& path,
-                                    std::vector<std::string> arguments) {
+                                    const std::string& path, std::vector<std::string> arguments) {
   const py::gil_scoped_release released;
   CLI::App app;
   cli::DataOptions options;

@@ -34,8 +34,7 @@ template <class Read>
 py::array tensor_of(SessionObject& self, const std::string& name, const Read& read) {
   const SessionObject::Use use(self);
   const ParameterInfo info = info_of(self.session(), name);
-  py::array array(dtype_of(info.dtype),
-                  std::vector<int64_t>(info.shape.begin(), info.shape.end()));
+  py::array array(dtype_of(info.dtype), std::vector<int64_t>(info.shape.begin(), info.shape.end()));
   throw_if_error(read({static_cast<std::byte*>(array.mutable_data()), info.bytes()}));
   return array;
 }
@@ -56,18 +55,18 @@ void set(SessionObject& self, const std::string& name, const std::string& slot,
          const py::array& elements) {
   const SessionObject::Use use(self);
   if (!(elements.flags() & py::array::c_style)) throw_error("{}: is not in C order", name);
-  throw_if_error(set_parameter(self.session(), name,
-                               {static_cast<const std::byte*>(elements.data()),
-                                static_cast<size_t>(elements.nbytes())},
-                               slot));
+  throw_if_error(set_parameter(
+      self.session(), name,
+      {static_cast<const std::byte*>(elements.data()), static_cast<size_t>(elements.nbytes())},
+      slot));
 }
 
 }  // namespace
 
 void add_parameters(py::module_& module, SessionClass& session) {
   py::class_<ParameterFacts>(module, "ParameterFacts", "What is trained of a tensor of the model.")
-      .def_property_readonly("name", [](const ParameterFacts& f) { return f.info.name; },
-                             "The model's name of it.")
+      .def_property_readonly(
+          "name", [](const ParameterFacts& f) { return f.info.name; }, "The model's name of it.")
       .def_property_readonly(
           "shape",
           [](const ParameterFacts& f) {
@@ -76,21 +75,24 @@ void add_parameters(py::module_& module, SessionClass& session) {
             return shape;
           },
           "Its shape in the model.")
-      .def_property_readonly("trained", [](const ParameterFacts& f) { return f.info.trained; },
-                             "Elements that training changes.")
-      .def_property_readonly("slice_axis", [](const ParameterFacts& f) { return f.info.slice_axis; },
-                             "The axis of which only some channels are trained; -1: none.")
+      .def_property_readonly(
+          "trained", [](const ParameterFacts& f) { return f.info.trained; },
+          "Elements that training changes.")
+      .def_property_readonly(
+          "slice_axis", [](const ParameterFacts& f) { return f.info.slice_axis; },
+          "The axis of which only some channels are trained; -1: none.")
       .def_property_readonly(
           "slice",
           [](const ParameterFacts& f) {
             return std::vector<int32_t>(f.info.slice.begin(), f.info.slice.end());
           },
           "These channels.")
-      .def_property_readonly("statistic", [](const ParameterFacts& f) { return f.info.statistic; },
-                             "Whether it is averaged, not trained.")
-      .def_property_readonly("has_gradient",
-                             [](const ParameterFacts& f) { return f.info.has_gradient; },
-                             "Whether the plan keeps its gradient.")
+      .def_property_readonly(
+          "statistic", [](const ParameterFacts& f) { return f.info.statistic; },
+          "Whether it is averaged, not trained.")
+      .def_property_readonly(
+          "has_gradient", [](const ParameterFacts& f) { return f.info.has_gradient; },
+          "Whether the plan keeps its gradient.")
       .def_readonly("slots", &ParameterFacts::slots, "What the optimizer keeps for it.");
   session.def("parameters", &parameters_of, "What is trained, in the plan's order.")
       .def("get_parameter", &get, py::arg("name"), py::arg("slot"),

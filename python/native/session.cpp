@@ -32,9 +32,7 @@ cli::SessionChoice choice_of(const std::string& backend, int threads) {
   return choice;
 }
 
-std::vector<int64_t> dims_of(const Shape& shape) {
-  return {shape.dims, shape.dims + shape.rank};
-}
+std::vector<int64_t> dims_of(const Shape& shape) { return {shape.dims, shape.dims + shape.rank}; }
 
 // Elements of a tensor as they lie in memory; of bits their bytes.
 std::vector<int64_t> array_dims(const Tensor& tensor) {
@@ -106,8 +104,8 @@ py::dict predict(SessionObject& self, std::shared_ptr<Dataset> data,
       const size_t bytes = room.size() / static_cast<size_t>(batch);
       std::memset(room.data(), 0, room.size());
       for (size_t i = 0; i < count; ++i)
-        watched.throw_if_error(watched.read(first + static_cast<int64_t>(i), field,
-                                            room.subspan(i * bytes, bytes)));
+        watched.throw_if_error(
+            watched.read(first + static_cast<int64_t>(i), field, room.subspan(i * bytes, bytes)));
     }
     throw_if_error(session.run(kKind));
     for (const Output& output : wanted) {
@@ -196,7 +194,8 @@ std::string verify_json(const PlanObject& plan, const std::string& model,
   }
 }
 
-std::vector<std::string> texts(const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>* list) {
+std::vector<std::string> texts(
+    const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>* list) {
   std::vector<std::string> result;
   if (list)
     for (const auto* text : *list) result.push_back(text->str());
@@ -213,24 +212,36 @@ void add_plan(py::module_& module) {
              return std::make_shared<PlanObject>(std::as_bytes(std::span(bytes)), name);
            }),
            py::arg("contents"), py::arg("name"))
-      .def_property_readonly("contents", [](const PlanObject& p) { return bytes_of(p.bytes()); },
-                             "The plan's file.")
-      .def_property_readonly("scheme", [](const PlanObject& p) { return std::string(text_of(p.plan().table().scheme())); },
-                             "What is trained, as JSON.")
-      .def_property_readonly("classes", [](const PlanObject& p) { return texts(p.plan().table().classes()); },
-                             "The names of the classes, where the plan has some.")
-      .def_property_readonly("class_count", [](const PlanObject& p) { return p.plan().table().class_count(); },
-                             "How many classes there are; 0 of a regression.")
-      .def_property_readonly("loss", [](const PlanObject& p) { return std::string(text_of(p.plan().table().loss())); },
-                             "What is learned by.")
-      .def_property_readonly("optimizer", [](const PlanObject& p) { return std::string(text_of(p.plan().table().optimizer())); },
-                             "The optimizer, with its settings.")
-      .def_property_readonly("model_name", [](const PlanObject& p) { return std::string(text_of(p.plan().table().model_name())); },
-                             "The name of the model's file.")
-      .def_property_readonly("signature", [](const PlanObject& p) { return fmt::format("{:016x}", p.plan().table().signature()); },
-                             "What checkpoints are bound to.")
+      .def_property_readonly(
+          "contents", [](const PlanObject& p) { return bytes_of(p.bytes()); }, "The plan's file.")
+      .def_property_readonly(
+          "scheme",
+          [](const PlanObject& p) { return std::string(text_of(p.plan().table().scheme())); },
+          "What is trained, as JSON.")
+      .def_property_readonly(
+          "classes", [](const PlanObject& p) { return texts(p.plan().table().classes()); },
+          "The names of the classes, where the plan has some.")
+      .def_property_readonly(
+          "class_count", [](const PlanObject& p) { return p.plan().table().class_count(); },
+          "How many classes there are; 0 of a regression.")
+      .def_property_readonly(
+          "loss", [](const PlanObject& p) { return std::string(text_of(p.plan().table().loss())); },
+          "What is learned by.")
+      .def_property_readonly(
+          "optimizer",
+          [](const PlanObject& p) { return std::string(text_of(p.plan().table().optimizer())); },
+          "The optimizer, with its settings.")
+      .def_property_readonly(
+          "model_name",
+          [](const PlanObject& p) { return std::string(text_of(p.plan().table().model_name())); },
+          "The name of the model's file.")
+      .def_property_readonly(
+          "signature",
+          [](const PlanObject& p) { return fmt::format("{:016x}", p.plan().table().signature()); },
+          "What checkpoints are bound to.")
       .def("verify", &verify_json, py::arg("model"), py::arg("contents") = py::none(),
-           py::arg("follow_links") = false, py::arg("data") = py::none(), py::arg("examples") = 4, py::arg("seed") = 1,
+           py::arg("follow_links") = false, py::arg("data") = py::none(), py::arg("examples") = 4,
+           py::arg("seed") = 1,
            "Holds the plan against its model, tensor by tensor; a report as JSON.");
 }
 
@@ -266,8 +277,9 @@ void add_session(py::module_& module) {
       .def_readonly("name", &PortFacts::name, "Its name.")
       .def_readonly("role", &PortFacts::role, "input, label, target, output, loss and so on.")
       .def_readonly("dtype", &PortFacts::dtype, "The type of its elements.")
-      .def_property_readonly("shape", [](const PortFacts& p) { return py::tuple(py::cast(p.shape)); },
-                             "Its shape, with the batch.")
+      .def_property_readonly(
+          "shape", [](const PortFacts& p) { return py::tuple(py::cast(p.shape)); },
+          "Its shape, with the batch.")
       .def_readonly("limit", &PortFacts::limit, "More than 0: integers are 0 .. limit - 1.")
       .def("__repr__", [](const PortFacts& p) {
         return fmt::format("Port({}, {}, {}[{}])", p.name, p.role,
@@ -276,31 +288,43 @@ void add_session(py::module_& module) {
   SessionClass session(module, "Session", "A plan with its memory, ready to run.");
   session
       .def(py::init<std::shared_ptr<PlanObject>, const std::string&, int>(), py::arg("plan"),
-           py::arg("backend") = "", py::arg("threads") = 1, py::call_guard<py::gil_scoped_release>())
-      .def("has", [](SessionObject& s, const std::string& p) { return s.session().has(program_of(p)); },
-           py::arg("program"), "Whether the plan has this program.")
-      .def("batch", [](SessionObject& s, const std::string& p) { return s.session().batch(program_of(p)); },
-           py::arg("program"), "Examples in a run of a program.")
-      .def("ports", [](SessionObject& s, const std::string& p) { return ports_of(s.session(), program_of(p)); },
-           py::arg("program"), "The ports of a program, what is fed first.")
+           py::arg("backend") = "", py::arg("threads") = 1,
+           py::call_guard<py::gil_scoped_release>())
+      .def(
+          "has",
+          [](SessionObject& s, const std::string& p) { return s.session().has(program_of(p)); },
+          py::arg("program"), "Whether the plan has this program.")
+      .def(
+          "batch",
+          [](SessionObject& s, const std::string& p) { return s.session().batch(program_of(p)); },
+          py::arg("program"), "Examples in a run of a program.")
+      .def(
+          "ports",
+          [](SessionObject& s, const std::string& p) {
+            return ports_of(s.session(), program_of(p));
+          },
+          py::arg("program"), "The ports of a program, what is fed first.")
       .def("view", &view, py::arg("program"), py::arg("port"),
            "The memory of a port, as an array that keeps the session alive.")
       .def("run", &run, py::arg("program"), "Runs a program on what its ports hold.")
-      .def("reset", &reset, "Puts parameters and the optimizer's state back to what the plan holds.")
-      .def("state", [](SessionObject& s) { return bytes_of(s.session().state()); },
-           "Parameters and the optimizer's state, as the plan lays them out.")
+      .def("reset", &reset,
+           "Puts parameters and the optimizer's state back to what the plan holds.")
+      .def(
+          "state", [](SessionObject& s) { return bytes_of(s.session().state()); },
+          "Parameters and the optimizer's state, as the plan lays them out.")
       .def("memory", &memory, "Bytes by part.")
       .def("load", &load, py::arg("path"), py::arg("best") = true, "Loads a checkpoint.")
       .def("save", &save, py::arg("path"), py::arg("replace") = false, "Saves a checkpoint.")
       .def("start_from", &start_from, py::arg("path"), "Takes what a checkpoint has learned.")
-      .def("evaluate", &evaluate_json, py::arg("data"), "Measures on labelled data; a report as JSON.")
+      .def("evaluate", &evaluate_json, py::arg("data"),
+           "Measures on labelled data; a report as JSON.")
       .def("predict", &predict, py::arg("data"), py::arg("outputs"),
            "What the model gives for every example, by the name of the output.")
       .def("estimate_statistics", &estimate, py::arg("data"), py::arg("seed") = 0,
            "Averages the statistics of batch norms over data.")
       .def("inspect", &inspect_json, py::arg("name"), "All there is to know, as JSON.")
-      .def("export", &export_to, py::arg("model"), py::arg("contents"), py::arg("follow_links"), py::arg("path"),
-           "Writes the adapted model.");
+      .def("export", &export_to, py::arg("model"), py::arg("contents"), py::arg("follow_links"),
+           py::arg("path"), "Writes the adapted model.");
   add_parameters(module, session);
 }
 

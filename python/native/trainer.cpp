@@ -22,8 +22,8 @@ class TrainerObject {
                 bool shuffle, bool keep_best, int64_t patience)
       : session_(std::move(session)), data_(std::move(data)) {
     if (held_out) held_out_.emplace(std::move(held_out));
-    options_.train = {.epochs = epochs, .steps = steps, .schedule = {}, .seed = seed,
-                      .shuffle = shuffle};
+    options_.train = {
+        .epochs = epochs, .steps = steps, .schedule = {}, .seed = seed, .shuffle = shuffle};
     options_.train.schedule.base = learning_rate;
     options_.train.schedule.warmup_steps = warmup;
     cli::parse_schedule(schedule, &options_.train.schedule);
@@ -53,8 +53,8 @@ class TrainerObject {
   StepFacts step() {
     watch([&] { return run_->step(); });
     const TrainProgress& progress = run_->trainer().progress();
-    StepFacts facts{progress.step, progress.epoch, progress.last_loss, progress.last_rate,
-                    run_->epoch_ended(), {}};
+    StepFacts facts{progress.step,      progress.epoch,      progress.last_loss,
+                    progress.last_rate, run_->epoch_ended(), {}};
     if (const Rollback* rollback = run_->rollback()) facts.rollback = *rollback;
     return facts;
   }
@@ -139,25 +139,27 @@ void add_trainer(py::module_& module) {
            py::arg("steps") = py::none(), "Goes on with the run that a checkpoint holds.")
       .def("start", &TrainerObject::start, "Measures what the run starts from.")
       .def("step", &TrainerObject::step, "One step of the optimizer.")
-      .def("measure", &TrainerObject::measure, "Measures on the validation data, where that is due.")
+      .def("measure", &TrainerObject::measure,
+           "Measures on the validation data, where that is due.")
       .def("finish", &TrainerObject::finish, "Puts what the run gives into the session.")
       .def("save", &TrainerObject::save, py::arg("path"), py::arg("replace") = false,
            "Saves the run.")
-      .def_property_readonly("done", [](const TrainerObject& t) { return t.run().done(); },
-                             "Whether nothing is left to do.")
+      .def_property_readonly(
+          "done", [](const TrainerObject& t) { return t.run().done(); },
+          "Whether nothing is left to do.")
       .def_property_readonly(
           "last_epoch",
           [](const TrainerObject& t) { return measured(&t.run().trainer().last_epoch()); },
           "Loss and accuracy over the last epoch.")
-      .def_property_readonly("validation",
-                             [](const TrainerObject& t) { return measured(t.run().held_out()); },
-                             "What was measured last.")
-      .def_property_readonly("baseline",
-                             [](const TrainerObject& t) { return measured(t.run().baseline()); },
-                             "What the run started from.")
-      .def_property_readonly("kept_baseline",
-                             [](const TrainerObject& t) { return t.run().kept_baseline(); },
-                             "Whether the run gives what it started from.")
+      .def_property_readonly(
+          "validation", [](const TrainerObject& t) { return measured(t.run().held_out()); },
+          "What was measured last.")
+      .def_property_readonly(
+          "baseline", [](const TrainerObject& t) { return measured(t.run().baseline()); },
+          "What the run started from.")
+      .def_property_readonly(
+          "kept_baseline", [](const TrainerObject& t) { return t.run().kept_baseline(); },
+          "Whether the run gives what it started from.")
       .def_property_readonly(
           "best_epoch", [](const TrainerObject& t) { return t.run().info().best.epoch; },
           "The epoch of the least loss on the validation data; 0: what the run started from.")

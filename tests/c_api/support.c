@@ -87,6 +87,21 @@ attune_dataset dataset_of(data* of, long count) {
   return set;
 }
 
+void spoil(attune_session* session) {
+  attune_parameter p = {.size = sizeof(p)};
+  float bias[10];
+  int32_t i;
+  for (i = 0; i < 10; ++i) bias[i] = i % 2 ? 3e38f : -3e38f;
+  for (i = 0; attune_session_parameter(session, i, &p, &g_error) == ATTUNE_OK; ++i)
+    if (p.rank == 1 && p.bytes == sizeof(bias))
+      REQUIRE_OK(attune_session_set_parameter(session, p.name, NULL, bias, sizeof(bias), &g_error));
+}
+
+void* aligned_block(size_t bytes) {
+  void* memory = NULL;
+  return posix_memalign(&memory, 64, (bytes + 127) / 64 * 64) == 0 ? memory : NULL;
+}
+
 void* read_file(const char* path, size_t* bytes) {
   FILE* file = fopen(path, "rb");
   char* memory;
@@ -95,7 +110,7 @@ void* read_file(const char* path, size_t* bytes) {
   fseek(file, 0, SEEK_END);
   size = ftell(file);
   rewind(file);
-  memory = aligned_alloc(64, ((size_t)size + 63) / 64 * 64 + 64);
+  memory = aligned_block((size_t)size);
   if (memory && fread(memory, 1, (size_t)size, file) != (size_t)size) {
     free(memory);
     memory = NULL;

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "tests/cli/arrays.h"
+#include "tests/support/files.h"
 
 // What the command makes of training that makes a model worse, and of files that cannot be written.
 namespace attune::test {

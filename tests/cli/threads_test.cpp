@@ -37,7 +37,7 @@ TEST_CASE("threads that cannot be made are an error, and one thread needs none")
   for (const char* command :
        {"predict net.att one.npy --threads 3", "evaluate net.att --data data.npz --threads 3",
         "train net.att --data data.npz --epochs 1 --threads 3", "bench net.att --threads 3",
-        "profile net.att -o t.json --threads 3"})
+        "profile net.att -o t.json --threads 3 -q"})
     check_refused(shop.run(command), reason);
   const auto searched =
       shop.run("sensitivity net.onnx --data data.npz --estimator measured --steps 2 --jobs 3 -q");

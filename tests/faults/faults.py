@@ -82,13 +82,16 @@ class Tried:
         self.trace = trace.read_text(errors="replace").splitlines()
         # What happens before main is not ours: the first call of main looks at descriptor 0.
         main = next(i for i, l in enumerate(self.trace) if re.search(r"fcntl\(0\b.*F_GETFD", l))
-        self.points = {}  # in their order; strace counts each thread's calls apart
-        seen = collections.Counter()
+        # In their order. strace counts each thread's calls apart, and disturbs the nth of all of them.
+        self.points = {}
+        seen, before_main = collections.Counter(), collections.Counter()
         for i, line in enumerate(self.trace):
             call = re.match(r"(\d+ +)?(\w+)\(", line)
             if call:
                 seen[call[0]] += 1
-                if i > main:
+                if i <= main:
+                    before_main[call[2]] += 1
+                elif seen[call[0]] > before_main[call[2]]:
                     self.points[call[2], seen[call[0]]] = True
         shutil.rmtree(folder.parent)
 
@@ -219,13 +222,18 @@ def power_cuts(tried):
             lost += [f"{t.scenario.name}: power cut: {f}" for f in faults[:3]]
             if name.endswith(".old"):
                 continue  # whole at any moment, as it was synced when it had its first name
-            syncs = [i for i, l in enumerate(calls) if "fsync(" in l and
-                     (f"{name}.attune-tmp" in l or "/work>" in l)][-2:]
-            if len(syncs) < 2:
+            renamed = max((i for i, l in enumerate(calls) if "rename" in l and f', "{name}")' in l),
+                          default=0)
+            synced = [i for i in range(renamed) if "fsync(" in calls[i] and f"{name}.attune-tmp" in calls[i]]
+            after = [i for i in range(renamed, len(calls)) if "fsync(" in calls[i] and "/work>" in calls[i]]
+            if not synced or not after:
                 lost.append(f"{t.scenario.name}: {name} and its folder are not synced")
-            for i in syncs:
-                if not disk.play(calls[:i] + calls[i + 1:], name, name in t.before, t.before):
-                    lost.append(f"{t.scenario.name}: a missing sync of {name} would not be seen: {calls[i]}")
+                continue
+            for missing in (synced[-1], after[0]):
+                cut = [l for i, l in enumerate(calls[:after[0] + 1]) if i != missing]
+                if not disk.play(cut, name, name in t.before, t.before):
+                    lost.append(f"{t.scenario.name}: a missing sync of {name} is not seen: "
+                                f"{calls[missing]}")
     return lost
 
 

@@ -92,22 +92,22 @@ bool is_trained(const ParameterInfo& info, size_t element) {
   return std::binary_search(info.slice.begin(), info.slice.end(), channel);
 }
 
-// A few elements of every parameter, in double. A kink within the difference would show as an
-// error of its own size.
-void check_slopes(Session& session) {
+// A few elements of every parameter, in double: its gradient, of a session whose dead memory is
+// NaN, and the slope, of another. A channel that a clamp holds for all examples has a slope of 0.
+void check_slopes(Session& poisoned, Session& session) {
   REQUIRE(parameter_count(session.plan()) > 0);
+  run(poisoned);
+  bool any = false;
   for (int index = 0; index < parameter_count(session.plan()); ++index) {
     const ParameterInfo info = parameter(session.plan(), index);
     CAPTURE(std::string(info.name));
     if (info.statistic) {
       std::vector<std::byte> bytes(info.bytes());
-      CHECK(contains(get_gradient(session, index, bytes).message(), "is a statistic"));
+      CHECK(contains(get_gradient(poisoned, index, bytes).message(), "is a statistic"));
       continue;
     }
     CHECK(info.has_gradient);
-    session.reset_state();
-    run(session);
-    const std::vector<double> gradient = gradient_of(session, index);
+    const std::vector<double> gradient = gradient_of(poisoned, index);
     double largest = 0;
     int64_t trained = 0;
     std::vector<size_t> looked_at;
@@ -118,7 +118,7 @@ void check_slopes(Session& session) {
       if (!is_trained(info, i) && gradient[i] != 0) FAIL_CHECK("a gradient of what is frozen");
     }
     CHECK(trained == info.trained);
-    CHECK(largest > 0);
+    any |= largest > 0;
     for (size_t part = 0; part < 3; ++part) {
       const size_t element = looked_at[part * (looked_at.size() - 1) / 2];
       CAPTURE(element);
@@ -129,17 +129,14 @@ void check_slopes(Session& session) {
       CHECK(std::abs(gradient[element] - slope) < 1e-4 * largest + 1e-8);
     }
   }
-}
-
-std::unique_ptr<Session> poisoned(const CompiledPlan& compiled) {
-  SessionOptions options;
-  options.poison = true;
-  return compiled.session(options);
+  CHECK(any);
 }
 
 void check_slopes(const Model& model, const CompileOptions& options) {
   const CompiledPlan compiled(model, options);
-  check_slopes(*poisoned(compiled));
+  SessionOptions poison;
+  poison.poison = true;
+  check_slopes(*compiled.session(poison), *compiled.session({}));
 }
 
 }  // namespace
