@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "tests/cli/arrays.h"
+#include "tests/support/files.h"
 
 // What the command makes of training that makes a model worse, and of files that cannot be written.
 namespace attune::test {
@@ -222,14 +223,14 @@ TEST_CASE("a log that cannot be written is told once, and the run goes on") {
 
   // Its reader leaves after a while.
   REQUIRE(mkfifo(shop.path("pipe").c_str(), 0600) == 0);
-  const int reader = open(shop.path("pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  const int reader = ::open(shop.path("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   REQUIRE(reader >= 0);
   const pid_t child =
       shop.start("train net.att --data data.npz --epochs 40 --quiet --overwrite --json --log pipe");
   std::string text;
   char piece[512];
   for (int round = 0; round < 2000 && text.size() < 2000; ++round) {
-    const ssize_t got = read(reader, piece, sizeof(piece));
+    const ssize_t got = ::read(reader, piece, sizeof(piece));
     if (got > 0) text.append(piece, static_cast<size_t>(got));
     if (got <= 0) usleep(10'000);
   }
