@@ -146,34 +146,22 @@ TEST_CASE("a run without validation data says that nothing was held out") {
                note));
 }
 
-TEST_CASE("a run that went back tells it, and resumes in the same bits") {
+TEST_CASE("a run that went back tells it") {
   Workshop shop;
   shop.compile();
-  // The rate at which some steps overflow, and others do not, is looked for.
-  std::string rate;
-  for (const char* candidate : {"1e14", "3e13", "1e13", "3e12", "1e12", "3e11", "1e11"}) {
-    const auto trained = shop.run(
-        std::string("train net.att --data data.npz --epochs 2 --checkpoint a.atc --overwrite "
-                    "--json --learning-rate ") +
-        candidate);
-    if (trained.status == 0 && trained.json()["rollbacks"] > 0) rate = candidate;
-    if (!rate.empty()) break;
-  }
-  REQUIRE_FALSE(rate.empty());
-  const std::string options = "train net.att --data data.npz --learning-rate " + rate;
-  const auto whole = shop.run(options + " --epochs 4 --checkpoint whole.atc --log log.jsonl");
+  // The first step's parameters overflow, until the rate is low enough.
+  const auto trained =
+      shop.run("train net.att --data data.npz --steps 1 --learning-rate 3e39 --log log.jsonl");
+  REQUIRE_MESSAGE(trained.status == 0, trained.error);
   const auto rollbacks = events(shop, "log.jsonl", "rollback");
   REQUIRE_FALSE(rollbacks.empty());
-  CHECK(contains(whole.error, "not finite; back to step "));
-  CHECK(rollbacks[0]["learning_rate"].get<double>() == std::stod(rate) / 2);
+  CHECK(contains(trained.error, "step 1: parameters are not finite; back to step 0, with half"));
+  CHECK(contains(trained.out, "went back"));
+  CHECK(rollbacks[0]["learning_rate"].get<double>() == 3e39 / 2);
   CHECK(rollbacks[0]["rollbacks"] == 1);
-  CHECK(rollbacks[0]["failed_step"] > rollbacks[0]["step"]);
-  if (whole.status == 0) CHECK(contains(whole.out, "went back"));
-
-  REQUIRE(shop.run(options + " --epochs 2 --checkpoint part.atc").status == 0);
-  const auto rest = shop.run("train net.att --data data.npz --epochs 4 --resume part.atc");
-  CHECK(rest.status == whole.status);
-  CHECK(shop.read("part.atc") == shop.read("whole.atc"));
+  CHECK(rollbacks[0]["not_finite"] == "parameters");
+  CHECK(rollbacks[0]["failed_step"] == 1);
+  CHECK(rollbacks[0]["step"] == 0);
 }
 
 TEST_CASE("data that holds no number ends a run before anything is written") {
@@ -182,7 +170,7 @@ TEST_CASE("data that holds no number ends a run before anything is written") {
   write(shop, "none.npz",
         {{"x", reals({8, 4}, [](int64_t) { return std::nan(""); })},
          {"y", ints({8}, [](int64_t i) { return i % 3; })}});
-  check_refused(shop.run("train net.att --data none.npz --quiet"), "the data holds such numbers");
+  check_refused(shop.run("train net.att --data none.npz --quiet"), "correct the data");
   CHECK_FALSE(shop.exists("net.atc"));
 }
 
@@ -223,14 +211,14 @@ TEST_CASE("a log that cannot be written is told once, and the run goes on") {
 
   // Its reader leaves after a while.
   REQUIRE(mkfifo(shop.path("pipe").c_str(), 0600) == 0);
-  const int reader = open(shop.path("pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  const int reader = ::open(shop.path("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   REQUIRE(reader >= 0);
   const pid_t child =
       shop.start("train net.att --data data.npz --epochs 40 --quiet --overwrite --json --log pipe");
   std::string text;
   char piece[512];
   for (int round = 0; round < 2000 && text.size() < 2000; ++round) {
-    const ssize_t got = read(reader, piece, sizeof(piece));
+    const ssize_t got = ::read(reader, piece, sizeof(piece));
     if (got > 0) text.append(piece, static_cast<size_t>(got));
     if (got <= 0) usleep(10'000);
   }
