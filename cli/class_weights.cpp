@@ -8,6 +8,7 @@
 
 #include "cli/subset.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 #include "engine/format/plan_tensor.h"
 
 namespace attune::cli {
@@ -61,7 +62,7 @@ std::vector<double> listed(const std::string& text, const LoadedPlan& loaded) {
       throw_error(
           "--class-weights {}: '{}' is no number of at least 0; give balanced, a number for each "
           "class as a,b,c, or a file of these",
-          text, word);
+          text, shown(word));  // an exception's text ends at a NUL
   const auto given = static_cast<int32_t>(weights.size());
   if (given < loaded.classes())
     throw_error(

@@ -40,7 +40,7 @@ attune_checkpoint_info described(const CheckpointInfo& info) {
 }
 
 attune_status check_info(const attune_checkpoint_info* info, attune_error* error) {
-  return info ? check_struct(info, "attune_checkpoint_info", error) : ATTUNE_OK;
+  return info ? check_struct(info, "attune_checkpoint_info", error) : attune_status{ATTUNE_OK};
 }
 
 // What `load` gives to `info`, where it is wanted.

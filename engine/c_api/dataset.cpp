@@ -46,7 +46,8 @@ Status CallersDataset::read(int64_t index, int field, std::span<std::byte> bytes
     failed_ = true;
     const std::string_view where = describe(index);
     return Status::error("%.*s: the data set's read returned %d for field %d of %zu bytes",
-                         static_cast<int>(where.size()), where.data(), wrong, field, bytes.size());
+                         static_cast<int>(where.size()), where.data(), static_cast<int>(wrong),
+                         static_cast<int>(field), bytes.size());
   }
   if (!has_limits_) return Status::ok();
   // What the engine would refuse, too, is told apart here from what a run made.

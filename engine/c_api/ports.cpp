@@ -97,15 +97,15 @@ attune_status attune_session_port_by_role(const attune_session* session, attune_
   ProgramKind kind;
   ATTUNE_C_RETURN_IF_ERROR(program_of(session, program, &kind, error));
   if (role < 0 || role >= kPortRoleCount)
-    return fail(error, ATTUNE_ERROR_ARGUMENT, "there is no role %d; give 0 .. %d", role,
-                kPortRoleCount - 1);
+    return fail(error, ATTUNE_ERROR_ARGUMENT, "there is no role %d; give 0 .. %d",
+                static_cast<int>(role), kPortRoleCount - 1);
   const auto own = static_cast<PortRole>(role);
   const SessionPort found = index < 0 ? SessionPort{} : session->session->port(kind, own, index);
   if (!found)
     return fail(error, ATTUNE_ERROR_NOT_FOUND,
                 "%s: %s has no port number %d of the role %s; it has %s",
-                session->plan->plan.name(), program_name(kind), index, role_name(own),
-                Names(*session->session, kind).text);
+                session->plan->plan.name(), program_name(kind), static_cast<int>(index),
+                role_name(own), Names(*session->session, kind).text);
   fill(found, port);
   return succeed(error);
 }

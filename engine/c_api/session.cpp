@@ -60,8 +60,8 @@ namespace attune::c_api {
 
 attune_status program_of(attune_program number, ProgramKind* kind, attune_error* error) {
   if (number < 0 || number >= kProgramCount)
-    return fail(error, ATTUNE_ERROR_ARGUMENT, "there is no program %d; give 0 .. %d", number,
-                kProgramCount - 1);
+    return fail(error, ATTUNE_ERROR_ARGUMENT, "there is no program %d; give 0 .. %d",
+                static_cast<int>(number), kProgramCount - 1);
   *kind = static_cast<ProgramKind>(number);
   return ATTUNE_OK;
 }

@@ -37,21 +37,22 @@ attune_status read_session_options(const attune_session_options* given, SessionW
   if (o.parallel_for && (!wanted->parallel.run || wanted->parallel.threads < 1))
     return fail(error, ATTUNE_ERROR_ARGUMENT,
                 "attune_parallel_for: run is NULL, or threads is %d; give at least 1",
-                wanted->parallel.threads);
+                static_cast<int>(wanted->parallel.threads));
   if (o.clock && !wanted->clock.microseconds)
     return fail(error, ATTUNE_ERROR_ARGUMENT, "attune_clock: microseconds is NULL");
   if (o.backend < ATTUNE_BACKEND_BEST || o.backend > ATTUNE_BACKEND_SIMD)
     return fail(error, ATTUNE_ERROR_ARGUMENT, "attune_session_options: there is no backend %d",
-                o.backend);
+                static_cast<int>(o.backend));
   if (o.threads < 0 || o.threads > 1024)
     return fail(error, ATTUNE_ERROR_ARGUMENT,
-                "attune_session_options: %d threads; give 1 .. 1024, or 0 for one", o.threads);
+                "attune_session_options: %d threads; give 1 .. 1024, or 0 for one",
+                static_cast<int>(o.threads));
   constexpr uint32_t kAll = (1u << kProgramCount) - 1;
   if (o.programs & ~kAll || o.reserved != 0)
     return fail(error, ATTUNE_ERROR_ARGUMENT,
                 "attune_session_options: programs or reserved has bits that mean nothing");
   wanted->options.backend = static_cast<BackendChoice>(o.backend);
-  wanted->options.threads = std::max(o.threads, 1);
+  wanted->options.threads = std::max(static_cast<int>(o.threads), 1);
   if (o.programs != 0) wanted->options.programs = o.programs;
   wanted->offer.memory = o.memory;
   wanted->offer.memory_bytes = o.memory_bytes;

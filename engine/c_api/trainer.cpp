@@ -46,7 +46,7 @@ attune_status read_options(const attune_dataset* data, const attune_trainer_opti
   wanted->holds_out = o.held_out != nullptr;
   if (o.schedule < ATTUNE_SCHEDULE_CONSTANT || o.schedule > ATTUNE_SCHEDULE_COSINE)
     return fail(error, ATTUNE_ERROR_ARGUMENT, "attune_trainer_options: there is no schedule %d",
-                o.schedule);
+                static_cast<int>(o.schedule));
   if (o.patience < 0 || o.most_rollbacks < -1 || o.earlier_steps < 0 || o.reserved != 0)
     return fail(error, ATTUNE_ERROR_ARGUMENT,
                 "attune_trainer_options: patience, most_rollbacks, earlier_steps or reserved has a "
@@ -120,7 +120,7 @@ void begin(attune_trainer* trainer) {
 attune_status told_of(const attune_trainer* trainer, const Status& status, attune_status otherwise,
                       attune_error* error) {
   const bool data = trainer->data.failed() || trainer->held_out.failed();
-  return told(error, status, data ? ATTUNE_ERROR_DATA : otherwise);
+  return told(error, status, data ? attune_status{ATTUNE_ERROR_DATA} : otherwise);
 }
 
 // Makes the run of a trainer that is made; destroys that where it fails.
@@ -172,7 +172,7 @@ void write_progress(const attune_trainer* trainer, int32_t stop, attune_progress
 }
 
 attune_status check_progress(const attune_progress* progress, attune_error* error) {
-  return progress ? check_struct(progress, "attune_progress", error) : ATTUNE_OK;
+  return progress ? check_struct(progress, "attune_progress", error) : attune_status{ATTUNE_OK};
 }
 
 // Measures the baseline, once.

@@ -50,7 +50,7 @@ TEST_CASE("a profile holds every step of the plan within its step of the trainin
   REQUIRE(steps.size() == 20);
   CHECK(events_of(trace, "data").size() == 20);
   CHECK(events_of(trace, "checkpoint").size() == 2);
-  CHECK(events_of(trace, "evaluate").size() == 2);
+  CHECK(events_of(trace, "evaluate").size() == 3);  // the baseline, two epochs
   for (const json& event : trace["traceEvents"]) {
     CHECK(event["pid"] == 1);
     CHECK(event["tid"] == 1);

@@ -29,7 +29,7 @@ class Interrupting(unittest.TestCase):
         plan()
 
     def test_compile(self):
-        self.interrupted(lambda: plan(scheme="full", memory="150kB", backend="reference"))
+        self.interrupted(lambda: plan(scheme="full", memory="190kB", backend="reference"))
 
     def test_search(self):
         x, y = words(40)
