@@ -1,6 +1,5 @@
 // Trains a plan on numbers that are the same on every device, with the reference kernels, and
 // prints hashes of what it computed. No heap, no files, no printf.
-#include <bit>
 #include <cstring>
 #include <memory>
 
@@ -10,6 +9,13 @@
 
 namespace attune::device {
 namespace {
+
+// Emscripten's library has no std::bit_cast.
+uint64_t bits_of(double number) {
+  uint64_t bits;
+  std::memcpy(&bits, &number, sizeof(bits));
+  return bits;
+}
 
 constexpr int64_t kExamples = 20;  // the last of three batches of 8 is a partial one
 
@@ -148,7 +154,7 @@ bool train(std::span<const std::byte> bytes, int steps) {
     status = trainer->step();
     step = largest(step, end_cost());
     if (!status) return refused("step", status);
-    const uint64_t loss = std::bit_cast<uint64_t>(trainer->progress().last_loss);
+    const uint64_t loss = bits_of(trainer->progress().last_loss);
     (Line() << "loss " << static_cast<uint64_t>(trainer->progress().step) << " ").hash(loss);
   }
   const uint64_t state = hash64(session->state());
@@ -156,7 +162,7 @@ bool train(std::span<const std::byte> bytes, int steps) {
   Evaluation evaluation;
   status = evaluate(*session, numbers, &evaluation);
   if (!status) return refused("evaluate", status);
-  (Line() << "evaluated ").hash(std::bit_cast<uint64_t>(evaluation.loss));
+  (Line() << "evaluated ").hash(bits_of(evaluation.loss));
 
   Kept checkpoint(
       memory().subspan(beside.used_bytes(), memory().size() - session_bytes - beside.used_bytes()));
