@@ -30,8 +30,8 @@ $snake compile $model -o snake.att --scheme full --loss mse --optimizer adam --q
 $snake verify snake.att --model $model
 $snake inspect snake.att | grep -q snake1
 build/snake_device snake.att
-fails_with "the operator com.example.Snake is not registered" build/snake_device snake.att --unregistered
-fails_with "the operator com.example.Snake is not registered" "$attune" inspect snake.att
+fails_with "com.example.SnakeGrad is not registered" build/snake_device snake.att --unregistered
+fails_with "com.example.SnakeGrad is not registered" "$attune" inspect snake.att
 fails_with "the operators of com.example are not supported" "$attune" compile $model -o other.att
 
 # The exported model is the user's, with what was learned in it.
