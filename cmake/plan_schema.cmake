@@ -33,8 +33,8 @@ execute_process(COMMAND ${FLATC} --cpp --cpp-std c++17 --scoped-enums -o ${TEMPO
                 COMMAND_ERROR_IS_FATAL ANY)
 file(READ ${TEMPORARY}/plan_generated.h TEXT)
 file(REMOVE_RECURSE ${TEMPORARY})
-# flatc wants FlatBuffers' headers of its very own version. What the text uses of them is the same in
-# those that distributions have, 2.0.8 to 23.5 at least, and another one would not compile.
+# flatc wants FlatBuffers' headers of its very own version. The text uses little of them, and where that
+# is another thing in some version, it does not compile.
 string(REGEX REPLACE "// Ensure the included flatbuffers.h[^;]*;\n\n" "" TEXT "${TEXT}")
 if(TEXT MATCHES "FLATBUFFERS_VERSION")
   message(FATAL_ERROR "${VERSION} checks the version of FlatBuffers in a way that is not known here")
