@@ -9,7 +9,8 @@ Status TrainingRun::resume(const char* path) {
   if (trainer().progress().step > 0) return Status::error("resume: the run has already begun");
   CheckpointInfo info;
   ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session(), &info, CheckpointState::kept));
-  std::ranges::copy(session().state(), kept_state().begin());
+  const auto state = session().state();
+  std::copy(state.begin(), state.end(), kept_state().begin());
   ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session(), &info, CheckpointState::last));
   return resume(info);
 }
