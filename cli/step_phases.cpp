@@ -13,13 +13,23 @@ std::vector<Phase> step_phases(const format::Program& program, const ArenaTrace&
       phases.push_back(Phase::update);
       continue;
     }
-    bool backward = op_info(op).kind == OpKind::backward && op != Op::gather && op != Op::normalize;
+    bool backward = op_info(op).kind == OpKind::backward && op != Op::gather &&
+                    op != Op::normalize && op != Op::interleave;
     for (const ArenaTrace::Read& read : trace.reads[s]) {
       const int writer = trace.contents[static_cast<size_t>(read.content)].step;
       backward =
           backward || (writer >= 0 && phases[static_cast<size_t>(writer)] == Phase::backward);
     }
     phases.push_back(backward ? Phase::backward : Phase::forward);
+  }
+  // A weight is put together for who reads it.
+  for (const ArenaContent& content : trace.contents) {
+    if (content.step < 0 || content.readers.empty()) continue;
+    const auto maker = static_cast<unsigned>(content.step);
+    const auto reader = static_cast<size_t>(content.readers.front());
+    if (static_cast<Op>(program.steps()->Get(maker)->op()) == Op::interleave &&
+        reader < phases.size())
+      phases[maker] = phases[reader];
   }
   return phases;
 }

@@ -91,14 +91,14 @@ Status find_tensor(const Plan& plan, int index, std::string_view slot, size_t by
 }
 
 // Copies a tensor into the model's order; zeros stand for what memory does not hold.
-void copy_out(const ParameterTensor& tensor, const std::byte* memory, std::byte* to) {
+void copy_out(const ParameterTensor& tensor, const std::byte* memory, const std::byte* constants,
+              std::byte* to) {
   const size_t size = dtype_bytes(tensor.dtype, 1);
   for_each_run(tensor, [&](const ElementRun& run) {
     const size_t bytes = static_cast<size_t>(run.count) * size;
-    if (run.first < 0) {
+    if (const std::byte* from = address_of(tensor, run, memory, constants); !from) {
       std::memset(to, 0, bytes);
     } else {
-      const std::byte* from = memory + static_cast<size_t>(run.first) * size;
       const size_t stride = static_cast<size_t>(run.stride) * size;
       for (size_t at = 0; at < bytes; at += size, from += stride) std::memcpy(to + at, from, size);
     }
@@ -115,8 +115,7 @@ Status check_elements(const Plan& plan, const ParameterTensor& tensor, const std
   int64_t element = 0;
   const char* wrong = nullptr;
   for_each_run(tensor, [&](const ElementRun& run) {
-    const std::byte* held =
-        run.first < 0 ? nullptr : memory + static_cast<size_t>(run.first) * size;
+    const std::byte* held = address_of(tensor, run, memory, plan.constants().data());
     for (int64_t i = 0; i < run.count; ++i, ++element, from += size) {
       const double value = real_at(tensor.dtype, from);
       if (!std::isfinite(value))
@@ -191,7 +190,8 @@ Status get_parameter(const Session& session, int index, std::span<std::byte> ele
                      std::string_view slot) {
   ParameterTensor tensor;
   ATTUNE_RETURN_IF_ERROR(find_tensor(session.plan(), index, slot, elements.size(), &tensor));
-  copy_out(tensor, session.state().data() + tensor.state_offset, elements.data());
+  copy_out(tensor, session.state().data() + tensor.state_offset, session.plan().constants().data(),
+           elements.data());
   return Status::ok();
 }
 
@@ -243,7 +243,7 @@ Status get_gradient(const Session& session, int index, std::span<std::byte> elem
     return Status::error(
         "%s: there is no gradient of '%.*s': train_step was not the last program to run",
         plan.name(), name.length, name.data);
-  copy_out(tensor, gradient.as<std::byte>(), elements.data());
+  copy_out(tensor, gradient.as<std::byte>(), nullptr, elements.data());
   return Status::ok();
 }
 

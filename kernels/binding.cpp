@@ -106,6 +106,10 @@ const char* Binding::bind(const Shape* wanted) {
   if (facts_.slices &&
       (facts_.start < 0 || int64_t{facts_.start} + sizes_[row_.find("S")] > sizes_[row_.find("A")]))
     return "the input has no such elements";
+  // L: what K leaves of the axis A.
+  if (const int left = row_.find("L"); left != kNoName)
+    if (int64_t{sizes_[left]} + sizes_[row_.find("K")] != sizes_[row_.find("A")])
+      return "both parts are not as long as the whole";
   return nullptr;
 }
 

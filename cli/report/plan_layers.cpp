@@ -32,6 +32,10 @@ bool looks_up_rows(Op op) {
          row.input(0).axes[0].kind == SignatureAxis::named;
 }
 
+// Whether an operator puts the trained and the frozen part of a weight together: what the first
+// leaves of an axis (L) is the second.
+bool joins_parts(Op op) { return signature(op).find("L") != kNoName; }
+
 bool all_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -88,6 +92,11 @@ class Finder {
     return id >= 0 && (tensor(id).segment() == format::Segment::constants ||
                        tensor(id).segment() == format::Segment::state);
   }
+  // Of a weight that is put together of two parts, the trained one.
+  int32_t parameter_behind(int32_t id) const {
+    const auto found = whole_of_.find(id);
+    return found == whole_of_.end() ? id : found->second;
+  }
   static uint64_t elements(const format::Tensor& tensor) {
     return static_cast<uint64_t>(described_tensor(tensor).shape.elements());
   }
@@ -95,13 +104,15 @@ class Finder {
   void find_layers() {
     std::map<std::pair<int32_t, std::string>, int> known;
     std::vector<int32_t> made;  // the first tensor that each layer makes: later layers, larger ids
+    for (int s = 0; s < steps(); ++s)
+      if (joins_parts(op(s))) whole_of_[list_of(step(s).outputs())[0]] = input(s, 0);
     for (int s = 0; s < steps(); ++s) {
       const WeightAxes axes = weight_axes(op(s), 1);
       // A loss looks up a table of its own.
       const bool table =
           looks_up_rows(op(s)) && !std::string_view(text_of(step(s).name())).starts_with("loss/");
       if ((!axes && !table) || phase(s) != Phase::forward) continue;
-      const int32_t weight = input(s, axes ? 1 : 0);
+      const int32_t operand = input(s, axes ? 1 : 0), weight = parameter_behind(operand);
       if (!is_parameter(weight)) continue;
       const int32_t y = list_of(step(s).outputs())[0];
       const std::string name = layer_name(text_of(step(s).name()));
@@ -113,8 +124,8 @@ class Finder {
       PlanLayer found;
       found.name = name, found.op = op_name(op(s)), found.weight = weight;
       found.one_filter_a_channel = axes && axes.input == axes.output;
-      found.weight_elements = elements(tensor(weight));
-      if (const auto* shape = tensor(weight).shape())
+      found.weight_elements = elements(tensor(operand));
+      if (const auto* shape = tensor(operand).shape())
         found.weight_shape = fmt::format("{}", fmt::join(shape->begin(), shape->end(), "x"));
       found_.layers.push_back(std::move(found));
     }
@@ -201,7 +212,8 @@ class Finder {
   }
 
   // A gradient that is computed with a layer's weight is that layer's.
-  void add_weight_reader(int s, int32_t id) {
+  void add_weight_reader(int s, int32_t operand) {
+    const int32_t id = parameter_behind(operand);
     if (!is_parameter(id)) return;
     for (size_t l = 0; l < found_.layers.size(); ++l)
       if (found_.layers[l].weight == id) layer(s) = static_cast<int>(l);
@@ -259,6 +271,7 @@ class Finder {
   PlanLayers found_;
   std::vector<std::vector<int>> readers_;  // by step: the steps that read what it makes
   std::map<Place, int> of_parameter_;
+  std::map<int32_t, int32_t> whole_of_;  // of what interleave makes, its first operand
 };
 
 }  // namespace

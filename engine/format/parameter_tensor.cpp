@@ -27,13 +27,15 @@ ParameterTensor laid_out(const format::Parameter& parameter, bool narrow) {
     t.slice = parameter.slice()->data();
     t.channels = static_cast<int64_t>(parameter.slice()->size());
   }
-  int64_t stride = 1;
+  int64_t stride = 1, frozen_stride = 1;
   for (int axis = t.rank - 1; axis >= 0; --axis) {
     const int at = view_axis(parameter, axis);
     t.dims[at] = dim_of(parameter, axis);
     t.stride[at] = stride;
+    t.frozen_stride[at] = frozen_stride;
     if (axis == sliced) t.slice_axis = at;
     stride *= axis == sliced && narrow ? t.channels : t.dims[at];
+    frozen_stride *= axis == sliced ? t.dims[at] - t.channels : t.dims[at];
   }
   return t;
 }
@@ -54,14 +56,20 @@ int64_t ParameterTensor::trained() const {
   return slice_axis < 0 ? elements() : elements() / dims[slice_axis] * channels;
 }
 
+size_t ParameterTensor::held_bytes() const {
+  return dtype_bytes(dtype, static_cast<size_t>(narrow ? trained() : elements()));
+}
+
 int tensors_of(const format::Parameter& parameter) {
   return 1 + (parameter.slots() ? static_cast<int>(parameter.slots()->size()) : 0);
 }
 
 ParameterTensor parameter_tensor(const format::Parameter& parameter, int number) {
-  ParameterTensor t = laid_out(parameter, number > 0);
+  ParameterTensor t = laid_out(parameter, number > 0 || parameter.narrow());
   t.slot = "value";
   t.state_offset = parameter.state_offset();
+  t.has_frozen = number == 0 && parameter.narrow();
+  t.frozen_offset = parameter.frozen_offset();
   if (number > 0) {
     const auto index = static_cast<flatbuffers::uoffset_t>(number - 1);
     t.slot = string_of(parameter.slot_names()->Get(index));

@@ -27,10 +27,16 @@ struct ParameterTensor {
   int slice_axis = -1;
   const int32_t* slice = nullptr;
   int64_t channels = 0;
-  bool narrow = false;  // memory holds these channels alone
+  bool narrow = false;  // memory holds these channels alone ...
+  // ... and the plan's constants the others, from this offset on, in a memory that is as narrow as
+  // they are. Of what has no others (an optimizer's state, a gradient) `has_frozen` is false.
+  bool has_frozen = false;
+  size_t frozen_offset = 0;
+  int64_t frozen_stride[kMaxRank] = {};
 
   int64_t elements() const;  // of the whole tensor
   int64_t trained() const;
+  size_t held_bytes() const;  // in memory
 };
 
 // Tensors of one parameter: number 0 is its value, the others are the optimizer's.
@@ -60,48 +66,59 @@ inline double real_at(DType dtype, const std::byte* at) {
   return value;
 }
 
-// Neighbours in the model's order: the first is element `first` of memory, and the next ones are
-// `stride` apart. Where memory does not hold them, `first` is -1.
+// Neighbours in the model's order: the first is element `first`, and the next ones are `stride`
+// apart, in memory or, with `frozen`, among the constants. Where neither holds them, `first` is -1.
 struct ElementRun {
   int64_t first, stride, count;
-  bool trained;
+  bool trained, frozen;
 };
+
+// Where the first of a run lies; null where it lies nowhere.
+inline const std::byte* address_of(const ParameterTensor& tensor, const ElementRun& run,
+                                   const std::byte* memory, const std::byte* constants) {
+  if (run.first < 0) return nullptr;
+  const size_t at = static_cast<size_t>(run.first) * dtype_bytes(tensor.dtype, 1);
+  return run.frozen ? constants + tensor.frozen_offset + at : memory + at;
+}
 
 // Calls f(run) for all elements of the whole tensor in the model's order. f returns false to stop.
 template <class F>
 bool for_each_run(const ParameterTensor& tensor, F&& f) {
-  if (tensor.rank == 0) return f(ElementRun{0, 1, 1, true});
+  if (tensor.rank == 0) return f(ElementRun{0, 1, 1, true, false});
   const int last = tensor.rank - 1;
-  const int64_t stride = tensor.stride[last], count = tensor.dims[last];
+  const int64_t count = tensor.dims[last];
   const int32_t* const begin = tensor.slice;
   const int32_t* const end = begin + tensor.channels;
   int64_t index[kMaxRank] = {};
   for (;;) {
-    int64_t base = 0;
     bool trained = true;
-    for (int axis = 0; axis < last; ++axis) {
-      int64_t at = index[axis];
-      if (axis == tensor.slice_axis) {
-        const int32_t* const found = std::lower_bound(begin, end, at);
-        trained = found != end && *found == at;
-        if (tensor.narrow) at = found - begin;
-      }
-      base += at * tensor.stride[axis];
+    int64_t place = 0;  // of the channel, among those that lie with it
+    if (tensor.slice_axis >= 0 && tensor.slice_axis < last) {
+      const int64_t at = index[tensor.slice_axis];
+      const int32_t* const found = std::lower_bound(begin, end, at);
+      trained = found != end && *found == at;
+      place = !tensor.narrow ? at : trained ? found - begin : at - (found - begin);
     }
-    const auto run = [&](int64_t from, int64_t to, bool on_slice, int64_t place) {
-      const bool held = on_slice || !tensor.narrow;
-      return from == to ||
-             f(ElementRun{held ? base + place * stride : -1, stride, to - from, on_slice});
+    const auto run = [&](int64_t from, int64_t to, bool on_slice, int64_t first_place) {
+      if (from == to) return true;
+      const bool frozen = tensor.narrow && !on_slice;
+      if (frozen && !tensor.has_frozen) return f(ElementRun{-1, 0, to - from, false, false});
+      const int64_t* const stride = frozen ? tensor.frozen_stride : tensor.stride;
+      int64_t first = first_place * stride[last];
+      for (int axis = 0; axis < last; ++axis)
+        first += (axis == tensor.slice_axis ? place : index[axis]) * stride[axis];
+      return f(ElementRun{first, stride[last], to - from, on_slice, frozen});
     };
     if (tensor.slice_axis == last) {
       int64_t at = 0;
       for (const int32_t* channel = begin; channel != end; ++channel) {
-        const int64_t place = tensor.narrow ? channel - begin : *channel;
-        if (!run(at, *channel, false, at) || !run(*channel, *channel + 1, true, place))
+        const int64_t number = channel - begin;
+        if (!run(at, *channel, false, tensor.narrow ? at - number : at) ||
+            !run(*channel, *channel + 1, true, tensor.narrow ? number : *channel))
           return false;
         at = *channel + 1;
       }
-      if (!run(at, count, false, at)) return false;
+      if (!run(at, count, false, tensor.narrow ? at - tensor.channels : at)) return false;
     } else if (!run(0, count, trained, 0)) {
       return false;
     }

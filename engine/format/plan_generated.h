@@ -1,4 +1,4 @@
-// Of plan.fbs with SHA-256 5c239e1471060d162dc2196faaa71916379155a1904010d1029ec2022cdce66d
+// Of plan.fbs with SHA-256 58bced05116a3f911e231f12a61e8d204242a8061ee897b4446c70b893f45f07
 // by flatc version 2.0.8, without its check of FlatBuffers' version; cmake/plan_schema.cmake makes it.
 // clang-format off
 
@@ -668,7 +668,9 @@ struct Parameter FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
     VT_SLOTS = 22,
     VT_SLOT_NAMES = 24,
     VT_HEAD = 26,
-    VT_STATISTIC = 28
+    VT_STATISTIC = 28,
+    VT_NARROW = 30,
+    VT_FROZEN_OFFSET = 32
   };
   const flatbuffers::String *name() const {
     return GetPointer<const flatbuffers::String *>(VT_NAME);
@@ -709,6 +711,12 @@ struct Parameter FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
   bool statistic() const {
     return GetField<uint8_t>(VT_STATISTIC, 0) != 0;
   }
+  bool narrow() const {
+    return GetField<uint8_t>(VT_NARROW, 0) != 0;
+  }
+  uint64_t frozen_offset() const {
+    return GetField<uint64_t>(VT_FROZEN_OFFSET, 0);
+  }
   bool Verify(flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyOffset(verifier, VT_NAME) &&
@@ -733,6 +741,8 @@ struct Parameter FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {
            verifier.VerifyVectorOfStrings(slot_names()) &&
            VerifyField<uint8_t>(verifier, VT_HEAD, 1) &&
            VerifyField<uint8_t>(verifier, VT_STATISTIC, 1) &&
+           VerifyField<uint8_t>(verifier, VT_NARROW, 1) &&
+           VerifyField<uint64_t>(verifier, VT_FROZEN_OFFSET, 8) &&
            verifier.EndTable();
   }
 };
@@ -780,6 +790,12 @@ struct ParameterBuilder {
   void add_statistic(bool statistic) {
     fbb_.AddElement<uint8_t>(Parameter::VT_STATISTIC, static_cast<uint8_t>(statistic), 0);
   }
+  void add_narrow(bool narrow) {
+    fbb_.AddElement<uint8_t>(Parameter::VT_NARROW, static_cast<uint8_t>(narrow), 0);
+  }
+  void add_frozen_offset(uint64_t frozen_offset) {
+    fbb_.AddElement<uint64_t>(Parameter::VT_FROZEN_OFFSET, frozen_offset, 0);
+  }
   explicit ParameterBuilder(flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -805,8 +821,11 @@ inline flatbuffers::Offset<Parameter> CreateParameter(
     flatbuffers::Offset<flatbuffers::Vector<uint64_t>> slots = 0,
     flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>> slot_names = 0,
     bool head = false,
-    bool statistic = false) {
+    bool statistic = false,
+    bool narrow = false,
+    uint64_t frozen_offset = 0) {
   ParameterBuilder builder_(_fbb);
+  builder_.add_frozen_offset(frozen_offset);
   builder_.add_state_offset(state_offset);
   builder_.add_slot_names(slot_names);
   builder_.add_slots(slots);
@@ -817,6 +836,7 @@ inline flatbuffers::Offset<Parameter> CreateParameter(
   builder_.add_view_shape(view_shape);
   builder_.add_model_shape(model_shape);
   builder_.add_name(name);
+  builder_.add_narrow(narrow);
   builder_.add_statistic(statistic);
   builder_.add_head(head);
   builder_.add_dtype(dtype);
@@ -842,7 +862,9 @@ inline flatbuffers::Offset<Parameter> CreateParameterDirect(
     const std::vector<uint64_t> *slots = nullptr,
     const std::vector<flatbuffers::Offset<flatbuffers::String>> *slot_names = nullptr,
     bool head = false,
-    bool statistic = false) {
+    bool statistic = false,
+    bool narrow = false,
+    uint64_t frozen_offset = 0) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto model_shape__ = model_shape ? _fbb.CreateVector<int64_t>(*model_shape) : 0;
   auto view_shape__ = view_shape ? _fbb.CreateVector<int32_t>(*view_shape) : 0;
@@ -865,7 +887,9 @@ inline flatbuffers::Offset<Parameter> CreateParameterDirect(
       slots__,
       slot_names__,
       head,
-      statistic);
+      statistic,
+      narrow,
+      frozen_offset);
 }
 
 struct Preprocess FLATBUFFERS_FINAL_CLASS : private flatbuffers::Table {

@@ -307,7 +307,6 @@ Status Verifier::parameter(unsigned index) const {
     return offset % kTensorAlignment == 0 && offset <= plan.state_bytes() &&
            bytes <= plan.state_bytes() - offset;
   };
-  if (!fits(p->state_offset(), dtype_bytes(dtype, elements))) return bad("is outside the state");
   uint64_t trained = elements;
   if (p->slice_axis() != -1) {
     if (p->slice_axis() < 0 || p->slice_axis() >= static_cast<int32_t>(rank) || !p->slice() ||
@@ -320,6 +319,14 @@ Status Verifier::parameter(unsigned index) const {
       previous = channel;
     }
     trained = elements / static_cast<uint64_t>(channels) * p->slice()->size();
+  }
+  if (!fits(p->state_offset(), dtype_bytes(dtype, p->narrow() ? trained : elements)))
+    return bad("is outside the state");
+  if (p->narrow()) {
+    const uint64_t frozen = dtype_bytes(dtype, elements - trained);
+    if (p->frozen_offset() % kTensorAlignment != 0 || p->frozen_offset() > plan.constants_bytes() ||
+        frozen > plan.constants_bytes() - p->frozen_offset())
+      return bad("is outside the constants");
   }
   const unsigned slots = p->slots() ? p->slots()->size() : 0;
   if (slots != (p->slot_names() ? p->slot_names()->size() : 0)) return bad("slots have no names");

@@ -24,6 +24,7 @@ class ArenaFitter {
  public:
   // The graph must be scheduled.
   explicit ArenaFitter(Graph graph);
+  const Graph& graph() const { return whole_->graph(); }  // as it was given
 
   // As few steps and as little work as the wish takes; where it cannot be had, the smallest arena.
   std::shared_ptr<PackedGraph> fit(const ArenaWish& wish);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/ir/graph.h"
@@ -53,6 +55,28 @@ void fuse_mask_grad(Graph& graph);
 // Orders the nodes for a small peak of memory: every gradient is consumed as soon as it may be (an
 // update waits for the last reader of the old weight). Keeps the order where that is no worse.
 void schedule(Graph& graph);
+
+// A parameter, by its value's name, of which only these channels along an axis are trained.
+struct TrainedChannels {
+  std::string parameter;
+  int axis = 0;
+  std::vector<int64_t> channels;  // increasing
+};
+
+// Leaves in the parameter's value what is trained: the rest becomes a constant, and both are put
+// together right before each step that reads the weight. State that is never written need not be in
+// writable memory. Updates of the slice become updates of all of the value. The graph must be
+// scheduled; parameters that it does not have are passed over.
+void narrow_parameters(Graph& graph, const std::vector<TrainedChannels>& trained);
+// Those where that gains more than the arena grows by from its `arena_bytes`: it has the whole weight
+// while it is read.
+std::vector<TrainedChannels> worth_narrowing(const Graph& graph,
+                                             std::vector<TrainedChannels> candidates,
+                                             int64_t arena_bytes);
+// What these need not have in writable memory.
+int64_t frozen_bytes(const Graph& graph, const std::vector<TrainedChannels>& trained);
+// The constant that a narrow parameter is put together with; kNone: it is not narrow.
+ValueId frozen_part(const Graph& graph, std::string_view parameter);
 
 // Computes gradients of weights some output channels at a time, each strip right before its update,
 // where that lowers the peak of memory behind the loss: only a strip of the gradient is there at

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "engine/format/parameter_tensor.h"
 #include "engine/format/plan_tensor.h"
 #include "engine/format/step_check.h"
 #include "graph/ir/error.h"
@@ -103,14 +104,10 @@ class PlanReader {
   const format::Parameter* parameter_at(const format::Tensor& t) const {
     if (!plan_.table().parameters()) return nullptr;
     for (const format::Parameter* p : *plan_.table().parameters())
-      if (p->state_offset() == t.offset() && bytes_of(*p) == described_tensor(t).bytes()) return p;
+      if (p->state_offset() == t.offset() &&
+          parameter_tensor(*p, 0).held_bytes() == described_tensor(t).bytes())
+        return p;
     return nullptr;
-  }
-
-  static uint64_t bytes_of(const format::Parameter& parameter) {
-    size_t elements = 1;
-    for (int32_t d : *parameter.shape()) elements *= static_cast<size_t>(d);
-    return dtype_bytes(static_cast<DType>(parameter.dtype()), elements);
   }
 
   static Origin origin_of(const format::Parameter& parameter) {

@@ -271,6 +271,10 @@ class PlanWriter {
   fb::Offset<format::Parameter> add_parameter(const PlanParameter& parameter) {
     const Value& value = *values_.at(parameter.value_name);
     const auto rank = static_cast<size_t>(value.shape.rank);
+    Shape whole = value.shape;
+    for (int axis = 0; axis < whole.rank; ++axis)
+      whole[axis] = value.origin.view_shape[value.origin.perm[static_cast<size_t>(axis)]];
+    const bool narrow = !parameter.frozen_value_name.empty();
     const std::vector<uint8_t> perm(value.origin.perm.begin(), value.origin.perm.begin() + rank);
     const std::vector<int32_t> slice(parameter.slice.begin(), parameter.slice.end());
     std::vector<uint64_t> slots;
@@ -280,10 +284,11 @@ class PlanWriter {
         builder_, builder_.CreateString(value.origin.tensor),
         builder_.CreateVector(value.origin.model_shape),
         builder_.CreateVector(value.origin.view_shape.dims, rank), builder_.CreateVector(perm),
-        static_cast<uint8_t>(value.dtype), builder_.CreateVector(value.shape.dims, rank),
+        static_cast<uint8_t>(value.dtype), builder_.CreateVector(whole.dims, rank),
         state_offsets_.at(parameter.value_name), parameter.slice_axis, builder_.CreateVector(slice),
         builder_.CreateVector(slots), builder_.CreateVectorOfStrings(parameter.slot_names),
-        value.fresh, value.role == Role::statistic);
+        value.fresh, value.role == Role::statistic, narrow,
+        narrow ? constants_.share(*values_.at(parameter.frozen_value_name)) : 0);
   }
 
   fb::Offset<format::Preprocess> add_preprocess() {

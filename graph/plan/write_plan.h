@@ -27,6 +27,7 @@ struct PlanParameter {
   std::string value_name;  // of the parameter value in every graph
   int slice_axis = -1;
   std::vector<int64_t> slice;
+  std::string frozen_value_name = {};         // of what a narrow parameter leaves to the constants
   std::vector<std::string> slot_names;        // "velocity"
   std::vector<std::string> slot_value_names;  // of the state values in train_step's graph
 };

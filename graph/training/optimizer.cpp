@@ -123,12 +123,14 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
     const std::string name = graph.value(update.parameter).name;
     const std::optional<Rows> rows = rows_of(graph, update);
     const Op op = rows ? row.of_rows : row.op;
-    const int32_t axis = update.axis < 0 ? 0 : update.axis;
+    // Of a narrow parameter the slice is all that there is.
+    const bool all =
+        update.axis < 0 || graph.shape(update.parameter) == graph.shape(update.gradient);
+    const int32_t axis = all ? 0 : update.axis;
     const ValueId gradient = rows ? rows->dy : update.gradient;
-    const ValueId indices = rows ? rows->ids
-                            : update.axis < 0
-                                ? kNone
-                                : graph.add_index_constant(name + ".channels", update.channels);
+    const ValueId indices = rows  ? rows->ids
+                            : all ? kNone
+                                  : graph.add_index_constant(name + ".channels", update.channels);
     for (const std::string& slot : row.slots)
       update.slots.push_back(graph.add_value({.name = fmt::format("{}.{}", name, slot),
                                               .dtype = graph.real,

@@ -125,25 +125,62 @@ void simplify(Graph& graph, const CompileOptions& options) {
   schedule(graph);
 }
 
-// Simplified, and in strips and recomputed as far as the options ask for it. `arena` is what the
-// programs so far need anyway: all share it.
-std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph graph,
-                                      const CompileOptions& options, int64_t arena,
-                                      ScheduledPrograms& scheduled) {
-  auto found = scheduled.find({kind, examples});
-  if (found == scheduled.end()) {
+// A program scheduled, with these parameters narrow; from `graph`, where it is the first time.
+ArenaFitter& fitter(ProgramKind kind, int examples, const std::vector<TrainedChannels>& narrow,
+                    Graph graph, const CompileOptions& options, ScheduledPrograms& scheduled) {
+  std::vector<std::string> names;
+  for (const TrainedChannels& trained : narrow) names.push_back(trained.parameter);
+  const auto known = scheduled.find({kind, examples, names});
+  if (known != scheduled.end()) return known->second;
+  if (const auto whole = scheduled.find({kind, examples, {}}); whole != scheduled.end()) {
+    graph = whole->second.graph();
+  } else {
     simplify(graph, options);
     if (options.fuse && options.stream) stream_examples(graph);
-    found = scheduled.emplace(std::pair(kind, examples), ArenaFitter(std::move(graph))).first;
   }
+  narrow_parameters(graph, narrow);
+  return scheduled.emplace(std::tuple(kind, examples, names), ArenaFitter(std::move(graph)))
+      .first->second;
+}
+
+// `arena` is what the programs so far need anyway: all share it.
+ArenaWish arena_wish(const CompileOptions& options, int examples, int64_t arena) {
   const bool budget = options.arena_budget > 0;
-  const auto packed = found->second.fit({.bytes = std::max(arena, options.arena_budget),
-                                         .tile_rows = examples == 1 && (options.tile || budget),
-                                         .split_gradients = options.split_gradients || budget,
-                                         .remake_masks = options.remake_masks,
-                                         .rematerialize = budget && options.recompute});
+  return {.bytes = std::max(arena, options.arena_budget),
+          .tile_rows = examples == 1 && (options.tile || budget),
+          .split_gradients = options.split_gradients || budget,
+          .remake_masks = options.remake_masks,
+          .rematerialize = budget && options.recompute};
+}
+
+// Simplified, and in strips and recomputed as far as the options ask for it.
+std::shared_ptr<PackedGraph> optimize(ProgramKind kind, int examples, Graph graph,
+                                      const CompileOptions& options, int64_t arena,
+                                      ScheduledPrograms& scheduled,
+                                      const std::vector<TrainedChannels>& narrow) {
+  const auto packed = fitter(kind, examples, narrow, std::move(graph), options, scheduled)
+                          .fit(arena_wish(options, examples, arena));
   packed->graph().verify();
   return packed;
+}
+
+// A training step. Parameters of which a slice is trained (`sliced`) are narrow in it where that
+// saves more state than the arena grows by; the other programs follow it.
+std::shared_ptr<PackedGraph> optimize_training(int examples, Graph graph,
+                                               const CompileOptions& options,
+                                               ScheduledPrograms& scheduled,
+                                               const std::vector<TrainedChannels>& sliced) {
+  constexpr ProgramKind kTrain = ProgramKind::train_step;
+  const auto whole = optimize(kTrain, examples, std::move(graph), options, 0, scheduled, {});
+  if (sliced.empty() || !options.narrow) return whole;
+  const Graph& unfitted = scheduled.at({kTrain, examples, {}}).graph();
+  const int64_t arena = whole->within(options.arena_budget).arena_bytes;
+  const auto chosen = worth_narrowing(unfitted, sliced, arena);
+  if (chosen.empty()) return whole;
+  const auto narrow = optimize(kTrain, examples, {}, options, 0, scheduled, chosen);
+  const int64_t growth = narrow->within(options.arena_budget).arena_bytes - arena;
+  const bool allowed = arena > options.arena_budget || growth <= options.arena_budget - arena;
+  return allowed && growth < frozen_bytes(unfitted, chosen) ? narrow : whole;
 }
 
 // `arena` is what the programs so far need; what fits into it need not be smaller.
@@ -177,7 +214,7 @@ int64_t input_bytes(const Graph& graph, int count) {
 // Repeats the graph of a micro-batch, optimised, for the whole batch, and updates by the sums of
 // its gradients.
 void accumulate(Graph& graph, const CompileOptions& options, ScheduledPrograms& scheduled,
-                std::vector<Update>& updates) {
+                std::vector<Update>& updates, const std::vector<TrainedChannels>& sliced) {
   const int count = options.batch / options.micro_batch;
   CompileOptions of_one = options;
   // While the first micro-batch is computed, the examples of the others are there, too.
@@ -189,8 +226,7 @@ void accumulate(Graph& graph, const CompileOptions& options, ScheduledPrograms& 
     graph.outputs.push_back({port(i), updates[i].gradient});
   add_up_outputs(graph);
   graph =
-      optimize(ProgramKind::train_step, options.micro_batch, std::move(graph), of_one, 0, scheduled)
-          ->graph();
+      optimize_training(options.micro_batch, std::move(graph), of_one, scheduled, sliced)->graph();
   repeat_micro_batch(graph, count);
   for (size_t i = 0; i < updates.size(); ++i) updates[i].gradient = graph.output(port(i));
   std::erase_if(graph.outputs, [](const Port& p) { return p.name.starts_with("gradient "); });
@@ -216,8 +252,12 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
     throw_error("the scheme needs gradients that do not exist: {}", fmt::join(missing, ", "));
   const auto gradients = differentiate(graph, loss.seed, wanted);
   std::vector<Update> updates = prune(graph, scheme, gradients);
+  std::vector<TrainedChannels> sliced;
+  for (const Update& update : updates)
+    if (update.axis >= 0)
+      sliced.push_back({graph.value(update.parameter).name, update.axis, update.channels});
   if (has_micro_batches(options))
-    accumulate(graph, options, scheduled, updates);
+    accumulate(graph, options, scheduled, updates, sliced);
   else
     append_optimizer(graph, options.optimizer, updates);
   if (by_batch) append_running_statistics(graph, false);
@@ -227,45 +267,61 @@ PlanProgram compile_train_step(Graph graph, const CompileOptions& options, const
       graph.outputs.push_back(
           {std::string(kGradientPrefix) + parameter.origin.tensor, update.gradient});
     PlanParameter listed{
-        parameter.name, update.axis, update.channels, options.optimizer.slot_names(), {}};
+        parameter.name, update.axis, update.channels, {}, options.optimizer.slot_names(), {}};
     for (ValueId slot : update.slots) listed.slot_value_names.push_back(graph.value(slot).name);
     parameters->push_back(std::move(listed));
   }
   for (ValueId statistic : tracked_statistics(graph))
-    parameters->push_back({graph.value(statistic).name, -1, {}, {}, {}});
-  const auto packed = has_micro_batches(options)
-                          ? std::make_shared<PackedGraph>(std::move(graph))
-                          : optimize(ProgramKind::train_step, options.batch, std::move(graph),
-                                     options, 0, scheduled);
+    parameters->push_back({graph.value(statistic).name, -1, {}, {}, {}, {}});
+  const auto packed =
+      has_micro_batches(options)
+          ? std::make_shared<PackedGraph>(std::move(graph))
+          : optimize_training(options.batch, std::move(graph), options, scheduled, sliced);
   return finish(ProgramKind::train_step, options.batch, *packed, options, 0);
 }
 
 PlanProgram compile_evaluate(Graph graph, const CompileOptions& options, int batch, int64_t arena,
-                             ScheduledPrograms& scheduled) {
+                             ScheduledPrograms& scheduled,
+                             const std::vector<TrainedChannels>& narrow) {
   // What judges goes by the labels as they are.
   attach_loss(graph, options.loss, false, as_judged(options.loss_settings));
   const auto packed =
-      optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled);
+      optimize(ProgramKind::evaluate, batch, std::move(graph), options, arena, scheduled, narrow);
   return finish(ProgramKind::evaluate, batch, *packed, options, arena);
 }
 
 PlanProgram compile_predict(Graph graph, const CompileOptions& options, int64_t arena,
-                            ScheduledPrograms& scheduled) {
+                            ScheduledPrograms& scheduled,
+                            const std::vector<TrainedChannels>& narrow) {
   attach_probabilities(graph, options.loss, options.loss_settings);
   const auto packed = optimize(ProgramKind::predict, options.predict_batch, std::move(graph),
-                               options, arena, scheduled);
+                               options, arena, scheduled, narrow);
   return finish(ProgramKind::predict, options.predict_batch, *packed, options, arena);
 }
 
 // What averages the statistics of batch norms over a data set, a batch at a time.
 PlanProgram compile_estimate(Graph graph, const CompileOptions& options, int64_t arena,
-                             ScheduledPrograms& scheduled) {
+                             ScheduledPrograms& scheduled,
+                             const std::vector<TrainedChannels>& narrow) {
   graph.outputs.clear();
   use_batch_statistics(graph, options.batch);
   append_running_statistics(graph, true);
-  const auto packed =
-      optimize(ProgramKind::estimate, options.batch, std::move(graph), options, arena, scheduled);
+  const auto packed = optimize(ProgramKind::estimate, options.batch, std::move(graph), options,
+                               arena, scheduled, narrow);
   return finish(ProgramKind::estimate, options.batch, *packed, options, arena);
+}
+
+// The parameters of which the training step holds in the state what it trains, and no more.
+std::vector<TrainedChannels> find_narrow(PlanContents& contents) {
+  const Graph& train = contents.programs.front().graph;
+  std::vector<TrainedChannels> narrow;
+  for (PlanParameter& parameter : contents.parameters) {
+    const ValueId frozen = frozen_part(train, parameter.value_name);
+    if (frozen == kNone) continue;
+    parameter.frozen_value_name = train.value(frozen).name;
+    narrow.push_back({parameter.value_name, parameter.slice_axis, parameter.slice});
+  }
+  return narrow;
 }
 
 // A hash of a parameter's values that does not depend on our layout.
@@ -447,11 +503,14 @@ Compiled compile(const Model& model, const CompileOptions& options, ScheduledPro
   contents.programs.push_back(
       compile_train_step(std::move(train), options, scheme, scheduled, &contents.parameters));
   const int64_t arena = contents.programs.back().memory.arena_bytes;
+  const std::vector<TrainedChannels> narrow = find_narrow(contents);
   contents.programs.push_back(
-      compile_evaluate(std::move(evaluate), options, evaluate_batch, arena, scheduled));
-  contents.programs.push_back(compile_predict(std::move(predict), options, arena, scheduled));
+      compile_evaluate(std::move(evaluate), options, evaluate_batch, arena, scheduled, narrow));
+  contents.programs.push_back(
+      compile_predict(std::move(predict), options, arena, scheduled, narrow));
   if (estimates)
-    contents.programs.push_back(compile_estimate(std::move(estimate), options, arena, scheduled));
+    contents.programs.push_back(
+        compile_estimate(std::move(estimate), options, arena, scheduled, narrow));
 
   contents.model_name = model.path().substr(model.path().find_last_of('/') + 1);
   contents.model_hash = model.hash();

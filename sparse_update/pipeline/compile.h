@@ -49,6 +49,9 @@ struct CompileOptions {
   // Compute the first layers of one example after the other, where a batch of them is more than a
   // cache holds, or that takes less memory. See stream_examples.
   bool stream = true;
+  // Of a parameter of which a slice is trained, keep the rest out of the state where that takes
+  // less memory. Off: to compare.
+  bool narrow = true;
   // Compute the first layers in strips of rows where that makes the arena smaller: costs steps and
   // copies, changes no sum. See tile_rows.
   bool tile = false;
@@ -83,7 +86,8 @@ Compiled compile(const Model& model, const CompileOptions& options);
 // The same, again and again with other memory options (`tile`, `split_gradients`, `arena_...`):
 // scheduling and what was tried for one arena are known for the next, by program and examples at
 // once. All else but `micro_batch` must stay as it was.
-using ScheduledPrograms = std::map<std::pair<ProgramKind, int>, ArenaFitter>;
+using ScheduledPrograms =
+    std::map<std::tuple<ProgramKind, int, std::vector<std::string>>, ArenaFitter>;
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled);
 
 // The forward graph as every program starts from it: imported, NHWC, constants folded, head

@@ -18,7 +18,7 @@ std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::
   for (const format::Parameter* p : *plan.table().parameters()) {
     const ParameterTensor t = parameter_tensor(*p, 0);
     const size_t size = dtype_bytes(t.dtype, 1);
-    if (t.state_offset + static_cast<size_t>(t.elements()) * size > state.size())
+    if (t.state_offset + t.held_bytes() > state.size())
       throw_error("{}: {} bytes of state do not hold parameter {}", plan.name(), state.size(),
                   t.name);
     const auto shape = list_of(p->model_shape());
@@ -26,10 +26,11 @@ std::vector<ModelTensor> trained_tensors(const Plan& plan, std::span<const std::
     tensors.push_back(
         {std::string(t.name), {shape.begin(), shape.end()}, {}, p->head(), first_axis});
     for_each_run(t, [&](const ElementRun& run) {
+      const std::byte* from =
+          address_of(t, run, state.data() + t.state_offset, plan.constants().data());
       for (int64_t i = 0; i < run.count; ++i)
         tensors.back().reals.push_back(
-            real_at(t.dtype, state.data() + t.state_offset +
-                                 static_cast<size_t>(run.first + i * run.stride) * size));
+            real_at(t.dtype, from + static_cast<size_t>(i * run.stride) * size));
       return true;
     });
   }

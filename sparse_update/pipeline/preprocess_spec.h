@@ -6,8 +6,8 @@
 
 namespace attune {
 
-// Preprocessing of what the user wrote: a preset, a JSON file, or such JSON itself. Throws Error that names the file,
-// the key and what is there instead.
+// Preprocessing of what the user wrote: a preset, a JSON file, or such JSON itself. Throws Error
+// that names the file, the key and what is there instead.
 //   none            the data is what the model takes
 //   imagenet        shorter side to 256, the middle 224x224, RGB, (x / 255 - mean) / deviation with
 //                   ImageNet's

@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "engine/format/parameter_tensor.h"
 #include "tests/bits/networks.h"
 #include "tests/bits/recorded.h"
 #include "tests/plan/support.h"
@@ -66,6 +67,12 @@ double run_step(Session& session, uint64_t step) {
   return loss;
 }
 
+// What a narrow parameter has among the constants and not in the state.
+int64_t frozen_bytes(const format::Parameter& parameter) {
+  const ParameterTensor value = attune::parameter_tensor(parameter, 0);
+  return (value.elements() - value.trained()) * static_cast<int64_t>(dtype_bytes(value.dtype, 1));
+}
+
 // Over the trained parameters by name: f(parameter) gives a tensor, hashed in the model's order.
 template <class F>
 std::string hash_by_name(const CompiledPlan& compiled, F&& f) {
@@ -76,7 +83,7 @@ std::string hash_by_name(const CompiledPlan& compiled, F&& f) {
   Hash hash;
   for (const format::Parameter* parameter : parameters) {
     hash.add(std::span<const char>(name(parameter)));
-    const Tensor tensor = f(*parameter);
+    const auto tensor = f(*parameter);
     REQUIRE(tensor);
     hash.add(std::span<const double>(in_model_order(*parameter, tensor)));
   }
@@ -124,10 +131,14 @@ Figures figures_of(const Model& model, const CompileOptions& options) {
   const double first = run_step(*session, 1), second = run_step(*session, 2);
   figures.losses = hexadecimal(first) + "," + hexadecimal(second);
   figures.parameters = hash_by_name(compiled, [&](const format::Parameter& parameter) {
-    return parameter_tensor(*session, parameter);
+    return WholeParameter(session->plan(), session->state(), parameter);
   });
   figures.evaluated = evaluated(*session);
-  figures.arena = std::to_string(compiled.plan().table().arena_bytes());
+  // Less what narrow parameters save in the state, for which the arena may grow.
+  auto arena = static_cast<int64_t>(compiled.plan().table().arena_bytes());
+  for (const format::Parameter* parameter : compiled.parameters())
+    if (parameter->narrow()) arena -= frozen_bytes(*parameter);
+  figures.arena = std::to_string(arena);
   return figures;
 }
 

@@ -216,7 +216,7 @@ TEST_CASE("every operator in pieces gives what it gives whole") {
 
 TEST_CASE("what mixes elements, or depends on their places, is refused") {
   const Shape x{4, 6, 8, 6}, pooled{4, 3, 4, 6}, w{10, 3, 3, 6}, y{4, 6, 8, 10};
-  const Shape logits{5, 7}, labels{5}, one{1}, narrow{4, 2, 8, 6}, indices{2};
+  const Shape logits{5, 7}, labels{5}, one{1}, narrow{4, 2, 8, 6}, left{4, 4, 8, 6}, indices{2};
   Conv2dAttrs conv;
   conv.pad_top = conv.pad_bottom = conv.pad_left = conv.pad_right = 1;
   Conv2dAttrs grouped = conv, clamped = conv;
@@ -258,6 +258,8 @@ TEST_CASE("what mixes elements, or depends on their places, is refused") {
       {"units of a state", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 0, 3},
       {"a state's own product", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 1, 2},
       {"directions", {Op::rnn, &recurrent, {&states, &square}, {&states}}, 1, 0},
+      {"what goes in between", {Op::interleave, &along, {&narrow, &left, &indices}, {&x}}, 0, 1},
+      {"what lies around it", {Op::interleave, &along, {&narrow, &left, &indices}, {&x}}, 3, 1},
       {"what is selected from", {Op::select, &along, {&x, &indices}, {&narrow}}, 0, 1},
       {"what is added to", {Op::scatter_add, &along, {&narrow, &indices}, {&x}}, 2, 1},
       {"rows by their numbers", {Op::take_along, nullptr, {&table, &ids}, {&taken}}, 0, 1},
@@ -287,8 +289,9 @@ TEST_CASE("weights have the channels of their layer where the signature says so"
   CHECK(axes(Op::conv2d_transpose, 1) == std::pair(0, 3));
   CHECK(axes(Op::lstm, 1) == std::pair(2, 1));
   CHECK(axes(Op::rnn, 1) == std::pair(2, 1));
-  const std::set<Op> layers = {Op::conv2d, Op::depthwise_conv2d, Op::linear, Op::conv2d_transpose,
-                               Op::lstm, Op::gru, Op::rnn};
+  const std::set<Op> layers = {
+      Op::conv2d, Op::depthwise_conv2d, Op::linear, Op::conv2d_transpose, Op::lstm, Op::gru,
+      Op::rnn};
   for (const OpInfo& info : kOps)
     for (int i = 0; i < 8; ++i) {
       const bool layer = i == 1 && layers.contains(info.op);

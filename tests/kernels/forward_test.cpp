@@ -527,6 +527,18 @@ TEST_CASE("kernels that move elements put each where it belongs") {
     at[axis] = static_cast<int>(call.inputs[1].at(at[axis]));
     return call.inputs[0].at(flat(call.inputs[0].shape(), at));
   });
+  check_op(Op::interleave, [](const Call& call, int64_t, Index at) {
+    const int axis = attrs_of<AxisAttrs>(call).axis;
+    const Value& places = call.inputs[2];
+    int before = 0, of_y = -1;
+    for (int k = 0; k < places.size(); ++k) {
+      if (places.at(k) == at[axis]) of_y = k;
+      before += places.at(k) < at[axis];
+    }
+    at[axis] = of_y >= 0 ? of_y : at[axis] - before;
+    const Value& from = call.inputs[of_y >= 0 ? 0 : 1];
+    return from.at(flat(from.shape(), at));
+  });
   check_op(Op::take, [](const Call& call, int64_t i, const Index&) {
     const Value &table = call.inputs[0], &ids = call.inputs[1];
     const int64_t width = table.shape()[1], id = static_cast<int64_t>(ids.at(i / width));

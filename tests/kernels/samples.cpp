@@ -326,6 +326,17 @@ void add_movement(std::vector<Sample>& all) {
         make_sample("", Op::slice, SliceAttrs{axis, 1}, {Value::random(a, 1)}, {real(c)}));
     all.push_back(make_sample("", Op::gather, attrs,
                               {Value::random(a, 1), Value::ints({5}, {5, 0, 3, 2, 4})}, {real(c)}));
+    // One part among the slices of the other: apart, together, in front, behind.
+    for (const std::vector<int>& places :
+         {std::vector<int>{0, 3, 4}, {5}, {0, 1, 2, 3, 4}, {1, 2, 4, a[axis] - 1}}) {
+      Shape part = a, rest = a;
+      part[axis] = static_cast<int32_t>(places.size());
+      rest[axis] = a[axis] - part[axis];
+      all.push_back(make_sample(
+          "", Op::interleave, attrs,
+          {Value::random(part, 4), Value::random(rest, 5), Value::ints({part[axis]}, places)},
+          {real(a)}));
+    }
   }
   for (const auto& [ids, y] : {std::pair{Shape{2, 4}, Shape{2, 4, 5}}, {Shape{8}, Shape{8, 5}}})
     all.push_back(make_sample(

@@ -58,7 +58,7 @@ struct Row {
 
 // Elements of the trained slice in the model's order.
 std::vector<double> trained_elements(const Session& session, const format::Parameter& parameter) {
-  const Tensor whole = parameter_tensor(session, parameter);
+  const WholeParameter whole = parameter_tensor(session, parameter);
   std::vector<double> part = trained_part(parameter, whole);
   Tensor narrow = whole;
   narrow.dtype = DType::f64;

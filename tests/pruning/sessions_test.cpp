@@ -98,8 +98,8 @@ TEST_CASE("training changes the trained slices, and nothing else") {
     bool changed = false;
     for (const format::Parameter* parameter : compiled.parameters()) {
       CAPTURE(parameter->name()->str());
-      const Tensor after = parameter_tensor(*session, *parameter);
-      const Tensor before = parameter_tensor(*untrained, *parameter);
+      const WholeParameter after = parameter_tensor(*session, *parameter);
+      const WholeParameter before = parameter_tensor(*untrained, *parameter);
       CHECK(same_outside_slice(*parameter, after, before));
       changed |= trained_part(*parameter, after) != trained_part(*parameter, before);
     }

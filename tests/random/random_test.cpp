@@ -193,9 +193,9 @@ void check_step(const CompiledPlan& plan, const Reference& reference, const Inpu
   for (const format::Parameter* parameter : plan.parameters()) {
     const std::string name = parameter->name()->str();
     CAPTURE(name);
-    const Tensor after = parameter_tensor(*session, *parameter);
-    Tensor before = after, gradient = after;
-    before.data = old.data() + parameter->state_offset();
+    const WholeParameter after = parameter_tensor(*session, *parameter);
+    const WholeParameter before(plan.plan(), old, *parameter);
+    Tensor gradient = after;
     CHECK(same_outside_slice(*parameter, before, after));
     std::vector<double> expected =
         in_plan_order(*parameter, after.shape, reference.gradients.at(name));

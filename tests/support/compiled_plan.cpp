@@ -103,12 +103,21 @@ std::vector<double> in_model_order(const format::Parameter& parameter, const Ten
   return result;
 }
 
-Tensor parameter_tensor(const Session& session, const format::Parameter& parameter) {
-  Tensor tensor;
-  tensor.data = session.state().data() + parameter.state_offset();
-  tensor.dtype = static_cast<DType>(parameter.dtype());
-  tensor.shape = shape_of(parameter);
-  return tensor;
+WholeParameter::WholeParameter(const Plan& plan, std::span<const std::byte> state,
+                               const format::Parameter& parameter) {
+  dtype = static_cast<DType>(parameter.dtype());
+  shape = shape_of(parameter);
+  elements_.resize(bytes());
+  data = elements_.data();
+  const size_t size = dtype_bytes(dtype, 1);
+  const std::byte* trained = state.data() + parameter.state_offset();
+  const std::byte* frozen = plan.constants().data() + parameter.frozen_offset();
+  std::byte* to = elements_.data();
+  for_elements(parameter, [&](int64_t, int place) {
+    const std::byte*& from = parameter.narrow() && place < 0 ? frozen : trained;
+    std::memcpy(to, from, size);
+    from += size, to += size;
+  });
 }
 
 std::vector<double> trained_part(const format::Parameter& parameter, const Tensor& whole) {

@@ -49,8 +49,18 @@ std::vector<double> reals_of(const Tensor& tensor);
 // order.
 std::vector<double> in_model_order(const format::Parameter& parameter, const Tensor& tensor);
 
-// The whole of a trained parameter in a session's state.
-Tensor parameter_tensor(const Session& session, const format::Parameter& parameter);
+// The whole of a trained parameter as it is now, of which a state may hold the trained slice alone.
+struct WholeParameter : Tensor {
+  WholeParameter(const Plan& plan, std::span<const std::byte> state,
+                 const format::Parameter& parameter);
+  WholeParameter(const WholeParameter&) = delete;
+
+ private:
+  std::vector<std::byte> elements_;
+};
+inline WholeParameter parameter_tensor(const Session& session, const format::Parameter& parameter) {
+  return {session.plan(), session.state(), parameter};
+}
 
 // The trained part of a tensor that is laid out as the whole parameter, as narrow as the slice.
 std::vector<double> trained_part(const format::Parameter& parameter, const Tensor& whole);
