@@ -3,6 +3,7 @@
 #   build       what the library and the command are built from
 #   quickstart  speech synthesis for the quickstart
 #   test        what the tests need besides
+#   package     what Debian's packages and the Python wheel are made with
 #   devices     compilers for other processors, and what runs their programs here
 #   bench       what bench/ measures with, and peers to compare with
 set -euo pipefail
@@ -18,6 +19,7 @@ for group in "$@"; do
     test) packages+=(doctest-dev libstb-dev espeak-ng python3 python3-dev pybind11-dev python3-numpy
                      python3-onnx python3-torch python3-torchvision python3-matplotlib
                      python3-nbclient python3-ipykernel chromium strace graphviz fonts-dejavu-core) ;;
+    package) packages+=(dpkg-dev file pybind11-dev python3-dev python3-pip) ;;
     devices) packages+=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf gcc-arm-none-eabi
                         libstdc++-arm-none-eabi-newlib emscripten nodejs qemu-user qemu-system-arm) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch

@@ -74,7 +74,7 @@ class Session:
         >>> import attune, numpy as np
         >>> session = attune.compile(attune.example_model(), scheme="head", batch_size=2).session()
         >>> made = session.run("train_step", mfcc=np.zeros((2, 1, 49, 10)), labels=[3, 4], learning_rate=0.01)
-        >>> float(made["loss"]) > 0
+        >>> made["loss"].item() > 0
         True
         """
         given = {**(arrays or {}), **more}

@@ -1,73 +1,104 @@
 #!/usr/bin/env bash
-# The Debian packages in a Debian with nothing else, of the version that they were built on; as root:
-#   tests/package/minimal_root.sh PACKAGES [FOLDER]
-# PACKAGES is where cmake/debian_packages.sh left them. First the shared library and the command alone,
-# then the examples, built on the development package. FOLDER (default: build/debian) has, or receives,
-# the bare system of tests/debian.sh.
+# The packages in a Debian with nothing else, from nothing but git; as root:
+#   tests/package/minimal_root.sh 12|13 [FOLDER]
+# In one bare system Debian's packages and the Python wheel are made of what is committed; in another one
+# they are installed, used and removed: the shared library and the command alone, the examples in C, C++
+# and Python, the Python package's tests. FOLDER: see tests/debian_root.sh; packages-made-12 in it
+# receives what was made.
 set -euo pipefail
-fail() { echo "minimal_root.sh: $*" >&2; exit 2; }
 repository=$(cd "$(dirname "$0")/../.." && pwd)
-[ $# -ge 1 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 2; }
-packages=$(cd "$1" && pwd)
-. /etc/os-release
-folder=${2:-$repository/build/debian}
-[ "$(id -u)" -eq 0 ] || fail "needs root, for debootstrap and chroot"
-ls "$packages"/libattune0_*.deb "$packages"/libattune-dev_*.deb "$packages"/attune-tools_*.deb >/dev/null ||
-  fail "$packages lacks packages: cmake/debian_packages.sh makes them"
-mkdir -p "$folder"
-bare=$folder/bare-$VERSION_ID.tar
+. "$repository/tests/debian_root.sh"
+made=$folder/packages-made-$release
 root=$(mktemp -d "$folder/package-root.XXXXXX")
 trap 'rm -rf --one-file-system "$root"' EXIT
-if [ ! -e "$bare" ]; then
-  mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' | sed -n 1p)}
-  [ -n "$mirror" ] || fail "apt knows no Debian mirror: give one, DEBIAN_MIRROR=http://.../debian"
-  debootstrap --variant=minbase "$VERSION_CODENAME" "$root" "$mirror" >"$folder/bare-$VERSION_ID.log" 2>&1 ||
-    fail "debootstrap failed: $folder/bare-$VERSION_ID.log"
-  tar -C "$root" -cf "$bare.new" .
-  mv "$bare.new" "$bare"
-else
-  tar -C "$root" -xf "$bare"
-fi
-cp /etc/resolv.conf "$root/etc/resolv.conf"
-mkdir "$root/packages" "$root/work"
-cp "$packages"/*.deb "$root/packages/"
-cp -r "$repository/examples/embedding" "$repository/examples/cartpole/policy.onnx" "$root/work/"
-[ ! -d "$repository/examples/c_api" ] || cp -r "$repository/examples/c_api" "$root/work/"
 
-cat >"$root/work/inside.sh" <<'INSIDE'
-set -euo pipefail
-export DEBIAN_FRONTEND=noninteractive
-install() { apt-get install -qq -y --no-install-recommends "$@" >log 2>&1 </dev/null || { cat log; exit 1; }; }
-apt-get update -qq
-install /packages/libattune0_*.deb /packages/attune-tools_*.deb
-ldconfig -p | grep -q libattune.so.0
-! ldd /usr/bin/attune | grep 'not found'
-attune compile policy.onnx -o policy.att --scheme full --loss cross_entropy --quiet
-attune inspect policy.att | grep '^total'
-awk 'BEGIN { srand(1); print "a,b,c,d,label"
-  for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; printf "%f,%f,%f,%f,%d\n", a, rand(), rand(), rand(), (a > 0) } }' >table.csv
-attune train policy.att --data table.csv --epochs 3 --learning-rate 0.05 --quiet
-install /packages/libattune-dev_*.deb g++ gcc make cmake pkg-config
-for shared in OFF ON; do
-  cmake -S embedding -B build-$shared -DBUILD_SHARED_LIBS=$shared >log 2>&1 || { cat log; exit 1; }
-  cmake --build build-$shared >log 2>&1 || { cat log; exit 1; }
-  build-$shared/own_data policy.att
-  build-$shared/files policy.att table.csv
-done
-build-OFF/compile_model policy.onnx compiled.att full
-build-ON/own_data compiled.att
-g++ -std=c++20 embedding/files.cpp -o files $(pkg-config --cflags --libs attune-io)
-./files policy.att table.csv
-if [ -d c_api ]; then
-  cmake -S c_api -B build-c >log 2>&1 || { cat log; exit 1; }
-  cmake --build build-c >log 2>&1 || { cat log; exit 1; }
+# fresh: another bare system, with a clone.
+fresh() {
+  make_root "$root"
+  mkdir "$root/made"
+  git clone -q "$repository" "$root/root/attune"
+}
+step() {  # step NAME: runs the script given to it inside.
+  local log=$folder/$1-$release.log TIMEFORMAT='%0R s, %0U + %0S s of processors' took
+  cat >"$root/made/$1.sh"
+  took=$({ time inside "$root" /root bash -euo pipefail "/made/$1.sh" >"$log" 2>&1 </dev/null; } 2>&1) ||
+    { tail -n 40 "$log"; echo "Debian $release: $1 failed, all of it: $log"; exit 1; }
+  rm "$root/made/$1.sh"
+  echo "Debian $release: $1 passed in $took"
+}
+
+fresh
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp /etc/ssl/certs/ca-certificates.crt "$root/made/trusted"  # for PyPI
+step make_packages <<'INSIDE'
+attune/cmake/install_packages.sh build package
+attune/cmake/debian_packages.sh /root/attune/build-debian
+cp attune/build-debian/debian/*.deb /made/
+# With Debian's own scikit-build-core where it has one; else with PyPI's. What was compiled for the packages
+# is compiled alike for the wheel.
+isolation=
+[ ! -e /made/trusted ] || export PIP_CERT=/made/trusted
+if apt-get install -qq -y --no-install-recommends python3-scikit-build-core python3-pybind11; then
+  isolation=--no-build-isolation
 fi
-apt-get remove -qq -y libattune0 >log 2>&1 || { cat log; exit 1; }
-! find /usr -name '*attune*' ! -path '*/share/doc/*' | grep . || { echo "left behind"; exit 1; }
+export CC=cc CXX=c++ CMAKE_ARGS="${ATTUNE_WERROR:+-DATTUNE_WERROR=$ATTUNE_WERROR}"
+python3 -m pip wheel --no-deps $isolation -w /made attune/python
 INSIDE
-unshare --mount --propagation private --pid --fork --kill-child bash -euc '
-  mount -t proc proc "$1/proc"
-  mount --rbind /dev "$1/dev"
-  exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroot "$1" bash -c "cd /work && exec bash inside.sh"
-' bash "$root"
-echo "Debian $VERSION_ID: installed, used and removed"
+rm -rf "$made" "$root/made/trusted"
+mv "$root/made" "$made"
+
+fresh
+cp "$made"/* "$root/made/"
+step use_packages <<'INSIDE'
+source=/root/attune attune=/usr/bin/attune
+. $source/tests/package/examples.sh
+mkdir work
+cd work
+install() { quietly apt-get install -qq -y --no-install-recommends "$@"; }
+apt-get update -qq
+
+# The command, and with it the shared library.
+install /made/libattune0_*.deb /made/attune-tools_*.deb
+ldconfig -p | grep -q libattune.so.0
+! ldd $attune | grep 'not found'
+attune --help | grep -q ' train '
+attune train --help | grep -q -- --learning-rate
+make_inputs
+attune inspect policy.att | grep '^total'
+attune train policy.att --data table.csv --epochs 20 --learning-rate 0.05 --quiet
+attune evaluate policy.att --checkpoint policy.atc --data table.csv | tee out
+grep -qE '^accuracy +(9[0-9]|100)' out
+attune export policy.att --model $source/examples/cartpole/policy.onnx --checkpoint policy.atc -o adapted.onnx
+
+# Python: the wheel, beside Debian's NumPy.
+install python3 python3-venv python3-numpy
+python3 -m venv --system-site-packages venv
+quietly venv/bin/pip install --no-index --no-deps /made/attune-*.whl
+venv/bin/python $source/examples/embedding/adapt.py $source/examples/cartpole/policy.onnx table.csv adapted.onnx |
+  tee out
+grep -qE '^accuracy [0-9.]+ % before, (9[0-9]|100)[0-9.]* % after' out
+venv/bin/attune inspect policy.att >out
+ATTUNE_COMMAND=$attune venv/bin/python -m unittest discover -s $source/tests/python -t $source/tests/python
+
+# C and C++, by CMake and pkg-config.
+install /made/libattune-dev_*.deb g++ gcc make cmake pkg-config
+for shared in OFF ON; do
+  quietly cmake -S $source/examples/embedding -B build-$shared -DBUILD_SHARED_LIBS=$shared
+  quietly cmake --build build-$shared
+  runs build-$shared
+done
+build-OFF/compile_model $source/examples/cartpole/policy.onnx compiled.att full
+build-ON/own_data compiled.att
+ldd build-ON/own_data | grep -q libattune.so.0
+mkdir pkg-config
+for program in own_data:attune files:attune-io; do
+  quietly g++ -std=c++20 $source/examples/embedding/${program%:*}.cpp -o pkg-config/${program%:*} \
+    $(pkg-config --cflags --libs ${program#*:})
+done
+runs pkg-config
+quietly cmake -S $source/examples/c_api -B build-c
+quietly cmake --build build-c
+bash $source/tests/c_api/example.sh $attune $source/examples/keyword_spotting/kws.onnx $PWD/build-c/train_keywords
+
+quietly apt-get remove -qq -y libattune0 libattune-dev attune-tools
+! find /usr -name '*attune*' ! -path '*/share/doc/*' | grep . || fail "that was left behind"
+INSIDE

@@ -6,8 +6,7 @@ source=$1 build=$2 attune=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-fail() { echo "package.sh: $*"; exit 1; }
-quietly() { "$@" >log 2>&1 || { cat log; fail "failed: $*"; }; }
+. "$source/tests/package/examples.sh"
 
 quietly cmake --install "$build" --prefix "$work/first"
 mv first moved
@@ -32,22 +31,7 @@ grep -oE '^ATTUNE_API .*[ *]attune_[a-z0-9_]+\(' "$prefix/include/attune/attune.
 while read -r name; do grep -qx "$name" symbols || fail "the shared library lacks $name"; done <declared
 [ "$(objdump -p "$lib/libattune.so.0" | awk '/SONAME/ { print $2 }')" = libattune.so.0 ] || fail "SONAME"
 
-"$attune" compile "$source/examples/cartpole/policy.onnx" -o policy.att --scheme full --loss cross_entropy --quiet
-awk 'BEGIN { srand(1); print "a,b,c,d,label"
-  for (i = 0; i < 100; ++i) { a = 2 * rand() - 1; b = rand(); c = rand(); d = rand()
-    printf "%f,%f,%f,%f,%d\n", a, b, c, d, (a > 0) } }' >table.csv
-
-# runs FOLDER: the programs in it do what they say.
-runs() {
-  "$1/own_data" policy.att own.atc >out
-  grep -qE '^accuracy [0-9.]+ % before, (9[0-9]|100)[0-9.]* % after 750 steps' out || { cat out; fail "$1/own_data"; }
-  "$attune" inspect policy.att >/dev/null
-  [ -s own.atc ] || fail "$1/own_data: no checkpoint"
-  rm own.atc
-  "$1/files" policy.att table.csv >out
-  grep -qE '^epoch 20: loss [0-9.]+, accuracy (9[0-9]|100)' out || { cat out; fail "$1/files"; }
-  ! "$1/files" policy.att /dev/null >out 2>&1 || fail "$1/files learned from nothing"
-}
+make_inputs
 for shared in OFF ON; do
   quietly cmake -S "$source/examples/embedding" -B "cmake-$shared" -DCMAKE_PREFIX_PATH="$prefix" -DBUILD_SHARED_LIBS=$shared
   quietly cmake --build "cmake-$shared"

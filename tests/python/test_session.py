@@ -46,7 +46,7 @@ class Running(unittest.TestCase):
         x, y = words(4)
         for arrays, text in (({"mfcc": x}, r"labels"),
                              ({"mfcc": x[:2], "labels": y, "learning_rate": 1}, r"mfcc: has the shape \[2,"),
-                             ({"mfcc": x, "labels": y + 2**33, "learning_rate": 1}, "cannot hold"),
+                             ({"mfcc": x, "labels": y.astype(np.int64) + 2**33, "learning_rate": 1}, "cannot hold"),
                              ({"mfcc": x, "labels": y + 0.5, "learning_rate": 1}, "float64"),
                              ({"mfcc": x, "labels": y + 7, "learning_rate": 1}, "labels holds 10"),
                              ({"inputs": x, "labels": y}, "takes no inputs; it takes mfcc")):
