@@ -216,7 +216,7 @@ void checkpoint(Input input) {
     uint64_t size() const override { return bytes.size(); }
     bool read_at(uint64_t offset, void* out, size_t count) override {
       if (offset > bytes.size() || count > bytes.size() - offset) abort();
-      std::memcpy(out, bytes.data() + offset, count);
+      std::copy_n(bytes.data() + offset, count, static_cast<std::byte*>(out));
       return true;
     }
   } source;
