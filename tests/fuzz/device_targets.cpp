@@ -42,7 +42,8 @@ class Folder {
   std::string write(const char* name, Input bytes) const {
     const std::string path = path_ + "/" + name;
     std::FILE* file = std::fopen(path.c_str(), "wb");
-    if (!file || std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) abort();
+    if (!file) abort();
+    if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) abort();
     std::fclose(file);
     return path;
   }
