@@ -4,6 +4,7 @@
 #   quickstart  speech synthesis for the quickstart
 #   test        what the tests need besides
 #   devices     compilers for other processors, and what runs their programs here
+#   fuzz        clang with libFuzzer
 #   bench       what bench/ measures with, and peers to compare with
 set -euo pipefail
 
@@ -20,6 +21,7 @@ for group in "$@"; do
                      python3-nbclient python3-ipykernel chromium strace graphviz fonts-dejavu-core) ;;
     devices) packages+=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf gcc-arm-none-eabi
                         libstdc++-arm-none-eabi-newlib emscripten nodejs qemu-user qemu-system-arm) ;;
+    fuzz) packages+=(clang libclang-rt-dev) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch
                       python3-torchvision python3-venv) ;;
     *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;
