@@ -5,6 +5,7 @@
 #   test        what the tests need besides
 #   package     what Debian's packages and the Python wheel are made with
 #   devices     compilers for other processors, and what runs their programs here
+#   fuzz        clang with libFuzzer
 #   bench       what bench/ measures with, and peers to compare with
 set -euo pipefail
 
@@ -22,6 +23,7 @@ for group in "$@"; do
     package) packages+=(dpkg-dev file pybind11-dev python3-dev python3-pip) ;;
     devices) packages+=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf gcc-arm-none-eabi
                         libstdc++-arm-none-eabi-newlib emscripten nodejs qemu-user qemu-system-arm) ;;
+    fuzz) packages+=(clang libclang-rt-dev) ;;
     bench) packages+=(libbenchmark-dev libdnnl-dev python3 python3-numpy python3-onnx python3-torch
                       python3-torchvision python3-venv) ;;
     *) echo "install_packages.sh: unknown group '$group'" >&2; exit 2 ;;

@@ -16,8 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMaxDepth = 16;
-// Of lists and objects of nothing; values take up to thirty times their text.
-constexpr uint64_t kMaxBytes = 16 << 20;
 constexpr size_t kMaxShown = 120;  // bytes
 
 // What is wrong with a text, found before values are made of it. (A callback of json::parse sees as
@@ -73,8 +71,8 @@ json read_json_file(const std::string& path, const std::string& where) {
   // Asked before it is opened: opening a named pipe would wait for a writer.
   const bool regular = std::filesystem::is_regular_file(path, failure);
   const uint64_t bytes = regular ? std::filesystem::file_size(path, failure) : 0;
-  if (regular && bytes > kMaxBytes)
-    throw_error("{}: has {} bytes; give a JSON file of at most {}", where, bytes, kMaxBytes);
+  if (regular && bytes > kMaxJsonBytes)
+    throw_error("{}: has {} bytes; give a JSON file of at most {}", where, bytes, kMaxJsonBytes);
   std::ifstream file;
   if (regular && !failure) file.open(path, std::ios::binary);
   if (!file.is_open() || !file) throw_error("{}: is not a file that can be read", where);

@@ -1,6 +1,8 @@
 // Tables of which a user says what each column is.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string_view>
 
 #include "engine/io/csv_columns.h"
 #include "engine/io/file.h"
@@ -15,17 +17,36 @@ bool is_missing(std::string_view text) {
   return std::ranges::count(kMissing, text) > 0;
 }
 
-// The place of a category in the list, or -1. A number may be written otherwise there: 1 and 1.0.
-int64_t place_of(const ColumnSpec& spec, const std::string& text) {
-  const auto& list = spec.categories;
-  auto found = std::ranges::find(list, text);
-  double wanted = 0, number = 0;
-  if (found == list.end() && parse_real(text, &wanted))
-    found = std::ranges::find_if(list, [&](const std::string& category) {
-      return parse_real(category, &number) && number == wanted;
-    });
-  return found == list.end() ? -1 : found - list.begin();
-}
+// The places of a column's categories, of which there may be as many as rows.
+class Categories {
+ public:
+  explicit Categories(const std::vector<std::string>& list) {
+    for (const std::string& category : list) {
+      const auto place = static_cast<int64_t>(by_text_.size());
+      if (!by_text_.emplace(category, place).second) {
+        twice_ = &category;
+        return;
+      }
+      if (double number = 0; parse_real(category, &number) && !std::isnan(number))
+        by_value_.emplace(number, place);
+    }
+  }
+
+  const std::string* twice() const { return twice_; }  // what is listed twice, if anything is
+  // -1: it is none of them. A number may be written otherwise: 1 and 1.0.
+  int64_t place_of(const std::string& text) const {
+    if (const auto found = by_text_.find(text); found != by_text_.end()) return found->second;
+    double number = 0;
+    if (!parse_real(text, &number) || std::isnan(number)) return -1;
+    const auto found = by_value_.find(number);
+    return found == by_value_.end() ? -1 : found->second;
+  }
+
+ private:
+  std::map<std::string_view, int64_t> by_text_;
+  std::map<double, int64_t> by_value_;  // the first of each
+  const std::string* twice_ = nullptr;
+};
 
 class ColumnTable {
  public:
@@ -50,7 +71,8 @@ class ColumnTable {
       places_.push_back(-1);
       ATTUNE_RETURN_IF_ERROR(header_.find(path_, spec.column, "--columns", width, &places_.back()));
       columns_.take(places_.back());
-      ATTUNE_RETURN_IF_ERROR(check_spec(spec));
+      categories_.emplace_back(spec.categories);
+      ATTUNE_RETURN_IF_ERROR(check_spec(spec, categories_.back()));
     }
     ATTUNE_RETURN_IF_ERROR(columns_.find_beside_features(0));
     for (const ExampleSpec& input : request_.inputs) {
@@ -69,7 +91,7 @@ class ColumnTable {
   }
 
  private:
-  Status check_spec(const ColumnSpec& spec) const {
+  Status check_spec(const ColumnSpec& spec, const Categories& categories) const {
     const auto named = [&](const ExampleSpec& input) { return input.name == spec.input; };
     const auto input = std::ranges::find_if(request_.inputs, named);
     const char* column = spec.column.c_str();
@@ -85,16 +107,15 @@ class ColumnTable {
     if (input->dtype == DType::i32 && (spec.mean != 0 || spec.deviation != 1))
       return file_error(path_, "--columns: column `%s` makes ids, which have no mean or deviation",
                         column);
-    for (size_t i = 0; i < spec.categories.size(); ++i)
-      if (std::ranges::count(spec.categories, spec.categories[i]) > 1)
-        return file_error(path_, "--columns: column `%s` has the category `%s` twice", column,
-                          shortened(spec.categories[i]).c_str());
+    if (categories.twice())
+      return file_error(path_, "--columns: column `%s` has the category `%s` twice", column,
+                        shortened(*categories.twice()).c_str());
     for (const auto& [key, text] :
          {std::pair("missing", spec.missing), {"unknown", spec.unknown}}) {
       double number = 0;
       const bool good =
           !text || (spec.categories.empty() ? parse_real(*text, &number) && key[0] == 'm'
-                                            : place_of(spec, *text) >= 0);
+                                            : categories.place_of(*text) >= 0);
       if (!good)
         return file_error(path_, "--columns: column `%s`: its `%s`, `%s`, is no %s", column, key,
                           shortened(*text).c_str(),
@@ -106,30 +127,38 @@ class ColumnTable {
 
   Status read_input(const ExampleSpec& input, NpyArray* array) const {
     int64_t made = 0;
-    for (const ColumnSpec& spec : request_.columns)
-      if (spec.input == input.name) made += spec.elements();
+    std::vector<size_t> filling;
+    for (size_t i = 0; i < request_.columns.size(); ++i) {
+      if (request_.columns[i].input != input.name) continue;
+      made += request_.columns[i].elements();
+      filling.push_back(i);
+    }
     const Shape wanted = row_shape(request_, input);
     if (made != wanted.elements())
       return file_error(
           path_, "--columns gives %lld numbers to the model's input `%.*s`, which takes %lld",
           static_cast<long long>(made), static_cast<int>(input.name.size()), input.name.data(),
           static_cast<long long>(wanted.elements()));
+    const uint64_t count = rows_.size() * static_cast<uint64_t>(made);
+    if (count > request_.limits.input_bytes / sizeof(double))
+      return too_many_bytes(path_, count * sizeof(double), request_.limits);
     std::vector<double> numbers;
+    numbers.reserve(count);
     for (const Csv::Row& row : rows_)
-      for (size_t i = 0; i < request_.columns.size(); ++i)
-        if (request_.columns[i].input == input.name)
-          ATTUNE_RETURN_IF_ERROR(add_field(row, request_.columns[i], places_[i], &numbers));
+      for (size_t i : filling) ATTUNE_RETURN_IF_ERROR(add_field(row, i, &numbers));
     const auto bytes = std::as_bytes(std::span(numbers));
     *array = {NpyType::f64, {std::ssize(rows_), made}, {bytes.begin(), bytes.end()}};
     return Status::ok();
   }
 
-  Status add_field(const Csv::Row& row, const ColumnSpec& spec, int column,
-                   std::vector<double>* numbers) const {
+  Status add_field(const Csv::Row& row, size_t index, std::vector<double>* numbers) const {
+    const ColumnSpec& spec = request_.columns[index];
+    const Categories& categories = categories_[index];
+    const int column = places_[index];
     const std::string where = path_ + ":" + std::to_string(row.line);
     const std::string name = header_.shown(column);
     std::string text = row.fields[static_cast<size_t>(column)];
-    const bool listed = !spec.categories.empty() && place_of(spec, text) >= 0;
+    const bool listed = categories.place_of(text) >= 0;
     if (!listed && is_missing(text)) {
       if (!spec.missing)
         return file_error(where,
@@ -155,7 +184,7 @@ class ColumnTable {
       numbers->push_back((number - spec.mean) / spec.deviation);
       return Status::ok();
     }
-    const int64_t place = place_of(spec, text);
+    const int64_t place = categories.place_of(text);
     if (!spec.one_hot) numbers->push_back(static_cast<double>(place));
     for (int64_t i = 0; spec.one_hot && i < std::ssize(spec.categories); ++i)
       numbers->push_back(i == place ? 1 : 0);
@@ -167,7 +196,8 @@ class ColumnTable {
   std::vector<Csv::Row> rows_;
   CsvHeader header_;
   CsvColumns columns_;
-  std::vector<int> places_;  // of the request's columns in the table
+  std::vector<int> places_;             // of the request's columns in the table
+  std::vector<Categories> categories_;  // of the request's columns
 };
 
 }  // namespace

@@ -130,11 +130,16 @@ bool parse_real(std::string_view text, double* number) {
 }
 
 CsvHeader::CsvHeader(std::vector<std::string> names) : names_(std::move(names)) {
-  for (const std::string& name : names_) plain_.push_back(plain(name));
+  for (size_t i = 0; i < names_.size(); ++i) {
+    plain_.push_back(plain(names_[i]));
+    const auto column = static_cast<int>(i);
+    if (!first_.emplace(names_[i], column).second) several_.insert(names_[i]);
+    first_plain_.emplace(plain_.back(), column);
+  }
 }
 
 bool CsvHeader::has(const std::string& name) const {
-  return !name.empty() && std::ranges::count(plain_, plain(name)) > 0;
+  return !name.empty() && first_plain_.contains(plain(name));
 }
 
 std::string CsvHeader::shown(int column) const {
@@ -144,15 +149,14 @@ std::string CsvHeader::shown(int column) const {
 
 Status CsvHeader::find(const std::string& path, const std::string& wanted, const char* option,
                        size_t width, int* column) const {
-  auto found = std::ranges::find(names_, wanted);
-  if (found == names_.end()) {  // written in another way
-    const auto same = std::ranges::find(plain_, plain(wanted));
-    found = names_.begin() + (same - plain_.begin());
-  }
-  if (found != names_.end()) {
-    if (std::ranges::count(names_, *found) > 1)
-      return file_error(path, "has several columns `%s`; rename one", shortened(*found).c_str());
-    *column = static_cast<int>(found - names_.begin());
+  auto found = first_.find(wanted);
+  const bool exact = found != first_.end();
+  if (!exact) found = first_plain_.find(plain(wanted));  // written in another way
+  if (exact || found != first_plain_.end()) {
+    if (several_.contains(name(found->second)))
+      return file_error(path, "has several columns `%s`; rename one",
+                        shortened(name(found->second)).c_str());
+    *column = found->second;
     return Status::ok();
   }
   int number = 0;

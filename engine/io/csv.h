@@ -1,13 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "attune/status.h"
 #include "attune/read_limits.h"
+#include "attune/status.h"
 
 namespace attune {
 
@@ -50,6 +52,8 @@ class CsvHeader {
 
  private:
   std::vector<std::string> names_, plain_;
+  std::map<std::string, int> first_, first_plain_;  // the first column of each name
+  std::set<std::string> several_;                   // names of more than one
 };
 
 // What columns are often called.

@@ -1,6 +1,8 @@
 #include "engine/io/csv_columns.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "engine/io/file.h"
 #include "engine/io/label_column.h"
@@ -42,17 +44,20 @@ void CsvColumns::label(std::vector<int> columns) {
 }
 
 std::vector<int> CsvColumns::others() const {
+  std::vector<bool> taken(width());
+  for (int column : taken_) taken[static_cast<size_t>(column)] = true;
   std::vector<int> left;
   for (int i = 0; i < static_cast<int>(width()); ++i)
-    if (std::ranges::count(taken_, i) == 0) left.push_back(i);
+    if (!taken[static_cast<size_t>(i)]) left.push_back(i);
   return left;
 }
 
 std::vector<int> CsvColumns::with_class_names(const std::vector<int>& columns) const {
+  const std::set<std::string_view> names(request_.class_names.begin(), request_.class_names.end());
   std::vector<int> named;
   for (int column : columns) {
     const bool all = std::ranges::all_of(rows_, [&](const Csv::Row& row) {
-      return std::ranges::count(request_.class_names, row.fields[static_cast<size_t>(column)]) > 0;
+      return names.contains(row.fields[static_cast<size_t>(column)]);
     });
     if (all && request_.classes > 0) named.push_back(column);
   }

@@ -37,6 +37,7 @@ class FeatureTable {
       header_ = CsvHeader(std::move(rows_.front().fields));
       rows_.erase(rows_.begin());
     }
+    if (rows_.empty()) return file_error(path_, "holds no example; write at least one row");
     ATTUNE_RETURN_IF_ERROR(check_widths(path_, header_, width, &rows_));
     const auto wanted = static_cast<size_t>(row_shape(request_, request_.example()).elements());
     pass_over_index();

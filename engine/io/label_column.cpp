@@ -34,7 +34,9 @@ class LabelColumn {
     for (size_t i = 0; i < request.class_names.size(); ++i) {
       const std::string& name = request.class_names[i];
       by_text_.emplace(name, i);
-      if (double number = 0; parse_real(name, &number)) by_value_.emplace(number, i);
+      // A NaN equals none, itself neither: each would be looked for among all.
+      if (double number = 0; parse_real(name, &number) && !std::isnan(number))
+        by_value_.emplace(number, i);
     }
     for (const LineText& row : rows) {
       names_.push_back(by_name(row.text));

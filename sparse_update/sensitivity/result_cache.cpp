@@ -28,6 +28,11 @@ ResultCache::ResultCache(const std::string& path) : path_(path) {
   const auto kind = std::filesystem::status(path, failure).type();
   if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
     throw_error("{}: is no file; give another name for the cache", path);
+  const bool regular = kind == std::filesystem::file_type::regular;
+  const uint64_t bytes = regular ? std::filesystem::file_size(path, failure) : 0;
+  if (!failure && bytes > kMaxJsonBytes)
+    throw_error("{}: has {} bytes, and caches of at most {} are read; give another name", path,
+                bytes, kMaxJsonBytes);
   bool ends_in_line = true, any = false;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {

@@ -14,22 +14,25 @@
 namespace attune::fuzz {
 namespace {
 
-// An Error is the right answer to most bytes, but not to say that the fault is ours.
-template <class F>
-void expect_errors_only(const F& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    if (std::strstr(error.what(), "bug of Attune")) abort();
-  }
-}
-
 std::string_view text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};
 }
 
+// An Error is the right answer to most bytes, but not to say that the fault is ours: unless these
+// are names in the input, as libFuzzer finds.
+template <class F>
+void expect_errors_only(std::string_view input, const F& f) {
+  constexpr std::string_view kOurs = "(a bug of Attune)";
+  try {
+    f();
+  } catch (const Error& error) {
+    if (std::string_view(error.what()).find(kOurs) != kOurs.npos && input.find(kOurs) == kOurs.npos)
+      abort();
+  }
+}
+
 void import_model(std::string_view bytes, const char* path) {
-  expect_errors_only([&] {
+  expect_errors_only(bytes, [&] {
     const ModelPtr model = parse_model(bytes, path);
     model->label_file();
     ImportOptions options;
@@ -64,9 +67,9 @@ void json(Input input) {
     return forward_graph(*model, {}, 1);
   }();
   const std::string text(text_of(input));
-  expect_errors_only([&] { (void)shown_json(read_json_text(text, "text")); });
+  expect_errors_only(text, [&] { (void)shown_json(read_json_text(text, "text")); });
   (void)parse_plan_json(text.c_str());
-  expect_errors_only([&] { (void)parse_scheme(text, graph).json(); });
+  expect_errors_only(text, [&] { (void)parse_scheme(text, graph).json(); });
 }
 
 }  // namespace attune::fuzz

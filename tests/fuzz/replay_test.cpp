@@ -26,6 +26,7 @@ struct Found {
 };
 constexpr Found kFound[] = {
     {"json", "5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b"},
+    {"csv", "613b303b313b320a"},  // a header alone
 };
 
 using Bytes = std::vector<std::byte>;

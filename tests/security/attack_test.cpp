@@ -2,7 +2,6 @@
 // or to write to the user's terminal.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,29 +12,13 @@
 #include "sparse_update/pipeline/compile.h"
 #include "sparse_update/pipeline/write_file.h"
 #include "tests/cli/command.h"
+#include "tests/security/limit.h"
 #include "tests/support/files.h"
 #include "tests/support/npz.h"
 #include "tests/support/onnx_builder.h"
 
 namespace attune::test {
 namespace {
-
-// What a process may take; a test that broke it before took many times as much.
-class Limit {
- public:
-  Limit(decltype(RLIMIT_CPU) resource, rlim_t most) : resource_(resource) {
-    REQUIRE(getrlimit(resource, &before_) == 0);
-    rlimit less = before_;
-    less.rlim_cur = most;
-    REQUIRE(setrlimit(resource, &less) == 0);
-  }
-  ~Limit() { setrlimit(resource_, &before_); }
-
- private:
-  decltype(RLIMIT_CPU) resource_;
-  rlimit before_;
-};
-constexpr rlim_t kSeconds = 120;  // of a processor
 
 std::string many_objects(int count) {
   std::string text = R"({"a":[{})";

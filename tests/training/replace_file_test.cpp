@@ -109,9 +109,10 @@ TEST_CASE("what a killed process has left goes with the next replacement") {
 
 TEST_CASE("a signal's handler can take temporaries away") {
   TemporaryFolder folder;
+  const std::string a_path = folder.path("a"), b_path = folder.path("b");  // outlive these
   FileReplacement a, b;
-  REQUIRE(a.open(folder.path("a").c_str()));
-  REQUIRE(b.open(folder.path("b").c_str()));
+  REQUIRE(a.open(a_path.c_str()));
+  REQUIRE(b.open(b_path.c_str()));
   CHECK(folder.files() == 2);
   remove_temporaries();
   CHECK(folder.files() == 0);

@@ -26,7 +26,8 @@ std::vector<int64_t> read_integers(ElementType type, std::string_view bytes, siz
 // A scale for all, or one for each place of an axis.
 std::vector<double> dequantized(const tflite::Quantization& q, const Dims& dims,
                                 const std::vector<int64_t>& elements, const std::string& name) {
-  const size_t scales = q.scale()->size(), zeros = q.zero_point() ? q.zero_point()->size() : 0;
+  const std::vector<int64_t> zero_points = zero_points_of(q);
+  const size_t scales = q.scale()->size(), zeros = zero_points.size();
   size_t run = std::max<size_t>(elements.size(), 1);
   if (scales > 1) {
     const int64_t axis = q.quantized_dimension();
@@ -40,7 +41,7 @@ std::vector<double> dequantized(const tflite::Quantization& q, const Dims& dims,
   std::vector<double> reals(elements.size());
   for (size_t i = 0; i < reals.size(); ++i) {
     const auto place = static_cast<uint32_t>(i / run % scales);
-    const int64_t zero = zeros == 0 ? 0 : q.zero_point()->Get(zeros == 1 ? 0 : place);
+    const int64_t zero = zeros == 0 ? 0 : zero_points[zeros == 1 ? 0 : place];
     // As the interpreter would have it in floats.
     reals[i] = static_cast<float>((static_cast<double>(elements[i]) - static_cast<double>(zero)) *
                                   q.scale()->Get(place));

@@ -132,14 +132,23 @@ bool is_quantized(const tflite::Tensor& tensor) {
   return integers && tensor.quantization() && size_of(tensor.quantization()->scale()) > 0;
 }
 
+std::vector<int64_t> zero_points_of(const tflite::Quantization& quantization) {
+  // The verifier lets them lie at any multiple of four, where they are no integers of eight bytes.
+  std::vector<int64_t> points(size_of(quantization.zero_point()));
+  if (!points.empty())
+    std::memcpy(points.data(), quantization.zero_point()->Data(), points.size() * sizeof(int64_t));
+  for (int64_t& point : points) point = flatbuffers::EndianScalar(point);
+  return points;
+}
+
 std::optional<std::pair<double, double>> quantized_range(const tflite::Tensor& tensor) {
   const bool is_signed = tensor.type() == tflite::TensorType::INT8;
   if (!is_quantized(tensor) || (!is_signed && tensor.type() != tflite::TensorType::UINT8) ||
       tensor.quantization()->scale()->size() != 1)
     return std::nullopt;
   const double scale = tensor.quantization()->scale()->Get(0);
-  const auto* zeros = tensor.quantization()->zero_point();
-  const double zero = size_of(zeros) == 0 ? 0 : static_cast<double>(zeros->Get(0));
+  const std::vector<int64_t> zeros = zero_points_of(*tensor.quantization());
+  const double zero = zeros.empty() ? 0 : static_cast<double>(zeros[0]);
   const double least = ((is_signed ? -128 : 0) - zero) * scale;
   const double most = ((is_signed ? 127 : 255) - zero) * scale;
   if (!(least < most && std::isfinite(least) && std::isfinite(most))) return std::nullopt;

@@ -44,6 +44,7 @@ class TfliteFile {
 
 // Where a tensor is quantised, its elements stand for reals: (element - zero point) * scale.
 bool is_quantized(const tflite::Tensor& tensor);
+std::vector<int64_t> zero_points_of(const tflite::Quantization& quantization);
 // The least and the largest real that an int8 or uint8 tensor of one scale can hold.
 std::optional<std::pair<double, double>> quantized_range(const tflite::Tensor& tensor);
 // Throws Error on types that are not read.
