@@ -1,5 +1,7 @@
 #include "engine/format/parameter_tensor.h"
 
+#include <algorithm>
+
 #include "engine/format/plan_tensor.h"
 
 namespace attune {
@@ -58,6 +60,45 @@ int64_t ParameterTensor::trained() const {
 
 size_t ParameterTensor::held_bytes() const {
   return dtype_bytes(dtype, static_cast<size_t>(narrow ? trained() : elements()));
+}
+
+bool ElementRuns::next(ElementRun* run) {
+  if (done_) return false;
+  const ParameterTensor& t = tensor_;
+  const int last = t.rank - 1;
+  if (last < 0) {
+    done_ = true;
+    *run = {0, 1, 1, true, false};
+    return true;
+  }
+  int64_t until = t.dims[last], place = 0;  // of the channel, among those that lie with it
+  bool trained = true;
+  if (t.slice_axis >= 0) {
+    const int64_t at = index_[t.slice_axis];
+    const int32_t* const end = t.slice + t.channels;
+    const int32_t* found = std::lower_bound(t.slice, end, at);
+    trained = found != end && *found == at;
+    const int64_t before = found - t.slice;
+    place = !t.narrow ? at : trained ? before : at - before;
+    if (t.slice_axis == last && trained)
+      for (until = at; found != end && *found == until; ++found) ++until;
+    else if (t.slice_axis == last && found != end)
+      until = *found;
+  }
+  const bool frozen = t.narrow && !trained;
+  const int64_t* const stride = frozen ? t.frozen_stride : t.stride;
+  *run = {0, stride[last], until - index_[last], trained, frozen};
+  for (int axis = 0; axis <= last; ++axis)
+    run->first += (axis == t.slice_axis ? place : index_[axis]) * stride[axis];
+  if (frozen && !t.has_frozen) run->first = -1;
+  index_[last] = until;
+  int axis = last;
+  while (axis >= 0 && index_[axis] == t.dims[axis]) {
+    index_[axis--] = 0;
+    if (axis >= 0) ++index_[axis];
+  }
+  done_ = axis < 0;
+  return true;
 }
 
 int tensors_of(const format::Parameter& parameter) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -81,51 +80,25 @@ inline const std::byte* address_of(const ParameterTensor& tensor, const ElementR
   return run.frozen ? constants + tensor.frozen_offset + at : memory + at;
 }
 
-// Calls f(run) for all elements of the whole tensor in the model's order. f returns false to stop.
+// All elements of the whole tensor in the model's order, in runs that are as long as they can be.
+class ElementRuns {
+ public:
+  explicit ElementRuns(const ParameterTensor& tensor) : tensor_(tensor) {}
+  bool next(ElementRun* run);  // false: there are no more
+
+ private:
+  const ParameterTensor& tensor_;
+  int64_t index_[kMaxRank] = {};
+  bool done_ = false;
+};
+
+// Calls f(run) for each. f returns false to stop.
 template <class F>
 bool for_each_run(const ParameterTensor& tensor, F&& f) {
-  if (tensor.rank == 0) return f(ElementRun{0, 1, 1, true, false});
-  const int last = tensor.rank - 1;
-  const int64_t count = tensor.dims[last];
-  const int32_t* const begin = tensor.slice;
-  const int32_t* const end = begin + tensor.channels;
-  int64_t index[kMaxRank] = {};
-  for (;;) {
-    bool trained = true;
-    int64_t place = 0;  // of the channel, among those that lie with it
-    if (tensor.slice_axis >= 0 && tensor.slice_axis < last) {
-      const int64_t at = index[tensor.slice_axis];
-      const int32_t* const found = std::lower_bound(begin, end, at);
-      trained = found != end && *found == at;
-      place = !tensor.narrow ? at : trained ? found - begin : at - (found - begin);
-    }
-    const auto run = [&](int64_t from, int64_t to, bool on_slice, int64_t first_place) {
-      if (from == to) return true;
-      const bool frozen = tensor.narrow && !on_slice;
-      if (frozen && !tensor.has_frozen) return f(ElementRun{-1, 0, to - from, false, false});
-      const int64_t* const stride = frozen ? tensor.frozen_stride : tensor.stride;
-      int64_t first = first_place * stride[last];
-      for (int axis = 0; axis < last; ++axis)
-        first += (axis == tensor.slice_axis ? place : index[axis]) * stride[axis];
-      return f(ElementRun{first, stride[last], to - from, on_slice, frozen});
-    };
-    if (tensor.slice_axis == last) {
-      int64_t at = 0;
-      for (const int32_t* channel = begin; channel != end; ++channel) {
-        const int64_t number = channel - begin;
-        if (!run(at, *channel, false, tensor.narrow ? at - number : at) ||
-            !run(*channel, *channel + 1, true, tensor.narrow ? number : *channel))
-          return false;
-        at = *channel + 1;
-      }
-      if (!run(at, count, false, tensor.narrow ? at - tensor.channels : at)) return false;
-    } else if (!run(0, count, trained, 0)) {
-      return false;
-    }
-    int axis = last - 1;
-    while (axis >= 0 && ++index[axis] == tensor.dims[axis]) index[axis--] = 0;
-    if (axis < 0) return true;
-  }
+  ElementRuns runs(tensor);
+  for (ElementRun run; runs.next(&run);)
+    if (!f(run)) return false;
+  return true;
 }
 
 }  // namespace attune
