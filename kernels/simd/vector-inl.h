@@ -77,8 +77,16 @@ HWY_INLINE void store_some(V v, float* p, int n) {
     store(v, p);
 }
 
-// NaN stays NaN: where an operand is NaN, x86 gives the second one.
-HWY_INLINE V clamp_vector(V v, V min, V max) { return hn::Min(max, hn::Max(min, v)); }
+// NaN stays NaN, and zero its sign, as in the reference. On x86 these give the second operand where
+// one is NaN or both are zeros; others have instructions that give the number, or the larger zero.
+HWY_INLINE V clamp_vector(V v, V min, V max) {
+#if HWY_ARCH_X86
+  return hn::Min(max, hn::Max(min, v));
+#else
+  v = hn::IfThenElse(hn::Lt(v, min), min, v);
+  return hn::IfThenElse(hn::Gt(v, max), max, v);
+#endif
+}
 
 // Where elements lie strictly between a clamp's bounds. Of a clamp from zero on, as most are, one
 // comparison tells, of the bits as numbers without a sign: one less than none comes last, with all

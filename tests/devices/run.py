@@ -20,7 +20,7 @@ STEPS, MCUNET_STEPS = 30, 8
 STACK_LIMIT = 4096
 M7_PLAN = 0x100000  # cortex_m.ld
 
-LINUX_TESTS = ["test_kernels", "test_training"]
+LINUX_TESTS = ["test_kernels", "test_backends", "test_training"]
 
 
 class Target:
