@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "attune/preprocess.h"
@@ -84,8 +85,8 @@ struct Compiled {
 Compiled compile(const Model& model, const CompileOptions& options);
 
 // The same, again and again with other memory options (`tile`, `split_gradients`, `arena_...`):
-// scheduling and what was tried for one arena are known for the next, by program and examples at
-// once. All else but `micro_batch` must stay as it was.
+// scheduling and what was tried for one arena are known for the next, by program, examples at once
+// and the names of narrow parameters. All else but `micro_batch` must stay as it was.
 using ScheduledPrograms =
     std::map<std::tuple<ProgramKind, int, std::vector<std::string>>, ArenaFitter>;
 Compiled compile(const Model& model, const CompileOptions& options, ScheduledPrograms& scheduled);

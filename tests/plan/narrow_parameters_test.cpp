@@ -160,9 +160,8 @@ TEST_CASE("tables, and what is hardly worth a step, stay whole") {
 }
 
 TEST_CASE("where a narrow parameter lies is checked when a plan is loaded") {
-  const CompiledPlan plan(network(), options(kSchemes[0], true));
+  const auto bytes = compile(network(), options(kSchemes[0], true)).plan;
   const auto error = [&](auto&& change) {
-    const auto bytes = compile(network(), options(kSchemes[0], true)).plan;
     return error_after(bytes, [&](const Plan& loaded) {
       for (const format::Parameter* p : *loaded.table().parameters())
         if (p->narrow()) return change(p, loaded.table());
