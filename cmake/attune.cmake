@@ -72,26 +72,31 @@ function(attune_link target library)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${library}> $<INSTALL_INTERFACE:${name}>)
 endfunction()
 
-# Host code parses the same headers of the standard library and of fmt in every file: once is enough.
+# Host code parses the same headers of the standard library and of others in every file: once is enough.
 # None of ours are among them, so that a change of one rebuilds only what includes it.
-function(attune_precompile target)
-  if(NOT TARGET attune_precompiled)
-    file(WRITE ${PROJECT_BINARY_DIR}/generated/precompiled.cpp "// Only its headers count.\n")
-    add_library(attune_precompiled OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cpp)
-    target_link_libraries(attune_precompiled PRIVATE fmt::fmt)
-    target_precompile_headers(attune_precompiled PRIVATE
-      <algorithm> <array> <cmath> <cstring> <filesystem> <fstream> <functional> <limits> <map> <memory>
-      <numeric> <optional> <set> <span> <string> <unordered_map> <unordered_set> <utility> <variant>
-      <vector> <fmt/format.h>)
-    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-      target_compile_options(attune_precompiled PRIVATE -fpch-preprocess)  # For ccache.
-    endif()
+# attune_precompiled(name headers...): those that all host code uses, and some more.
+function(attune_precompiled name)
+  file(WRITE ${PROJECT_BINARY_DIR}/generated/precompiled.cpp "// Only its headers count.\n")
+  add_library(${name} OBJECT ${PROJECT_BINARY_DIR}/generated/precompiled.cpp)
+  find_package(fmt REQUIRED)
+  target_link_libraries(${name} PRIVATE fmt::fmt)
+  target_precompile_headers(${name} PRIVATE
+    <algorithm> <array> <cmath> <cstring> <filesystem> <fstream> <functional> <limits> <map> <memory>
+    <numeric> <optional> <set> <span> <string> <unordered_map> <unordered_set> <utility> <variant>
+    <vector> <fmt/format.h> ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(${name} PRIVATE -fpch-preprocess)  # For ccache.
   endif()
+endfunction()
+
+# attune_precompile(target name): with the headers of attune_precompiled(name), which is compiled with
+# the same options.
+function(attune_precompile target name)
   # What is compiled for a library is read by programs compiled in the same way alone.
   get_target_property(kind ${target} TYPE)
   if(CMAKE_POSITION_INDEPENDENT_CODE AND kind STREQUAL EXECUTABLE)
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
     target_compile_options(${target} PRIVATE -fPIC)
   endif()
-  target_precompile_headers(${target} REUSE_FROM attune_precompiled)
+  target_precompile_headers(${target} REUSE_FROM ${name})
 endfunction()
