@@ -2,6 +2,7 @@
 # installed; its default processor would hide instructions that real ones do not have.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
 include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)

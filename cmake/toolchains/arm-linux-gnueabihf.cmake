@@ -2,6 +2,7 @@
 # under qemu-user where that is installed.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR armv7)
+set(CMAKE_C_COMPILER arm-linux-gnueabihf-gcc)
 set(CMAKE_CXX_COMPILER arm-linux-gnueabihf-g++)
 set(CMAKE_FIND_ROOT_PATH /usr/arm-linux-gnueabihf)
 include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)

@@ -1,11 +1,13 @@
 # WebAssembly with 128-bit vectors, by Debian's emscripten: no file system, no threads.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR wasm32)
+set(CMAKE_C_COMPILER emcc)
 set(CMAKE_CXX_COMPILER em++)
 set(CMAKE_AR emar)
 set(CMAKE_RANLIB emranlib)
 set(CMAKE_FIND_ROOT_PATH /usr/share/emscripten/cache/sysroot)
 include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)
+set(CMAKE_C_FLAGS_INIT -msimd128)
 set(CMAKE_CXX_FLAGS_INIT -msimd128)
 set(CMAKE_EXECUTABLE_SUFFIX .wasm)
 set(ATTUNE_PLATFORM none CACHE STRING "")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Builds the device library for a target, trains on an emulated one, and holds it against this machine.
 
-run.py TARGET --attune COMMAND --host TRAIN --build FOLDER. Status 77: the target's tools are missing.
+run.py TARGET --attune COMMAND --host TRAIN --host-by-c TRAIN --build FOLDER. Status 77: the target's tools are missing.
 """
 import argparse
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,13 +21,13 @@ STEPS, MCUNET_STEPS = 30, 8
 STACK_LIMIT = 4096
 M7_PLAN = 0x100000  # cortex_m.ld
 
-LINUX_TESTS = ["test_kernels", "test_backends", "test_training"]
+LINUX_TESTS = ["test_kernels", "test_backends", "test_training", "test_c_api"]
 
 
 class Target:
     """What a target is built with and runs on: tools, and the Debian packages that have them."""
 
-    def __init__(self, toolchain, tools, build_type="Release", programs=("train",)):
+    def __init__(self, toolchain, tools, build_type="Release", programs=("train", "train_by_c")):
         self.toolchain, self.tools, self.build_type = toolchain, tools, build_type
         self.programs = list(programs)
 
@@ -34,7 +35,7 @@ class Target:
 TARGETS = {
     "aarch64": Target("aarch64-linux-gnu",
                       {"aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu", "qemu-aarch64": "qemu-user"},
-                      programs=["train"] + LINUX_TESTS),
+                      programs=["train", "train_by_c"] + LINUX_TESTS),
     "armhf": Target("arm-linux-gnueabihf",
                     {"arm-linux-gnueabihf-g++": "g++-arm-linux-gnueabihf", "qemu-arm": "qemu-user"}),
     "wasm": Target("wasm32", {"em++": "emscripten", "node": "nodejs"}),
@@ -67,18 +68,18 @@ def build(name, folder, build_type=None, programs=None):
     checked(["cmake", "--build", folder, "--target", *(programs or target.programs)])
 
 
-def command(name, folder, plan, steps):
+def command(name, folder, plan, steps, program="train"):
     """What trains a plan on the emulated target."""
-    program = folder / "bin"
+    program = folder / "bin" / program
     if name == "cortex_m7":
         return ["qemu-system-arm", "-M", "mps2-an500", "-nographic", "-monitor", "none", "-serial",
                 "none", "-icount", "shift=0",
                 "-semihosting-config", f"enable=on,target=native,arg=train,arg={steps}",
                 "-device", f"loader,file={plan},addr={M7_PLAN},force-raw=on",
-                "-kernel", program / "train.elf"]
+                "-kernel", program.with_suffix(".elf")]
     if name == "wasm":
-        return ["node", HERE / "wasm.mjs", program / "train.wasm", plan, steps]
-    return [*emulator(folder), program / "train", plan, steps]
+        return ["node", HERE / "wasm.mjs", program.with_suffix(".wasm"), plan, steps]
+    return [*emulator(folder), program, plan, steps]
 
 
 def emulator(folder):
@@ -104,8 +105,8 @@ def numbers(lines, word):
 
 
 class Run:
-    def __init__(self, name, attune, host, folder):
-        self.name, self.attune, self.host, self.folder = name, attune, host, folder
+    def __init__(self, name, attune, hosts, folder):
+        self.name, self.attune, self.hosts, self.folder = name, attune, hosts, folder
         self.faults = []
 
     def compile(self, model, plan, *options):
@@ -123,10 +124,10 @@ class Run:
                             "1", "--memory-tiling", "auto", "--scheme",
                             ROOT / f"examples/schemes/mcunet-5fps-{scheme}kb.json")
 
-    def same_as_host(self, title, plan, steps):
+    def same_as_host(self, title, plan, steps, program="train"):
         """Trains on both, and says whether they computed the same. The device's lines."""
-        here = lines_of(checked([self.host, plan, steps]))
-        done = run(command(self.name, self.folder, plan, steps), timeout=900)
+        here = lines_of(checked([self.hosts[program], plan, steps]))
+        done = run(command(self.name, self.folder, plan, steps, program), timeout=900)
         there = lines_of(done.stdout)
         if done.returncode != 0:
             self.fault(f"{title}: status {done.returncode}", done.stdout)
@@ -161,6 +162,9 @@ def test(run_, name):
     plans.mkdir(exist_ok=True)
     keywords = run_.keywords(plans)
     lines = run_.same_as_host("keywords, bias:8", keywords, STEPS)
+    by_c = run_.same_as_host("keywords, bias:8, by C", keywords, STEPS, "train_by_c")
+    if any(lines.get(word) != by_c.get(word) for word in ("loss", "evaluated")):
+        run_.fault("keywords, bias:8, by C", "the C API computes something else than the C++ API")
     if name == "cortex_m7":
         run_.stack("keywords, bias:8", lines)
         if MCUNET.exists():
@@ -178,6 +182,14 @@ def test(run_, name):
         if done.returncode != 0:
             run_.fault("tests of the device library", done.stdout)
         print(done.stdout)
+        emulated = plans / "test_c_api"  # as a program of this machine
+        emulated.write_text("#!/bin/sh\nexec " + " ".join(
+            shlex.quote(str(part)) for part in [*emulator(run_.folder), run_.folder / "bin/test_c_api"]) + ' "$@"\n')
+        emulated.chmod(0o755)
+        done = run(["bash", ROOT / "tests/c_api/run.sh", run_.attune, KEYWORDS / "kws.onnx", emulated])
+        if done.returncode != 0:
+            run_.fault("tests of the C API", done.stdout)
+        print(done.stdout)
 
 
 def main():
@@ -185,6 +197,7 @@ def main():
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--attune", type=pathlib.Path, required=True)
     parser.add_argument("--host", type=pathlib.Path, required=True)
+    parser.add_argument("--host-by-c", type=pathlib.Path, required=True)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     options = parser.parse_args()
     missing = {package for tool, package in TARGETS[options.target].tools.items()
@@ -193,7 +206,8 @@ def main():
         print(f"skipped: no {' '.join(sorted(missing))}; cmake/install_packages.sh devices has them")
         return 77
     build(options.target, options.build)
-    run_ = Run(options.target, options.attune, options.host, options.build)
+    hosts = {"train": options.host, "train_by_c": options.host_by_c}
+    run_ = Run(options.target, options.attune, hosts, options.build)
     test(run_, options.target)
     return 1 if run_.faults else 0
 

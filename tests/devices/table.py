@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the figures of docs/devices.md: what the device library takes on processors of other kinds.
 
-table.py --attune COMMAND --host TRAIN --build FOLDER. Builds for size, in folders of its own.
+table.py --attune COMMAND --build FOLDER. Builds for size, in folders of its own.
 """
 import argparse
 import pathlib
@@ -90,12 +90,11 @@ def memory_rows(device, plans):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--attune", type=pathlib.Path, required=True)
-    parser.add_argument("--host", type=pathlib.Path, required=True)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     options = parser.parse_args()
     work = options.build / "figures"
     work.mkdir(parents=True, exist_ok=True)
-    maker = run.Run("cortex_m7", options.attune, options.host, work)
+    maker = run.Run("cortex_m7", options.attune, {}, work)
     plans = []
     for batch in (1, 8):
         plans.append((f"keywords, bias:8, batch {batch}", maker.keywords(work, batch)))
