@@ -6,7 +6,6 @@ table.py --attune COMMAND --build FOLDER. Builds for size, in folders of its own
 import argparse
 import pathlib
 import re
-import subprocess
 import sys
 
 import run
@@ -42,7 +41,7 @@ def gnu_map(text):
         size = int(size, 16)
         if re.match(r"\.(text|rodata|data|init_array|ARM|vectors|eh_frame|gcc_except)", name):
             code[part_of(file)] = code.get(part_of(file), 0) + size
-        if re.match(r"\.(data|bss)|COMMON", name) and part_of(file) != "program":
+        if re.match(r"\.(data(?!\.rel\.ro)|bss)|COMMON", name) and part_of(file) != "program":
             variables += size
     return code, variables
 
@@ -75,8 +74,7 @@ def code_rows(processor, folder):
 
 def memory_rows(device, plans):
     for title, plan in plans:
-        done = subprocess.run([str(p) for p in run.command("cortex_m7", device, plan, 2)],
-                              text=True, capture_output=True)
+        done = run.run(run.command("cortex_m7", device, plan, 2))
         lines = run.lines_of(done.stdout)
         if done.returncode != 0:
             sys.exit(f"{title}: {done.stdout}")
