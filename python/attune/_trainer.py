@@ -55,8 +55,9 @@ class Trainer:
     data, validation  labelled examples: `(x, y)` or `(x, y, weights)` of arrays; `{"input": .., "y": ..}`; a path,
                       or `Files`, as `attune train --data` takes it; a sequence with numbered examples `(x, y)`, as
                       a dataset of PyTorch; or any iterable of such, which is kept in memory, as is what a DataLoader
-                      gives in one pass. Labels are numbers of classes or their names. The x of a model with several inputs is a tuple, or a mapping by name
-    epochs, steps     how long: passes over the data, or steps in all
+                      gives in one pass. Labels are numbers of classes or their names. The x of a model with several
+                      inputs is a tuple, or a mapping by name
+    epochs, steps     how long: passes over the data (10, unless given), or steps in all
     schedule          "constant", "cosine" (to zero at the end), "step:EVERY[:FACTOR]"; warmup: steps in which the
                       rate rises to learning_rate
     keep              "best": with validation data, what the run gives is the state of the least loss on it, and
