@@ -61,18 +61,14 @@ DataClasses classes_of_data(const Session& session, const std::string& path,
   DataClasses found;
   DatasetRequest request = data_request(session, ProgramKind::train_step);
   options.apply(&request);
-  std::vector<std::string> folders;
-  if (is_folder(path) && list_class_folders(path, &folders).is_ok()) {
-    found.names = std::move(folders);
+  if (is_folder(path)) {
+    throw_if_error(list_class_folders(path, &found.names));
     request.class_names = found.names;
     request.classes = static_cast<int32_t>(found.names.size());
   } else {
     request.classes = 1 << 24;  // as many as a label may say
     request.found_names = &found.names;
   }
-  const bool has_files = is_folder(path) && kind_of_data(path) != DataKind::arrays;
-  if (found.names.empty() && has_files)
-    throw_error("{}: has no class folders; put the files into one folder per class", path);
   throw_if_error(open_dataset(path, request, &found.data));
   if (found.data->size() < 1) throw_error("{}: holds no examples", path);
   std::vector<int32_t> labels(static_cast<size_t>(request.target.elements()));

@@ -113,6 +113,18 @@ bool knows(const std::vector<std::vector<int32_t>>& labels,
   return is_better(judged, nullptr, &guessed, &why);
 }
 
+// A fresh classifier's classes are called as the data call them.
+void name_fresh_classes(const AdaptOptions& options, const Model& model, AdaptTask& task) {
+  const Original original(model, task.compile, options);
+  DataClasses found = classes_of_data(*original.session, options.data, options.reading);
+  if (found.names.empty()) return;  // numbers
+  if (found.count != task.compile.classes)
+    throw_error(
+        "--classes {}: {} has {} classes: {}; leave --classes out, or name all with --labels",
+        task.compile.classes, options.data, found.count, name_list(found.names));
+  task.compile.class_names = std::move(found.names);
+}
+
 // Which outputs the data's classes are: by names that were given, by what the model predicts, or
 // by their numbers; else the classifier is a fresh one.
 void choose_classifier(const AdaptOptions& options, const Model& model, AdaptTask& task) {
@@ -123,6 +135,7 @@ void choose_classifier(const AdaptOptions& options, const Model& model, AdaptTas
   if (task.compile.classes > 0) {
     task.keeps_head = false;
     task.about_classes = fmt::format("{} of a fresh classifier", task.compile.classes);
+    if (task.compile.class_names.empty()) name_fresh_classes(options, model, task);
     return;
   }
   if (!task.compile.class_names.empty()) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/interrupt.h"
+#include "cli/nearest.h"
 #include "cli/standard_streams.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -57,8 +58,16 @@ std::string complaint(const CLI::ParseError& error, const CLI::App& app, const C
   const auto option =
       std::ranges::find_if(stray, [](const std::string& s) { return s.starts_with('-'); });
   const bool no_verb = !verb && !stray.empty() && !stray.front().starts_with('-');
-  if (no_verb) return fmt::format("unknown verb {}", stray.front());
-  if (option != stray.end()) return fmt::format("unknown option {}", *option);
+  if (no_verb) {
+    std::vector<std::string> verbs;
+    for (const CLI::App* one : app.get_subcommands({})) verbs.push_back(one->get_name());
+    return fmt::format("unknown verb {}{}", stray.front(), or_rather(stray.front(), verbs));
+  }
+  if (option != stray.end()) {
+    const std::string name = option->substr(0, option->find('='));
+    return fmt::format("unknown option {}{}", name,
+                       or_rather(name, long_options(verb ? *verb : app)));
+  }
   if (!stray.empty()) return fmt::format("unexpected argument {}", stray.front());
   return error.what();
 }
@@ -71,7 +80,7 @@ int run(int argc, char** argv) {
   const std::vector<Verb> verbs = {
       add_adapt(app),       add_compile(app), add_inspect(app), add_train(app),  add_estimate(app),
       add_evaluate(app),    add_predict(app), add_export(app),  add_verify(app), add_bench(app),
-      add_sensitivity(app), add_search(app),  add_profile(app),     add_sign(app)};
+      add_sensitivity(app), add_search(app),  add_profile(app), add_sign(app)};
   // A variable of the shell that is not set, most likely.
   const CLI::Validator has_text(
       [](const std::string& value) {

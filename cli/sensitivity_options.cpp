@@ -42,8 +42,9 @@ void SensitivityOptions::add(CLI::App* verb, bool required, bool searches) {
         ->check(CLI::Range(int64_t{1}, int64_t{10'000'000}));
   }
   verb->add_option("--cache", cache,
-                   "Where what was fine-tuned is kept, so that a run that was interrupted goes on "
-                   "(default: beside the output, .gains.jsonl)");
+                   std::string("Where what was fine-tuned is kept, so that a run that was "
+                               "interrupted goes on (default: ") +
+                       (searches ? "beside the output, .gains.jsonl)" : "nowhere)"));
   verb->add_option("--jobs", jobs, "Choices to work on at a time (default: as many as processors)")
       ->check(CLI::Range(1, 1024))
       ->default_str("");

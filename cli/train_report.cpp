@@ -75,7 +75,8 @@ void check_log(const std::string& path) {
                 path);
 }
 
-// A pipe without a reader is an error of writing to it here, and no signal.
+// A pipe without a reader is an error of writing to it here, and no signal. One that others send
+// meanwhile comes behind it.
 class WithoutPipeSignal {
  public:
   WithoutPipeSignal() {
@@ -86,12 +87,13 @@ class WithoutPipeSignal {
     was_pending_ = sigismember(&pending, SIGPIPE) == 1;
     pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
   }
-  ~WithoutPipeSignal() {
+  ~WithoutPipeSignal() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  // Takes away the signal of a write that has failed.
+  void forget() {
     const timespec now = {};
     if (!was_pending_)
       while (sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR) {
       }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
   WithoutPipeSignal(const WithoutPipeSignal&) = delete;
   WithoutPipeSignal& operator=(const WithoutPipeSignal&) = delete;
@@ -134,10 +136,13 @@ void TrainLog::write(const Json& event) {
     line.insert(0, std::exchange(first_, {}));
     append_ = true;
   }
-  const WithoutPipeSignal without;
-  if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
-      std::fflush(file_.get()) != 0)
-    end(errno);
+  WithoutPipeSignal without;
+  if (std::fwrite(line.data(), 1, line.size(), file_.get()) == line.size() &&
+      std::fflush(file_.get()) == 0)
+    return;
+  const int error = errno;
+  end(error);  // closing it writes again what is left
+  if (error == EPIPE) without.forget();
 }
 
 void TrainLog::end(int error) {

@@ -3,11 +3,11 @@
 #   examples/quickstart.sh
 #       a shipped keyword-spotting model adapts to a speaker with an Italian accent, whose recordings
 #       are synthesised here
-#   examples/quickstart.sh MODEL.onnx FOLDER [options of `attune compile`]
+#   examples/quickstart.sh MODEL.onnx FOLDER [options of `attune adapt`]
 #       your model adapts to your data: FOLDER/<class>/*.wav, *.flac, *.ogg, *.mp3, or *.png, *.jpg,
-#       *.bmp; a quarter is kept for validation. Images want --preprocess imagenet (or another); other
-#       classes than the model's want --classes N. Folders stand for the model's classes in
-#       alphabetical order unless --labels FILE names the classes
+#       *.bmp. Images want --preprocess imagenet (or another). Which of the model's classes the
+#       folders are is told by what it predicts for them, unless --labels FILE names its classes;
+#       where it knows none of them, or with --classes N, they get a fresh classifier
 # Installs the packages it needs, builds in ./build, and writes to ./quickstart.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac

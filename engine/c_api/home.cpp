@@ -19,11 +19,12 @@ attune_status find_home(const Offer& offer, size_t bytes, const char* what, Home
   const size_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = offer.memory;
   if (memory) {
-    if (offer.memory_bytes < bytes || reinterpret_cast<uintptr_t>(memory) % kAlignment != 0)
-      return fail(error, ATTUNE_ERROR_MEMORY,
-                  "%s needs %zu bytes aligned to %zu, and was given %zu%s", what, bytes, kAlignment,
-                  offer.memory_bytes,
-                  reinterpret_cast<uintptr_t>(memory) % kAlignment != 0 ? ", not aligned" : "");
+    if (reinterpret_cast<uintptr_t>(memory) % kAlignment != 0)
+      return fail(error, ATTUNE_ERROR_MEMORY, "%s: the memory is not aligned to %zu", what,
+                  kAlignment);
+    if (offer.memory_bytes < bytes)
+      return fail(error, ATTUNE_ERROR_MEMORY, "%s needs at least %zu bytes, and was given %zu",
+                  what, bytes, offer.memory_bytes);
   } else {
     memory = offer.allocator.allocate
                  ? offer.allocator.allocate(offer.allocator.context, whole, kAlignment)

@@ -7,6 +7,8 @@ import attune
 
 
 def main():
+    if len(sys.argv) != 4:
+        sys.exit("adapt.py MODEL DATA ADAPTED.onnx")
     model, data, adapted = sys.argv[1:]
     session = attune.compile(model, scheme="full", loss="cross_entropy").session()
     before = session.evaluate(data).accuracy

@@ -36,6 +36,8 @@ from attune._plan import Plan, example_model, load
 from attune._session import Evaluation, Gradients, Parameter, Parameters, Session, to_torch
 from attune._trainer import Callback, Epoch, Trainer
 
+__version__ = _built.VERSION
+
 __all__ = [
     "Callback", "Dataset", "Epoch", "Error", "Evaluation", "Files", "Gradients", "Parameter", "Parameters", "Plan",
     "Port", "SearchResult", "Session", "Trainer", "compile", "example_model", "from_torch", "load", "search",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Iterator, List
@@ -46,12 +47,9 @@ def json_text(given: Any) -> Any:
 
 @contextmanager
 def named_as_here() -> Iterator[None]:
-    """The option that an error begins with is called as the function's argument."""
+    """Options in an error are called as the function's arguments: "--batch-size" is batch_size."""
     try:
         yield
     except _native.Error as error:
-        text = str(error)
-        if not text.startswith("--"):
-            raise
-        end = next((i for i, c in enumerate(text) if not (c.isalnum() or c == "-")), len(text))
-        raise _native.Error(text[2:end].replace("-", "_") + text[end:]) from None
+        text = re.sub(r"(?<![^\s(`])--([a-z][a-z-]*[a-z])", lambda option: option[1].replace("-", "_"), str(error))
+        raise _native.Error(text) from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from attune import _native
 from attune._arguments import arguments, json_text, named_as_here, shapes
@@ -168,7 +169,8 @@ def from_torch(
     """
     import torch
 
-    inputs = tuple(example) if isinstance(example, (tuple, list)) else (example,)
+    inputs = tuple(x if isinstance(x, torch.Tensor) else torch.as_tensor(x)
+                   for x in (example if isinstance(example, (tuple, list)) else (example,)))
     names = list(input_names) if input_names else _forward_names(module, len(inputs))
     training = module.training
     module.eval()
@@ -208,10 +210,29 @@ def _exported(module: Any, inputs: Tuple[Any, ...], names: Sequence[str], opset:
             return program.model_proto.SerializeToString()
     file = io.BytesIO()
     old = {"dynamo": False} if "dynamo" in known else {}
-    torch.onnx.export(module, inputs, file, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
-                      input_names=list(names), opset_version=opset or 17, dynamic_axes={n: {0: "batch"} for n in names},
-                      **old)
+    with _equal_tensors_apart():
+        torch.onnx.export(module, inputs, file, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
+                          input_names=list(names), opset_version=opset or 17,
+                          dynamic_axes={n: {0: "batch"} for n in names}, **old)
     return file.getvalue()
+
+
+@contextmanager
+def _equal_tensors_apart() -> Iterator[None]:
+    """TorchScript's exporter makes one of tensors with the same numbers, as the norms of a module that was never
+    trained have them, unless it takes the module to be in training. Those that share memory stay one."""
+    import torch
+
+    name = "_jit_pass_onnx_deduplicate_initializers"
+    merge = getattr(torch._C, name, None)
+    if merge is None:
+        yield
+        return
+    setattr(torch._C, name, lambda graph, parameters, training: merge(graph, parameters, True))
+    try:
+        yield
+    finally:
+        setattr(torch._C, name, merge)
 
 
 def _labels(labels: Union[None, str, Sequence[str]]) -> Tuple[Sequence[str], Optional[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -37,14 +38,22 @@ def as_array(value: Any) -> np.ndarray:
         return np.asarray(value)
     if hasattr(value, "detach"):
         value = value.detach()
-    if hasattr(value, "__dlpack__"):
-        return np.from_dlpack(value)
-    return np.asarray(value)
+    try:
+        if hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except (RuntimeError, ValueError, TypeError, BufferError) as error:  # bfloat16, of a GPU, rows of many lengths
+        kind = f"{type(value).__name__} of {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+        raise _native.Error(f"NumPy makes no array of this {kind} ({error}): give one on the host, of a type that NumPy "
+                            "has, with rows of one length") from None
 
 
 def convert(value: Any, dtype: np.dtype, what: str) -> np.ndarray:
     """`value` in the plan's type. Numbers that it cannot hold are an error."""
-    array = as_array(value)
+    try:
+        array = as_array(value)
+    except _native.Error as error:
+        raise _native.Error(f"{what}: {error}") from None
     if array.dtype == dtype:
         return np.ascontiguousarray(array) if array.ndim else array
     if array.dtype.kind == "b" or (array.dtype.kind in "iu" and dtype.kind in "iu"):
@@ -144,7 +153,7 @@ def of_arrays(data: Any, fields: Fields) -> _native.Dataset:
                             "as many")
     rows = None
     if target is not None and fields.target is not None:
-        rows = fields.rows(target, fields.target, "the labels" if fields.target.role == "label" else "the targets")
+        rows = fields.rows(target, fields.target, "labels" if fields.target.role == "label" else "targets")
         if len(rows) != len(inputs[0]):
             raise _native.Error(f"there are {len(inputs[0])} examples and {len(rows)} labels")
     return _native.ArrayData(inputs, rows, None if weights is None else as_array(weights),
@@ -211,11 +220,28 @@ def of_iterable(data: Iterable[Any], fields: Fields) -> _native.Dataset:
     return of_arrays(whole, fields)
 
 
+def _examples_of(loader: Any) -> Iterable[Any]:
+    """What a DataLoader of PyTorch gives, one example after the other."""
+    for batch in loader:
+        if loader.batch_size is None and loader.batch_sampler is None:
+            yield tuple(batch) if isinstance(batch, list) else batch  # it makes no batches
+        elif isinstance(batch, Mapping):
+            for row in zip(*batch.values()):
+                yield dict(zip(batch, row))
+        elif isinstance(batch, (tuple, list)):
+            yield from zip(*batch)
+        else:
+            yield from batch
+
+
 def dataset_for(ports: Sequence[_native.Port], class_names: Sequence[str], data: Any) -> _native.Dataset:
     """A dataset of anything but files, for a program with these ports."""
     if isinstance(data, _native.Dataset):
         return data
     fields = Fields(ports, class_names)
+    torch = sys.modules.get("torch.utils.data")
+    if torch is not None and isinstance(data, torch.DataLoader):
+        return of_iterable(_examples_of(data), fields)
     if isinstance(data, (tuple, Mapping, np.ndarray)) or hasattr(data, "__dlpack__"):
         return of_arrays(data, fields)
     if hasattr(data, "__len__") and hasattr(data, "__getitem__"):

@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+VERSION: str
 NUMPY_2: bool
 
 class Error(RuntimeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Union
 
@@ -193,6 +193,12 @@ class Session:
         return json.loads(self.native.inspect(self.plan.name))
 
 
+def _list(names: Iterable[str]) -> str:
+    """So many that a person reads them."""
+    some = list(names)
+    return ", ".join(some[:8]) + (f" and {len(some) - 8} others" if len(some) > 8 else "")
+
+
 _FED = {"input", "label", "target", "weight", "rate", "step", "advantage"}
 
 
@@ -244,6 +250,8 @@ class Parameters(Mapping):
 
     def info(self, name: str) -> Parameter:
         """What is trained of a parameter."""
+        if name not in self._facts:
+            raise KeyError(f"{name}: the plan trains no such parameter; it trains {_list(self._facts)}")
         fact = self._facts[name]
         return Parameter(fact.name, fact.shape, fact.trained, fact.slice_axis, tuple(fact.slice), tuple(fact.slots))
 
@@ -263,7 +271,8 @@ class Gradients(Mapping):
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
-            raise KeyError(name)
+            raise KeyError(f"{name}: " + (f"there are gradients of {_list(self._names)}" if self._names else
+                                          "the plan keeps no gradients; compile it with keep_gradients=True"))
         return self._native.get_gradient(name)
 
     def __iter__(self) -> Iterator[str]:

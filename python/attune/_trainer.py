@@ -54,15 +54,17 @@ class Trainer:
 
     data, validation  labelled examples: `(x, y)` or `(x, y, weights)` of arrays; `{"input": .., "y": ..}`; a path,
                       or `Files`, as `attune train --data` takes it; a sequence with numbered examples `(x, y)`, as
-                      a dataset of PyTorch; or any iterable of such, which is kept in memory. Labels are numbers of
-                      classes or their names. The x of a model with several inputs is a tuple, or a mapping by name
-    epochs, steps     how long: passes over the data, or steps in all
+                      a dataset of PyTorch; or any iterable of such, which is kept in memory, as is what a DataLoader
+                      gives in one pass. Labels are numbers of classes or their names. The x of a model with several
+                      inputs is a tuple, or a mapping by name
+    epochs, steps     how long: passes over the data (10, unless given), or steps in all
     schedule          "constant", "cosine" (to zero at the end), "step:EVERY[:FACTOR]"; warmup: steps in which the
                       rate rises to learning_rate
     keep              "best": with validation data, what the run gives is the state of the least loss on it, and
                       never one that is worse than what it started from; "last": the last one
     patience          stop after so many epochs that are no better than the best one
-    checkpoint        where the run is saved, after every epoch and when it ends
+    checkpoint        where the run is saved, after every epoch and when it ends; it takes the place of another run
+                      of the same plan
     resume            a checkpoint whose run is continued, bit for bit; epochs and steps may be given anew
 
     A loss or parameters that are not finite are not gone on from: the run goes back, at half the rate
@@ -99,11 +101,18 @@ class Trainer:
     ) -> None:
         if keep not in ("best", "last"):
             raise _native.Error(f"keep: {keep!r} is neither best nor last")
+        if not isinstance(session, Session):
+            raise _native.Error(f"session: give a Session, as Plan.session() makes it, not {type(session).__name__}")
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise _native.Error(f"callbacks: {type(callback).__name__} does not derive from attune.Callback")
         if (epochs is not None and epochs < 1) or (steps is not None and steps < 1):
             raise _native.Error("epochs, steps: give at least 1")
         self.session = session
         self.callbacks = list(callbacks)
         self.checkpoint = None if checkpoint is None else os.fspath(checkpoint)
+        if self.checkpoint is not None and not os.path.isdir(os.path.dirname(self.checkpoint) or "."):
+            raise _native.Error(f"{self.checkpoint}: its folder does not exist; create it first")
         self.epochs: List[Epoch] = []
         """What every epoch came to."""
         data = dataset_of(session, data, "train_step")

@@ -4,6 +4,7 @@
 
 #include "cli/make_plan.h"
 #include "cli/model_labels.h"
+#include "cli/nearest.h"
 #include "graph/import/model_reading.h"
 #include "graph/ir/interrupt.h"
 #include "native.h"
@@ -36,6 +37,14 @@ void parse(CLI::App& app, std::vector<std::string> arguments) {
   std::ranges::reverse(arguments);  // as CLI11 takes them
   try {
     app.parse(std::move(arguments));
+  } catch (const CLI::ExtrasError& error) {
+    for (const std::string& stray : app.remaining()) {
+      const std::string name = stray.substr(0, stray.find('='));
+      if (name.size() > 2 && name.starts_with("--"))
+        throw_error("{}: there is no such option{}", name,
+                    cli::or_rather(name, cli::long_options(app)));
+    }
+    throw_error("{}", error.what());
   } catch (const CLI::ParseError& error) {
     throw_error("{}", error.what());
   }

@@ -45,8 +45,10 @@ std::string parts_text(const Cost& cost) {
 std::string memory_advice(const Cost& cost) {
   if (cost.workspace_bytes >= cost.arena_bytes && cost.workspace_bytes >= cost.state_bytes)
     return "most of it is the kernels' own: --backend reference, simd or eigen take less";
+  const bool backend_matters = 4 * cost.workspace_bytes >= cost.ram_bytes();
   if (cost.arena_bytes >= cost.state_bytes)
-    return "give a smaller --batch-size, or a scheme that trains less";
+    return fmt::format("give a smaller --batch-size, {}or a scheme that trains less",
+                       backend_matters ? "--backend reference, " : "");
   return "give a scheme that trains less, or --optimizer sgd";
 }
 

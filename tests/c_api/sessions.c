@@ -144,11 +144,11 @@ void test_memory(const char* path) {
               "needs");
   options.memory_bytes = 0;
   CHECK_FAILS(attune_session_create(plan, &options, &session, &g_error), ATTUNE_ERROR_MEMORY,
-              "needs");
+              "needs at least");
   options.memory_bytes = needed;
   options.memory = block + 8;
   CHECK_FAILS(attune_session_create(plan, &options, &session, &g_error), ATTUNE_ERROR_MEMORY,
-              "not aligned");
+              "the session: the memory is not aligned to 64");
   attune_plan_destroy(plan);
 
   /* The caller's allocator gives all of it, gets all of it back, and may refuse at any call. */

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "tests/cli/command.h"
 #include "tests/support/npz.h"
 
@@ -61,6 +63,29 @@ TEST_CASE("adapt names the classes of a fresh classifier by a table's labels") {
   const auto evaluated = shop.run("evaluate a.att --data table.csv --json");
   REQUIRE_MESSAGE(evaluated.status == 0, evaluated.error);
   CHECK(evaluated.json()["accuracy"].get<double>() > 0.95);
+}
+
+TEST_CASE("adapt names the classes of --classes as the data do") {
+  const Workshop shop;
+  std::string table = "a,b,c,d,kind\n";
+  for (int i = 0; i < 60; ++i)
+    table += fmt::format("{},{},{},0,{}\n", 0.1 * (i % 5), i % 2 == 1 ? 2.5 : -2.5, 0.05 * (i % 7),
+                         i % 2 == 1 ? "owl" : "ant");
+  shop.write("table.csv", table);
+  const auto adapted =
+      shop.run("adapt net.onnx table.csv -o adapted.onnx --minutes 0.02 --classes 2 --json");
+  REQUIRE_MESSAGE(adapted.status == 0, adapted.error);
+  REQUIRE(adapted.json()["adopted"] == true);
+  CHECK(shop.read("adapted.classes.txt") == "ant\nowl\n");
+  check_refused(shop.run("adapt net.onnx table.csv -o new.onnx --classes 3"),
+                "--classes 3: table.csv has 2 classes: ant, owl");
+}
+
+TEST_CASE("adapt says of a folder without class folders that it has none") {
+  const Workshop shop;
+  std::filesystem::create_directories(shop.path("nothing"));
+  check_refused(shop.run("adapt net.onnx nothing -o new.onnx"), "nothing: has no class folders");
+  check_refused(shop.run("adapt net.onnx nothing -o new.onnx --classes 2"), "has no class folders");
 }
 
 TEST_CASE("adapt writes nothing where labels say nothing") {

@@ -50,8 +50,16 @@ TEST_CASE("a wrong command line is one line and status 2") {
   Workshop shop;
   check_refused(shop.run(""), "subcommand is required");
   check_refused(shop.run("fly"), "unknown verb fly; see attune --help");
-  check_refused(shop.run("tran net.att --data data.npz"), "unknown verb tran");
-  check_refused(shop.run("compile net.onnx -o net.att --schem full"), "unknown option --schem;");
+  check_refused(shop.run("tran net.att --data data.npz"),
+                "unknown verb tran (did you mean train?)");
+  check_refused(shop.run("compile net.onnx -o net.att --schem full"),
+                "unknown option --schem (did you mean --scheme?); see attune compile --help");
+  check_refused(shop.run("compile net.onnx -o net.att --shceme=full"), "(did you mean --scheme?)");
+  check_refused(shop.run("compile net.onnx -o net.att --finalist 3"),
+                "(did you mean --finalists?)");
+  check_refused(shop.run("compile net.onnx -o net.att --colour red"),
+                "unknown option --colour; see");
+  check_refused(shop.run("--verison"), "(did you mean --version?)");
   check_refused(shop.run("inspect net.att another"), "unexpected argument another");
   check_refused(shop.run("train"), "see attune train --help");
   check_refused(shop.run("train net.att --data data.npz --fast"), "--fast");

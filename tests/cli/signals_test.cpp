@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +35,34 @@ TEST_CASE("a terminal that goes away saves the run, as often as it says so") {
     CHECK(contains(result.error, "attune: interrupted after step "));
     CHECK(shop.run("evaluate net.att --data data.npz --checkpoint a.atc").status == 0);
   }
+}
+
+TEST_CASE("a SIGPIPE of others saves the run, also while the log is written") {
+  Workshop shop;
+  shop.compile();
+  const std::string log = shop.path("log");
+  REQUIRE(mkfifo(log.c_str(), 0600) == 0);
+  const int reader = ::open(log.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(reader >= 0);
+  const pid_t child = shop.start(
+      "train net.att --data data.npz --quiet --steps 20000 --checkpoint a.atc --log log");
+  // Once the pipe is full, the run waits in writing to it.
+  int held = 0, before = -1;
+  for (int i = 0; i < 1000 && (held == 0 || held != before); ++i) {
+    before = held;
+    usleep(50'000);
+    REQUIRE(ioctl(reader, FIONREAD, &held) == 0);
+  }
+  kill(child, SIGPIPE);
+  char bytes[65536];
+  for (ssize_t count = 1; count != 0;) {
+    count = ::read(reader, bytes, sizeof(bytes));
+    if (count < 0) usleep(1000);
+  }
+  close(reader);
+  const auto result = shop.wait(child);
+  CHECK(result.status == 130);
+  CHECK(contains(result.error, "attune: interrupted after step "));
 }
 
 TEST_CASE("nohup keeps a run going") {

@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 
 import attune
-from support import SHAPE, module, plan
+from support import SHAPE, module, plan, words
 
 
 class Compiling(unittest.TestCase):
@@ -35,7 +35,9 @@ class Compiling(unittest.TestCase):
     def test_errors_have_the_library_s_text_and_the_argument_s_name(self):
         for options, text in (({"scheme": "nothing"}, "nothing"), ({"batch_size": 0}, "0"),
                               ({"memory": "12parsecs"}, "^memory"), ({"momentum": 2}, "^momentum"),
-                              ({"memory": "1kB"}, "memory"), ({"no_such_option": 1}, "no-such-option"),
+                              ({"memory": "1kB"}, "memory"), ({"no_such_option": 1}, "^no_such_option: there is no such option$"),
+                              ({"shceme": "full"}, r"^shceme: .*\(did you mean scheme\?\)"),
+                              ({"labels": ["yes", "no"]}, "^labels: .* or classes 2 for a fresh"),
                               ({"preprocess": {"image": {"width": 4}}}, "preprocess|height")):
             with self.subTest(options), self.assertRaisesRegex(attune.Error, text):
                 plan(**options)
@@ -43,7 +45,10 @@ class Compiling(unittest.TestCase):
             attune.compile("nowhere.onnx")
         with self.assertRaises(attune.Error):
             attune.compile(b"this is no model")
+        with self.assertRaisesRegex(attune.Error, "give memory, flash or latency"):
+            attune.search(attune.example_model(), words(10))
         self.assertTrue(issubclass(attune.Error, RuntimeError))
+        self.assertRegex(attune.__version__, r"^\d+\.\d+\.\d+$")
 
     def test_a_budget_is_kept(self):
         made = plan(memory="200kB", backend="reference")

@@ -73,8 +73,9 @@ class Running(unittest.TestCase):
             with self.assertRaisesRegex(attune.Error, text):
                 parameters["classifier.weight"] = value
         np.testing.assert_array_equal(parameters["classifier.weight"], 2 * weight)
-        with self.assertRaises(KeyError):
+        with self.assertRaisesRegex(KeyError, "nothing: .*it trains .*classifier.weight"):
             parameters["nothing"]
+        self.assertNotIn("nothing", parameters)
 
     def test_a_step_of_sgd_is_its_gradient(self):
         self.session = plan(keep_gradients=True, optimizer="sgd", scheme="full").session()
@@ -93,6 +94,8 @@ class Running(unittest.TestCase):
         with self.assertRaises(attune.Error):
             self.session.gradients["classifier.weight"]
         self.assertEqual(len(plan().session().gradients), 0)
+        with self.assertRaisesRegex(KeyError, "keep_gradients=True"):
+            plan().session().gradients["classifier.weight"]
 
     def test_the_optimizer_s_tensors_are_read(self):
         self.step()

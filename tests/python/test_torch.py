@@ -87,6 +87,36 @@ class Torch(unittest.TestCase):
         with self.assertRaisesRegex(attune.Error, "the module has no"):
             attune.to_torch(session, torch.nn.Linear(2, 2))
 
+    def test_a_module_that_was_never_trained_keeps_its_names(self):
+        torch = self.torch
+        nn = torch.nn
+        made = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.Flatten(),
+                             nn.Linear(256, 3))
+        session = attune.from_torch(made, np.zeros((1, 1, 12, 12), np.float32), scheme="full").session()
+        self.assertEqual(set(session.parameters), {name for name, _ in made.named_parameters()})
+        self.assertEqual(set(attune.to_torch(session, made)), set(session.parameters))
+
+    def test_a_loader_of_pytorch_gives_its_examples(self):
+        torch = self.torch
+        x, y = torch.randn(10, 1, 12, 12), torch.arange(10) % 5
+        session = self.plan.session()
+        expected = session.evaluate((x, y))
+        pairs = torch.utils.data.TensorDataset(x, y)
+        mappings = [{"picture": one, "y": label} for one, label in zip(x, y)]
+        for data, size in ((pairs, 4), (pairs, 1), (pairs, None), (mappings, 4), (mappings, None)):
+            with self.subTest(size=size, data=type(data).__name__):
+                loader = torch.utils.data.DataLoader(data, batch_size=size)
+                self.assertEqual(session.evaluate(loader).examples, 10)
+                self.assertEqual(session.evaluate(loader).loss, expected.loss)
+        loader = torch.utils.data.DataLoader(x, batch_size=4)
+        np.testing.assert_array_equal(session.predict(loader), session.predict(x))
+
+    def test_tensors_that_numpy_has_no_type_for_are_refused(self):
+        x = self.torch.zeros(4, 1, 12, 12)
+        for wrong in (x.bfloat16(), x.to("meta")):
+            with self.assertRaisesRegex(attune.Error, "^picture: NumPy makes no array of this Tensor"):
+                self.plan.session().predict(wrong)
+
     def test_the_module_stays_as_it_was(self):
         made = network(self.torch).train()
         attune.from_torch(made, self.example)

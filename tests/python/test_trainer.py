@@ -145,6 +145,14 @@ class Training(unittest.TestCase):
             with self.subTest(text), self.assertRaisesRegex(attune.Error, text):
                 self.trainer(**options).run()
 
+    def test_wrong_objects_are_refused_before_anything_is_trained(self):
+        with self.assertRaisesRegex(attune.Error, "^session: .*Plan.session"):
+            attune.Trainer(plan(), words(8))
+        with self.assertRaisesRegex(attune.Error, "^callbacks: function does not derive"):
+            self.trainer(callbacks=[lambda trainer: None])
+        with self.assertRaisesRegex(attune.Error, "nowhere.*its folder does not exist"):
+            self.trainer(checkpoint=os.path.join("nowhere", "kws.atc"))
+
     def test_a_run_ends_at_ctrl_c_and_is_saved(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "kws.atc")

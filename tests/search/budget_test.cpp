@@ -19,6 +19,20 @@ TEST_CASE("amounts of memory are read with their units") {
   CHECK(bytes("2GiB") == size_t{2} << 30);
 }
 
+TEST_CASE("too much memory names what takes it: other kernels help where these take a quarter") {
+  Budget budget;
+  budget.memory_bytes = 100;
+  const auto refusal = [&](uint64_t arena, uint64_t workspace) {
+    Cost cost;
+    cost.arena_bytes = arena;
+    cost.workspace_bytes = workspace;
+    return error_of([&] { check_budget(budget, cost, {}, "the plan"); });
+  };
+  CHECK(contains(refusal(300, 10), "give a smaller --batch-size, or a scheme that trains less"));
+  CHECK(contains(refusal(300, 200), "--batch-size, --backend reference, or a scheme"));
+  CHECK(contains(refusal(200, 300), "most of it is the kernels' own: --backend reference"));
+}
+
 TEST_CASE("what is no amount of memory is refused with the option's name") {
   for (const char* text :
        {"",      "0",       "0KiB",   "-5",     "+5",  "12XB",
