@@ -76,20 +76,24 @@ class SchemeBuilder {
       const auto id = static_cast<ValueId>(i);
       if (value.role != Role::parameter) continue;
       if (value.origin.tensor == name) return {id};
-      if (may_be_pattern && reaching_[i] &&
-          (matches(name, value.origin.tensor) || matches(name, names_by_layer_[i])))
+      const auto is_meant = [&](const std::string& called) {
+        // No pattern means what has no name.
+        return !called.empty() && (name == called || (may_be_pattern && matches(name, called)));
+      };
+      if (reaching_[i] && (is_meant(value.origin.tensor) || is_meant(names_by_layer_[i])))
         meant.push_back(id);
       if (known.size() < 8) known.push_back(value.origin.tensor);
     }
-    if (!may_be_pattern) check_pattern(name);
+    if (meant.empty()) check_pattern(name);
     if (meant.empty())
       fail("the model has no parameter '{}'; it has {} ...", shown_name(name),
            fmt::join(known, ", "));
     return meant;
   }
 
+  // What is no pattern may be as long as a name.
   void check_pattern(const std::string& pattern) const {
-    if (pattern.size() > kMostPatternBytes)
+    if (pattern.size() > kMostPatternBytes && pattern.find_first_of("*?[{") != pattern.npos)
       fail("'{}' has {} bytes; give a pattern of at most {}", shown_name(pattern), pattern.size(),
            kMostPatternBytes);
   }

@@ -290,6 +290,7 @@ TEST_CASE("a pattern too long to be meant is refused, and a name may be as long 
   const auto error = [&](const std::string& scheme) {
     return error_of([&] { parse_scheme(scheme, graph); });
   };
+  CHECK(contains(error("names:"), "no parameter ''"));  // and not what no layer names
   const std::string most = "*" + std::string(4095, 'q');
   for (const std::string start :
        {"names:", R"({"layers": [{"name": ")", R"({"parameters": [{"name": ")"}) {
