@@ -119,8 +119,9 @@ void begin(attune_trainer* trainer) {
   trainer->held_out.begin();
 }
 
-attune_status told_of(const attune_trainer* trainer, const Status& status, attune_status otherwise,
-                      attune_error* error) {
+// Apart, as it is small and called often.
+[[gnu::noinline]] attune_status told_of(const attune_trainer* trainer, const Status& status,
+                                        attune_status otherwise, attune_error* error) {
   const bool data = trainer->data.failed() || trainer->held_out.failed();
   const attune_status kind = memory_was_refused() ? attune_status{ATTUNE_ERROR_MEMORY} : otherwise;
   return told(error, status, data ? attune_status{ATTUNE_ERROR_DATA} : kind);
