@@ -1,6 +1,7 @@
 #include "cli/sensitivity_options.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -73,6 +74,11 @@ EstimateOptions SensitivityOptions::options(const SessionChoice& session, uint64
   result.measure.cache = cache;
   if (cache.empty() && !output.empty())
     result.measure.cache = std::filesystem::path(output).replace_extension(".gains.jsonl").string();
+  // The finals, which open it again, would say the same.
+  result.measure.cache_lost = [told =
+                                   std::make_shared<std::atomic_flag>()](const std::string& why) {
+    if (!told->test_and_set()) print_note(why + "; the run goes on without it");
+  };
   return result;
 }
 

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
+#include <filesystem>
 #include <map>
 #include <new>
 #include <sstream>
@@ -38,7 +38,8 @@ void SignatureOptions::add(CLI::App* verb) {
   verb->add_option("--rollback-guard", guard_,
                    "Of --require-signature: a file that keeps the highest number taken, and "
                    "refuses files with a lower one")
-      ->default_str("");
+      ->default_str("")
+      ->needs("--require-signature");  // alone it would guard nothing
 }
 
 #ifdef ATTUNE_SIGNATURES
@@ -48,16 +49,25 @@ namespace {
 // The highest counters that were taken, by kind and key: a line each.
 using Counters = std::map<std::pair<std::string, std::string>, uint64_t>;
 
+// Only a file that is not there yet holds none: one that cannot be read would let everything pass,
+// and be replaced.
 Counters read_counters(const std::string& path) {
   Counters counters;
-  std::ifstream file(path);
+  std::error_code failure;
+  if (std::filesystem::status(path, failure).type() == std::filesystem::file_type::not_found)
+    return counters;
+  std::vector<std::byte> bytes;
+  if (const Status status = read_file(path, {}, &bytes); !status)
+    throw_error("--rollback-guard {}", status.message());
+  std::istringstream file({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string kind, key;
     uint64_t counter = 0;
     if (!(words >> kind >> key >> counter))
       throw_error("--rollback-guard {}: '{}' is no line of such a file; give another", path, line);
-    counters[{kind, key}] = counter;
+    uint64_t& highest = counters[{kind, key}];
+    highest = std::max(highest, counter);
   }
   return counters;
 }

@@ -183,8 +183,8 @@ class Run {
     if (run_.kept_baseline() && !command_.output.quiet)
       print_note(fmt::format(
           "training made the model worse on the validation data: epoch 0 is kept, and the model is "
-          "as it was before; {} a lower --learning-rate or another --scheme may help",
-          run_.info().rollbacks > 0 ? "a much lower one than that," : "look at the data;"));
+          "as it was before; {} --learning-rate or another --scheme may help",
+          run_.info().rollbacks > 0 ? "a much lower" : "look at the data; a lower"));
     report();
     return 0;
   }
@@ -203,6 +203,9 @@ class Run {
     if (const Evaluation* before = run_.baseline()) {
       log_.write(baseline_event(trainer_, *before, classifies_));
       progress_.baseline(*before);
+      // With the statistics that were estimated since.
+      if (session_.has(ProgramKind::estimate) && command_.from.empty() && command_.resume.empty())
+        log_.write(validation_event(trainer_, *run_.held_out(), classifies_));
       return;
     }
     validation_ = *run_.held_out();
@@ -359,6 +362,9 @@ class Run {
       table.row(
           {"kept", "epoch 0: training made it worse; the model is as it was, validation loss " +
                        measured(best_evaluation())});
+    else if (info.keep_best && info.best.measured && info.best.epoch == 0)
+      table.row({"kept", "epoch 0, before training, which made it worse: validation loss " +
+                             measured(best_evaluation())});
     else if (info.keep_best && info.best.measured)
       table.row({"kept", fmt::format("epoch {}, the best: validation loss {}", info.best.epoch,
                                      measured(best_evaluation()))});

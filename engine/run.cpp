@@ -25,7 +25,7 @@ constexpr size_t aligned(size_t bytes) {
 
 // Lies at the start of its block, and the kept state behind it.
 struct [[gnu::visibility("hidden")]] TrainingRun::Parts {
-  Parts(Session& in, Dataset& from, Dataset* judging, const RunOptions& with)
+  Parts(Session & in, Dataset & from, Dataset * judging, const RunOptions& with)
       : session(in), data(from), held_out_data(judging), options(with) {}
 
   bool keeps_best() const { return options.keep_best && held_out_data; }
@@ -235,7 +235,14 @@ Status TrainingRun::finish() {
 }
 
 bool TrainingRun::kept_baseline() const {
-  return parts_.keeps_best() && parts_.info.best.measured && parts_.info.best.epoch == 0;
+  const Parts& p = parts_;
+  if (!p.keeps_best() || !p.info.best.measured || p.info.best.epoch > 0) return false;
+  if (!p.session.has(ProgramKind::estimate)) return true;
+  // Else the estimated statistics may be what is kept of epoch 0.
+  if (p.has_baseline) return !(p.info.best.loss < p.baseline.loss);
+  const auto initial = p.session.plan().initial_state();
+  const std::byte* const given = p.shows_kept ? p.session.state().data() : p.kept;
+  return std::memcmp(given, initial.data(), initial.size()) == 0;
 }
 
 void TrainingRun::Parts::keep() {

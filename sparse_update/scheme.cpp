@@ -32,6 +32,11 @@ class SchemeBuilder {
           "{}: the model has no layer with a weight to train: no convolution, no product with a "
           "matrix, no table of rows",
           source_);
+    names_by_layer_.resize(graph_.values.size());
+    // A parameter of several layers is called after the first.
+    for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer)
+      for (const auto& [id, end] : {std::pair{layer->bias, ".bias"}, {layer->weight, ".weight"}})
+        if (id != kNone) names_by_layer_[static_cast<size_t>(id)] = layer->name + end;
   }
 
   const std::vector<Layer>& layers() const { return layers_; }
@@ -65,19 +70,32 @@ class SchemeBuilder {
   std::vector<ValueId> find(const std::string& name) const {
     std::vector<std::string> known;
     std::vector<ValueId> meant;
+    const bool may_be_pattern = name.size() <= kMostPatternBytes;
     for (size_t i = 0; i < graph_.values.size(); ++i) {
       const Value& value = graph_.values[i];
       const auto id = static_cast<ValueId>(i);
       if (value.role != Role::parameter) continue;
       if (value.origin.tensor == name) return {id};
-      if (reaching_[i] && (matches(name, value.origin.tensor) || matches(name, name_by_layer(id))))
+      const auto is_meant = [&](const std::string& called) {
+        // No pattern means what has no name.
+        return !called.empty() && (name == called || (may_be_pattern && matches(name, called)));
+      };
+      if (reaching_[i] && (is_meant(value.origin.tensor) || is_meant(names_by_layer_[i])))
         meant.push_back(id);
       if (known.size() < 8) known.push_back(value.origin.tensor);
     }
+    if (meant.empty()) check_pattern(name);
     if (meant.empty())
       fail("the model has no parameter '{}'; it has {} ...", shown_name(name),
            fmt::join(known, ", "));
     return meant;
+  }
+
+  // What is no pattern may be as long as a name.
+  void check_pattern(const std::string& pattern) const {
+    if (pattern.size() > kMostPatternBytes && pattern.find_first_of("*?[{") != pattern.npos)
+      fail("'{}' has {} bytes; give a pattern of at most {}", shown_name(pattern), pattern.size(),
+           kMostPatternBytes);
   }
 
   template <class... Args>
@@ -146,18 +164,11 @@ class SchemeBuilder {
     return {layers_.begin() + static_cast<std::ptrdiff_t>(first), layers_.end() - 1};
   }
 
-  std::string name_by_layer(ValueId parameter) const {
-    for (const Layer& layer : layers_) {
-      if (parameter == layer.weight) return layer.name + ".weight";
-      if (parameter == layer.bias) return layer.name + ".bias";
-    }
-    return "";
-  }
-
   const Graph& graph_;
   std::string source_;
   std::vector<Layer> layers_;
   std::vector<bool> reaching_;
+  std::vector<std::string> names_by_layer_;  // of each value: "conv1.weight"; else empty
   std::map<ValueId, TrainedSlice> slices_;
 };
 
@@ -249,11 +260,14 @@ std::vector<size_t> layers_of(const SchemeBuilder& builder, const Json& entry) {
   }
   if (entry.contains("layer")) builder.fail("an entry of layers has both a layer and a name");
   const std::string pattern = text(builder, entry, "layer");
+  const bool may_be_pattern = pattern.size() <= kMostPatternBytes;
   const size_t count =
       entry.contains("of_last") ? last(builder, entry, "of_last").size() : builder.before_head();
   std::vector<size_t> found;
   for (size_t l = builder.before_head() - count; l < builder.before_head(); ++l)
-    if (matches(pattern, layers[l].name)) found.push_back(l);
+    if (layers[l].name == pattern || (may_be_pattern && matches(pattern, layers[l].name)))
+      found.push_back(l);
+  if (found.empty()) builder.check_pattern(pattern);
   if (found.empty())
     builder.fail("none of the {} layers that may be is called '{}'; the last one is {}", count,
                  shown_name(pattern), layers[builder.before_head()].name);

@@ -7,6 +7,7 @@
 
 #include "attune/attune.h"
 #include "attune/status.h"
+#include "engine/platform/memory.h"
 
 // What every function of attune.h does: errors into the caller's text, structures of older and
 // newer headers.
@@ -17,6 +18,21 @@ __attribute__((format(printf, 3, 4))) attune_status fail(attune_error* error, at
                                                          const char* format, ...);
 // `kind`, and the status's text, where that is an error.
 attune_status told(attune_error* error, const Status& status, attune_status kind);
+
+// Around what may run out of memory, which is ATTUNE_ERROR_MEMORY whatever else could go wrong.
+class MemoryWatch {
+ public:
+  MemoryWatch() { memory_was_refused() = false; }
+  attune_status kind(attune_status otherwise) const {
+    return memory_was_refused() ? attune_status{ATTUNE_ERROR_MEMORY} : otherwise;
+  }
+  template <class Call>
+  static attune_status told(attune_error* error, attune_status otherwise, Call&& call) {
+    const MemoryWatch watch;
+    const Status status = call();
+    return c_api::told(error, status, watch.kind(otherwise));
+  }
+};
 
 // That a pointer is there: "attune_plan_load: path is NULL".
 #define ATTUNE_C_NEED(function_name, argument)                                                 \

@@ -22,7 +22,8 @@ attune_status report_of(const attune_session_options* given, const attune_device
   DeviceLimits limits = {device.ram_bytes, device.stack_bytes};
   if (limits.ram_bytes == 0 && wanted.offer.memory) limits.ram_bytes = wanted.offer.memory_bytes;
   DeviceCheck found;
-  ATTUNE_C_RETURN_IF_ERROR(told(error, check(wanted.options, limits, &found), ATTUNE_ERROR_PLAN));
+  ATTUNE_C_RETURN_IF_ERROR(MemoryWatch::told(
+      error, ATTUNE_ERROR_PLAN, [&] { return check(wanted.options, limits, &found); }));
   attune_device_report r = {};
   r.fits = found.fits;
   r.lacking_operators = found.lacking_operators;

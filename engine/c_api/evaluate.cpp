@@ -18,7 +18,7 @@ int32_t ask(void* context) {
   return watch.has_time_for(0) ? ATTUNE_RUNNING : ATTUNE_OUT_OF_TIME;
 }
 
-// What went wrong over a data set.
+// What went wrong over a data set, under a MemoryWatch.
 attune_status told_of(const CallersDataset& data, const Status& status, attune_error* error) {
   if (status) return succeed(error);
   if (data.stopped() != ATTUNE_RUNNING)
@@ -26,7 +26,10 @@ attune_status told_of(const CallersDataset& data, const Status& status, attune_e
                 data.stopped() == ATTUNE_OUT_OF_TIME
                     ? "the time budget was over before there was a result"
                     : "should_continue ended the call before there was a result");
-  return told(error, status, data.failed() ? ATTUNE_ERROR_DATA : ATTUNE_ERROR_RUN);
+  return told(error, status,
+              data.failed()          ? ATTUNE_ERROR_DATA
+              : memory_was_refused() ? ATTUNE_ERROR_MEMORY
+                                     : ATTUNE_ERROR_RUN);
 }
 
 // The port whose values predict gives: probabilities of a classifier, else the first output.
@@ -66,6 +69,7 @@ attune_status attune_session_evaluate(attune_session* session, const attune_data
   CallersDataset data(own, session->session.get(), kind);
   data.ask(ask, &watch);
   Evaluation measured;
+  const MemoryWatch memory;
   ATTUNE_C_RETURN_IF_ERROR(told_of(data, evaluate(*session->session, data, &measured), error));
   attune_evaluation e = {};
   e.loss = measured.loss;
@@ -85,6 +89,7 @@ attune_status attune_session_estimate_statistics(attune_session* session,
   attune_dataset own;
   ATTUNE_C_RETURN_IF_ERROR(read_dataset(given, &own, error));
   CallersDataset data(own, session->session.get(), kind);
+  const MemoryWatch memory;
   return told_of(data, estimate_statistics(*session->session, data, seed), error);
 }
 

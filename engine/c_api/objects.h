@@ -21,7 +21,6 @@ struct attune_session {
   attune_parallel_for parallel = {};
   attune_clock clock = {};
   attune_trainer* trainer = nullptr;                // that uses it
-  bool refused = false;                             // memory for a trainer
   attune::BlockAllocator* trainer_block = nullptr;  // of the trainer's memory, where that is given
   std::unique_ptr<attune::Session> session;
 };

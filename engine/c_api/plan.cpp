@@ -42,7 +42,8 @@ attune_status attune_plan_load(const char* path, const attune_plan_options* give
   Offer offer;
   ATTUNE_C_RETURN_IF_ERROR(read_offer(given, &options, &offer, error));
   Plan loaded;
-  ATTUNE_C_RETURN_IF_ERROR(told(error, Plan::load(path, &loaded), ATTUNE_ERROR_PLAN));
+  ATTUNE_C_RETURN_IF_ERROR(
+      MemoryWatch::told(error, ATTUNE_ERROR_PLAN, [&] { return Plan::load(path, &loaded); }));
   return keep(std::move(loaded), offer, plan, error);
 }
 
@@ -55,11 +56,10 @@ attune_status attune_plan_from_memory(const void* bytes, size_t count,
   Offer offer;
   ATTUNE_C_RETURN_IF_ERROR(read_offer(given, &options, &offer, error));
   Plan loaded;
-  ATTUNE_C_RETURN_IF_ERROR(
-      told(error,
-           Plan::from_memory(bytes_of(bytes, count), options.name ? options.name : "plan", &loaded,
-                             engine_allocator(offer)),
-           ATTUNE_ERROR_PLAN));
+  ATTUNE_C_RETURN_IF_ERROR(MemoryWatch::told(error, ATTUNE_ERROR_PLAN, [&] {
+    return Plan::from_memory(bytes_of(bytes, count), options.name ? options.name : "plan", &loaded,
+                             engine_allocator(offer));
+  }));
   return keep(std::move(loaded), offer, plan, error);
 }
 

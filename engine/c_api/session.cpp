@@ -11,16 +11,12 @@ namespace {
 void* allocate_for_trainer(void* context, size_t bytes, size_t alignment) {
   auto& session = *static_cast<attune_session*>(context);
   const attune_allocator& callers = session.offer.allocator;
-  void* memory = nullptr;
   if (session.trainer_block) {
     const Allocator block = session.trainer_block->allocator();
-    memory = block.allocate(block.context, bytes, alignment);
-  } else {
-    memory =
-        callers.allocate ? callers.allocate(callers.context, bytes, alignment) : take_memory(bytes);
+    return block.allocate(block.context, bytes, alignment);
   }
-  session.refused |= memory == nullptr;
-  return memory;
+  return callers.allocate ? callers.allocate(callers.context, bytes, alignment)
+                          : take_memory(bytes);
 }
 
 void release_for_trainer(void* context, void* memory, size_t bytes) {
@@ -40,10 +36,12 @@ void release_for_trainer(void* context, void* memory, size_t bytes) {
 attune_status refusal(const Plan& plan, const SessionWish& wanted, const Status& status,
                       attune_error* error) {
   const SessionOptions& options = wanted.options;
+  if (memory_was_refused()) return told(error, status, ATTUNE_ERROR_MEMORY);
   size_t bytes = 0;
   if (const Status measured = Session::required_bytes(plan, options, &bytes); !measured) {
     const size_t least = plan.table().state_bytes() + plan.table().arena_bytes();
-    const bool small = !options.memory.empty() && options.memory.size() < least;
+    const bool small =
+        memory_was_refused() || (!options.memory.empty() && options.memory.size() < least);
     return told(error, small ? status : measured, small ? ATTUNE_ERROR_MEMORY : ATTUNE_ERROR_PLAN);
   }
   if (options.memory.empty()) return told(error, status, ATTUNE_ERROR_MEMORY);
@@ -86,8 +84,9 @@ attune_status attune_session_bytes(const attune_plan* plan, const attune_session
   wanted.options.allocator = engine_allocator(wanted.offer);
   wanted.options.parallel_for = threads_of(&wanted.parallel);
   size_t engine = 0;
-  ATTUNE_C_RETURN_IF_ERROR(
-      told(error, Session::required_bytes(plan->plan, wanted.options, &engine), ATTUNE_ERROR_PLAN));
+  ATTUNE_C_RETURN_IF_ERROR(MemoryWatch::told(error, ATTUNE_ERROR_PLAN, [&] {
+    return Session::required_bytes(plan->plan, wanted.options, &engine);
+  }));
   *bytes = session_object_bytes() + engine;
   return succeed(error);
 }
@@ -115,6 +114,7 @@ attune_status attune_session_create(const attune_plan* plan, const attune_sessio
   }
   if (wanted.offer.memory || wanted.offer.allocator.allocate)
     wanted.options.allocator = {made, allocate_for_trainer, release_for_trainer};
+  const MemoryWatch watch;
   if (const Status status = Session::create(plan->plan, wanted.options, &made->session); !status) {
     const attune_status code = refusal(plan->plan, wanted, status, error);
     destroy(made);

@@ -112,26 +112,28 @@ attune_status make(attune_session* session, Wanted& wanted, attune_trainer** mad
   return ATTUNE_OK;
 }
 
+// Before each call, whose error told_of tells.
 void begin(attune_trainer* trainer) {
+  memory_was_refused() = false;
   trainer->data.begin();
   trainer->held_out.begin();
 }
 
-attune_status told_of(const attune_trainer* trainer, const Status& status, attune_status otherwise,
-                      attune_error* error) {
+// Apart, as it is small and called often.
+[[gnu::noinline]] attune_status told_of(const attune_trainer* trainer, const Status& status,
+                                        attune_status otherwise, attune_error* error) {
   const bool data = trainer->data.failed() || trainer->held_out.failed();
-  return told(error, status, data ? attune_status{ATTUNE_ERROR_DATA} : otherwise);
+  const attune_status kind = memory_was_refused() ? attune_status{ATTUNE_ERROR_MEMORY} : otherwise;
+  return told(error, status, data ? attune_status{ATTUNE_ERROR_DATA} : kind);
 }
 
 // Makes the run of a trainer that is made; destroys that where it fails.
 attune_status make_run(attune_trainer* trainer, const Wanted& wanted, attune_error* error) {
   begin(trainer);
-  trainer->session->refused = false;
   const Status status = TrainingRun::create(*trainer->session->session, trainer->data,
                                             wanted.holds_out ? &trainer->held_out : nullptr,
                                             wanted.run, &trainer->run);
-  return told_of(trainer, status,
-                 trainer->session->refused ? ATTUNE_ERROR_MEMORY : ATTUNE_ERROR_ARGUMENT, error);
+  return told_of(trainer, status, ATTUNE_ERROR_ARGUMENT, error);
 }
 
 attune_status give_up(attune_trainer* trainer, attune_status status) {
@@ -414,7 +416,8 @@ attune_status attune_trainer_set_learning_rate(attune_trainer* trainer, double r
 attune_status attune_trainer_save(attune_trainer* trainer, const char* path, attune_error* error) {
   ATTUNE_C_NEED(attune_trainer_save, trainer);
   ATTUNE_C_NEED(attune_trainer_save, path);
-  return told(error, trainer->run->save(path), ATTUNE_ERROR_CHECKPOINT);
+  return MemoryWatch::told(error, ATTUNE_ERROR_CHECKPOINT,
+                           [&] { return trainer->run->save(path); });
 }
 
 attune_status attune_trainer_write(attune_trainer* trainer, const attune_sink* sink,
@@ -424,7 +427,8 @@ attune_status attune_trainer_write(attune_trainer* trainer, const attune_sink* s
   CallersSink own;
   ATTUNE_C_RETURN_IF_ERROR(CallersSink::read(sink, &own, error));
   TrainingRun& run = *trainer->run;
-  ATTUNE_C_RETURN_IF_ERROR(told(error, run.prepare_to_save(), ATTUNE_ERROR_CHECKPOINT));
+  ATTUNE_C_RETURN_IF_ERROR(
+      MemoryWatch::told(error, ATTUNE_ERROR_CHECKPOINT, [&] { return run.prepare_to_save(); }));
   Status status = save_checkpoint(own, own.name(), run.session(), run.info(), run.kept_state());
   if (status && trainer->finished) status = run.finish();  // shows again what the run gives
   return told(error, status, ATTUNE_ERROR_CHECKPOINT);

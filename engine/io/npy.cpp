@@ -5,6 +5,7 @@
 #include <cassert>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "engine/io/bytes.h"
 #include "engine/io/file.h"
@@ -39,17 +40,15 @@ class HeaderParser {
       std::string_view key;
       if (!quoted(&key) || !take(':')) return false;
       if (key == "descr") {
-        if (!quoted(&descr_)) return false;
-        descr = true;
+        if (std::exchange(descr, true) || !quoted(&descr_)) return false;
       } else if (key == "fortran_order") {
+        if (std::exchange(order, true)) return false;
         if (word("True"))
           fortran_ = true;
         else if (!word("False"))
           return false;
-        order = true;
       } else if (key == "shape") {
-        if (!tuple()) return false;
-        dims = true;
+        if (std::exchange(dims, true) || !tuple()) return false;
       } else {
         return false;
       }

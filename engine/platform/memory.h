@@ -10,6 +10,9 @@ namespace attune {
 // would wait for the translation of small pages' addresses.
 void* take_memory(size_t bytes);
 void give_memory(void* memory, size_t bytes);
+// Whether this thread has asked for memory in vain, the system or an allocator, since somebody set
+// this to false.
+bool& memory_was_refused();
 // What the system gives for a block of so many bytes: whole pages, or the heap's.
 size_t taken_bytes(size_t bytes);
 // The most of its stack that a thread uses to save or load a checkpoint by a path; 0: there are

@@ -38,6 +38,7 @@ class MemoryBlock {
     data_ = static_cast<std::byte*>(allocator
                                         ? allocator.allocate(allocator.context, bytes_, kAlignment)
                                         : take_memory(bytes_));
+    if (!data_) memory_was_refused() = true;
     if (data_ && allocator) std::memset(data_, 0, bytes_);
     return data_ != nullptr;
   }

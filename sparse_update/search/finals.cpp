@@ -78,7 +78,7 @@ class Finals {
         budget_(budget),
         finals_(finals),
         progress_(progress),
-        tuner_(model, options, finals.measure.cache),
+        tuner_(model, options, finals.measure.cache, finals.measure.cache_lost),
         classifies_(classifies(options.loss)),
         few_(examples.size() < kFewExamples),
         chance_(classifies_ ? std::log(class_count(forward_graph(model, options, 1), options.loss,

@@ -112,8 +112,9 @@ ModelPtr warm_up_head(const Model& model, CompileOptions options, Dataset& train
   return parse_model(exported_model(model, loaded.plan(), session->state()), model.path());
 }
 
-FineTuner::FineTuner(const Model& model, const CompileOptions& options, const std::string& cache)
-    : model_(model), options_(options), cache_(cache) {}
+FineTuner::FineTuner(const Model& model, const CompileOptions& options, const std::string& cache,
+                     ResultCache::Lost cache_lost)
+    : model_(model), options_(options), cache_(cache, std::move(cache_lost)) {}
 
 Reached FineTuner::run(const std::string& scheme, ExamplesInMemory& training,
                        ExamplesInMemory& validation, const FineTuning& how, bool* known) {

@@ -35,8 +35,10 @@ ModelPtr warm_up_head(const Model& model, CompileOptions options, Dataset& train
 // hash of the model, the examples and all settings, and by the scheme. Several threads may use one.
 class FineTuner {
  public:
-  // `model` and `options` must outlive it. `cache`: a file of JSON lines; "": none.
-  FineTuner(const Model& model, const CompileOptions& options, const std::string& cache);
+  // `model` and `options` must outlive it. `cache`: a file of JSON lines; "": none. `cache_lost`:
+  // as ResultCache has it.
+  FineTuner(const Model& model, const CompileOptions& options, const std::string& cache,
+            ResultCache::Lost cache_lost = {});
 
   // Compiles a scheme, trains it on `training` with one thread and judges it by `validation`.
   // `known`: whether the result was there. Throws Error.

@@ -10,7 +10,7 @@ namespace attune {
 Gains measured_gains(const Model& model, const CompileOptions& options, const SearchSpace& space,
                      TaskExamples& examples, const MeasureOptions& measure,
                      const Progress& progress) {
-  FineTuner tuner(model, options, measure.cache);
+  FineTuner tuner(model, options, measure.cache, measure.cache_lost);
   const std::vector<SchemePoint> choices = single_choices(space, false);
   std::vector<Reached> reached(choices.size());
   WorkCount count(progress, "sensitivity", choices.size());

@@ -10,8 +10,9 @@ namespace attune {
 
 // How choices are fine-tuned: all alike.
 struct MeasureOptions : FineTuning {
-  int threads = 1;    // choices at a time
-  std::string cache;  // a file of JSON lines; "": none
+  int threads = 1;               // choices at a time
+  std::string cache;             // a file of JSON lines; "": none
+  ResultCache::Lost cache_lost;  // told where it cannot grow, from any of the threads
 };
 
 // The gains of every choice of the space, by a short fine-tuning of each: the accuracy (where the

@@ -22,7 +22,7 @@ constexpr std::string_view kStart = "{\"key\":\"";
 
 }  // namespace
 
-ResultCache::ResultCache(const std::string& path) : path_(path) {
+ResultCache::ResultCache(const std::string& path, Lost lost) : path_(path), lost_(std::move(lost)) {
   if (path.empty()) return;
   std::error_code failure;
   const auto kind = std::filesystem::status(path, failure).type();
@@ -49,10 +49,12 @@ ResultCache::ResultCache(const std::string& path) : path_(path) {
     if (good) results_[entry["key"]] = entry["result"];
   }
   file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (file_ < 0) throw_error("{}: cannot be written: {}", path, std::strerror(errno));
-  // A line that a kill has cut short ends here.
-  if (!ends_in_line && ::write(file_, "\n", 1) != 1)
+  if (file_ < 0 && errno != ENOSPC && errno != EDQUOT)
     throw_error("{}: cannot be written: {}", path, std::strerror(errno));
+  if (file_ < 0)
+    lose(errno);
+  else if (!ends_in_line)
+    append("\n");  // a line that a kill has cut short ends here
 }
 
 ResultCache::~ResultCache() {
@@ -69,10 +71,23 @@ std::optional<json> ResultCache::find(const std::string& key) const {
 void ResultCache::add(const std::string& key, const json& result) {
   const std::lock_guard lock(mutex_);
   results_[key] = result;
-  if (file_ < 0) return;
-  const std::string line = json{{"key", key}, {"result", result}}.dump() + '\n';
-  if (::write(file_, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
-    throw_error("{}: cannot be written: {}", path_, std::strerror(errno));
+  if (file_ >= 0) append(json{{"key", key}, {"result", result}}.dump() + '\n');
+}
+
+void ResultCache::append(const std::string& text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t n = ::write(file_, text.data() + done, text.size() - done);
+    if (n > 0)
+      done += static_cast<size_t>(n);
+    else if (n == 0 || errno != EINTR)
+      return lose(n == 0 ? ENOSPC : errno);
+  }
+}
+
+void ResultCache::lose(int error) {
+  if (file_ >= 0) ::close(file_);
+  file_ = -1;
+  if (lost_) lost_(fmt::format("{}: cannot be written: {}", path_, std::strerror(error)));
 }
 
 }  // namespace attune

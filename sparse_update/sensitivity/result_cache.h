@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -13,9 +14,13 @@ namespace attune {
 // Several threads may use one cache.
 class ResultCache {
  public:
+  // Takes what is wrong with the file, in words.
+  using Lost = std::function<void(const std::string& why)>;
+
   // Reads what is there. An empty path: nothing is kept. Throws Error where the file is something
-  // else than such a cache, or cannot be written.
-  explicit ResultCache(const std::string& path);
+  // else than such a cache, or cannot be opened. Where it cannot grow (a full volume), that is told
+  // `lost`, once, and results are kept in memory alone.
+  explicit ResultCache(const std::string& path, Lost lost = {});
   ~ResultCache();
   ResultCache(const ResultCache&) = delete;
   ResultCache& operator=(const ResultCache&) = delete;
@@ -25,7 +30,11 @@ class ResultCache {
   void add(const std::string& key, const nlohmann::json& result);
 
  private:
+  void append(const std::string& text);
+  void lose(int error);
+
   std::string path_;
+  Lost lost_;
   int file_ = -1;
   mutable std::mutex mutex_;
   std::map<std::string, nlohmann::json> results_;

@@ -42,6 +42,10 @@ extern attune_error g_error; /* of the last call */
 /* Allocations of the process so far; -1 where they cannot be counted. */
 long allocations(void);
 
+/* Lets the allocation of this number (from 1) from now on fail, of the heap or of pages; 0: none.
+   Returns whether one that was to fail is still to come. */
+int refuse_allocation(long number);
+
 /* Examples for the keyword plan: features that follow from the index, with labels that can be
    learned from them, or (`turn`) other ones. */
 typedef struct data {

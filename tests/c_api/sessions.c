@@ -6,12 +6,13 @@
 
 /* An allocator that counts, and may refuse. */
 typedef struct heap {
-  long blocks, bytes, calls, refuses_at;
+  long blocks, bytes, calls, refuses_at, refuses_from;
 } heap;
 
 static void* take(void* context, size_t bytes, size_t alignment) {
   heap* of = context;
   if (++of->calls == of->refuses_at) return NULL;
+  if (of->refuses_from > 0 && of->calls >= of->refuses_from) return NULL;
   ++of->blocks;
   of->bytes += (long)bytes;
   return alignment <= 64 ? aligned_block(bytes) : NULL;
@@ -82,7 +83,7 @@ void test_memory(const char* path) {
   attune_parallel_for parallel = {.size = sizeof(parallel), .threads = 2};
   heap counts = {0};
   const attune_allocator allocator = allocator_of(&counts);
-  attune_plan* plan = NULL;
+  attune_plan *plan = NULL, *other = NULL;
   attune_session* session = NULL;
   size_t needed = 0, trainer_needs = 0, file_bytes = 0;
   long before, calls, refused, parallel_calls = 0;
@@ -185,6 +186,60 @@ void test_memory(const char* path) {
     CHECK(counts.blocks == 1);
   }
   counts.refuses_at = 0;
+
+  /* The same where from some call on there is none at all. */
+  for (refused = 1; refused <= calls + 1; ++refused) {
+    attune_device_report checked = {.size = sizeof(checked)};
+    attune_trainer* trainer = NULL;
+    attune_status status;
+    size_t needed;
+    counts.calls = 0;
+    counts.refuses_from = refused;
+    session = NULL;
+    status = attune_session_create(plan, &options, &session, &g_error);
+    if (status == ATTUNE_OK)
+      status = attune_trainer_create(session, &set, &training, &trainer, &g_error);
+    CHECK(status == (counts.calls < refused ? ATTUNE_OK : ATTUNE_ERROR_MEMORY));
+    CHECK(g_error.status == status);
+    if (status != ATTUNE_OK) CHECK(trainer == NULL);
+    attune_trainer_destroy(trainer);
+    attune_session_destroy(session);
+    CHECK(counts.blocks == 1);
+    if (refused > 1) continue;
+    CHECK_FAILS(attune_session_bytes(plan, &options, &needed, &g_error), ATTUNE_ERROR_MEMORY,
+                "out of memory");
+    REQUIRE_OK(attune_session_check(plan, &options, NULL, &checked, &g_error));
+    CHECK(!checked.fits && strstr(checked.reason, "out of memory") != NULL);
+    CHECK_FAILS(attune_plan_from_memory(bytes, file_bytes, &plan_options, &other, &g_error),
+                ATTUNE_ERROR_MEMORY, "cannot allocate");
+  }
+  counts.refuses_from = 0;
+
+  /* And of the system's memory. */
+  for (refused = 1;; ++refused) {
+    attune_session_options plain = {.size = sizeof(plain)};
+    attune_trainer* trainer = NULL;
+    attune_status status;
+    plain.backend = ATTUNE_BACKEND_REFERENCE;
+    session = NULL;
+    other = NULL;
+    refuse_allocation(refused);
+    status = attune_plan_load(path, NULL, &other, &g_error);
+    if (status == ATTUNE_OK) status = attune_session_create(other, &plain, &session, &g_error);
+    if (status == ATTUNE_OK)
+      status = attune_trainer_create(session, &set, &training, &trainer, &g_error);
+    if (refuse_allocation(0)) {
+      CHECK(status == ATTUNE_OK);
+    } else {
+      CHECK(status == ATTUNE_ERROR_MEMORY && g_error.status == status);
+      CHECK(trainer == NULL);
+    }
+    attune_trainer_destroy(trainer);
+    attune_session_destroy(session);
+    attune_plan_destroy(other);
+    if (status == ATTUNE_OK) break;
+  }
+  if (before >= 0) CHECK(refused > 5);
 
   /* The caller's threads: the same numbers. */
   options.allocator = NULL;

@@ -1,28 +1,41 @@
 #include "tests/c_api/check.h"
 
+#include <errno.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#endif
+
 /* Counts what the process allocates: the executable's malloc takes the place of the C library's. */
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 extern void* __libc_malloc(size_t bytes);
 extern void* __libc_calloc(size_t count, size_t bytes);
 extern void* __libc_realloc(void* memory, size_t bytes);
 extern void* __libc_memalign(size_t alignment, size_t bytes);
-static long g_count = 0;
+static long g_count = 0, g_refused_in = 0;
+
+/* Whether the next allocation is the one that is to fail. */
+static int is_refused(void) {
+  if (g_refused_in == 0 || --g_refused_in > 0) return 0;
+  errno = ENOMEM;
+  return 1;
+}
 
 void* malloc(size_t bytes) {
   ++g_count;
-  return __libc_malloc(bytes);
+  return is_refused() ? NULL : __libc_malloc(bytes);
 }
 void* calloc(size_t count, size_t bytes) {
   ++g_count;
-  return __libc_calloc(count, bytes);
+  return is_refused() ? NULL : __libc_calloc(count, bytes);
 }
 void* realloc(void* memory, size_t bytes) {
   ++g_count;
-  return __libc_realloc(memory, bytes);
+  return is_refused() ? NULL : __libc_realloc(memory, bytes);
 }
 void* memalign(size_t alignment, size_t bytes) {
   ++g_count;
-  return __libc_memalign(alignment, bytes);
+  return is_refused() ? NULL : __libc_memalign(alignment, bytes);
 }
 void* aligned_alloc(size_t alignment, size_t bytes) { return memalign(alignment, bytes); }
 int posix_memalign(void** memory, size_t alignment, size_t bytes) {
@@ -30,8 +43,21 @@ int posix_memalign(void** memory, size_t alignment, size_t bytes) {
   return *memory ? 0 : 12;
 }
 long allocations(void) { return g_count; }
+#ifdef __LP64__
+extern long syscall(long number, ...);
+void* mmap(void* at, size_t bytes, int protection, int flags, int file, off_t offset) {
+  return is_refused() ? MAP_FAILED
+                      : (void*)syscall(SYS_mmap, at, bytes, protection, flags, file, offset);
+}
+#endif
+int refuse_allocation(long number) {
+  const int is_left = g_refused_in > 0;
+  g_refused_in = number;
+  return is_left;
+}
 #else
 long allocations(void) { return -1; }
+int refuse_allocation(long number) { return number == 0; }
 #endif
 
 /* Numbers in -1 .. 1 that follow from `seed`. */

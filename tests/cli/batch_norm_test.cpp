@@ -1,7 +1,10 @@
 // The statistics of batch norms through the command, as a user meets them.
 #include <doctest/doctest.h>
 
-#include "tests/cli/command.h"
+#include <cmath>
+#include <sstream>
+
+#include "tests/cli/arrays.h"
 #include "tests/support/onnx_builder.h"
 
 namespace attune::test {
@@ -28,6 +31,22 @@ double loss_of(const Workshop& shop, const std::string& plan_and_checkpoint) {
   const auto result = shop.run("evaluate " + plan_and_checkpoint + " --data data.npz --json");
   REQUIRE_MESSAGE(result.status == 0, result.error);
   return result.json()["loss"].get<double>();
+}
+
+// 36 examples of the workshop's kind, moved by `shift` and with classes counted on by `turn`.
+void write_examples(const Workshop& shop, const std::string& name, double shift, int64_t turn) {
+  const auto x = [&](int64_t i) {
+    return std::sin(0.7 * static_cast<double>(i)) * 0.4 + (i % 4 == i / 4 % 3 ? 1.5 : 0) + shift;
+  };
+  const auto y = [&](int64_t i) { return (i + turn) % 3; };
+  write(shop, name, {{"x", reals({36, 4}, x)}, {"y", ints({36}, y)}});
+}
+
+std::vector<nlohmann::json> events(const Workshop& shop, const std::string& log) {
+  std::istringstream lines(shop.read(log));
+  std::vector<nlohmann::json> found;
+  for (std::string line; std::getline(lines, line);) found.push_back(nlohmann::json::parse(line));
+  return found;
 }
 
 }  // namespace
@@ -79,6 +98,92 @@ TEST_CASE("updated statistics are those of the data, and a run that is resumed k
               .status == 0);
   CHECK(shop.read("half.atc") == shop.read("whole.atc"));
   CHECK(loss_of(shop, "norm.att --checkpoint whole.atc") < loss_of(shop, "norm.att"));
+}
+
+TEST_CASE("a guarded run judges the estimated statistics by themselves, and never does harm") {
+  const Workshop shop;
+  shop.write("norm.onnx", network(false));
+  write_examples(shop, "good.npz", 0, 0);
+  write_examples(shop, "moved.npz", 2, 0);
+  write_examples(shop, "turned.npz", 2, 1);
+  // A model that fits the good examples, with their statistics.
+  const std::string compile = " --batch-size 4 --batch-norm estimate ";
+  REQUIRE(shop.run("compile norm.onnx -o norm.att --scheme head" + compile).status == 0);
+  REQUIRE(
+      shop.run("train norm.att --data good.npz --learning-rate 0.5 --epochs 60 --quiet").status ==
+      0);
+  REQUIRE(shop.run("export norm.att --model norm.onnx --checkpoint norm.atc -o fit.onnx").status ==
+          0);
+  REQUIRE(shop.run("compile fit.onnx -o fit.att --scheme full" + compile).status == 0);
+  REQUIRE(shop.run("estimate fit.att --data moved.npz -o estimated.atc").status == 0);
+  const auto loss = [&](const std::string& data, const std::string& checkpoint) {
+    const auto result = shop.run("evaluate fit.att --json --data " + data + checkpoint);
+    REQUIRE_MESSAGE(result.status == 0, result.error);
+    return result.json()["loss"].get<double>();
+  };
+  const double before = loss("moved.npz", "");
+  const double estimated = loss("moved.npz", " --checkpoint estimated.atc");
+  const double good = loss("good.npz", "");
+  REQUIRE(estimated < before);
+  REQUIRE(good < loss("good.npz", " --checkpoint estimated.atc"));
+
+  // The statistics help, and training does harm: they alone are kept, and that is what is said.
+  const std::string judged = "train fit.att --data turned.npz --validation moved.npz ";
+  const std::string rate = "--learning-rate 5 ";
+  const auto kept = shop.run(judged + rate + "--epochs 3 --log kept.jsonl --checkpoint kept.atc");
+  REQUIRE_MESSAGE(kept.status == 0, kept.error);
+  CHECK(loss("moved.npz", " --checkpoint kept.atc") == estimated);
+  CHECK_FALSE(contains(kept.error + kept.out, "as it was"));
+  CHECK(contains(kept.out, "epoch 0, before training"));
+  const auto log = events(shop, "kept.jsonl");
+  REQUIRE(log.size() > 3);
+  CHECK(log[1]["event"] == "baseline");
+  CHECK(log[1]["validation_loss"] == before);
+  CHECK(log[2]["event"] == "validation");
+  CHECK(log[2]["epoch"] == 0);
+  CHECK(log[2]["validation_loss"] == estimated);
+  CHECK(log.back()["baseline_validation_loss"] == before);
+  CHECK(log.back()["best_validation_loss"] == estimated);
+  CHECK(log.back()["best_epoch"] == 0);
+  const auto on = shop.run(judged + "--epochs 5 --resume kept.atc --checkpoint kept.atc");
+  REQUIRE_MESSAGE(on.status == 0, on.error);
+  CHECK_FALSE(contains(on.error + on.out, "as it was"));
+  CHECK(loss("moved.npz", " --checkpoint kept.atc") == estimated);
+  REQUIRE(shop.run(judged + rate + "--epochs 5 --checkpoint whole.atc --quiet").status == 0);
+  CHECK(shop.read("kept.atc") == shop.read("whole.atc"));
+
+  // They do harm, and so does training with them.
+  const std::string harmed = "train fit.att --data turned.npz --validation good.npz ";
+  for (const std::string& run :
+       {rate + "--epochs 3 ", std::string("--epochs 5 --resume bad.atc ")}) {
+    CAPTURE(run);
+    const auto result = shop.run(harmed + run + "--checkpoint bad.atc");
+    REQUIRE_MESSAGE(result.status == 0, result.error);
+    CHECK(contains(result.out, "the model is as it was"));
+    CHECK(loss("good.npz", " --checkpoint bad.atc") == good);
+  }
+
+  // Both help.
+  const std::string helped =
+      "train fit.att --data moved.npz --validation moved.npz --quiet --json ";
+  const auto better = shop.run(helped + "--learning-rate 1e-7 --epochs 8 --checkpoint better.atc");
+  REQUIRE_MESSAGE(better.status == 0, better.error);
+  CHECK(better.json()["best_epoch"] > 0);
+  CHECK(better.json()["baseline_validation_loss"] == before);
+  CHECK(loss("moved.npz", " --checkpoint better.atc") < estimated);
+
+  // Parameters overflow: the run goes back to the statistics, and ends with them.
+  const auto diverged =
+      shop.run(helped + "--learning-rate 3e39 --steps 1 --checkpoint diverged.atc");
+  REQUIRE_MESSAGE(diverged.status == 0, diverged.error);
+  CHECK(diverged.json()["rollbacks"] > 0);
+  CHECK(loss("moved.npz", " --checkpoint diverged.atc") == estimated);
+
+  // The last state, where that is asked for, has the statistics.
+  const auto last = shop.run(helped + "--keep last --learning-rate 1e-12 --checkpoint last.atc");
+  REQUIRE_MESSAGE(last.status == 0, last.error);
+  CHECK_FALSE(last.json().contains("baseline_validation_loss"));
+  CHECK(loss("moved.npz", " --checkpoint last.atc") == doctest::Approx(estimated).epsilon(1e-3));
 }
 
 TEST_CASE("what batch norms cannot do is refused, with what to do") {

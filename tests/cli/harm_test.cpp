@@ -196,6 +196,35 @@ TEST_CASE("a run that is killed within an epoch goes on from its last --checkpoi
   check_refused(shop.run(options + "--checkpoint-steps 0"), "--checkpoint-steps");
 }
 
+TEST_CASE("a run that went back and was killed goes on at its lowered rate, bit for bit") {
+  for (const std::string judged : {"", "--validation data.npz "}) {
+    CAPTURE(judged);
+    Workshop shop;
+    shop.compile();
+    const std::string data = "train net.att --data data.npz --quiet --threads 1 " + judged;
+    const std::string diverges = data + "--learning-rate 1e20 --epochs 300 ";
+    const auto whole = shop.run(diverges + "--checkpoint whole.atc --log whole.jsonl");
+    REQUIRE_MESSAGE(whole.status == 0, whole.error);
+    REQUIRE(events(shop, "whole.jsonl", "rollback").size() > 1);
+    const double rate = events(shop, "whole.jsonl", "rollback").back()["learning_rate"];
+
+    const pid_t child =
+        shop.start(diverges + "--checkpoint-steps 7 --checkpoint part.atc --log part.jsonl");
+    shop.await_lines(child, "part.jsonl", 100);
+    kill(child, SIGKILL);
+    const auto killed = shop.wait(child);
+    REQUIRE((killed.status == 128 + SIGKILL || killed.status == 0));
+    const auto rest = shop.run(data + "--resume part.atc --checkpoint-steps 3 --log rest.jsonl");
+    REQUIRE_MESSAGE(rest.status == 0, rest.error);
+    const double resumed_at = events(shop, "rest.jsonl", "resume").at(0)["learning_rate"];
+    CHECK(resumed_at < 1e20);
+    CHECK(resumed_at >= rate);
+    CHECK(events(shop, "rest.jsonl", "end").at(0)["rollbacks"] ==
+          events(shop, "whole.jsonl", "end").at(0)["rollbacks"]);
+    CHECK(shop.read("part.atc") == shop.read("whole.atc"));
+  }
+}
+
 TEST_CASE("a log that cannot be written is told once, and the run goes on") {
   Workshop shop;
   shop.compile();

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include "tests/cli/command.h"
 #include "tests/support/files.h"
@@ -87,6 +88,28 @@ TEST_CASE("of finalists the one that learned the most becomes the scheme") {
   CHECK(text.out.find("judged by examples that were not trained on") != std::string::npos);
   CHECK(text.out.find("learning rate") != std::string::npos);
   CHECK(shop.read("scheme.gains.jsonl") == kept);
+}
+
+TEST_CASE("a cache that cannot grow is told once, and the search goes on to the same scheme") {
+  Workshop shop;
+  const std::string search =
+      "search net.onnx --memory 1MB --estimator measured --finalists 2 "
+      "--finalist-steps 6 --quiet" +
+      kQuick;
+  REQUIRE(shop.run(search + "-o a.json").status == 0);
+  REQUIRE(shop.read("a.json").size() < 300);
+  REQUIRE(shop.read("a.gains.jsonl").size() > 1000);
+  rlimit limit;
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const rlimit small = {300, limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const auto result = shop.run(search + "-o b.json");
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  REQUIRE_MESSAGE(result.status == 0, result.error);
+  CHECK(count_lines(result.error) == 1);
+  CHECK(
+      contains(result.error, "b.gains.jsonl: cannot be written: File too large; the run goes on"));
+  CHECK(shop.read("b.json") == shop.read("a.json"));
 }
 
 TEST_CASE("compile --scheme auto compiles what search finds") {

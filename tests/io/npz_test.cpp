@@ -157,14 +157,11 @@ TEST_CASE("hostile array headers are errors") {
     CAPTURE(shape);
     CHECK(parse_error(npy(1, header_of("<f4", shape), Bytes(4))) != "");
   }
-  const char* headers[] = {"",
-                           "{",
-                           "{}",
-                           "{'descr': '<f4'}",
-                           "{'descr': <f4, }",
-                           "{'x': 1}",
+  const char* headers[] = {"", "{", "{}", "{'descr': '<f4'}", "{'descr': <f4, }", "{'x': 1}",
                            "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}",
-                           "{'descr': '<f4', 'fortran_order': Perhaps, 'shape': (1,)}"};
+                           "{'descr': '<f4', 'fortran_order': Perhaps, 'shape': (1,)}",
+                           // Not one shape of both.
+                           "{'descr': '<f4', 'fortran_order': False, 'shape': (), 'shape': (1,)}"};
   for (const char* header : headers) {
     CAPTURE(header);
     CHECK(contains(parse_error(npy(1, header, Bytes(4))), "header cannot be read"));

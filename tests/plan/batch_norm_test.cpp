@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
+#include "attune/attune.h"
 #include "attune/checkpoint.h"
 #include "attune/statistics.h"
 #include "engine/random.h"
@@ -287,6 +289,46 @@ TEST_CASE("an estimate goes through shuffled data without labels") {
   const CompiledPlan frozen(Network().model(), options_of(BatchNorm::frozen));
   const Status status = estimate_statistics(*frozen.session({}), data, 5);
   CHECK(contains(std::string(status.message()), "estimate"));
+}
+
+TEST_CASE("the C API tells where there is no memory to estimate with") {
+  const auto compiled = compile(Network().model(), options_of(BatchNorm::estimate)).plan;
+  const auto take = [](void* refuses, size_t size, size_t) -> void* {
+    return *static_cast<bool*>(refuses) ? nullptr : std::aligned_alloc(64, (size + 63) / 64 * 64);
+  };
+  bool refuses = false;
+  void* const bytes = take(&refuses, compiled.size(), 64);
+  std::memcpy(bytes, compiled.data(), compiled.size());
+  attune_allocator allocator = {sizeof(allocator), &refuses, take,
+                                [](void*, void* memory, size_t) { std::free(memory); }};
+  attune_session_options options = {};
+  options.size = sizeof(options);
+  options.allocator = &allocator;
+  attune_dataset data = {};
+  data.size = sizeof(data);
+  data.count = kExamples;
+  data.labelled = 1;
+  data.read = [](void*, int64_t, int32_t, void* to, size_t size) {
+    std::memset(to, 0, size);
+    return int32_t{0};
+  };
+  attune_error error;
+  attune_plan* plan = nullptr;
+  attune_session* session = nullptr;
+  attune_trainer* trainer = nullptr;
+  REQUIRE(attune_plan_from_memory(bytes, compiled.size(), nullptr, &plan, &error) == ATTUNE_OK);
+  REQUIRE(attune_session_create(plan, &options, &session, &error) == ATTUNE_OK);
+  REQUIRE(attune_trainer_create(session, &data, nullptr, &trainer, &error) == ATTUNE_OK);
+  refuses = true;
+  CHECK(attune_session_estimate_statistics(session, &data, 0, &error) == ATTUNE_ERROR_MEMORY);
+  CHECK(attune_trainer_step(trainer, nullptr, &error) == ATTUNE_ERROR_MEMORY);
+  CHECK(contains(std::string(error.message), "out of memory"));
+  refuses = false;
+  CHECK(attune_trainer_step(trainer, nullptr, &error) == ATTUNE_OK);
+  attune_trainer_destroy(trainer);
+  attune_session_destroy(session);
+  attune_plan_destroy(plan);
+  std::free(bytes);
 }
 
 TEST_CASE("a batch norm with one value in a channel of a batch takes the running statistics") {

@@ -56,6 +56,25 @@ std::set<std::string> trained_by_layer(const Graph& graph, const std::string& sp
   return trained;
 }
 
+// What the pattern means, as it is defined.
+bool means(std::string_view pattern, std::string_view name) {
+  if (pattern.empty()) return name.empty();
+  const std::string_view rest = pattern.substr(1);
+  if (pattern[0] == '*')
+    return means(rest, name) || (!name.empty() && means(pattern, name.substr(1)));
+  if (pattern.starts_with("{a,bb}"))
+    return (name.starts_with("a") && means(pattern.substr(6), name.substr(1))) ||
+           (name.starts_with("bb") && means(pattern.substr(6), name.substr(2)));
+  if (pattern.starts_with("[3-12]")) {
+    const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+    if (digits == 0 || digits > 9) return false;
+    const int number = std::stoi(std::string(name.substr(0, digits)));
+    return number >= 3 && number <= 12 && means(pattern.substr(6), name.substr(digits));
+  }
+  return !name.empty() && (pattern[0] == '?' || pattern[0] == name[0]) &&
+         means(rest, name.substr(1));
+}
+
 }  // namespace
 
 TEST_CASE("a transformer's layers bear the names of its modules, whichever way it was exported") {
@@ -234,6 +253,54 @@ TEST_CASE("patterns of names") {
   for (int i = 0; i < 1000; ++i) stars += "*a";
   CHECK(matches(stars, letters));
   CHECK(!matches(stars.append("b"), letters));  // at once, not after every way to match
+  CHECK(matches("[9223372036854775807-9223372036854775807]", "9223372036854775807"));
+  CHECK(!matches("[0-9223372036854775807]", "9223372036854775808"));
+  CHECK(matches("x[7-7]y", "x" + std::string(100, '0') + "7y"));
+  CHECK(!matches("x[7-7]y", "x7" + std::string(100, '0') + "y"));
+}
+
+TEST_CASE("patterns mean what they are defined to, wherever a word of places ends") {
+  const std::vector<std::string> parts = {"*", "?", "a", "b", "{a,bb}", "[3-12]", "1", "*"};
+  uint32_t seed = 1;
+  const auto below = [&](size_t n) { return (seed = seed * 1664525 + 1013904223) / 65536 % n; };
+  int matched = 0;
+  for (int i = 0; i < 40000; ++i) {
+    // As it is made, a name comes near to what the pattern means.
+    const std::string start(i % 3 == 0 ? 58 + below(12) : below(3), 'a');
+    std::string pattern = start, name = start;
+    for (size_t n = below(6); n > 0; --n) {
+      const std::string& part = parts[below(parts.size())];
+      pattern += part;
+      const std::vector<std::string> texts = {"a", "bb", "b", "1", "12", "03", "ab3", "", "13"};
+      name += below(2) == 0 && part.size() == 1 && part != "*" && part != "?"
+                  ? part
+                  : texts[below(texts.size())];
+    }
+    CAPTURE(pattern);
+    CAPTURE(name);
+    const bool meant = means(pattern, name);
+    REQUIRE(matches(pattern, name) == meant);
+    matched += meant;
+  }
+  CHECK(matched > 1000);
+}
+
+TEST_CASE("a pattern too long to be meant is refused, and a name may be as long as it is") {
+  const Graph graph = forward_of(transformer(Family::bert, Exporter::torchscript));
+  const auto error = [&](const std::string& scheme) {
+    return error_of([&] { parse_scheme(scheme, graph); });
+  };
+  CHECK(contains(error("names:"), "no parameter ''"));  // and not what no layer names
+  const std::string most = "*" + std::string(4095, 'q');
+  for (const std::string start :
+       {"names:", R"({"layers": [{"name": ")", R"({"parameters": [{"name": ")"}) {
+    const std::string end = start == "names:" ? "" : "\"}]}";
+    CHECK(contains(error(start + most + end), " '*qqq"));
+    CHECK_FALSE(contains(error(start + most + end), "at most"));
+    CHECK(contains(error(start + most + "q" + end), "'*qqq"));
+    CHECK(contains(error(start + most + "q" + end),
+                   "has 4097 bytes; give a pattern of at most 4096"));
+  }
 }
 
 TEST_CASE("names choose layers and parameters") {

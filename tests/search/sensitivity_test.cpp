@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <set>
 
@@ -364,6 +366,28 @@ TEST_CASE("a cache is read, and nothing else is taken for one") {
   const std::string cut = folder.write("cut.jsonl", std::string_view("{\"key\":\"abc"));
   ResultCache(cut).add("a", 2);
   CHECK(*ResultCache(cut).find("a") == 2);
+  // Of what cannot grow, the results are in memory.
+  std::vector<std::string> told;
+  rlimit limit;
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const rlimit small = {20, limit.rlim_max};
+  const std::string full = folder.path("full.jsonl");
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  {
+    ResultCache cache(full, [&](const std::string& why) { told.push_back(why); });
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    cache.add("a", 1.5);
+    cache.add("b", 2.5);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    cache.add("c", 3.5);
+    CHECK(*cache.find("a") == 1.5);
+    CHECK(*cache.find("b") == 2.5);
+  }
+  std::signal(SIGXFSZ, before);
+  REQUIRE(told.size() == 1);
+  CHECK(contains(told[0], "full.jsonl: cannot be written: File too large"));
+  ResultCache(full).add("a", 4.5);
+  CHECK(*ResultCache(full).find("a") == 4.5);
   ResultCache none("");
   none.add("a", 1);
   CHECK(*none.find("a") == 1);

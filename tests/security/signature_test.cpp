@@ -1,6 +1,7 @@
 // Signed plans and checkpoints: what was changed, made by others, or is older than what was taken,
 // is refused.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -110,6 +111,25 @@ TEST_CASE("what is older than what was taken is refused") {
   CHECK(contains(shop.read("taken.txt"), " 18446744073709551615\n"));
   shop.write("taken.txt", "nonsense\n");
   check_refused(shop.run(inspect), "--rollback-guard taken.txt");
+  // Nor does one that cannot be read, and it stays. (Root reads everything.)
+  sign("18446744073709551614");
+  const std::string taken = shop.path("taken.txt");
+  if (geteuid() != 0) {
+    const std::string number = "plan 00 1\n";
+    shop.write("taken.txt", number);
+    std::filesystem::permissions(taken, std::filesystem::perms::owner_write);
+    check_refused(shop.run(inspect), "--rollback-guard taken.txt");
+    std::filesystem::permissions(taken, std::filesystem::perms::owner_all);
+    CHECK(shop.read("taken.txt") == number);
+  }
+  std::filesystem::remove(taken);
+  for (const char* target : {"/dev", "/dev/zero"}) {
+    std::filesystem::create_symlink(target, taken);
+    check_refused(shop.run(inspect), "--rollback-guard taken.txt");
+    std::filesystem::remove(taken);
+  }
+  // Alone it would guard nothing.
+  check_refused(shop.run("inspect net.att --rollback-guard other.txt"), "--require-signature");
 }
 
 }  // namespace attune::test

@@ -74,7 +74,7 @@ enum {
   ATTUNE_OK = 0,
   ATTUNE_ERROR_ARGUMENT = 1,   /* a NULL, a size, an option or an order of calls that is wrong */
   ATTUNE_ERROR_NOT_FOUND = 2,  /* no such program, port, parameter or gradient */
-  ATTUNE_ERROR_MEMORY = 3,     /* the block is too small, or the allocator gave none */
+  ATTUNE_ERROR_MEMORY = 3,     /* the block is too small, or allocator or system gave none */
   ATTUNE_ERROR_PLAN = 4,       /* the plan cannot be read, is damaged, or is not for this library */
   ATTUNE_ERROR_CHECKPOINT = 5, /* cannot be read or written, is damaged, or of another plan */
   ATTUNE_ERROR_DATA = 6,       /* a data set cannot be read, or does not fit the plan */

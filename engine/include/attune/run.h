@@ -109,7 +109,9 @@ class ATTUNE_API TrainingRun {
   // infinity.
   const Evaluation* held_out() const;
   const Evaluation* baseline() const;
-  // Whether the run gives what it started from, as nothing after it was better.
+  // Whether the run gives what it started from, as nothing after it was better, estimated
+  // statistics included. A resumed run with these knows what it started from only where that was
+  // the model.
   bool kept_baseline() const;
 
   // Saves the run, as save_checkpoint does. Where the parameters are not finite, it goes back

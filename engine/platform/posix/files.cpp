@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "engine/platform/memory.h"
+
 namespace attune {
 
 Status map_file(const char* path, const char* what, std::span<const std::byte>* bytes) {
@@ -29,6 +31,7 @@ Status map_file(const char* path, const char* what, std::span<const std::byte>* 
   const size_t size = static_cast<size_t>(info.st_size);
   void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
   ::close(file);
+  if (memory == MAP_FAILED) memory_was_refused() = errno == ENOMEM;
   if (memory == MAP_FAILED)
     return Status::error("%s: cannot map %s: %s", path, what, std::strerror(errno));
   *bytes = {static_cast<const std::byte*>(memory), size};

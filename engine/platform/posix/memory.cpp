@@ -96,6 +96,11 @@ void* take_memory(size_t bytes) {
   return memory;
 }
 
+bool& memory_was_refused() {
+  static thread_local bool refused = false;
+  return refused;
+}
+
 void give_memory(void* memory, size_t bytes) {
 #ifdef __linux__
   if (bytes >= kMapped) {
