@@ -1,7 +1,12 @@
 #include "cli/signature_options.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -49,6 +54,31 @@ namespace {
 // The highest counters that were taken, by kind and key: a line each.
 using Counters = std::map<std::pair<std::string, std::string>, uint64_t>;
 
+// Keeps others that lock it out of a guard, from reading it until it is written: else the higher of
+// two numbers taken at once may be lost. What is locked is its folder, as the file is replaced; one
+// that cannot be locked keeps nobody out.
+class GuardLock {
+ public:
+  explicit GuardLock(const std::string& guard) {
+    if (guard.empty()) return;
+    std::error_code failure;
+    const auto folder =
+        std::filesystem::weakly_canonical(std::filesystem::absolute(guard, failure), failure)
+            .parent_path();
+    folder_ = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (folder_ >= 0 && flock(folder_, LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+  ~GuardLock() {
+    if (folder_ >= 0) close(folder_);
+  }
+  GuardLock(const GuardLock&) = delete;
+  GuardLock& operator=(const GuardLock&) = delete;
+
+ private:
+  int folder_ = -1;
+};
+
 // Only a file that is not there yet holds none: one that cannot be read would let everything pass,
 // and be replaced.
 Counters read_counters(const std::string& path) {
@@ -89,6 +119,7 @@ SignedBytes SignatureOptions::verified(const std::string& path, SignedFile kind)
     throw_error("{}; --require-signature wants one", status.message());
   const bool plan = kind == SignedFile::plan;
   const std::pair<std::string, std::string> place(plan ? "plan" : "checkpoint", hex_of(key));
+  const GuardLock lock(guard_);
   Counters counters = guard_.empty() ? Counters() : read_counters(guard_);
   const uint64_t least = counters[place];
   uint64_t counter = 0;

@@ -6,7 +6,7 @@ if(PROJECT_IS_TOP_LEVEL)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
   endif()
   if(ATTUNE_SANITIZE)
-    set(CMAKE_CXX_FLAGS_RELEASE "-O1")  # Quick to compile, and reports keep their lines.
+    set(CMAKE_CXX_FLAGS_RELEASE "-Og")  # Quick to compile, and reports keep their lines.
   else()
     set(CMAKE_CXX_FLAGS_RELEASE "-O2")
   endif()
@@ -54,6 +54,9 @@ function(attune_library name)
   target_compile_features(${name} PUBLIC cxx_std_20)
   if(ARG_DEVICE)
     target_compile_options(${name} PRIVATE ${ATTUNE_DEVICE_OPTIONS})
+    if(ATTUNE_SANITIZE)
+      target_compile_options(${name} PRIVATE -O1)  # Here tests take their time.
+    endif()
   endif()
   if(ARG_PACKAGED)
     set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden

@@ -25,7 +25,7 @@ constexpr size_t aligned(size_t bytes) {
 
 // Lies at the start of its block, and the kept state behind it.
 struct [[gnu::visibility("hidden")]] TrainingRun::Parts {
-  Parts(Session & in, Dataset & from, Dataset * judging, const RunOptions& with)
+  Parts(Session& in, Dataset& from, Dataset* judging, const RunOptions& with)
       : session(in), data(from), held_out_data(judging), options(with) {}
 
   bool keeps_best() const { return options.keep_best && held_out_data; }

@@ -224,8 +224,10 @@ Status open_npz(const std::string& path, const DatasetRequest& request,
     const std::vector<std::string> names = input_arrays(request, input);
     const auto found = find_array(arrays, names);
     if (found == arrays.end())
-      return missing(path, request.limits,
-                     "`" + shortened(names[0]) + (names.size() > 1 ? "` or `x`" : "`"), "x");
+      return missing(
+          path, request.limits,
+          "`" + shortened(names[0]) + (names.size() > 1 && names[0] != "x" ? "` or `x`" : "`"),
+          "x");
     const std::string where = path + "/" + found->first;
     if (!holds(found->second, row_shape(request, input))) {
       const auto y = find_array(arrays, label_names);

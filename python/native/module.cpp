@@ -62,8 +62,8 @@ PYBIND11_MODULE(_native, module) {
   auto error = py::register_exception<attune::Error>(module, "Error", PyExc_RuntimeError);
   error.attr("__module__") = "attune";
   error.attr("__doc__") = "What is wrong, where, and what to do, in one line.";
-  // Before version 2.12, pybind11 misreads the arrays of NumPy 2.
   module.attr("VERSION") = attune_version();
+  // Before version 2.12, pybind11 misreads the arrays of NumPy 2.
   module.attr("NUMPY_2") = py::bool_(PYBIND11_VERSION_HEX >= 0x020C0000);
   module.def("main", &run_command, py::arg("arguments"),
              "Runs the command `attune` with these arguments, its name first; returns its status.");

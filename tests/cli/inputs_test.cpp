@@ -313,4 +313,13 @@ TEST_CASE("a model that classifies positions trains from labels of each") {
   check_refused(shop.run("train net.att --data unlabelled.npz"), "no array `y`");
 }
 
+TEST_CASE("an input that is called x is asked for once") {
+  const Workshop shop;
+  REQUIRE(shop.run("compile net.onnx -o net.att --scheme full").status == 0);
+  NpzArrays arrays;
+  arrays["y"] = ints({kExamples}, label);
+  write(shop, "y.npz", arrays);
+  check_refused(shop.run("train net.att --data y.npz"), "no array `x` (arrays there: y)");
+}
+
 }  // namespace attune::test

@@ -1,9 +1,14 @@
 // Signed plans and checkpoints: what was changed, made by others, or is older than what was taken,
 // is refused.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "tests/cli/command.h"
 #include "tests/support/files.h"
@@ -128,6 +133,25 @@ TEST_CASE("what is older than what was taken is refused") {
     check_refused(shop.run(inspect), "--rollback-guard taken.txt");
     std::filesystem::remove(taken);
   }
+  // Two at once: who is first is seen by the other, which waits.
+  sign("9");
+  CHECK(shop.run(inspect).status == 0);
+  const int folder = ::open(shop.path("").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(flock(folder, LOCK_EX) == 0);
+  std::atomic<bool> ended = false;
+  Workshop::Result second;
+  std::thread other([&] {
+    second = shop.run(inspect);
+    ended = true;
+  });
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  CHECK(!ended);
+  std::string counters = shop.read("taken.txt");
+  counters.replace(counters.rfind(" 9"), 2, " 10");
+  shop.write("taken.txt", counters);
+  close(folder);
+  other.join();
+  check_refused(second, "is older than what was taken before (number 9, and 10 was)");
   // Alone it would guard nothing.
   check_refused(shop.run("inspect net.att --rollback-guard other.txt"), "--require-signature");
 }
