@@ -30,7 +30,7 @@ Status check_not_foreign(const char* path, const Plan& plan, Replace replace) {
   if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0)
     return Status::error(
         "%s: exists and is not a checkpoint; it is left alone, choose another name", path);
-  if (replace == Replace::same_plan &&
+  if (replace != Replace::any_checkpoint &&
       (header.signature != plan.table().signature() || header.real != plan.table().real()))
     return Status::error(
         "%s: exists and is a checkpoint of another model, scheme or optimizer; it is left alone, "
@@ -42,7 +42,7 @@ Status check_not_foreign(const char* path, const Plan& plan, Replace replace) {
 Status open(const char* path, const Plan& plan, Replace replace, FileReplacement* file) {
   ATTUNE_RETURN_IF_ERROR(check_not_foreign(path, plan, replace));
   ATTUNE_RETURN_IF_ERROR(file->open(path));
-  if (replace != Replace::any_checkpoint || !file->exists()) return Status::ok();
+  if (replace == Replace::same_plan || !file->exists()) return Status::ok();
   char old[PATH_MAX + 4];
   snprintf(old, sizeof(old), "%s.old", file->target());
   return check_not_foreign(old, plan, Replace::any_checkpoint);
@@ -64,7 +64,7 @@ Status save_checkpoint(const char* path, const Session& session, const Checkpoin
   ATTUNE_RETURN_IF_ERROR(open(path, session.plan(), replace, &file));
   // What fails is told by `commit`.
   (void)write_checkpoint(file, header, plan, session.state(), kept);
-  return file.commit(replace == Replace::any_checkpoint);
+  return file.commit(replace != Replace::same_plan);
 }
 
 }  // namespace attune

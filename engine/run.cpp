@@ -57,7 +57,7 @@ struct [[gnu::visibility("hidden")]] TrainingRun::Parts {
   int64_t measured_step = -1;
   Evaluation held_out, baseline;
   Rollback rollback;
-  bool started = false, resumed = false, shows_kept = false;
+  bool started = false, resumed = false, shows_kept = false, has_file = false;
   bool measured = false, has_baseline = false, rolled_back = false;
 };
 
@@ -106,6 +106,7 @@ Status TrainingRun::prepare_to_save() { return parts_.prepare_to_save(); }
 CheckpointInfo TrainingRun::info() const { return parts_.whole_info(); }
 Session& TrainingRun::session() const { return parts_.session; }
 bool TrainingRun::shows_kept() const { return parts_.shows_kept; }
+bool& TrainingRun::has_file() const { return parts_.has_file; }
 const Trainer& TrainingRun::trainer() const { return *parts_.trainer; }
 
 const Rollback* TrainingRun::rollback() const {
@@ -139,7 +140,7 @@ Status TrainingRun::Parts::resume(const CheckpointInfo& from) {
     return Status::error(
         "resume: the run keeps what is best on held-out data; give that, or ask for the last");
   ATTUNE_RETURN_IF_ERROR(trainer->resume(from.progress));
-  resumed = true;
+  resumed = has_file = true;
   // A rate that was chosen anew has not been lowered.
   const bool lowered = options.train.schedule.base == from.options.schedule.base;
   info.rollbacks = lowered ? from.rollbacks : 0;

@@ -18,7 +18,9 @@ Status TrainingRun::resume(const char* path) {
 Status TrainingRun::save(const char* path, Replace replace) {
   const bool showed_kept = shows_kept();
   ATTUNE_RETURN_IF_ERROR(prepare_to_save());
+  if (!has_file() && replace == Replace::same_plan) replace = Replace::another_run;
   ATTUNE_RETURN_IF_ERROR(save_checkpoint(path, session(), info(), kept_state(), replace));
+  has_file() = true;
   return showed_kept ? finish() : Status::ok();
 }
 

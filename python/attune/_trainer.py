@@ -63,8 +63,8 @@ class Trainer:
     keep              "best": with validation data, what the run gives is the state of the least loss on it, and
                       never one that is worse than what it started from; "last": the last one
     patience          stop after so many epochs that are no better than the best one
-    checkpoint        where the run is saved, after every epoch and when it ends; it takes the place of another run
-                      of the same plan
+    checkpoint        where the run is saved, after every epoch and when it ends; another run of the same plan
+                      that it holds stays as NAME.old
     resume            a checkpoint whose run is continued, bit for bit; epochs and steps may be given anew
 
     A loss or parameters that are not finite are not gone on from: the run goes back, at half the rate
@@ -122,6 +122,8 @@ class Trainer:
                                           schedule, warmup, seed, shuffle, keep == "best", patience or 0)
         if resume is not None:
             self.native.resume(os.fspath(resume), epochs, steps)
+        if self.checkpoint is not None:
+            self.native.check_checkpoint(self.checkpoint)
         self._started = self._stopped = self._ended = False
 
     def __iter__(self) -> Iterator[_native.Step]:
@@ -189,7 +191,8 @@ class Trainer:
             callback.on_end(self)
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Saves the run, so that `resume` continues it bit for bit; `Session.load` takes what it gives."""
+        """Saves the run, so that `resume` continues it bit for bit; `Session.load` takes what it gives. Another run
+        of the same plan that `path` holds stays as `path`.old; with `overwrite`, one of any plan."""
         self.native.save(os.fspath(path), overwrite)
 
     @property

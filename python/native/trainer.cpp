@@ -73,6 +73,12 @@ class TrainerObject {
     });
   }
 
+  // Before anything is trained that could then not be saved.
+  void check_checkpoint(const std::string& path) const {
+    attune::throw_if_error(
+        check_checkpoint_path(path.c_str(), session_->session().plan(), Replace::another_run));
+  }
+
   const TrainingRun& run() const { return *run_; }
 
  private:
@@ -144,6 +150,8 @@ void add_trainer(py::module_& module) {
       .def("finish", &TrainerObject::finish, "Puts what the run gives into the session.")
       .def("save", &TrainerObject::save, py::arg("path"), py::arg("replace") = false,
            "Saves the run.")
+      .def("check_checkpoint", &TrainerObject::check_checkpoint, py::arg("path"),
+           "That the run can be saved there.")
       .def_property_readonly(
           "done", [](const TrainerObject& t) { return t.run().done(); },
           "Whether nothing is left to do.")

@@ -153,6 +153,31 @@ class Training(unittest.TestCase):
         with self.assertRaisesRegex(attune.Error, "nowhere.*its folder does not exist"):
             self.trainer(checkpoint=os.path.join("nowhere", "kws.atc"))
 
+    def test_a_new_run_leaves_the_last_one_beside_its_own(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "kws.atc")
+            read = lambda name: open(name, "rb").read()
+            self.trainer(checkpoint=path).run()
+            self.assertEqual(os.listdir(folder), ["kws.atc"])
+            first = read(path)
+            self.trainer(checkpoint=path, seed=1, epochs=2).run()
+            self.assertEqual(read(path + ".old"), first)
+            # What goes on is the same run.
+            self.trainer(checkpoint=path, resume=path, epochs=4).run()
+            self.assertEqual(read(path + ".old"), first)
+            session = self.plan.session()
+            session.start_from(path)
+            second = read(path)
+            self.trainer(session, checkpoint=path).run()
+            self.assertEqual(read(path + ".old"), second)
+            # What is nobody's to replace is told before anything is trained.
+            with open(path + ".old", "w") as notes:
+                notes.write("mine")
+            with self.assertRaisesRegex(attune.Error, "kws.atc.old: exists and is not a checkpoint"):
+                self.trainer(checkpoint=path)
+            with self.assertRaisesRegex(attune.Error, "another model, scheme or optimizer"):
+                attune.Trainer(plan(scheme="full").session(), self.data, checkpoint=path)
+
     def test_a_run_ends_at_ctrl_c_and_is_saved(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "kws.atc")

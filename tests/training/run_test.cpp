@@ -315,6 +315,37 @@ TEST_CASE("what a run gives is shown until the next step, and saved beside where
   CHECK(state_of(tiny) == state_of(other));
 }
 
+TEST_CASE(
+    "what another run saved stays as .old when a run saves first, and not what it was itself") {
+  TemporaryFolder folder;
+  const std::string path = folder.path("a.atc"), old = path + ".old";
+  Tiny tiny;
+  TinyDataset data(22);
+  const auto steps_in = [&](const std::string& file) {
+    CheckpointFacts facts;
+    REQUIRE(examine_checkpoint(file.c_str(), tiny.plan(), &facts));
+    return facts.info.progress.step;
+  };
+  const auto first = make_run(tiny, data, nullptr, run_options(0.1, 5));
+  REQUIRE(first->step());
+  REQUIRE(first->save(path.c_str()));
+  REQUIRE(first->step());
+  REQUIRE(first->save(path.c_str()));
+  CHECK(folder.files() == 1);
+  const auto second = make_run(tiny, data, nullptr, run_options(0.1, 5));
+  for (int i = 0; i < 3; ++i) REQUIRE(second->step());
+  REQUIRE(second->save(path.c_str()));
+  CHECK(steps_in(path) == 3);
+  CHECK(steps_in(old) == 2);
+  const auto resumed = make_run(tiny, data, nullptr, run_options(0.1, 5));
+  REQUIRE(resumed->resume(path.c_str()));
+  REQUIRE(resumed->step());
+  REQUIRE(resumed->save(path.c_str()));
+  CHECK(steps_in(path) == 4);
+  CHECK(steps_in(old) == 2);
+  CHECK(folder.files() == 2);
+}
+
 TEST_CASE("a run saved and resumed at every step, over all rollbacks, ends in the same bits") {
   TemporaryFolder folder;
   const std::string path = folder.path("a.atc"), whole_path = folder.path("whole.atc");

@@ -61,9 +61,9 @@ enum class CheckpointState { best, last, kept };
 // checkpoint, or is one of another model, and to write numbers that are not finite. What a killed
 // process leaves is a file `path`.attune-tmp-N, which the next one to write `path` takes away.
 // `kept` is the session's state as it was at info.kept, which a run that keeps the best epoch must
-// give. any_checkpoint: what is replaced may be of any run, and stays as `path`.old (in place of
-// another checkpoint of that name, but of nothing else); for the first checkpoint of a run.
-enum class Replace { same_plan, any_checkpoint };
+// give. another_run, any_checkpoint: what is replaced stays as `path`.old (in place of another
+// checkpoint of that name, but of nothing else); any_checkpoint: it may be of any plan.
+enum class Replace { same_plan, another_run, any_checkpoint };
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
                        std::span<const std::byte> kept = {}, Replace replace = Replace::same_plan);
 
