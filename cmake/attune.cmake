@@ -31,7 +31,8 @@ if(ATTUNE_WERROR)
   add_compile_options(-Werror)
 endif()
 if(ATTUNE_SANITIZE)
-  add_compile_options(-fsanitize=${ATTUNE_SANITIZE} -fno-omit-frame-pointer -g1
+  # Device libraries have no type information, which vptr needs.
+  add_compile_options(-fsanitize=${ATTUNE_SANITIZE} -fno-sanitize=vptr -fno-omit-frame-pointer -g1
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ATTUNE_SANITIZE})
 endif()

@@ -39,7 +39,8 @@ Status check_not_foreign(const char* path, const Plan& plan, Replace replace) {
   return Status::ok();
 }
 
-Status open(const char* path, const Plan& plan, Replace replace, FileReplacement* file) {
+Status open_replacement(const char* path, const Plan& plan, Replace replace,
+                        FileReplacement* file) {
   ATTUNE_RETURN_IF_ERROR(check_not_foreign(path, plan, replace));
   ATTUNE_RETURN_IF_ERROR(file->open(path));
   if (replace == Replace::same_plan || !file->exists()) return Status::ok();
@@ -52,7 +53,7 @@ Status open(const char* path, const Plan& plan, Replace replace, FileReplacement
 
 Status check_checkpoint_path(const char* path, const Plan& plan, Replace replace) {
   FileReplacement file;
-  return open(path, plan, replace, &file);
+  return open_replacement(path, plan, replace, &file);
 }
 
 Status save_checkpoint(const char* path, const Session& session, const CheckpointInfo& info,
@@ -61,7 +62,7 @@ Status save_checkpoint(const char* path, const Session& session, const Checkpoin
   Header header;
   ATTUNE_RETURN_IF_ERROR(begin_checkpoint(path, plan, session.state(), info, kept, &header));
   FileReplacement file;
-  ATTUNE_RETURN_IF_ERROR(open(path, session.plan(), replace, &file));
+  ATTUNE_RETURN_IF_ERROR(open_replacement(path, session.plan(), replace, &file));
   // What fails is told by `commit`.
   (void)write_checkpoint(file, header, plan, session.state(), kept);
   return file.commit(replace != Replace::same_plan);

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 tests=("${@:2}")
 [ ${#tests[@]} -gt 0 ] || tests=(kernels io training fuzz)
 
-cmake -S . -B "$folder" -G Ninja -Wno-dev -DATTUNE_SANITIZE=address,undefined >/dev/null
+cmake -S . -B "$folder" -G Ninja -Wno-dev -DATTUNE_SANITIZE=address,undefined \
+  -DCMAKE_UNITY_BUILD=ON >/dev/null
 cmake --build "$folder" --target "${tests[@]/#/test_}"
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1
 export UBSAN_OPTIONS=print_stacktrace=1

@@ -11,7 +11,7 @@ using namespace attune::c_api;
 
 namespace {
 
-int32_t ask(void* context) {
+int32_t ask_in_time(void* context) {
   const auto& watch = *static_cast<const Watch*>(context);
   const int32_t asked = watch.ask();
   if (asked != ATTUNE_RUNNING) return asked;
@@ -67,7 +67,7 @@ attune_status attune_session_evaluate(attune_session* session, const attune_data
   Watch watch;
   ATTUNE_C_RETURN_IF_ERROR(Watch::start(control, session->clock, &watch, error));
   CallersDataset data(own, session->session.get(), kind);
-  data.ask(ask, &watch);
+  data.ask(ask_in_time, &watch);
   Evaluation measured;
   const MemoryWatch memory;
   ATTUNE_C_RETURN_IF_ERROR(told_of(data, evaluate(*session->session, data, &measured), error));

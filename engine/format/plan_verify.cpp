@@ -21,7 +21,7 @@ namespace {
 // address leaves room for their sums.
 constexpr uint64_t kMaxElements = std::min<uint64_t>(uint64_t{1} << 40, SIZE_MAX / 16);
 constexpr uint64_t kMaxSegmentBytes = std::min<uint64_t>(uint64_t{1} << 46, SIZE_MAX / 4);
-constexpr unsigned kMaxSteps = 1u << 20;
+constexpr unsigned kMaxTableSize = 1u << 20;
 constexpr int kMaxRepetitions = 65536;
 constexpr size_t kMaxStepTensors = 255;
 constexpr size_t kFewTensors = 12;  // that are looked at on the stack
@@ -255,7 +255,7 @@ Status Verifier::port(const format::Program& p, const format::Port& port) const 
 
 Status Verifier::program(const format::Program& p) const {
   if (!p.tensors() || !p.steps() || !p.ports() || p.batch() < 1 ||
-      p.tensors()->size() > kMaxSteps || p.steps()->size() > kMaxSteps)
+      p.tensors()->size() > kMaxTableSize || p.steps()->size() > kMaxTableSize)
     return Status::error("%s: program %s is incomplete; %s", name, program_name(program_kind(p)),
                          kRecompile);
   if (p.repeat_begin() < 0 || p.repeat_end() < p.repeat_begin() ||

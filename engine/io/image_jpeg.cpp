@@ -13,7 +13,7 @@ namespace attune {
 namespace {
 
 // A block of 64 pixels takes a bit at least.
-constexpr int64_t kMaxPixelsPerByte = 8 * 64;
+constexpr int64_t kMaxJpegPixelsPerByte = 8 * 64;
 constexpr int kMaxScans = 64;  // a progressive picture has about ten
 
 // libjpeg with its jumps: nothing between setjmp and what may jump back has a destructor.
@@ -130,7 +130,7 @@ Status decode_jpeg(std::string_view path, std::span<const std::byte> file, Store
   if (reader.channels() != 1 && reader.channels() != 3 && reader.channels() != 4)
     return file_error(path, "a JPEG of %d channels; convert it to RGB", reader.channels());
   ATTUNE_RETURN_IF_ERROR(
-      check_image_bytes(path, reader.width(), reader.height(), file.size(), kMaxPixelsPerByte));
+      check_image_bytes(path, reader.width(), reader.height(), file.size(), kMaxJpegPixelsPerByte));
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(
       size_image(path, reader.width(), reader.height(), reader.channels(), stored));

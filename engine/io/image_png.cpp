@@ -13,7 +13,7 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kMaxPixelsPerByte = 8 * int64_t{kMaxInflation};
+constexpr int64_t kMaxPngPixelsPerByte = 8 * int64_t{kMaxInflation};
 
 // Every chunk is there, with the right sum, the last one among them: libpng does not look at what
 // follows the picture. *exif is the EXIF data, wherever they stand.
@@ -96,7 +96,7 @@ Status decode_png(std::string_view path, std::span<const std::byte> file, Stored
   PngReader reader(file);
   if (!reader.read_header()) return image_not_decoded(path, reader.failure());
   ATTUNE_RETURN_IF_ERROR(
-      check_image_bytes(path, reader.width(), reader.height(), file.size(), kMaxPixelsPerByte));
+      check_image_bytes(path, reader.width(), reader.height(), file.size(), kMaxPngPixelsPerByte));
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(
       size_image(path, reader.width(), reader.height(), reader.channels(), stored));

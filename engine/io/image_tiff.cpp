@@ -22,11 +22,11 @@ struct TiffSource {
   bool lacks_colours = false;
 };
 
-struct Delete {
+struct DeleteTiff {
   void operator()(TIFF* tiff) const { TIFFClose(tiff); }
   void operator()(TIFFOpenOptions* options) const { TIFFOpenOptionsFree(options); }
 };
-using Tiff = std::unique_ptr<TIFF, Delete>;
+using Tiff = std::unique_ptr<TIFF, DeleteTiff>;
 
 int note_error(TIFF*, void* source, const char*, const char* format, va_list arguments) {
   auto* const s = static_cast<TiffSource*>(source);
@@ -58,7 +58,7 @@ toff_t seek(thandle_t source, toff_t offset, int whence) {
 }
 
 Tiff open_tiff(TiffSource* source, int64_t max_pixels) {
-  const std::unique_ptr<TIFFOpenOptions, Delete> options(TIFFOpenOptionsAlloc());
+  const std::unique_ptr<TIFFOpenOptions, DeleteTiff> options(TIFFOpenOptionsAlloc());
   TIFFOpenOptionsSetMaxSingleMemAlloc(
       options.get(),
       (int64_t{1} << 20) + std::min(max_pixels, int64_t{1} << 40) * kMostBytesPerPixel);

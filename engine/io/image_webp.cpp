@@ -8,7 +8,7 @@
 namespace attune {
 namespace {
 
-struct Delete {
+struct DeleteDecoder {
   void operator()(WebPAnimDecoder* decoder) const { WebPAnimDecoderDelete(decoder); }
 };
 
@@ -22,7 +22,7 @@ Status decode_webp(std::string_view path, std::span<const std::byte> file, Store
     return image_not_decoded(path, "no WebP header");
   Image& image = stored->image;
   ATTUNE_RETURN_IF_ERROR(size_image(path, features.width, features.height, 4, stored));
-  const std::unique_ptr<WebPAnimDecoder, Delete> decoder(WebPAnimDecoderNew(&data, nullptr));
+  const std::unique_ptr<WebPAnimDecoder, DeleteDecoder> decoder(WebPAnimDecoderNew(&data, nullptr));
   WebPAnimInfo info;
   uint8_t* pixels = nullptr;
   int time = 0;

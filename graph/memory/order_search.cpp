@@ -12,7 +12,7 @@ namespace {
 
 // Orders to start from, in turn; pairs of storages that are looked at from each, or as many as
 // placing all of them some times over takes.
-constexpr size_t kStarts = 6, kWork = 300'000, kTimesOver = 4;
+constexpr size_t kStarts = 6, kOrderWork = 300'000, kTimesOver = 4;
 
 // Bytes times steps.
 int64_t volume(const Storage& storage) {
@@ -85,7 +85,7 @@ void OrderSearch::consider_sorted(int peak) {
 void OrderSearch::run(int64_t enough, size_t work) {
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [](const Placed& a, const Placed& b) { return a.bytes < b.bytes; });
-  const size_t each = std::max(kWork, kTimesOver * packing_.work_of_all());
+  const size_t each = std::max(kOrderWork, kTimesOver * packing_.work_of_all());
   for (size_t d = 0; best_.bytes > enough && d * each < work; ++d) {
     check_interrupt();
     descend(sorted_[d % kStarts].order, enough, each);

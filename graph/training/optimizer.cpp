@@ -45,13 +45,13 @@ AnyAttrs attrs_of(const Optimizer& optimizer, Op op, int32_t axis) {
 }
 
 // The rows of a table that ids name, and the gradient of each.
-struct Rows {
+struct RowGradient {
   ValueId dy = kNone, ids = kNone;
 };
 
 // The look-ups that a table's gradient is the sum of.
 struct Lookups {
-  std::vector<Rows> terms;
+  std::vector<RowGradient> terms;
   bool of_micro_batches = false;  // it is there as a whole, the sum over these
 
   // False where the gradient has other terms.
@@ -69,26 +69,26 @@ struct Lookups {
 };
 
 // What an update of rows reads, so that no gradient need be as large as the table.
-std::optional<Rows> rows_of(Graph& graph, const Update& update) {
+std::optional<RowGradient> rows_of(Graph& graph, const Update& update) {
   Lookups lookups;
   if (update.axis >= 0 || !lookups.find(graph, update.gradient)) return std::nullopt;
-  const std::vector<Rows>& found = lookups.terms;
+  const std::vector<RowGradient>& found = lookups.terms;
   const std::string name = graph.value(update.parameter).name + "/lookups";
   if (lookups.of_micro_batches) {
     std::vector<int64_t> all(static_cast<size_t>(graph.shape(update.gradient)[0]));
     std::iota(all.begin(), all.end(), int64_t{0});
-    return Rows{update.gradient, graph.add_index_constant(name + "/rows", std::move(all))};
+    return RowGradient{update.gradient, graph.add_index_constant(name + "/rows", std::move(all))};
   }
   if (found.size() == 1) return found[0];
   std::vector<ValueId> dy, ids;
-  for (const Rows& one : found) {
+  for (const RowGradient& one : found) {
     const Shape shape = graph.shape(one.dy),
                 places{static_cast<int32_t>(graph.shape(one.ids).elements())};
     dy.push_back(graph.reshape(one.dy, Shape{places[0], shape.last()}, name + "/dy"));
     ids.push_back(graph.reshape(one.ids, places, name + "/ids"));
   }
-  return Rows{graph.emit(Op::concat, AxisAttrs{0}, dy, name + "/dy"),
-              graph.emit(Op::concat, AxisAttrs{0}, ids, name + "/ids")};
+  return RowGradient{graph.emit(Op::concat, AxisAttrs{0}, dy, name + "/dy"),
+                     graph.emit(Op::concat, AxisAttrs{0}, ids, name + "/ids")};
 }
 
 }  // namespace
@@ -121,7 +121,7 @@ void append_optimizer(Graph& graph, const Optimizer& optimizer, std::vector<Upda
   graph.index();
   for (Update& update : updates) {
     const std::string name = graph.value(update.parameter).name;
-    const std::optional<Rows> rows = rows_of(graph, update);
+    const std::optional<RowGradient> rows = rows_of(graph, update);
     const Op op = rows ? row.of_rows : row.op;
     // Of a narrow parameter the slice is all that there is.
     const bool all =

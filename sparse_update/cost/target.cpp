@@ -11,7 +11,7 @@
 namespace attune {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 class TargetReader {
  public:
@@ -157,18 +157,19 @@ double Target::roofline_us(uint64_t macs, uint64_t bytes) const {
 Target read_target(const std::string& path) { return TargetReader(path).read(); }
 
 std::string target_text(const Target& target) {
-  const auto dump = [](const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const auto dump = [](const OrderedJson& json) {
+    return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
   };
   std::vector<std::string> bandwidth, points;
   for (const Target::Bandwidth& b : target.bandwidth)
-    bandwidth.push_back(dump(Json{{"bytes", std::llround(b.bytes)}, {"gb_s", rounded(b.gb_s)}}));
+    bandwidth.push_back(
+        dump(OrderedJson{{"bytes", std::llround(b.bytes)}, {"gb_s", rounded(b.gb_s)}}));
   for (const RatePoint& p : target.points) {
-    Json json{{"op", op_name(p.op)}};
+    OrderedJson json{{"op", op_name(p.op)}};
     if (p.backend) json["backend"] = backend_name(*p.backend);
     if (p.kind) json["kind"] = *p.kind;
     if (!p.shape.empty()) json["shape"] = p.shape;
-    json.update(Json{{"macs", p.macs}, {"bytes", p.bytes}});
+    json.update(OrderedJson{{"macs", p.macs}, {"bytes", p.bytes}});
     if (p.program_bytes > 0) json["program_bytes"] = p.program_bytes;
     json["us"] = rounded(p.us);
     points.push_back(dump(json));

@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kPopulation = 32;
 constexpr size_t kGeneration = 16;  // schemes compiled at a time
 constexpr int kBarren = 12;         // generations without anything better that end the search
-constexpr int kTries = 400;         // offspring made for a generation, most of which cannot win
+constexpr int kOffspring = 400;     // offspring made for a generation, most of which cannot win
 
 class Evolution {
  public:
@@ -44,7 +44,7 @@ class Evolution {
   // New schemes that may win.
   std::vector<SchemePoint> offspring() {
     std::vector<SchemePoint> made;
-    for (int t = 0; t < kTries && made.size() < kGeneration; ++t) {
+    for (int t = 0; t < kOffspring && made.size() < kGeneration; ++t) {
       SchemePoint child = pick();
       if (random_.below(3) == 0) cross(child, pick());
       const uint64_t mutations = 1 + random_.below(3);

@@ -12,15 +12,15 @@
 namespace attune {
 namespace {
 
-constexpr int kRateSteps = 6;  // factors of 2 from the given rate, in either direction
-constexpr int kSeeds = 3;      // of those that may win
-constexpr int kLonger = 3;     // times as many steps for these
+constexpr int kRateFactors = 6;  // factors of 2 from the given rate, in either direction
+constexpr int kSeeds = 3;        // of those that may win
+constexpr int kLonger = 3;       // times as many steps for these
 // Of fewer examples, half are another task than all, and one more or less that is right decides.
 constexpr int64_t kFewExamples = 1000;
-constexpr int64_t kFolds = 4;
+constexpr int64_t kFinalFolds = 4;
 constexpr size_t kParents = 3;
 constexpr int kGenerations = 2;  // of mutations
-constexpr int kTries = 200;      // mutations made for a generation
+constexpr int kMutations = 200;  // mutations made for a generation
 constexpr int kFillings = 3;     // times that filling goes on behind a raise that does not fit
 
 // Schemes that a person would try: a share of the weights of n layers, or of those of them that
@@ -88,7 +88,7 @@ class Finals {
     for (uint64_t seed = 0; seed < kSeeds; ++seed)
       longer_.push_back(
           examples.size() < kFewExamples
-              ? folds(examples, std::min(kFolds, examples.size()), finals.measure.seed + seed)
+              ? folds(examples, std::min(kFinalFolds, examples.size()), finals.measure.seed + seed)
               : halves_);
   }
 
@@ -202,9 +202,9 @@ class Finals {
     const size_t parents = std::min(kParents, entered_.size());
     std::vector<FoundScheme> made;
     int tries = 0;
-    while (tries < kTries && made.size() < wanted) {
+    while (tries < kMutations && made.size() < wanted) {
       std::vector<SchemePoint> points, filled;
-      for (; tries < kTries && made.size() + points.size() + filled.size() < wanted; ++tries) {
+      for (; tries < kMutations && made.size() + points.size() + filled.size() < wanted; ++tries) {
         SchemePoint point = entered_[random.below(parents)].scheme.point;
         for (uint64_t m = 0; m < 1 + random.below(3); ++m) mutate(space_, point, random);
         trim(point);
@@ -298,7 +298,7 @@ class Finals {
     Reached most = at(0);
     for (const int direction : {1, -1}) {
       if (direction == 1 && diverged(most)) continue;
-      while (std::abs(best) < kRateSteps) {
+      while (std::abs(best) < kRateFactors) {
         const Reached next = at(best + direction);
         if (!better(next, most) && !diverged(most)) break;
         most = next;
@@ -332,7 +332,7 @@ class Finals {
     how.steps *= kLonger;
     finalist->runs = kSeeds * static_cast<int>(longer_[0].size());
     finalist->steps = how.steps;
-    for (int halvings = 0; halvings <= kRateSteps; ++halvings) {
+    for (int halvings = 0; halvings <= kRateFactors; ++halvings) {
       how.rate = finalist->rate;
       finalist->reached = mean_of(kSeeds, [&](size_t seed) {
         how.seed = finals_.measure.seed + seed;

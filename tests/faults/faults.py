@@ -99,7 +99,7 @@ class Tried:
         """Logs and pictures tell times; what they hold is looked at otherwise."""
         return name.endswith((".jsonl", ".svg", ".html")) or content == self.expected[name]
 
-    def disturb(self, inject):
+    def disturb(self, inject, tries=5):
         """Runs with one call disturbed; what was lost, in words."""
         scenario, faults = self.scenario, self.faults
         folder = faults.copy(scenario)
@@ -108,6 +108,8 @@ class Tried:
             trace = folder.parent / "trace"
             result = faults.run(folder, scenario.command, [
                 "-o", str(trace), "-e", f"trace={call}", "-e", f"inject={inject}"])
+            if tries and "strace: Unexpected wait status" in result.stderr:
+                return self.disturb(inject, tries - 1)  # strace itself gave up: a thread was killed as it began
             killed = "SIGKILL" in inject
             text = trace.read_text(errors="replace")
             self.faults.took_effect += ("killed by SIGKILL" if killed else "INJECTED") in text

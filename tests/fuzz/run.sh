@@ -22,7 +22,7 @@ fi
 host=ON
 [ "$total" != --quick ] || host=OFF
 cmake -S "$root" -B "$folder/$host" -G Ninja -Wno-dev -DATTUNE_FUZZ=ON -DATTUNE_HOST=$host \
-  -DCMAKE_CXX_COMPILER="$clang" >/dev/null
+  -DCMAKE_UNITY_BUILD=ON -DCMAKE_CXX_COMPILER="$clang" >/dev/null
 ninja -C "$folder/$host" ${FUZZ_NINJA_OPTIONS:-} fuzz >"$folder/build.log" || { tail -30 "$folder/build.log" >&2; exit 1; }
 
 mkdir -p "$folder/corpus" "$folder/found"

@@ -6,7 +6,7 @@
 namespace attune {
 namespace {
 
-struct Operation {
+struct BinaryOperation {
   const char* onnx;
   std::optional<Binary> known = {};
 };
@@ -24,7 +24,7 @@ void broadcast_two(TfliteNode& n, F&& f) {
   n.set(0, f(n.operand(0, y), n.operand(1, y)), y);
 }
 
-void translate_binary(TfliteNode& n, const Operation& operation,
+void translate_binary(TfliteNode& n, const BinaryOperation& operation,
                       tflite::Activation activation = tflite::Activation::NONE) {
   if (n.all_known()) {
     if (!operation.known || activation != tflite::Activation::NONE)
@@ -42,7 +42,7 @@ tflite::Activation activation_of(const Options* options) {
 }
 
 // A bound that is a number is one of a clamp.
-void translate_bound(TfliteNode& n, const Operation& operation, bool least) {
+void translate_bound(TfliteNode& n, const BinaryOperation& operation, bool least) {
   for (int i = 0; i < 2; ++i) {
     if (!n.is_number(i) || n.is_known(1 - i)) continue;
     const std::string bound = n.value(i, {});

@@ -5,10 +5,10 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kLargest = 1 << 24;  // so that products of two fit well
+constexpr int64_t kLargestSide = 1 << 24;  // so that products of two fit well
 
 // The sides of a window over an image [1,H,W,C], by axis.
-struct Window {
+struct ImageWindow {
   int64_t size[2], kernel[2], stride[2], dilation[2] = {1, 1};
   int64_t output[2] = {}, before[2] = {}, after[2] = {};
 
@@ -16,20 +16,20 @@ struct Window {
   Dims pads() const { return {before[0], before[1], after[0], after[1]}; }
 };
 
-Window window_of(TfliteNode& n, const Dims& image, int64_t kernel_h, int64_t kernel_w,
-                 int64_t stride_h, int64_t stride_w, int64_t dilation_h = 1,
-                 int64_t dilation_w = 1) {
+ImageWindow window_of(TfliteNode& n, const Dims& image, int64_t kernel_h, int64_t kernel_w,
+                      int64_t stride_h, int64_t stride_w, int64_t dilation_h = 1,
+                      int64_t dilation_w = 1) {
   if (image.size() != 4) n.fail("its input has shape {}", dims_text(image));
-  const Window w = {
+  const ImageWindow w = {
       {image[1], image[2]}, {kernel_h, kernel_w}, {stride_h, stride_w}, {dilation_h, dilation_w}};
   for (const auto* sides : {&w.size, &w.kernel, &w.stride, &w.dilation})
     for (const int64_t side : *sides)
-      if (side < 1 || side > kLargest) n.fail("a size, stride or dilation of {}", side);
+      if (side < 1 || side > kLargestSide) n.fail("a size, stride or dilation of {}", side);
   return w;
 }
 
 // As much as makes ceil(size / stride) outputs, the odd element behind.
-void pad(TfliteNode& n, tflite::Padding padding, Window* w) {
+void pad(TfliteNode& n, tflite::Padding padding, ImageWindow* w) {
   for (int i = 0; i < 2; ++i) {
     const int64_t extent = (w->kernel[i] - 1) * w->dilation[i] + 1;
     if (padding == tflite::Padding::SAME) {
@@ -64,8 +64,8 @@ template <class Options>
 void convolve(TfliteNode& n, const Options& options, const Perm& perm, int64_t outputs,
               int64_t groups) {
   const Dims& weight = n.dims(1);
-  Window w = window_of(n, n.dims(0), weight[1], weight[2], options.stride_h(), options.stride_w(),
-                       options.dilation_h(), options.dilation_w());
+  ImageWindow w = window_of(n, n.dims(0), weight[1], weight[2], options.stride_h(),
+                            options.stride_w(), options.dilation_h(), options.dilation_w());
   pad(n, options.padding(), &w);
   const std::string y = n.emit("Conv", with_bias(n, {n.image(0), n.weight(1, perm)}, 2, outputs),
                                {{"kernel_shape", w.of(w.kernel)},
@@ -78,8 +78,8 @@ void convolve(TfliteNode& n, const Options& options, const Perm& perm, int64_t o
 
 void pool(TfliteNode& n, const char* onnx) {
   const auto& options = n.options(n.op().builtin_options_as_Pool2DOptions());
-  Window w = window_of(n, n.dims(0), options.filter_h(), options.filter_w(), options.stride_h(),
-                       options.stride_w());
+  ImageWindow w = window_of(n, n.dims(0), options.filter_h(), options.filter_w(),
+                            options.stride_h(), options.stride_w());
   pad(n, options.padding(), &w);
   const std::string y =
       n.emit(onnx, {n.image(0)},
@@ -124,7 +124,7 @@ void translate_TRANSPOSE_CONV(TfliteNode& n) {
     n.fail("a weight of shape {} from an input of shape {} to {}", dims_text(weight),
            dims_text(n.dims(2)), dims_text(shape));
   // The convolution that this is the gradient of.
-  Window w = window_of(n, shape, weight[1], weight[2], options.stride_h(), options.stride_w());
+  ImageWindow w = window_of(n, shape, weight[1], weight[2], options.stride_h(), options.stride_w());
   pad(n, options.padding(), &w);
   Dims further;
   for (int i = 0; i < 2; ++i) {

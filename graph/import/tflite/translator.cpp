@@ -11,7 +11,7 @@ namespace attune {
 namespace {
 
 constexpr int kOpset = 17, kIrVersion = 8;
-constexpr size_t kMaxListed = 50;
+constexpr size_t kMaxListedOperators = 50;
 
 struct TfliteOp {
   tflite::BuiltinOperator code;
@@ -141,7 +141,7 @@ void Translator::translate_operators() {
   if (failures.empty()) return;
   std::string text = fmt::format("{}: {} operator{} cannot be imported:", file_->path(),
                                  failures.size(), failures.size() == 1 ? "" : "s");
-  const size_t listed = std::min(failures.size(), kMaxListed);
+  const size_t listed = std::min(failures.size(), kMaxListedOperators);
   for (size_t i = 0; i < listed; ++i) text += "\n  " + failures[i];
   if (failures.size() > listed) text += fmt::format("\n  and {} more", failures.size() - listed);
   throw Error(text);

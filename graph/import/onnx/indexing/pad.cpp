@@ -7,7 +7,7 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kLargest = int64_t{1} << 30;  // so that sums do not overflow
+constexpr int64_t kLargestPadding = int64_t{1} << 30;  // so that sums do not overflow
 
 // Which element of an axis is seen at place i, which may be before or behind it.
 int64_t seen_at(const OnnxNode& n, const std::string& mode, int64_t i, int64_t size) {
@@ -85,7 +85,7 @@ void import_Pad(OnnxNode& n) {
     const int64_t before = pads[i], after = pads[axes.size() + i];
     const int axis = axes[i];
     for (const int64_t pad : {before, after})
-      if (pad < -kLargest || pad > kLargest) n.fail("padding {}, {}", before, after);
+      if (pad < -kLargestPadding || pad > kLargestPadding) n.fail("padding {}, {}", before, after);
     if (std::count(axes.begin(), axes.end(), axis) > 1) n.fail("axis {} is padded twice", axis);
     const int64_t cut = std::max<int64_t>(-before, 0) + std::max<int64_t>(-after, 0);
     if (cut >= dims[axis]) n.fail("nothing is left of axis {}", axis);
@@ -109,7 +109,7 @@ void import_CenterCropPad(OnnxNode& n) {
   padding.after.assign(rank, 0);
   for (size_t i = 0; i < axes.size(); ++i) {
     const int axis = normal_axis(axes[i], rank);
-    if (wanted[i] < 1 || wanted[i] > kLargest) n.fail("shape {}", dims_text(wanted));
+    if (wanted[i] < 1 || wanted[i] > kLargestPadding) n.fail("shape {}", dims_text(wanted));
     const int64_t missing = wanted[i] - dims[axis];
     const int64_t before = missing < 0 ? -(-missing / 2) : missing / 2;
     padding.before[axis] = before;

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kMostTaps = 1024;               // of an element
 constexpr size_t kMostWeights = size_t{1} << 22;  // along an axis
 
-struct Kernel {
+struct ResizeMode {
   std::string mode, coordinates, rounding;
   double cubic = -0.75, outside = 0;  // of what lies outside of a region
   bool leave_outside = false, antialias = false;
@@ -28,7 +28,7 @@ struct AxisSizes {
 // Where element o of the result is in the input. In single precision where it is rounded then, as
 // runtimes compute it.
 template <class T>
-T coordinate(const Kernel& kernel, const AxisSizes& a, int64_t o) {
+T coordinate(const ResizeMode& kernel, const AxisSizes& a, int64_t o) {
   const T at = static_cast<T>(o), scale = static_cast<T>(a.scale), half = T(0.5);
   const T in = static_cast<T>(a.in), out = static_cast<T>(a.out);
   const std::string& mode = kernel.coordinates;
@@ -57,20 +57,20 @@ int64_t nearest(const std::string& rounding, float x) {
   throw_error("nearest_mode {}", rounding);
 }
 
-double weight_at(const Kernel& kernel, double distance) {
+double weight_at(const ResizeMode& kernel, double distance) {
   const double x = std::fabs(distance), a = kernel.cubic;
   if (kernel.mode == "linear") return std::max(0.0, 1 - x);
   if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
   return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-struct Tap {
+struct WeightedPlace {
   int64_t place;
   double weight;
 };
 
 // What element o of the result is made of. Places outside are the edge's, or left out.
-std::vector<Tap> taps_of(const Kernel& kernel, const AxisSizes& a, int64_t o) {
+std::vector<WeightedPlace> taps_of(const ResizeMode& kernel, const AxisSizes& a, int64_t o) {
   if (kernel.mode == "nearest") {
     const int64_t place = nearest(kernel.rounding, coordinate<float>(kernel, a, o));
     return {{std::clamp<int64_t>(place, 0, a.in - 1), 1}};
@@ -80,7 +80,7 @@ std::vector<Tap> taps_of(const Kernel& kernel, const AxisSizes& a, int64_t o) {
   const double reach = (kernel.mode == "linear" ? 1 : 2) / squeeze;
   if (reach > kMostTaps) throw_error("an antialias over {} elements", reach);
   const auto first = static_cast<int64_t>(std::floor(-reach)) + 1;
-  std::vector<Tap> taps;
+  std::vector<WeightedPlace> taps;
   double sum = 0;
   for (int64_t i = first; i <= 1 - first; ++i) {
     const int64_t at = static_cast<int64_t>(whole) + i,
@@ -93,12 +93,12 @@ std::vector<Tap> taps_of(const Kernel& kernel, const AxisSizes& a, int64_t o) {
     else
       taps.push_back({place, weight});
   }
-  for (Tap& tap : taps) tap.weight /= sum;
+  for (WeightedPlace& tap : taps) tap.weight /= sum;
   return taps;
 }
 
-ValueId resize_axis(const OnnxNode& n, ValueId x, const AxisSizes& a, const Kernel& kernel) {
-  std::vector<std::vector<Tap>> taps;
+ValueId resize_axis(const OnnxNode& n, ValueId x, const AxisSizes& a, const ResizeMode& kernel) {
+  std::vector<std::vector<WeightedPlace>> taps;
   std::vector<double> added(static_cast<size_t>(a.out), 0);
   size_t most = 0, all = static_cast<size_t>(a.out);
   for (int64_t o = 0; o < a.out; ++o) {
@@ -148,7 +148,7 @@ int64_t scaled_size(const OnnxNode& n, int64_t size, double scale) {
   return static_cast<int64_t>(std::floor(scaled));
 }
 
-void resize(OnnxNode& n, const std::vector<AxisSizes>& axes, const Kernel& kernel) {
+void resize(OnnxNode& n, const std::vector<AxisSizes>& axes, const ResizeMode& kernel) {
   std::vector<AxisSizes> order = axes;
   const auto growth = [](const AxisSizes& a) { return static_cast<double>(a.out) / a.in; };
   std::stable_sort(order.begin(), order.end(),
@@ -159,8 +159,8 @@ void resize(OnnxNode& n, const std::vector<AxisSizes>& axes, const Kernel& kerne
   y == x ? n.alias(0, 0) : n.set(0, y);
 }
 
-Kernel read_kernel(const OnnxNode& n) {
-  Kernel kernel;
+ResizeMode read_kernel(const OnnxNode& n) {
+  ResizeMode kernel;
   kernel.mode = n.text("mode", "nearest");
   if (kernel.mode != "nearest" && kernel.mode != "linear" && kernel.mode != "cubic")
     n.fail("mode {}", kernel.mode);
@@ -177,7 +177,7 @@ Kernel read_kernel(const OnnxNode& n) {
 }  // namespace
 
 void import_Resize(OnnxNode& n) {
-  const Kernel kernel = read_kernel(n);
+  const ResizeMode kernel = read_kernel(n);
   const Dims dims = n.dims(0);
   const int rank = static_cast<int>(dims.size());
   Dims given(dims.size());
@@ -225,7 +225,7 @@ void import_Resize(OnnxNode& n) {
 }
 
 void import_Upsample(OnnxNode& n) {
-  Kernel kernel = read_kernel(n);
+  ResizeMode kernel = read_kernel(n);
   const Dims dims = n.dims(0);
   const std::vector<double> scales =
       n.opset() < 9 ? n.reals("scales") : known_reals_of(n, 1, "scales");

@@ -7,14 +7,14 @@
 namespace attune {
 namespace {
 
-constexpr int64_t kLargest = 1 << 14;  // a longer one would have too large a matrix
+constexpr int64_t kLargestTransform = 1 << 14;  // a longer one would have too large a matrix
 
 // What `parts` numbers (real, imaginary) of each of `steps` places give to real and imaginary
 // part of the first `bins` frequencies of a transform of this length: [steps*parts, bins*2].
 ValueId matrix(const OnnxNode& n, int64_t steps, int64_t parts, int64_t length, int64_t bins,
                bool inverse, const std::vector<double>& window) {
-  if (steps * parts > kLargest || bins * 2 > kLargest)
-    n.fail("a transform of {} places; {} are supported", length, kLargest / 2);
+  if (steps * parts > kLargestTransform || bins * 2 > kLargestTransform)
+    n.fail("a transform of {} places; {} are supported", length, kLargestTransform / 2);
   std::vector<double> elements;
   for (int64_t t = 0; t < steps; ++t)
     for (int64_t part = 0; part < parts; ++part)
@@ -33,7 +33,7 @@ ValueId matrix(const OnnxNode& n, int64_t steps, int64_t parts, int64_t length, 
 
 int64_t whole(const OnnxNode& n, int input, const char* what) {
   const double x = n.known_scalar(input, what);
-  if (x < 1 || x > kLargest) n.fail("its {} is {}", what, x);
+  if (x < 1 || x > kLargestTransform) n.fail("its {} is {}", what, x);
   return static_cast<int64_t>(x);
 }
 
