@@ -36,7 +36,7 @@ bool fits(const Model& model, CompileOptions options, const Budget& budget, Back
 }
 
 int run(AdaptOptions& options) {
-  check_replaceable(options.output_path, "a model", is_model_file);
+  check_model_replaceable(options.output_path);
   std::error_code missing;
   if (const std::string classes = classes_path(options.output_path);
       std::filesystem::exists(classes, missing) &&
@@ -117,6 +117,9 @@ Verb add_adapt(CLI::App& app) {
   CLI::App* verb = add_verb(app, "adapt", "Model and data in, a better model out", help.c_str());
   options->verb = verb;
   options->compile.add(verb, false);
+  // Of losses that it does not judge by.
+  for (const char* name : {"--huber-delta", "--entropy-bonus"})
+    verb->remove_option(verb->get_option(name));
   verb->add_option("data", options->data, "Labelled data; see `attune train`")->required();
   verb->add_option("-o,--adapted", options->output_path,
                    "The adapted model to write (.onnx; .tflite of a float one)")

@@ -155,7 +155,7 @@ int run(Options& options) {
   if (options.layers) return list_layers(request.compile, options.output.json);
   request.quiet = options.output.quiet;
   request.search.output = options.plan;
-  check_replaceable(options.plan, "a plan", is_plan_file);
+  check_replaceable(options.plan, "a plan", ".att", is_plan_file);
   check_files_differ({{"-o", options.plan}, {"--cache", request.search.sensitivity.cache}});
   const CompileOptions compile_with = request.options();
   ModelPtr model = request.compile.load();

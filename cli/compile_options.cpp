@@ -128,7 +128,8 @@ std::vector<std::string> read_class_names(const std::string& path) {
 CompileOptions CompileCommand::options() const {
   CompileOptions result = compile;
   if (!loss_.empty()) result.loss = parse_loss(loss_);
-  if (verb_->count("--huber-delta") > 0 && loss_ == "smooth_l1")
+  if (const CLI::Option* delta = verb_->get_option_no_throw("--huber-delta");
+      delta && delta->count() > 0 && loss_ == "smooth_l1")
     throw_error("--huber-delta: smooth_l1 is huber of delta 1; give --loss huber");
   result.batch_norm = parse_batch_norm(batch_norm_);
   result.dropout = dropout_ == "keep";

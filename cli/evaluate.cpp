@@ -71,7 +71,7 @@ void print_errors(const std::vector<NumberScore>& numbers) {
 }
 
 int run(const Options& options) {
-  if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
+  if (!options.html.empty()) check_replaceable(options.html, "a report", ".html", is_report_file);
   const auto loaded = load_plan(options.plan, options.session, program_bit(ProgramKind::evaluate));
   load_parameters(*loaded, options.checkpoint);
   const auto data = open_data(*loaded, ProgramKind::evaluate, options.data, options.reading);

@@ -26,7 +26,7 @@ struct Options {
 };
 
 int run(const Options& options) {
-  check_replaceable(options.out, "a model", is_model_file);
+  check_model_replaceable(options.out);
   std::error_code missing;
   if (std::filesystem::equivalent(options.out, options.model, missing))
     throw_error("{}: is the original model; write the adapted one to another file", options.out);

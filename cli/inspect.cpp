@@ -199,11 +199,11 @@ void check_outputs(const Options& options) {
     throw_error("--front is drawn on the page of --html; give --html FILE, too");
   if (options.dot == kStandardOutput && options.output.json)
     throw_error("--dot and --json would both go to standard output; give --dot FILE");
-  if (!options.html.empty()) check_replaceable(options.html, "a report", is_report_file);
-  if (!options.dot.empty() && options.dot != kStandardOutput)
-    check_replaceable(options.dot, "a graph of a plan", is_dot_file);
   if (same_file(options.html, options.dot))
     throw_error("--html and --dot {}: choose another name for one of them", options.dot);
+  if (!options.html.empty()) check_replaceable(options.html, "a report", ".html", is_report_file);
+  if (!options.dot.empty() && options.dot != kStandardOutput)
+    check_replaceable(options.dot, "a graph of a plan", ".dot", is_dot_file);
 }
 
 ProgramKind program_of(const std::string& name) {

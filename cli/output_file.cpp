@@ -1,5 +1,8 @@
 #include "cli/output_file.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 
@@ -32,9 +35,20 @@ nlohmann::json json_of(const std::string& path) {
   return json;
 }
 
+// What other programs would take the file for.
+std::string known_ending(const std::string& path) {
+  static constexpr std::array kKnown = {
+      ".att",         ".bmp", ".csv", ".dot",  ".gif",    ".h5",   ".html", ".jpeg",
+      ".jpg",         ".npy", ".npz", ".json", ".onnx",   ".pdf",  ".png",  ".pt",
+      ".safetensors", ".svg", ".tif", ".tiff", ".tflite", ".webp", ".zip"};
+  std::string ending = fs::path(path).extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(kKnown.begin(), kKnown.end(), ending) != kKnown.end() ? ending : "";
+}
+
 }  // namespace
 
-void check_replaceable(const std::string& path, const char* kind,
+void check_replaceable(const std::string& path, const char* kind, const char* ending,
                        bool (*is_kind)(const std::string& path)) {
   if (path.empty()) throw_error("-o: the name is empty");
   if (is_written_through(path)) return;
@@ -46,7 +60,15 @@ void check_replaceable(const std::string& path, const char* kind,
   const bool exists = status.type() != fs::file_type::not_found;
   if (exists && (status.type() != fs::file_type::regular || !is_kind(path)))
     throw_error("{}: exists and is not {}; it is left alone, choose another name", path, kind);
+  if (const std::string known = known_ending(path); !known.empty() && known != ending)
+    throw_error("{}: {} is written as {}, which this name does not say; let it end so", path, kind,
+                ending);
   check_can_be_written(path);
+}
+
+void check_model_replaceable(const std::string& path) {
+  check_replaceable(path, "a model", path.ends_with(".tflite") ? ".tflite" : ".onnx",
+                    [](const std::string& file) { return can_read(file, load_model); });
 }
 
 bool file_starts_with(const std::string& path, std::string_view start) {
@@ -73,8 +95,6 @@ bool is_front_file(const std::string& path) {
 bool is_trace_file(const std::string& path) { return json_of(path).contains("traceEvents"); }
 
 bool is_svg_file(const std::string& path) { return file_starts_with(path, "<svg"); }
-
-bool is_model_file(const std::string& path) { return can_read(path, load_model); }
 
 bool is_target_file(const std::string& path) { return can_read(path, read_target); }
 

@@ -8,9 +8,14 @@
 namespace attune::cli {
 
 // What an output file may replace: nothing, or a file of its own kind, told by how it starts; or a
-// pipe or device that takes it. Throws Error where `path` is anything else, or cannot be written. `kind` is "a plan", for the message.
-void check_replaceable(const std::string& path, const char* kind,
+// pipe or device that takes it. Throws Error where `path` is anything else, cannot be written, or
+// has the ending of another format, which other programs would take it for. `kind` is "a plan", for
+// the message, and `ending` ".att".
+void check_replaceable(const std::string& path, const char* kind, const char* ending,
                        bool (*is_kind)(const std::string& path));
+
+// The same for a model, of either format.
+void check_model_replaceable(const std::string& path);
 
 bool file_starts_with(const std::string& path, std::string_view start);
 bool is_plan_file(const std::string& path);
@@ -18,8 +23,7 @@ bool is_scheme_file(const std::string& path);
 bool is_front_file(const std::string& path);
 bool is_trace_file(const std::string& path);
 bool is_svg_file(const std::string& path);
-// Whether the file can be read as a model, as a target.
-bool is_model_file(const std::string& path);
+// Whether the file can be read as a target.
 bool is_target_file(const std::string& path);
 
 // Whether two names, where both are given, are of one file, which need not be there.

@@ -35,7 +35,7 @@ struct Options {
 };
 
 int run(const Options& options) {
-  check_replaceable(options.output, "a target", is_target_file);
+  check_replaceable(options.output, "a target", ".json", is_target_file);
   ProgressLine line(options.output_options.quiet);
   const auto show = [&](const std::string& text) { line.show("attune: " + shown(text)); };
   std::deque<Plan> files;  // plans stay where they are

@@ -118,9 +118,10 @@ int run(Options& options) {
                       {"--front", options.front},
                       {"--picture", options.picture},
                       {"--cache", options.search.sensitivity.cache}});
-  check_replaceable(options.search.output, "a scheme", is_scheme_file);
-  if (!options.front.empty()) check_replaceable(options.front, "a front", is_front_file);
-  if (!options.picture.empty()) check_replaceable(options.picture, "an SVG picture", is_svg_file);
+  check_replaceable(options.search.output, "a scheme", ".json", is_scheme_file);
+  if (!options.front.empty()) check_replaceable(options.front, "a front", ".json", is_front_file);
+  if (!options.picture.empty())
+    check_replaceable(options.picture, "an SVG picture", ".svg", is_svg_file);
   options.search.quiet = options.output.quiet;
   options.search.may_tile = options.compile.may_tile();
   if (!options.front.empty() || !options.picture.empty()) options.search.front_points = 24;

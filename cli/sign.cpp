@@ -79,7 +79,7 @@ std::string sign_file(const std::string& path, const std::vector<std::byte>& key
   throw_if_error(sign(bytes, checkpoint ? SignedKind::checkpoint : SignedKind::plan, counter,
                       SecretKey(key.data(), kSecretKeyBytes), &signature));
   const std::string out = path + ".sig";
-  check_replaceable(out, "a signature", is_signature_file);
+  check_replaceable(out, "a signature", ".sig", is_signature_file);
   write_file(out, std::as_bytes(std::span(&signature, 1)));
   return out;
 }

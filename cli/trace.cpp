@@ -12,7 +12,7 @@ namespace attune::cli {
 Trace::Trace(const std::string& path, Session& session, Dataset& data)
     : path_(path), session_(session), data_(data) {
   if (path.empty()) return;
-  check_replaceable(path, "a trace", is_trace_file);
+  check_replaceable(path, "a trace", ".json", is_trace_file);
   phases_ = step_phases(*session.plan().program(ProgramKind::train_step));
   int runs = 0;
   each_run(*session.plan().program(ProgramKind::train_step), [&](int, int) { ++runs; });

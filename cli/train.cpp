@@ -415,7 +415,7 @@ int train(const TrainCommand& command) {
                       {"--profile", command.profile},
                       {"--curves", command.curves}});
   if (!command.curves.empty())
-    check_replaceable(command.curves, "a picture of curves", is_curves_file);
+    check_replaceable(command.curves, "a picture of curves", ".svg", is_curves_file);
 
   const Data data = open_all(command, *loaded, options.seed);
   if (resumes && start.info.dataset_size != data.training->size())

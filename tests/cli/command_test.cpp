@@ -231,6 +231,26 @@ TEST_CASE("compile replaces plans and nothing else") {
   CHECK(shop.read("net.att") != plan);
 }
 
+TEST_CASE("a file is not named after a format that it does not have") {
+  Workshop shop;
+  REQUIRE(shop.run("compile net.onnx -o net.att").status == 0);
+  const auto before = shop.files();
+  const std::string train = "train net.att --data data.npz --epochs 1 --checkpoint a.atc ";
+  check_refused(shop.run(train + "--curves curves.png"),
+                "curves.png: a picture of curves is written as .svg");
+  check_refused(shop.run(train + "--curves curves.PDF"), "as .svg");
+  check_refused(shop.run(train + "--profile trace.html"), "a trace is written as .json");
+  check_refused(shop.run("compile net.onnx -o other.onnx"), "a plan is written as .att");
+  check_refused(shop.run("inspect net.att --html plan.pdf"), "a report is written as .html");
+  check_refused(shop.run("inspect net.att --dot graph.svg"),
+                "a graph of a plan is written as .dot");
+  check_refused(shop.run("export net.att --model net.onnx -o m.pt"), "a model is written as .onnx");
+  check_refused(shop.run("export net.att --model net.onnx -o m.tflite"), "is no TFLite model");
+  CHECK(shop.files() == before);
+  // A name that says nothing else is as good as any.
+  CHECK(shop.run("compile net.onnx -o plan.v2").status == 0);
+}
+
 TEST_CASE("betas and epsilon are Adam's, and inspect shows them") {
   Workshop shop;
   const std::string command = "compile net.onnx -o net.att --optimizer adamw ";
