@@ -1,9 +1,11 @@
 #include "attune/run.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <span>
 
 #include "attune/statistics.h"
 #include "engine/batch.h"
@@ -19,6 +21,10 @@ constexpr double kRateFactor = 0.5;
 // So that the state behind them is aligned as the session's.
 constexpr size_t aligned(size_t bytes) {
   return (bytes + MemoryBlock::kAlignment - 1) / MemoryBlock::kAlignment * MemoryBlock::kAlignment;
+}
+
+uint64_t hash_of(const char* path) {
+  return hash64(std::as_bytes(std::span(path, std::strlen(path))));
 }
 
 }  // namespace
@@ -57,7 +63,9 @@ struct [[gnu::visibility("hidden")]] TrainingRun::Parts {
   int64_t measured_step = -1;
   Evaluation held_out, baseline;
   Rollback rollback;
-  bool started = false, resumed = false, shows_kept = false, has_file = false;
+  std::array<uint64_t, 8> files = {};  // hashes of the last names that it was saved as
+  size_t saved = 0;
+  bool started = false, resumed = false, shows_kept = false;
   bool measured = false, has_baseline = false, rolled_back = false;
 };
 
@@ -106,7 +114,15 @@ Status TrainingRun::prepare_to_save() { return parts_.prepare_to_save(); }
 CheckpointInfo TrainingRun::info() const { return parts_.whole_info(); }
 Session& TrainingRun::session() const { return parts_.session; }
 bool TrainingRun::shows_kept() const { return parts_.shows_kept; }
-bool& TrainingRun::has_file() const { return parts_.has_file; }
+
+bool TrainingRun::owns(const char* path) const {
+  return std::find(parts_.files.begin(), parts_.files.end(), hash_of(path)) != parts_.files.end();
+}
+
+void TrainingRun::own(const char* path) {
+  if (!owns(path)) parts_.files[parts_.saved++ % parts_.files.size()] = hash_of(path);
+}
+
 const Trainer& TrainingRun::trainer() const { return *parts_.trainer; }
 
 const Rollback* TrainingRun::rollback() const {
@@ -140,7 +156,7 @@ Status TrainingRun::Parts::resume(const CheckpointInfo& from) {
     return Status::error(
         "resume: the run keeps what is best on held-out data; give that, or ask for the last");
   ATTUNE_RETURN_IF_ERROR(trainer->resume(from.progress));
-  resumed = has_file = true;
+  resumed = true;
   // A rate that was chosen anew has not been lowered.
   const bool lowered = options.train.schedule.base == from.options.schedule.base;
   info.rollbacks = lowered ? from.rollbacks : 0;

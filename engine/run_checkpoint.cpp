@@ -12,15 +12,17 @@ Status TrainingRun::resume(const char* path) {
   const auto state = session().state();
   std::copy(state.begin(), state.end(), kept_state().begin());
   ATTUNE_RETURN_IF_ERROR(load_checkpoint(path, session(), &info, CheckpointState::last));
-  return resume(info);
+  ATTUNE_RETURN_IF_ERROR(resume(info));
+  own(path);
+  return Status::ok();
 }
 
 Status TrainingRun::save(const char* path, Replace replace) {
   const bool showed_kept = shows_kept();
   ATTUNE_RETURN_IF_ERROR(prepare_to_save());
-  if (!has_file() && replace == Replace::same_plan) replace = Replace::another_run;
+  if (!owns(path) && replace == Replace::same_plan) replace = Replace::another_run;
   ATTUNE_RETURN_IF_ERROR(save_checkpoint(path, session(), info(), kept_state(), replace));
-  has_file() = true;
+  own(path);
   return showed_kept ? finish() : Status::ok();
 }
 

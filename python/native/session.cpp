@@ -170,7 +170,7 @@ void export_to(SessionObject& self, const std::string& model,
   const SessionObject::Use use(self);
   const py::gil_scoped_release released;
   const InterruptScope scope(check_signals);
-  cli::check_replaceable(path, "a model", cli::is_model_file);
+  cli::check_model_replaceable(path);
   export_model(*model_of(model, contents, follow_links), self.session(), path);
 }
 

@@ -344,6 +344,18 @@ TEST_CASE(
   CHECK(steps_in(path) == 4);
   CHECK(steps_in(old) == 2);
   CHECK(folder.files() == 2);
+  // Elsewhere, too, and there and back again.
+  const std::string elsewhere = folder.path("b.atc");
+  REQUIRE(first->save(elsewhere.c_str()));
+  CHECK(folder.files() == 3);
+  REQUIRE(resumed->save(elsewhere.c_str()));
+  CHECK(steps_in(elsewhere + ".old") == 2);
+  REQUIRE(resumed->save(path.c_str()));
+  REQUIRE(resumed->save(elsewhere.c_str()));
+  CHECK(steps_in(old) == 2);
+  CHECK(steps_in(elsewhere) == 4);
+  CHECK(steps_in(elsewhere + ".old") == 2);
+  CHECK(folder.files() == 4);
 }
 
 TEST_CASE("a run saved and resumed at every step, over all rollbacks, ends in the same bits") {

@@ -733,8 +733,8 @@ ATTUNE_API attune_status attune_trainer_set_learning_rate(attune_trainer* traine
                                                           attune_error* error);
 
 /* Writes a checkpoint that can be resumed: the state where the run stands, the best one beside it,
-   and the run's options. The first time, unless the trainer was resumed, what is there is another
-   run, and stays as `path`.old. Else as attune_session_save. */
+   and the run's options. What is there, and was neither saved by this trainer nor is what it was
+   resumed from, is another run, and stays as `path`.old. Else as attune_session_save. */
 ATTUNE_API attune_status attune_trainer_save(attune_trainer* trainer, const char* path,
                                              attune_error* error);
 ATTUNE_API attune_status attune_trainer_write(attune_trainer* trainer, const attune_sink* sink,

@@ -114,8 +114,9 @@ class ATTUNE_API TrainingRun {
   // the model.
   bool kept_baseline() const;
 
-  // Saves the run, as save_checkpoint does; the first time, unless it was resumed, what is there is
-  // another run, and stays as `path`.old. Where the parameters are not finite, it goes back first.
+  // Saves the run, as save_checkpoint does. What is there, of this plan, and was neither saved by
+  // this run nor is what it was resumed from, is another run, and stays as `path`.old. Where the
+  // parameters are not finite, it goes back first.
   Status save(const char* path, Replace replace = Replace::same_plan);
   // The same to elsewhere: what save_checkpoint takes, after prepare_to_save(), which puts where
   // the run stands into the session.
@@ -133,7 +134,8 @@ class ATTUNE_API TrainingRun {
  private:
   struct Parts;
   explicit TrainingRun(Parts& parts) : parts_(parts) {}
-  bool& has_file() const;  // it was saved as one, or resumed
+  bool owns(const char* path) const;  // it was saved as this, or resumed from it
+  void own(const char* path);
   bool shows_kept() const;
 
   Parts& parts_;
