@@ -28,7 +28,7 @@ snake=build/attune_snake model=source/snake.onnx
 
 $snake compile $model -o snake.att --scheme full --loss mse --optimizer adam --quiet
 $snake verify snake.att --model $model
-$snake inspect snake.att | grep -q snake1
+$snake inspect snake.att | grep snake1 >/dev/null
 build/snake_device snake.att
 fails_with "com.example.SnakeGrad is not registered" build/snake_device snake.att --unregistered
 fails_with "com.example.SnakeGrad is not registered" "$attune" inspect snake.att

@@ -58,10 +58,10 @@ apt-get update -qq
 
 # The command, and with it the shared library.
 install /made/libattune0_*.deb /made/attune-tools_*.deb
-ldconfig -p | grep -q libattune.so.0
+ldconfig -p | grep libattune.so.0 >/dev/null
 ! ldd $attune | grep 'not found'
-attune --help | grep -q ' train '
-attune train --help | grep -q -- --learning-rate
+attune --help | grep ' train ' >/dev/null
+attune train --help | grep -- --learning-rate >/dev/null
 make_inputs
 attune inspect policy.att | grep '^total'
 attune train policy.att --data table.csv --epochs 20 --learning-rate 0.05 --quiet
@@ -88,7 +88,7 @@ for shared in OFF ON; do
 done
 build-OFF/compile_model $source/examples/cartpole/policy.onnx compiled.att full
 build-ON/own_data compiled.att
-ldd build-ON/own_data | grep -q libattune.so.0
+ldd build-ON/own_data | grep libattune.so.0 >/dev/null
 mkdir pkg-config
 for program in own_data:attune files:attune-io; do
   quietly g++ -std=c++20 $source/examples/embedding/${program%:*}.cpp -o pkg-config/${program%:*} \

@@ -60,5 +60,5 @@ for name in own_data:attune files:attune-io; do
 done
 runs pc-shared
 runs pc-static
-! ldd pc-static/files | grep -q libattune || fail "linked to the shared library"
+! ldd pc-static/files | grep libattune >/dev/null || fail "linked to the shared library"
 echo "installed, moved, found by CMake and by pkg-config, static and shared"
