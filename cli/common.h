@@ -51,7 +51,7 @@ struct SessionChoice {
   SignatureOptions signatures;
   void add(CLI::App* app);
   SessionOptions options() const;
-  bool named = false;           // `backend` was chosen by other means than the command line
+  bool named = false;          // `backend` was chosen by other means than the command line
   bool names_backend() const;  // on the command line, or so
 
  private:

@@ -29,7 +29,7 @@ it that was right; where every position of an example has a class, each counts. 
 error, RMSE the root of the mean squared one, R2 the share of the targets' variance that is predicted (the
 mean over the outputs).)";
 
-constexpr size_t kMostShown = 5;       // of the worst classes, mistakes and outputs
+constexpr size_t kMostShown = 5;  // of the worst classes, mistakes and outputs
 
 struct Options {
   std::string plan, checkpoint, data, html;

@@ -60,10 +60,14 @@ void check_replaceable(const std::string& path, const char* kind, const char* en
   const bool exists = status.type() != fs::file_type::not_found;
   if (exists && (status.type() != fs::file_type::regular || !is_kind(path)))
     throw_error("{}: exists and is not {}; it is left alone, choose another name", path, kind);
-  if (const std::string known = known_ending(path); !known.empty() && known != ending)
-    throw_error("{}: {} is written as {}, which this name does not say; let it end so", path, kind,
-                ending);
+  check_ending(path, kind, ending);
   check_can_be_written(path);
+}
+
+void check_ending(const std::string& path, const char* kind, const char* ending) {
+  if (const std::string known = known_ending(path); !known.empty() && known != ending)
+    throw_error("{}: {} is written as {}, not {}; give it a name that ends in {}", path, kind,
+                ending, known, ending);
 }
 
 void check_model_replaceable(const std::string& path) {

@@ -14,7 +14,9 @@ namespace attune::cli {
 void check_replaceable(const std::string& path, const char* kind, const char* ending,
                        bool (*is_kind)(const std::string& path));
 
-// The same for a model, of either format.
+// Throws Error where `path` has the ending of another format than `ending`.
+void check_ending(const std::string& path, const char* kind, const char* ending);
+// check_replaceable for a model, of either format.
 void check_model_replaceable(const std::string& path);
 
 bool file_starts_with(const std::string& path, std::string_view start);

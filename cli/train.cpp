@@ -281,11 +281,8 @@ class Run {
   }
 
   void save() {
-    trace_.record("checkpoint", "save checkpoint", [&] {
-      // What was there before this run stays as .old; what this run has saved does not.
-      throw_if_error(
-          run_.save(path_.c_str(), saved_step_ < 0 ? command_.replace() : Replace::same_plan));
-    });
+    trace_.record("checkpoint", "save checkpoint",
+                  [&] { throw_if_error(run_.save(path_.c_str(), command_.replace())); });
     saved_step_ = position().step;
     note_rollback();  // saving looks at the parameters
   }

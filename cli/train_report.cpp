@@ -10,6 +10,8 @@
 #include <fstream>
 #include <utility>
 
+#include "cli/output_file.h"
+
 namespace attune::cli {
 namespace {
 
@@ -65,7 +67,8 @@ namespace {
 // Whether a log may take the file's place: nothing is there, or a log of ours.
 void check_log(const std::string& path) {
   struct stat info;
-  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0) return;
+  if (stat(path.c_str(), &info) != 0) return check_ending(path, "a log", ".jsonl");
+  if (!S_ISREG(info.st_mode) || info.st_size == 0) return;
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);

@@ -10,7 +10,8 @@ void check_replacement_is_asked_for(const TrainCommand& command, const Plan& pla
   const std::string path = command.checkpoint_path();
   throw_if_error(check_checkpoint_path(path.c_str(), plan, Replace::any_checkpoint));
   std::error_code failure;
-  if (command.overwrite || !std::filesystem::exists(path, failure)) return;
+  if (!std::filesystem::exists(path, failure)) return check_ending(path, "a checkpoint", ".atc");
+  if (command.overwrite) return;
   if (same_file(path, command.resume)) return;
   const std::string name = shell_quoted(path);
   if (same_file(path, command.from)) {

@@ -75,8 +75,7 @@ class TrainerObject {
 
   // Before anything is trained that could then not be saved.
   void check_checkpoint(const std::string& path) const {
-    attune::throw_if_error(
-        check_checkpoint_path(path.c_str(), session_->session().plan(), Replace::another_run));
+    attune::throw_if_error(run_->check_can_save(path.c_str()));
   }
 
   const TrainingRun& run() const { return *run_; }

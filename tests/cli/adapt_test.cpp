@@ -123,6 +123,12 @@ TEST_CASE("adapt never asks without a terminal, and overwrites nothing that is n
   shop.write("one.csv", "a,b,c,d,kind\n1,2,3,4,x\n2,3,4,5,x\n");
   check_refused(shop.run("adapt net.onnx one.csv -o new3.onnx"), "all examples are of one class");
   check_refused(shop.run("adapt net.onnx data.npz -o new4.onnx --loss l1"), "adapt does not judge");
+  check_refused(shop.run("adapt net.onnx data.npz -o new4.onnx --loss smooth_l1"),
+                "does not judge");
+  for (const char* option : {"--huber-delta", "--entropy-bonus"}) {
+    CHECK(!contains(shop.run("adapt --help").out, option));
+    CHECK(contains(shop.run("compile --help").out, option));
+  }
 }
 
 }  // namespace attune::test

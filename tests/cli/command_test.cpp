@@ -240,6 +240,9 @@ TEST_CASE("a file is not named after a format that it does not have") {
                 "curves.png: a picture of curves is written as .svg");
   check_refused(shop.run(train + "--curves curves.PDF"), "as .svg");
   check_refused(shop.run(train + "--profile trace.html"), "a trace is written as .json");
+  check_refused(shop.run(train + "--log log.csv"), "a log is written as .jsonl, not .csv");
+  check_refused(shop.run("train net.att --data data.npz --checkpoint better.onnx"),
+                "a checkpoint is written as .atc");
   check_refused(shop.run("compile net.onnx -o other.onnx"), "a plan is written as .att");
   check_refused(shop.run("inspect net.att --html plan.pdf"), "a report is written as .html");
   check_refused(shop.run("inspect net.att --dot graph.svg"),

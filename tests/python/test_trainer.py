@@ -175,6 +175,8 @@ class Training(unittest.TestCase):
                 notes.write("mine")
             with self.assertRaisesRegex(attune.Error, "kws.atc.old: exists and is not a checkpoint"):
                 self.trainer(checkpoint=path)
+            self.trainer(checkpoint=path, resume=path, epochs=6).run()  # leaves it alone
+            self.assertEqual(read(path + ".old"), b"mine")
             with self.assertRaisesRegex(attune.Error, "another model, scheme or optimizer"):
                 attune.Trainer(plan(scheme="full").session(), self.data, checkpoint=path)
 

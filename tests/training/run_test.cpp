@@ -356,6 +356,9 @@ TEST_CASE(
   CHECK(steps_in(elsewhere) == 4);
   CHECK(steps_in(elsewhere + ".old") == 2);
   CHECK(folder.files() == 4);
+  // Whatever is asked for, a run's own file is not kept in place of another's.
+  REQUIRE(resumed->save(elsewhere.c_str(), Replace::any_checkpoint));
+  CHECK(steps_in(elsewhere + ".old") == 2);
 }
 
 TEST_CASE("a run saved and resumed at every step, over all rollbacks, ends in the same bits") {

@@ -114,10 +114,12 @@ class ATTUNE_API TrainingRun {
   // the model.
   bool kept_baseline() const;
 
-  // Saves the run, as save_checkpoint does. What is there, of this plan, and was neither saved by
-  // this run nor is what it was resumed from, is another run, and stays as `path`.old. Where the
+  // Saves the run, as save_checkpoint does. What is there, and was neither saved by this run under
+  // this name nor is what it was resumed from, is another run, and stays as `path`.old. Where the
   // parameters are not finite, it goes back first.
   Status save(const char* path, Replace replace = Replace::same_plan);
+  // Whether it may be saved there, before anything is trained.
+  Status check_can_save(const char* path) const;
   // The same to elsewhere: what save_checkpoint takes, after prepare_to_save(), which puts where
   // the run stands into the session.
   Status prepare_to_save();
@@ -135,6 +137,7 @@ class ATTUNE_API TrainingRun {
   struct Parts;
   explicit TrainingRun(Parts& parts) : parts_(parts) {}
   bool owns(const char* path) const;  // it was saved as this, or resumed from it
+  Replace replacing(const char* path, Replace asked) const;
   void own(const char* path);
   bool shows_kept() const;
 
